@@ -1,0 +1,112 @@
+/*
+ * A live sandbox: guest init with its namespaces, waiting for a command. The launcher makes it from
+ * a policy.
+ *
+ * Theory of operation: three processes. The caller holds one seqpacket socket to guest init (PID 1
+ * inside, kernel/init/), which it started with clone3; init built the root, confined itself and
+ * forks each command. The caller waits for init's messages, a pidfd of init and the command's
+ * deadline in one epoll descriptor, and kills through the cgroup and the pid namespace. When the
+ * caller dies, init sees the end of the socket and dies, and the pid namespace with it.
+ */
+#ifndef CORRAL_KERNEL_SANDBOX_H
+#define CORRAL_KERNEL_SANDBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "kernel/base/error.h"
+#include "kernel/receipt.h"
+#include "policy/policy.h"
+
+struct corral_launcher;
+struct corral_sandbox;
+struct corral_plan;
+
+enum corral_launcher_flags {
+	/* A thread of the launcher makes network and user namespaces ahead of need and wipes
+	   behind: for many sandboxes. */
+	CORRAL_LAUNCHER_POOLED = 1u << 0,
+};
+
+/*
+ * Looks at the host once (kernel/host.h). Threads may share a launcher. -errno when native
+ * isolation is impossible here; the text says what is missing and how to mend it.
+ */
+int corral_launcher_open(unsigned int flags, struct corral_launcher **ret,
+                         struct corral_error *err);
+/* Every sandbox of it must be closed before. */
+void corral_launcher_close(struct corral_launcher *l);
+
+/* The plan that corral_sandbox_open() would execute: pure but for looking at paths. Caller frees
+ * with corral_plan_free(). */
+int corral_launcher_plan(struct corral_launcher *l, const struct corral_policy *p,
+                         struct corral_plan **ret, struct corral_error *err);
+
+/*
+ * Builds the sandbox: returns when guest init stands ready behind every fence. -errno: which step
+ * failed, on what, and what to do; nothing is left behind. Limits in p->limits_asked that this host
+ * cannot enforce are -EOPNOTSUPP.
+ */
+int corral_sandbox_open(struct corral_launcher *l, const struct corral_policy *p,
+                        struct corral_sandbox **ret, struct corral_error *err);
+
+struct corral_command {
+	char *const *argv; /* NULL-terminated; argv[0] is looked up in the guest's PATH when it has
+	                      no slash */
+	char *const *env;  /* NULL: the policy's */
+	const char *guest_dir;              /* NULL: the policy's work_dir */
+	int stdin_fd, stdout_fd, stderr_fd; /* of the caller; the guest gets copies. -1: /dev/null
+	                                       of the guest. Unused with tty */
+	bool tty; /* a terminal of the guest's own devpts; see corral_sandbox_tty() */
+	uint16_t tty_rows, tty_cols;
+};
+
+/*
+ * Starts a command, one at a time. 0 when it runs; -ENOENT, -EACCES, -ENOEXEC, -ENOTDIR, ... when
+ * it cannot be executed (also in the receipt's exec_error), other codes when the sandbox is gone.
+ */
+int corral_sandbox_start(struct corral_sandbox *s, const struct corral_command *command,
+                         struct corral_error *err);
+
+/* The master side of the terminal of a command started with tty, O_CLOEXEC; borrowed. -1 without.
+ */
+int corral_sandbox_tty(const struct corral_sandbox *s);
+
+/* Readable when corral_sandbox_dispatch() has something to do. Borrowed. */
+int corral_sandbox_event_fd(const struct corral_sandbox *s);
+
+/*
+ * Handles what has happened, without blocking. 1 when the command has ended, its tree is dead and
+ * the receipt is complete; 0 when there is more to wait for; -errno when the sandbox broke.
+ */
+int corral_sandbox_dispatch(struct corral_sandbox *s, struct corral_error *err);
+
+/* Blocks until the command has ended; for callers without a loop of their own. */
+int corral_sandbox_wait(struct corral_sandbox *s, struct corral_error *err);
+
+/* Sends a signal to the command's main process (and, with a tty, as the terminal would, use the
+ * tty). 0, -ESRCH after its end. */
+int corral_sandbox_signal(struct corral_sandbox *s, int signo, struct corral_error *err);
+
+/* Kills the command's tree at once; its receipt then says why. */
+int corral_sandbox_kill(struct corral_sandbox *s, enum corral_reason reason,
+                        struct corral_error *err);
+
+/* Of the last command; complete once dispatch answered 1. */
+const struct corral_receipt *corral_sandbox_receipt(const struct corral_sandbox *s);
+/* For callers that pump the output themselves. */
+void corral_sandbox_count_output(struct corral_sandbox *s, uint64_t bytes);
+
+/* Init's pid on the host, for messages only. */
+pid_t corral_sandbox_pid(const struct corral_sandbox *s);
+
+/*
+ * Kills everything in it and gives back all it held (with a pooled launcher behind the caller's
+ * back). Fills ret_receipt, if not NULL, with the final receipt, stages kill and wipe included.
+ * Takes NULL.
+ */
+void corral_sandbox_close(struct corral_sandbox *s, struct corral_receipt *ret_receipt);
+
+#endif

@@ -1,0 +1,108 @@
+/*
+ * What somebody asked for: the JSON of --config and the flags of the command line end up here, as
+ * text and numbers that are well formed and no more. Whether they make sense is policy/policy.h's
+ * question. The struct owns every string in it.
+ */
+#ifndef CORRAL_POLICY_CONFIG_H
+#define CORRAL_POLICY_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernel/base/error.h"
+#include "policy/limits.h"
+
+#define CORRAL_CONFIG_MOUNTS_MAX 256
+#define CORRAL_CONFIG_ENV_MAX    1024
+#define CORRAL_CONFIG_ARGS_MAX   16384
+
+enum corral_mount_kind {
+	CORRAL_MOUNT_BIND,    /* host directory or file, read-write */
+	CORRAL_MOUNT_RO_BIND, /* the same, read-only */
+	CORRAL_MOUNT_TMPFS,   /* memory of its own, size_bytes of it (0: the policy's default) */
+};
+
+struct corral_config_mount {
+	enum corral_mount_kind kind;
+	char *host_path;  /* NULL for tmpfs */
+	char *guest_path; /* absolute */
+	uint64_t size_bytes;
+};
+
+enum corral_network_mode {
+	CORRAL_NETWORK_NONE, /* loopback only */
+	CORRAL_NETWORK_HOST, /* the caller's own network namespace */
+};
+
+enum corral_ids_mode {
+	CORRAL_IDS_AUTO,   /* a range of its own as root, one id otherwise */
+	CORRAL_IDS_SINGLE, /* one id inside, which is the caller's outside */
+	CORRAL_IDS_RANGE,  /* 65536 ids; without root from /etc/subuid through newuidmap(1) */
+};
+
+struct corral_config {
+	char *runtime;   /* NULL: "host" */
+	char *rootfs;    /* NULL or "host": the host's /usr; else a directory */
+	char *workspace; /* host directory at work_dir; NULL: an empty one in memory */
+	char *work_dir;  /* guest path; NULL: /workspace */
+	char *hostname;  /* NULL: "corral" */
+	char *seccomp;   /* NULL or "default": the built-in profile; else a host path */
+	struct corral_config_mount *mounts;
+	size_t n_mounts;
+	char **env; /* "K=V", later ones win */
+	size_t n_env;
+	bool clear_env; /* nothing but env: not even PATH, HOME and TERM */
+	bool has_user;
+	uint32_t guest_uid, guest_gid;
+	enum corral_network_mode network;
+	enum corral_ids_mode ids;
+	char **cap_add, **cap_drop; /* names as given: "CAP_CHOWN", "chown", "ALL" */
+	size_t n_cap_add, n_cap_drop;
+	struct corral_limits limits;
+	uint32_t
+	        limits_asked; /* set of enum corral_limit: named by the caller, so they must hold */
+	bool allow_weaker;    /* consent to a weaker tier of isolation (design, section 4) */
+	bool tty, use_stdin;
+	char **argv; /* the command; NULL when none was given */
+	size_t n_argv;
+};
+
+/* An empty configuration with the default limits; NULL when memory ran out. */
+struct corral_config *corral_config_new(void);
+void corral_config_free(struct corral_config *c);
+
+/*
+ * Parses JSON text into c, over what is there already (so flags, applied later, win). Unknown keys,
+ * wrong types and values out of range are -EINVAL with the place in the text: "mounts[2].source:
+ * ...".
+ *
+ * Keys: runtime, rootfs, workspace, work_dir, hostname, seccomp, network ("none", "host"), ids
+ * ("auto", "single", "range"), user ("UID:GID" or number), env (object), clear_env, mounts (array
+ * of {type: "bind"|"ro-bind"|"tmpfs", source, target, size}), cap_add, cap_drop (arrays), limits
+ * (object: memory, memory_swap, disk, file_size, output as number of bytes or text with unit; cpus
+ * as number; cpu_weight, pids, disk_inodes, open_files as numbers; timeout as seconds or text with
+ * unit), allow_weaker, tty, stdin, command (array of text).
+ */
+int corral_config_parse(struct corral_config *c, const char *json, size_t len,
+                        struct corral_error *err);
+
+/* What flags do, one at a time; each copies its text. 0, -EINVAL or -ENOMEM. */
+int corral_config_set_text(char **field, const char *text, struct corral_error *err);
+int corral_config_add_env(struct corral_config *c, const char *assignment,
+                          struct corral_error *err);
+/* "SRC:DST" for binds (a colon in SRC is written "\:"), "DST[:SIZE]" for tmpfs. */
+int corral_config_add_mount(struct corral_config *c, enum corral_mount_kind kind, const char *spec,
+                            struct corral_error *err);
+int corral_config_add_cap(struct corral_config *c, bool add, const char *name,
+                          struct corral_error *err);
+int corral_config_set_user(struct corral_config *c, const char *text, struct corral_error *err);
+int corral_config_set_network(struct corral_config *c, const char *text, struct corral_error *err);
+int corral_config_set_ids(struct corral_config *c, const char *text, struct corral_error *err);
+/* Sets one limit from its text as on the command line and marks it as asked for. */
+int corral_config_set_limit(struct corral_config *c, enum corral_limit limit, const char *text,
+                            struct corral_error *err);
+int corral_config_set_argv(struct corral_config *c, char *const *argv, size_t n,
+                           struct corral_error *err);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * What a sandbox may do, as checked data: a configuration whose every value made sense. Pure: reads
+ * the profile and the configuration, touches nothing of the host's state, needs no privileges.
+ * Immutable once compiled; threads may share it.
+ */
+#ifndef CORRAL_POLICY_POLICY_H
+#define CORRAL_POLICY_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernel/base/error.h"
+#include "policy/config.h"
+#include "policy/limits.h"
+#include "policy/seccomp.h"
+
+struct corral_policy {
+	bool rootfs_is_host; /* the host's /usr and a composed /etc; else rootfs_path */
+	char *rootfs_path;
+	char *workspace_path; /* NULL: empty, in memory */
+	char *work_dir;       /* where the command starts and the workspace is */
+	char *hostname;
+	struct corral_config_mount *mounts; /* in the order in which they are made */
+	size_t n_mounts;
+	char **env; /* complete, NULL-terminated */
+	size_t n_env;
+	uint32_t guest_uid, guest_gid;
+	enum corral_network_mode network;
+	enum corral_ids_mode ids;
+	uint64_t caps; /* what stays, in the sandbox's own user namespace */
+	struct corral_limits limits;
+	uint32_t limits_asked;
+	bool allow_weaker;
+	struct corral_seccomp seccomp;
+};
+
+/*
+ * cache_dir: for compiled seccomp profiles, NULL for none. -EINVAL with the place in the text:
+ * "work_dir: not an absolute path". The caller frees the policy; the configuration may go before
+ * it.
+ */
+int corral_policy_compile(const struct corral_config *c, const char *cache_dir,
+                          struct corral_policy **ret, struct corral_error *err);
+void corral_policy_free(struct corral_policy *p);
+
+#endif
