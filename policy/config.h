@@ -28,6 +28,7 @@ struct corral_config_mount {
 	char *host_path;  /* NULL for tmpfs */
 	char *guest_path; /* absolute */
 	uint64_t size_bytes;
+	bool from_json; /* a flag for the same guest_path replaces it; two flags are a mistake */
 };
 
 enum corral_network_mode {
@@ -64,7 +65,7 @@ struct corral_config {
 	        limits_asked; /* set of enum corral_limit: named by the caller, so they must hold */
 	bool allow_weaker;    /* consent to a weaker tier of isolation (design, section 4) */
 	bool tty, use_stdin;
-	char **argv; /* the command; NULL when none was given */
+	char **argv; /* the command, NULL-terminated; NULL when none was given */
 	size_t n_argv;
 };
 
@@ -94,12 +95,19 @@ int corral_config_add_env(struct corral_config *c, const char *assignment,
 /* "SRC:DST" for binds (a colon in SRC is written "\:"), "DST[:SIZE]" for tmpfs. */
 int corral_config_add_mount(struct corral_config *c, enum corral_mount_kind kind, const char *spec,
                             struct corral_error *err);
+/* The same with its parts known; host_path is NULL for tmpfs. */
+int corral_config_put_mount(struct corral_config *c, enum corral_mount_kind kind,
+                            const char *host_path, const char *guest_path, uint64_t size_bytes,
+                            struct corral_error *err);
 int corral_config_add_cap(struct corral_config *c, bool add, const char *name,
                           struct corral_error *err);
 int corral_config_set_user(struct corral_config *c, const char *text, struct corral_error *err);
 int corral_config_set_network(struct corral_config *c, const char *text, struct corral_error *err);
 int corral_config_set_ids(struct corral_config *c, const char *text, struct corral_error *err);
-/* Sets one limit from its text as on the command line and marks it as asked for. */
+/*
+ * Sets one limit from its text as on the command line and marks it as asked for; 0 takes the limit
+ * away (memory_swap: no swap at all; cpu_weight: the kernel's own), and nothing then has to hold.
+ */
 int corral_config_set_limit(struct corral_config *c, enum corral_limit limit, const char *text,
                             struct corral_error *err);
 int corral_config_set_argv(struct corral_config *c, char *const *argv, size_t n,

@@ -1,8 +1,13 @@
 /*
  * Seccomp profiles: the OCI/moby JSON format in, classic BPF out. libseccomp compiles (binary
- * tree), an evaluator of our own checks every decision, the result is cached by digest, since
- * compiling costs milliseconds and loading does not. The built-in profile is compiled when corral
- * is built.
+ * tree), and so does a tree over ranges of our own, which installs faster; an evaluator of our own
+ * checks every decision of both, and the flatter of those that are true to the profile is used. The
+ * result is cached by digest, since compiling costs milliseconds and loading does not. The built-in
+ * profile is compiled when corral is built.
+ *
+ * What a profile means where its entries overlap: entries with args that match decide before
+ * entries without, the more severe action before the milder, then the order of the file. Calls
+ * without any entry get the default action.
  *
  * What a program does: foreign architectures die (SECCOMP_RET_KILL_PROCESS), numbers that the
  * profile's author could not know answer ENOSYS, known and denied ones EPERM, socket families
@@ -41,7 +46,8 @@ int corral_seccomp_default(uint64_t caps, const char *cache_dir, struct corral_s
 /*
  * A profile from JSON text. name is for messages ("my.json"). cache_dir: NULL or a directory of the
  * caller's own; a cache entry is used only if it is a regular file owned by the caller, not
- * writable by others, whole and its own digest true. -EINVAL with the place for what is wrong:
+ * writable by others, whole and its own digest true; a directory that is missing or not the
+ * caller's own means no cache. -EINVAL with the place for what is wrong:
  * unknown action, unknown syscall name ("syscalls[3].names[7]: no syscall 'opne'"; names that exist
  * only on other architectures are ignored as moby does), argument out of range.
  */

@@ -9,6 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Fortified headers define some of them as macros, which cannot be poisoned. */
+#undef sprintf
+#undef vsprintf
+#undef strcpy
+#undef strcat
 #pragma GCC poison strcpy strcat sprintf vsprintf strtok gets atoi atol atoll system popen tmpnam \
         mktemp
 

@@ -44,7 +44,7 @@ int corral_error_sys(struct corral_error *err, int code, const char *fmt, ...)
 int corral_error_wrap(struct corral_error *err, int r, const char *fmt, ...)
 {
 	char inner[CORRAL_ERROR_TEXT_SIZE], outer[CORRAL_ERROR_TEXT_SIZE];
-	size_t room, len;
+	size_t room, len, need;
 	va_list ap;
 
 	if (!err)
@@ -61,6 +61,11 @@ int corral_error_wrap(struct corral_error *err, int r, const char *fmt, ...)
 	room = sizeof(err->text) - len - 1;
 	if (room <= 2)
 		return r;
-	(void)snprintf(err->text, sizeof(err->text), "%.*s: %s", (int)(room - 2), outer, inner);
+	if (strlen(outer) > room - 2)
+		outer[room - 2] = '\0';
+	need = strlen(outer);
+	memcpy(err->text, outer, need);
+	memcpy(err->text + need, ": ", 2);
+	memcpy(err->text + need + 2, inner, len + 1);
 	return r;
 }

@@ -1,0 +1,107 @@
+/*
+ * The names of our groups, and the removal of those whose owner died without removing them.
+ *
+ * A group has an owner as long as somebody holds a shared flock(2) on its directory: the lock dies
+ * with the last holder of the descriptor, whatever its pid and its pid namespace, and costs its
+ * owner one system call. The name alone covers the instant between mkdir and flock: it holds the
+ * owner's pid and when it opened the host, so that a process which got the same pid later is not
+ * taken for the owner.
+ */
+#include "kernel/cgroup_ops.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "kernel/base/cleanup.h"
+#include "kernel/base/trace.h"
+
+void corral_cgroup_name_format(char *ret, size_t size, pid_t pid, uint64_t opened_ms,
+                               unsigned int serial, uint32_t salt)
+{
+	(void)snprintf(ret, size, "%d-%llu-%u-%08x", (int)pid, (unsigned long long)opened_ms,
+	               serial, salt);
+}
+
+int corral_cgroup_name_parse(const char *name, pid_t *ret_pid, uint64_t *ret_opened_ms)
+{
+	unsigned long long opened;
+	unsigned int serial, salt;
+	char again[64];
+	int pid;
+
+	/* Written back and compared, sscanf() alone would take signs, blanks and overflow. */
+	if (strlen(name) >= sizeof(again) ||
+	    sscanf(name, "%d-%llu-%u-%x", &pid, &opened, &serial, &salt) != 4 || pid <= 0)
+		return -EINVAL;
+	corral_cgroup_name_format(again, sizeof(again), pid, opened, serial, salt);
+	if (strcmp(again, name) != 0)
+		return -EINVAL;
+	*ret_pid = pid;
+	*ret_opened_ms = opened;
+	return 0;
+}
+
+static bool owner_lives(pid_t pid, uint64_t opened_ms)
+{
+	char path[32], text[1024];
+	uint64_t started_ms;
+
+	if (kill(pid, 0) < 0 && errno == ESRCH)
+		return false;
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (corral_cgroup_slurp(AT_FDCWD, path, text, sizeof(text)) < 0 ||
+	    corral_cgroup_parse_start(text, (uint64_t)sysconf(_SC_CLK_TCK), &started_ms) < 0)
+		return true; /* when in doubt, it lives */
+	return started_ms <= opened_ms;
+}
+
+static void sweep_one(int parent_fd, const char *name)
+{
+	corral_autofd int fd = -1;
+	uint64_t opened_ms;
+	pid_t pid;
+
+	if (corral_cgroup_name_parse(name, &pid, &opened_ms) < 0 || owner_lives(pid, opened_ms))
+		return;
+	fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return;
+	/* EBUSY while a process is in it: then it goes with a later sweep. */
+	if (unlinkat(parent_fd, name, AT_REMOVEDIR) == 0)
+		corral_trace(CORRAL_TRACE_CGROUP, "swept %s", name);
+}
+
+static void dir_closep(DIR **dir)
+{
+	if (*dir)
+		(void)closedir(*dir);
+}
+
+void corral_cgroup_sweep(int base_fd)
+{
+	corral_auto(dir_closep) DIR *dir = NULL;
+	const struct dirent *entry;
+	unsigned int seen = 0;
+	int fd;
+
+	fd = openat(base_fd, CORRAL_CGROUP_PARENT, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	dir = fdopendir(fd);
+	if (!dir) {
+		(void)close(fd);
+		return;
+	}
+	while (seen < CORRAL_CGROUP_SWEEP_MAX && (entry = readdir(dir))) {
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		seen++;
+		sweep_one(dirfd(dir), entry->d_name);
+	}
+}

@@ -1,0 +1,80 @@
+/*
+ * Guest init's own state, on its stack and in its few static pages. No heap.
+ */
+#ifndef CORRAL_KERNEL_INIT_INIT_H
+#define CORRAL_KERNEL_INIT_INIT_H
+
+#include "kernel/init/sys.h"
+#include "kernel/init/wire.h"
+
+#define INIT_MADE_MAX 40
+
+struct init {
+	const struct corral_wire_launch *launch; /* the message, until the root stands */
+	int fds[CORRAL_WIRE_FDS_MAX];
+	unsigned int n_fds;
+	uint32_t features;
+	int scratch_fd;   /* the scratch file system's root; cwd as well while building */
+	int root_fd;      /* the guest's root while building */
+	int proc_self_fd; /* the host's /proc/self, to write id maps through after it is out of sight */
+	int detail;
+	/* File systems made here: mount points may be created on them, and nowhere else. */
+	uint64_t made[INIT_MADE_MAX];
+	unsigned int n_made;
+	uint64_t stage_nsec[10], started_nsec;
+	uint32_t landlock;
+	/* denials */
+	int listener_fd;
+	struct sock_filter *filter; /* as compiled, with errnos */
+	uint32_t n_filter;
+	struct corral_wire_denial denials[CORRAL_WIRE_DENIALS];
+	uint32_t n_denials;
+	uint64_t denials_dropped;
+};
+
+/* The text at an offset of the launch message; "" for 0. */
+const char *init_text(const struct init *in, uint32_t offset);
+int init_fd(const struct init *in, int slot);
+
+/* step.c: runs one step; 0 or -errno, with in->detail. */
+long step_run(struct init *in, const struct corral_step *step);
+
+/* mount.c */
+#define RESOLVE_FILE 1 /* a missing mount point is a file */
+long guest_open(struct init *in, const char *guest_path, int create, uint32_t uid, uint32_t gid,
+		int is_file);
+void made_add(struct init *in, int fd);
+long step_scratch(struct init *in, const struct corral_step *s);
+long step_skeleton(struct init *in, const struct corral_step *s);
+long step_layer(struct init *in, const struct corral_step *s);
+long step_overlay(struct init *in, const struct corral_step *s);
+long step_root(struct init *in, const struct corral_step *s);
+long step_bind(struct init *in, const struct corral_step *s);
+long step_scratch_bind(struct init *in, const struct corral_step *s);
+long step_tmpfs(struct init *in, const struct corral_step *s);
+long step_devices(struct init *in, const struct corral_step *s);
+long step_proc(struct init *in, const struct corral_step *s);
+long step_devpts(struct init *in, const struct corral_step *s);
+long step_mask(struct init *in, const struct corral_step *s);
+long step_pivot(struct init *in, const struct corral_step *s);
+
+/* confine.c */
+long step_session(struct init *in, const struct corral_step *s);
+long step_userns(struct init *in, const struct corral_step *s);
+long step_ids(struct init *in, const struct corral_step *s);
+long step_rlimits(struct init *in, const struct corral_step *s);
+long step_caps(struct init *in, const struct corral_step *s);
+long step_landlock(struct init *in, const struct corral_step *s);
+long step_seccomp(struct init *in, const struct corral_step *s);
+
+/* deny.c: answers one notification from the listener. */
+void deny_answer(struct init *in);
+
+/* serve.c: commands, until the caller is gone. */
+_Noreturn void serve(struct init *in);
+
+/* spawn.S: runs fn(arg) in a child that shares memory, the parent waiting for its exec or exit; pid or -errno. */
+long spawn_vfork(void (*fn)(void *), void *arg, void *stack_top, unsigned long flags);
+_Noreturn void die(int status);
+
+#endif

@@ -1,0 +1,162 @@
+/*
+ * What caller and guest init say to each other over their seqpacket socket, and the plan's form on it. Both ends come from one
+ * build, so the structs travel as they are. Everything that guest init sends is treated by the caller as
+ * said by the guest: lengths are checked, enumerations bounded, texts never printed unescaped.
+ */
+#ifndef CORRAL_KERNEL_INIT_WIRE_H
+#define CORRAL_KERNEL_INIT_WIRE_H
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdint.h>
+
+#define CORRAL_WIRE_FD      3          /* init's end of the socket */
+#define CORRAL_WIRE_FDS_MAX 64         /* descriptors with one message; SCM_MAX_FD is 253 */
+#define CORRAL_WIRE_MAX     (192u * 1024) /* one message; below the default net.core.wmem_default */
+#define CORRAL_WIRE_DENIALS 32
+
+enum corral_step_kind {
+	CORRAL_STEP_JOIN_CGROUP = 1, /* fd: file that takes "0" */
+	CORRAL_STEP_UNSHARE,         /* attr: CLONE_NEW* */
+	CORRAL_STEP_SETNS,           /* fd, attr: CLONE_NEW* */
+	CORRAL_STEP_LOOPBACK,        /* bring lo up */
+	CORRAL_STEP_HOSTNAME,        /* s[0] */
+	CORRAL_STEP_PRIVATE,         /* no propagation to or from the host */
+	CORRAL_STEP_SCRATCH,         /* tmpfs for all that is written: n[0] inodes, attr bytes, id of its root: uid */
+	CORRAL_STEP_SKELETON,        /* blob: directories, links, files; created as uid */
+	CORRAL_STEP_LAYER,           /* attach fd or s[0] as a layer n[0] of the overlay to come */
+	CORRAL_STEP_OVERLAY,         /* layer n[0] as lower, pair n[1] of upper and work, on s[0]; s[1]: options */
+	CORRAL_STEP_ROOT,            /* the guest's root is there: n[0] 1 when it is the overlay made before */
+	CORRAL_STEP_BIND,            /* fd or s[0] (host path) on s[1]; attr: MOUNT_ATTR_*; flags */
+	CORRAL_STEP_SCRATCH_BIND,    /* directory s[0] of the scratch on s[1]; attr */
+	CORRAL_STEP_TMPFS,           /* on s[0]; attr: bytes; n[0]: inodes; n[1]: mode; uid */
+	CORRAL_STEP_DEVICES,         /* the minimal /dev: nodes made (flags & CORRAL_STEP_MKNOD) or bound from the host */
+	CORRAL_STEP_PROC,            /* own proc, read-only */
+	CORRAL_STEP_DEVPTS,          /* own devpts; n[0]: gid of terminals or ~0 */
+	CORRAL_STEP_MASK,            /* s[0]: nothing to see here */
+	CORRAL_STEP_PIVOT,           /* the host's root goes */
+	CORRAL_STEP_SESSION,         /* own session, own keyring, signals and umask as new */
+	CORRAL_STEP_USERNS,          /* enter fd, or (fd < 0) one below the current that maps uid to itself */
+	CORRAL_STEP_IDS,             /* uid, gid; no supplementary groups */
+	CORRAL_STEP_RLIMITS,         /* blob: pairs of resource and value */
+	CORRAL_STEP_CAPS,            /* attr: what stays, of every set */
+	CORRAL_STEP_LANDLOCK,        /* n[0]: abi, flags: CORRAL_STEP_TIER_CONFINED */
+	CORRAL_STEP_SECCOMP,         /* blob: sock_filter[]; flags & CORRAL_STEP_NOTIFY: refusals by user notification */
+	CORRAL_STEP_KIND_END,
+};
+
+enum corral_step_flags {
+	CORRAL_STEP_RECURSIVE = 1u << 0,
+	CORRAL_STEP_MKNOD = 1u << 1,
+	CORRAL_STEP_NOTIFY = 1u << 2,
+	CORRAL_STEP_OPTIONAL = 1u << 3,  /* ENOENT is fine */
+	CORRAL_STEP_IS_FILE = 1u << 4,   /* a mount point, if missing, is a file */
+	CORRAL_STEP_USERXATTR = 1u << 5, /* overlay in a user namespace */
+	CORRAL_STEP_WRITABLE = 1u << 6,
+	CORRAL_STEP_NO_ROOT = 1u << 7,   /* confined tier: no root of its own */
+};
+
+struct corral_step {
+	uint16_t kind;
+	uint16_t flags;
+	int16_t fd;      /* slot among the descriptors that came along, -1 none */
+	uint16_t stage;  /* enum corral_stage, for timing */
+	uint32_t uid, gid;
+	uint32_t n[2];
+	uint32_t s[3];   /* texts: offsets into the message, 0 none */
+	uint32_t blob, blob_len;
+	uint32_t pad;
+	uint64_t attr;
+};
+
+/* How the kernel's features are used: forced rungs arrive here. */
+enum corral_wire_features {
+	CORRAL_WIRE_NEW_MOUNT_API = 1u << 0,
+	CORRAL_WIRE_MOUNT_SETATTR = 1u << 1,
+	CORRAL_WIRE_OPENAT2 = 1u << 2,
+};
+
+enum corral_wire_type {
+	CORRAL_WIRE_LAUNCH = 1, /* to init: a plan */
+	CORRAL_WIRE_START,      /* to init: a command */
+	CORRAL_WIRE_SIGNAL,     /* to init: n = signal for the command's main process */
+	CORRAL_WIRE_KILL,       /* to init: end the command's tree */
+	CORRAL_WIRE_READY,      /* to the caller */
+	CORRAL_WIRE_FAILED,     /* step n failed with error */
+	CORRAL_WIRE_STARTED,    /* with the terminal's master, if any */
+	CORRAL_WIRE_NOT_STARTED, /* error */
+	CORRAL_WIRE_EXITED,     /* the command's main process and its tree are gone */
+};
+
+struct corral_wire_head {
+	uint32_t type;
+	uint32_t size; /* of the whole message */
+};
+
+struct corral_wire_launch {
+	struct corral_wire_head head;
+	uint32_t features;
+	uint32_t n_steps;
+	struct corral_step steps[];
+};
+
+enum corral_start_flags {
+	CORRAL_START_TTY = 1u << 0,
+	CORRAL_START_STDIN = 1u << 1, /* which of the three descriptors came along */
+	CORRAL_START_STDOUT = 1u << 2,
+	CORRAL_START_STDERR = 1u << 3,
+};
+
+struct corral_wire_start {
+	struct corral_wire_head head;
+	uint32_t flags;
+	uint16_t tty_rows, tty_cols;
+	uint32_t argv, n_argv; /* offset of NUL-separated texts */
+	uint32_t env, n_env;
+	uint32_t path;         /* the guest's PATH to look argv[0] up in, offset */
+	uint32_t dir;
+};
+
+struct corral_wire_number {
+	struct corral_wire_head head;
+	uint32_t n;
+	int32_t error;
+	int32_t detail; /* FAILED: which object of the step, where there are several */
+	uint32_t pad;
+};
+
+struct corral_wire_ready {
+	struct corral_wire_head head;
+	uint64_t started_nsec;    /* CLOCK_MONOTONIC at init's first instruction */
+	uint64_t stage_nsec[10];  /* spent, by enum corral_stage */
+	uint32_t landlock, notify; /* 1 when in force */
+};
+
+struct corral_wire_denial {
+	struct seccomp_data call;
+	uint32_t error;
+	uint32_t count;
+};
+
+struct corral_wire_exited {
+	struct corral_wire_head head;
+	int32_t status; /* as wait(2) gives it */
+	uint32_t n_denials;
+	uint64_t exec_nsec, end_nsec, gone_nsec; /* CLOCK_MONOTONIC: started, main ended, tree gone */
+	uint64_t user_usec, system_usec, maxrss_kb;
+	uint64_t written_bytes;
+	uint64_t scratch_free_bytes, scratch_free_inodes; /* ~0 without a scratch */
+	uint64_t denials_dropped;
+	struct corral_wire_denial denials[CORRAL_WIRE_DENIALS];
+};
+
+/* One entry of a skeleton: type, mode, then path NUL, then content. */
+struct corral_wire_entry {
+	uint16_t size; /* of the entry, a multiple of 4 */
+	uint16_t mode;
+	uint16_t path_len, data_len; /* without NUL */
+	char kind;     /* 'd' directory, 'l' link to data, 'f' file with data */
+	char path[];   /* path NUL data NUL */
+};
+
+#endif

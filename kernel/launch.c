@@ -1,0 +1,399 @@
+/*
+ * The birth of a sandbox, in the caller: what can be made while guest init is being executed is made then, on the other core.
+ *
+ *     lease ids, make the cgroup, compile the plan, clone3 ──> the child executes guest init
+ *     open what the plan needs (namespaces, layers)            it waits for the plan
+ *     send the plan with its descriptors                  ──> it runs the steps
+ *     wait for READY                                      <── and says so, or which step failed
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kernel/base/cleanup.h"
+#include "kernel/base/trace.h"
+#include "kernel/host_reason.h"
+#include "kernel/sandbox_state.h"
+#include "kernel/source.h"
+
+#define READY_TIMEOUT_MS 30000
+
+#define LIMITS_BY_CGROUP                                                                   \
+	(CORRAL_LIMIT_MEMORY | CORRAL_LIMIT_MEMORY_SWAP | CORRAL_LIMIT_CPUS | CORRAL_LIMIT_CPU_WEIGHT | \
+	 CORRAL_LIMIT_PIDS)
+
+static void stage_add(struct corral_sandbox *s, enum corral_stage stage, uint64_t *since)
+{
+	uint64_t now = corral_now_nsec();
+
+	s->receipt.stage_usec[stage] += (now - *since) / 1000;
+	*since = now;
+}
+
+static uint32_t limits_wanted(const struct corral_limits *l)
+{
+	return (l->memory_bytes ? CORRAL_LIMIT_MEMORY | CORRAL_LIMIT_MEMORY_SWAP : 0u) |
+	       (l->cpu_millis ? CORRAL_LIMIT_CPUS : 0u) |
+	       (l->cpu_weight && l->cpu_weight != 100 ? CORRAL_LIMIT_CPU_WEIGHT : 0u) |
+	       (l->pids ? CORRAL_LIMIT_PIDS : 0u) | (l->disk_bytes ? CORRAL_LIMIT_DISK : 0u) |
+	       (l->disk_inodes ? CORRAL_LIMIT_DISK_INODES : 0u) |
+	       (l->file_size_bytes ? CORRAL_LIMIT_FILE_SIZE : 0u) |
+	       (l->open_files ? CORRAL_LIMIT_OPEN_FILES : 0u) |
+	       (l->timeout_ms ? CORRAL_LIMIT_TIMEOUT : 0u) | (l->output_bytes ? CORRAL_LIMIT_OUTPUT : 0u);
+}
+
+/* What was asked for by name holds or is an error; a default that cannot hold is told in the receipt. */
+static int limits_judge(struct corral_sandbox *s, const struct corral_policy *p, struct corral_error *err)
+{
+	uint32_t wanted = limits_wanted(&p->limits), lost;
+
+	s->receipt.limits_enforced = (wanted & ~(uint32_t)LIMITS_BY_CGROUP) |
+				     (s->has_cgroup ? s->cgroup.enforced : 0);
+	lost = wanted & ~s->receipt.limits_enforced;
+	for (unsigned int i = 0; i < CORRAL_LIMIT_COUNT; i++) {
+		enum corral_limit limit = 1u << i;
+		const char *reason;
+
+		if (!(lost & p->limits_asked & limit))
+			continue;
+		reason = corral_cgroup_host_reason(s->launcher->cgroups, limit);
+		return corral_error_set(err, EOPNOTSUPP, "limit '%s' cannot be enforced here: %s",
+					corral_limit_name(limit),
+					reason ? reason : "this kernel has no control for it");
+	}
+	s->receipt.limits_lost = lost;
+	return 0;
+}
+
+static int cgroup_make(struct corral_sandbox *s, struct corral_plan_facts *f, struct corral_error *err)
+{
+	int r;
+
+	if (!f->has_cgroup)
+		return 0;
+	r = corral_cgroup_open(s->launcher->cgroups, &s->limits, f->into_cgroup, &s->cgroup, err);
+	if (r < 0)
+		return corral_error_wrap(err, r, "make the control group");
+	s->has_cgroup = true;
+	f->n_join = s->cgroup.n_join;
+	return corral_cgroup_oom_fd(&s->cgroup, &s->oom_fd, err);
+}
+
+static int child_clone(struct corral_sandbox *s, const struct corral_plan *plan,
+		       const struct corral_plan_facts *f, int peer, struct corral_error *err)
+{
+	char why[240] = "", remedy[280] = "";
+	sigset_t all, old;
+	long pid;
+
+	s->child = (struct corral_child){
+		.clone_flags = plan->clone_flags,
+		.cgroup_fd = s->has_cgroup && f->into_cgroup ? s->cgroup.v2_fd : -1,
+		.launchpad_fd = s->launcher->launchpad_fd,
+		.socket_fd = peer,
+		.image_fd = s->launcher->image_fd,
+		.wait_go = f->scheme != CORRAL_ID_RANGE,
+		.argv = { (char *)(uintptr_t) "corral-init", NULL },
+	};
+	/* No handler of the caller's may run in the child, which shares its memory. */
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
+	pid = corral_child_start(&s->child, s->stack, &s->pidfd);
+	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (pid < 0) {
+		corral_host_explain(f->scheme == CORRAL_ID_RANGE ? "mount-namespace" : "user-namespace",
+				    (int)-pid, why, sizeof(why), remedy, sizeof(remedy));
+		(void)corral_error_sys(err, (int)-pid, "create namespaces (%s)",
+				       f->scheme == CORRAL_ID_RANGE ? "as root" : "with a user namespace");
+		if (err && why[0]) {
+			size_t len = strlen(err->text);
+
+			(void)snprintf(err->text + len, sizeof(err->text) - len, ": %s%s%s", why,
+				       remedy[0] ? ": " : "", remedy);
+		}
+		return (int)pid;
+	}
+	s->pid = (pid_t)pid;
+	return 0;
+}
+
+static int ids_map(struct corral_sandbox *s, enum corral_id_scheme scheme, struct corral_error *err)
+{
+	const struct corral_host *h = &s->launcher->host;
+	int r;
+
+	switch (scheme) {
+	case CORRAL_ID_RANGE:
+		return 0;
+	case CORRAL_ID_SINGLE:
+		r = corral_ids_map_single(s->pid, h->uid, h->gid, err);
+		break;
+	case CORRAL_ID_SUBIDS:
+		r = corral_ids_map_subids(s->pid, h->uid, h->gid, err);
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (r < 0)
+		return corral_error_wrap(err, r, "map ids");
+	return corral_sandbox_send(s, "g", 1, NULL, 0, err);
+}
+
+static int slot_open(struct corral_sandbox *s, const struct corral_slot *slot,
+		     const struct corral_policy *p, int *ret_fd, bool *ret_owned, struct corral_error *err)
+{
+	*ret_owned = false;
+	switch (slot->kind) {
+	case CORRAL_SLOT_JOIN:
+		*ret_fd = s->cgroup.join_fd[slot->index];
+		return 0;
+	case CORRAL_SLOT_USERNS:
+		*ret_fd = s->ids.userns_fd;
+		return 0;
+	case CORRAL_SLOT_LEASE:
+		*ret_fd = s->ids.lease_fd;
+		return 0;
+	case CORRAL_SLOT_NETNS:
+		*ret_owned = true;
+		return corral_launcher_take_netns(s->launcher, ret_fd, err);
+	case CORRAL_SLOT_SOURCE:
+		*ret_owned = true;
+		return corral_source_open(slot, &s->launcher->host, &s->ids, p, ret_fd, err);
+	}
+	return -EINVAL;
+}
+
+/* Opens what the plan names, sends it, and closes our copies. */
+static int plan_send(struct corral_sandbox *s, const struct corral_plan *plan,
+		     const struct corral_policy *p, struct corral_error *err)
+{
+	int fds[CORRAL_WIRE_FDS_MAX];
+	bool owned[CORRAL_WIRE_FDS_MAX];
+	unsigned int n = 0;
+	int r = 0;
+
+	while (n < plan->n_slots && r == 0) {
+		r = slot_open(s, &plan->slots[n], p, &fds[n], &owned[n], err);
+		n += r == 0;
+	}
+	if (r == 0)
+		r = corral_sandbox_send(s, plan->message, plan->map_size, fds, n, err);
+	while (n--)
+		if (owned[n])
+			(void)close(fds[n]);
+	return r;
+}
+
+/* Guest init ended without a word: the status says how far the child came. */
+static int silent_end(struct corral_sandbox *s, struct corral_error *err)
+{
+	siginfo_t info = { 0 };
+
+	if (waitid(P_PIDFD, (id_t)s->pidfd, &info, WEXITED | WNOWAIT) == 0 && info.si_code == CLD_EXITED) {
+		switch (info.si_status) {
+		case 121:
+			return corral_error_set(err, EPERM, "enter the launchpad's mount namespace");
+		case 123:
+			return corral_error_set(err, EPERM,
+						"execute guest init from a sealed memfd: look for "
+						"vm.memfd_noexec=2, which forbids it: sysctl vm.memfd_noexec=0");
+		default:
+			break;
+		}
+	}
+	if (info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED)
+		return corral_error_set(err, ECHILD, "guest init was killed by signal %d while it built the "
+					"sandbox (out of memory, or a limit too small to start in)",
+					info.si_status);
+	return corral_error_set(err, ECHILD, "guest init ended with status %d before it was ready",
+				info.si_status);
+}
+
+static int ready_wait(struct corral_sandbox *s, const struct corral_plan *plan, uint64_t cloned_nsec,
+		      struct corral_error *err)
+{
+	union {
+		struct corral_wire_head head;
+		struct corral_wire_ready ready;
+		struct corral_wire_number number;
+	} m;
+	struct pollfd pfd = { .fd = s->socket_fd, .events = POLLIN };
+	ssize_t n;
+	int fd, r;
+
+	do {
+		r = poll(&pfd, 1, READY_TIMEOUT_MS);
+	} while (r < 0 && errno == EINTR);
+	if (r == 0)
+		return corral_error_set(err, ETIMEDOUT,
+					"guest init was not ready after 30 s: a step hangs (a dead network mount?)");
+	n = corral_sandbox_receive(s, &m, sizeof(m), &fd, 0);
+	corral_fd_closep(&fd);
+	if (n == 0)
+		return silent_end(s, err);
+	if (n < 0)
+		return corral_error_sys(err, (int)-n, "hear from guest init");
+	if (m.head.type == CORRAL_WIRE_FAILED && (size_t)n >= sizeof(m.number))
+		return corral_plan_explain(plan, m.number.n, m.number.error, m.number.detail, err);
+	if (m.head.type != CORRAL_WIRE_READY || (size_t)n != sizeof(m.ready))
+		return corral_error_set(err, EPROTO, "guest init said something unexpected");
+	if (m.ready.started_nsec > cloned_nsec)
+		s->receipt.stage_usec[CORRAL_STAGE_INIT] += (m.ready.started_nsec - cloned_nsec) / 1000;
+	s->receipt.stage_usec[CORRAL_STAGE_ROOT] +=
+		(m.ready.stage_nsec[CORRAL_STAGE_ROOT] + m.ready.stage_nsec[CORRAL_STAGE_PREPARE]) / 1000;
+	s->receipt.stage_usec[CORRAL_STAGE_CONFINE] += m.ready.stage_nsec[CORRAL_STAGE_CONFINE] / 1000;
+	return 0;
+}
+
+/* Protected callers (a service with OOMScoreAdjust=-1000) must not pass that on. */
+static void oom_reset(const struct corral_sandbox *s)
+{
+	corral_autofd int fd = -1;
+	char path[64];
+
+	if (!s->launcher->reset_oom)
+		return;
+	(void)snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)s->pid);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0)
+		(void)!write(fd, "0", 1);
+}
+
+static int events_open(struct corral_sandbox *s, struct corral_error *err)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	const int fds[] = { s->socket_fd, s->pidfd, s->oom_fd };
+
+	s->event_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (s->event_fd < 0)
+		return corral_error_sys(err, errno, "create an epoll descriptor");
+	for (size_t i = 0; i < CORRAL_COUNT(fds); i++) {
+		ev.data.fd = fds[i];
+		if (fds[i] >= 0 && epoll_ctl(s->event_fd, EPOLL_CTL_ADD, fds[i], &ev) < 0)
+			return corral_error_sys(err, errno, "watch the sandbox");
+	}
+	return 0;
+}
+
+/* The policy may go before the sandbox: its environment and directory are copied into one block. */
+static int policy_keep(struct corral_sandbox *s, const struct corral_policy *p, struct corral_error *err)
+{
+	size_t size = (p->n_env + 1) * sizeof(char *), at;
+	char *text;
+
+	for (size_t i = 0; i < p->n_env; i++)
+		size += strlen(p->env[i]) + 1;
+	s->env = malloc(size);
+	s->work_dir = strdup(p->work_dir);
+	s->stack = aligned_alloc(16, CORRAL_CHILD_STACK_SIZE);
+	if (!s->env || !s->work_dir || !s->stack)
+		return corral_error_set(err, ENOMEM, "create the sandbox: out of memory");
+	text = (char *)(s->env + p->n_env + 1);
+	for (size_t i = 0; i < p->n_env; i++) {
+		at = strlen(p->env[i]) + 1;
+		memcpy(text, p->env[i], at);
+		s->env[i] = text;
+		text += at;
+	}
+	s->env[p->n_env] = NULL;
+	s->limits = p->limits;
+	return 0;
+}
+
+static int sockets_open(struct corral_sandbox *s, int *ret_peer, struct corral_error *err)
+{
+	int pair[2], high;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return corral_error_sys(err, errno, "create a socket to guest init");
+	s->socket_fd = pair[0];
+	high = fcntl(pair[1], F_DUPFD_CLOEXEC, 10);
+	(void)close(pair[1]);
+	if (high < 0)
+		return corral_error_sys(err, errno, "create a socket to guest init");
+	*ret_peer = high;
+	return 0;
+}
+
+static void plan_freep(struct corral_plan **p)
+{
+	corral_plan_free(*p);
+}
+
+static int launch(struct corral_sandbox *s, const struct corral_policy *p, struct corral_error *err)
+{
+	corral_auto(plan_freep) struct corral_plan *plan = NULL;
+	corral_autofd int peer = -1;
+	struct corral_plan_facts f = { 0 };
+	uint64_t t = corral_now_nsec(), cloned;
+	int r;
+
+	r = policy_keep(s, p, err);
+	if (r == 0)
+		r = corral_launcher_facts(s->launcher, p, &f, err);
+	if (r == 0 && f.scheme == CORRAL_ID_RANGE) {
+		r = corral_launcher_take_ids(s->launcher, &s->ids, err);
+		f.base = s->ids.base;
+	}
+	if (r == 0)
+		r = cgroup_make(s, &f, err);
+	if (r == 0)
+		r = limits_judge(s, p, err);
+	if (r < 0)
+		return r;
+	stage_add(s, CORRAL_STAGE_PREPARE, &t);
+	r = corral_plan_compile(p, &f, &plan, err);
+	if (r == 0)
+		r = sockets_open(s, &peer, err);
+	if (r < 0)
+		return r;
+	stage_add(s, CORRAL_STAGE_PLAN, &t);
+	r = child_clone(s, plan, &f, peer, err);
+	cloned = t;
+	stage_add(s, CORRAL_STAGE_CLONE, &t);
+	corral_fd_closep(&peer);
+	if (r == 0)
+		r = ids_map(s, f.scheme, err);
+	if (r == 0)
+		r = plan_send(s, plan, p, err);
+	stage_add(s, CORRAL_STAGE_PREPARE, &t);
+	if (r == 0)
+		r = ready_wait(s, plan, cloned, err);
+	if (r < 0)
+		return r;
+	oom_reset(s);
+	s->receipt.layers = plan->layers;
+	s->receipt.tier = CORRAL_TIER_FULL;
+	return events_open(s, err);
+}
+
+int corral_sandbox_open(struct corral_launcher *l, const struct corral_policy *p,
+			struct corral_sandbox **ret, struct corral_error *err)
+{
+	struct corral_sandbox *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return corral_error_set(err, ENOMEM, "create the sandbox: out of memory");
+	s->launcher = l;
+	s->socket_fd = s->pidfd = s->event_fd = s->timer_fd = s->oom_fd = s->tty_fd = -1;
+	s->ids = (struct corral_ids){ 0, -1, -1 };
+	r = launch(s, p, err);
+	if (r < 0) {
+		corral_sandbox_end(s);
+		corral_sandbox_wipe(s);
+		return r;
+	}
+	corral_trace(CORRAL_TRACE_SPAWN, "sandbox ready: pid %d", (int)s->pid);
+	*ret = s;
+	return 0;
+}

@@ -1,0 +1,381 @@
+#include "kernel/launcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kernel/base/cleanup.h"
+#include "kernel/base/trace.h"
+#include "kernel/child.h"
+#include "kernel/host_reason.h"
+#include "kernel/netns.h"
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010u
+#endif
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC 0x0020
+#endif
+
+extern const char corral_init_image[], corral_init_image_end[];
+
+bool corral_launcher_is_root(const struct corral_launcher *l)
+{
+	return (l->host.features & CORRAL_HOST_PRIVILEGED) != 0;
+}
+
+/*
+ * A sealed memfd: whoever reaches it through /proc/PID/exe can neither write it nor make it writable, and it is no file of the
+ * host's (CVE-2019-5736).
+ */
+static int image_open(int *ret_fd, struct corral_error *err)
+{
+	size_t size = (size_t)(corral_init_image_end - corral_init_image);
+	corral_autofd int fd = -1;
+	char why[240], remedy[280];
+	int high;
+
+	fd = memfd_create("corral-init", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+	if (fd < 0 && errno == EINVAL) /* before 6.3 every memfd can be executed */
+		fd = memfd_create("corral-init", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0) {
+		int code = errno;
+
+		corral_host_explain("memfd-exec", code, why, sizeof(why), remedy, sizeof(remedy));
+		return corral_error_sys(err, code, "create the image of guest init (%s%s%s)", why,
+					remedy[0] ? ": " : "", remedy);
+	}
+	for (size_t done = 0; done < size;) {
+		ssize_t n = write(fd, corral_init_image + done, size - done);
+
+		if (n < 0)
+			return corral_error_sys(err, errno, "write the image of guest init");
+		done += (size_t)n;
+	}
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return corral_error_sys(err, errno, "seal the image of guest init");
+	/* Out of the way of descriptor 3, where the child puts its socket. */
+	high = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+	if (high < 0)
+		return corral_error_sys(err, errno, "keep the image of guest init");
+	*ret_fd = high;
+	return 0;
+}
+
+/* By descriptor, as anybody may have made the directory before us (CVE-2026-46406). */
+static void runtime_dir_find(struct corral_launcher *l)
+{
+	corral_autofd int fd = -1;
+	struct stat st;
+
+	if (mkdir("/run/corral", 0700) < 0 && errno != EEXIST)
+		return;
+	fd = open("/run/corral", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 022))
+		return;
+	(void)snprintf(l->runtime_dir, sizeof(l->runtime_dir), "/run/corral");
+}
+
+static bool oom_protected(void)
+{
+	corral_autofd int fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
+	char text[16];
+
+	return fd >= 0 && read(fd, text, sizeof(text)) > 0 && text[0] == '-';
+}
+
+/* A mount namespace of one mount, so that a sandbox's price does not grow with the host's. */
+static void launchpad_make(struct corral_launcher *l)
+{
+	char *stack;
+	int pipe_fd[2], code = -1, pidfd = -1, fd;
+	sigset_t all, old;
+	char path[64];
+	long pid;
+
+	stack = aligned_alloc(16, CORRAL_CHILD_STACK_SIZE);
+	if (!stack || pipe2(pipe_fd, O_CLOEXEC) < 0) {
+		free(stack);
+		return;
+	}
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
+	pid = corral_child_hold(CLONE_NEWNS, 1, pipe_fd[1], stack, &pidfd);
+	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	(void)close(pipe_fd[1]);
+	if (pid > 0) {
+		if (read(pipe_fd[0], &code, sizeof(code)) == sizeof(code) && code == 0) {
+			(void)snprintf(path, sizeof(path), "/proc/%ld/ns/mnt", pid);
+			fd = open(path, O_RDONLY | O_CLOEXEC);
+			if (fd >= 0)
+				l->launchpad_fd = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+			corral_fd_closep(&fd);
+		}
+		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+		(void)waitpid((pid_t)pid, NULL, __WALL);
+		(void)close(pidfd);
+	}
+	(void)close(pipe_fd[0]);
+	free(stack);
+	corral_trace(CORRAL_TRACE_SPAWN, "launchpad: %s", l->launchpad_fd >= 0 ? "ready" : strerror(code));
+}
+
+/* One thing made ahead; true when there may be more to make. Called with the lock held, which is let go meanwhile. */
+static bool keeper_refill(struct corral_launcher *l)
+{
+	struct corral_ids ids;
+	int fd = -1, r;
+
+	if (l->n_netns < CORRAL_POOL_SIZE) {
+		pthread_mutex_unlock(&l->lock);
+		r = corral_netns_open(&fd, NULL);
+		pthread_mutex_lock(&l->lock);
+		if (r == -ENOTRECOVERABLE)
+			l->stopping = true; /* this thread must do no more; without it everything is made when needed */
+		l->netns_fail = r < 0; /* then nobody waits for one either */
+		if (r == 0)
+			l->netns[l->n_netns++] = fd;
+		return r == 0;
+	}
+	if (l->n_ids < CORRAL_POOL_SIZE / 2) {
+		pthread_mutex_unlock(&l->lock);
+		r = corral_ids_open(l->runtime_dir, &ids, NULL);
+		pthread_mutex_lock(&l->lock);
+		if (r < 0)
+			return false;
+		if (l->n_ids < CORRAL_POOL_SIZE)
+			l->ids[l->n_ids++] = ids;
+		else
+			corral_ids_close(&ids);
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Refilling comes first: a launch waits for it, while nobody waits for a wipe, whose queue is bounded and falls back to the closing
+ * caller.
+ */
+static void *keeper_run(void *arg)
+{
+	struct corral_launcher *l = arg;
+	struct corral_sandbox *s;
+
+	pthread_mutex_lock(&l->lock);
+	for (;;) {
+		if (l->n_wipe && (l->stopping || l->n_wipe > CORRAL_WIPE_QUEUE / 2 ||
+				  l->n_netns > 2 || l->netns_fail)) {
+			s = l->wipe[0];
+			memmove(l->wipe, l->wipe + 1, --l->n_wipe * sizeof(l->wipe[0]));
+			pthread_mutex_unlock(&l->lock);
+			corral_sandbox_wipe(s);
+			pthread_mutex_lock(&l->lock);
+			continue;
+		}
+		if (l->stopping && !l->n_wipe)
+			break;
+		if (keeper_refill(l) || l->stopping)
+			continue;
+		if (!l->n_wipe)
+			pthread_cond_wait(&l->work, &l->lock);
+	}
+	pthread_mutex_unlock(&l->lock);
+	return NULL;
+}
+
+static int keeper_start(struct corral_launcher *l, struct corral_error *err)
+{
+	sigset_t all, old;
+	int r;
+
+	/* Signals are the caller's: none may land on our thread. */
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(&l->keeper, NULL, keeper_run, l);
+	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r)
+		return corral_error_sys(err, r, "start the keeper thread");
+	l->has_keeper = true;
+	return 0;
+}
+
+int corral_launcher_open(unsigned int flags, struct corral_launcher **ret, struct corral_error *err)
+{
+	struct corral_launcher *l = calloc(1, sizeof(*l));
+	int r;
+
+	if (!l)
+		return corral_error_set(err, ENOMEM, "open the launcher: out of memory");
+	l->flags = flags;
+	l->image_fd = l->launchpad_fd = -1;
+	(void)pthread_mutex_init(&l->lock, NULL);
+	(void)pthread_cond_init(&l->work, NULL);
+	r = corral_host_probe(&l->host, err);
+	if (r == 0)
+		r = corral_cgroup_host_open(&l->cgroups, err);
+	if (r == 0)
+		r = image_open(&l->image_fd, err);
+	if (r == 0) {
+		corral_etc_scan(&l->etc);
+		l->reset_oom = oom_protected();
+		if (corral_launcher_is_root(l))
+			runtime_dir_find(l);
+		if ((flags & CORRAL_LAUNCHER_POOLED) && corral_launcher_is_root(l)) {
+			if (l->host.features & CORRAL_HOST_NEW_MOUNT_API)
+				launchpad_make(l);
+			r = keeper_start(l, err);
+		}
+	}
+	if (r < 0) {
+		corral_launcher_close(l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+void corral_launcher_close(struct corral_launcher *l)
+{
+	if (!l)
+		return;
+	if (l->has_keeper) {
+		pthread_mutex_lock(&l->lock);
+		l->stopping = true;
+		pthread_cond_broadcast(&l->work);
+		pthread_mutex_unlock(&l->lock);
+		pthread_join(l->keeper, NULL);
+	}
+	for (unsigned int i = 0; i < l->n_netns; i++)
+		(void)close(l->netns[i]);
+	for (unsigned int i = 0; i < l->n_ids; i++)
+		corral_ids_close(&l->ids[i]);
+	corral_fd_closep(&l->image_fd);
+	corral_fd_closep(&l->launchpad_fd);
+	corral_cgroup_host_close(l->cgroups);
+	(void)pthread_mutex_destroy(&l->lock);
+	(void)pthread_cond_destroy(&l->work);
+	free(l);
+}
+
+int corral_launcher_take_ids(struct corral_launcher *l, struct corral_ids *ret,
+			     struct corral_error *err)
+{
+	bool found = false;
+
+	if (l->has_keeper) {
+		pthread_mutex_lock(&l->lock);
+		found = l->n_ids > 0;
+		if (found)
+			*ret = l->ids[--l->n_ids];
+		pthread_cond_signal(&l->work);
+		pthread_mutex_unlock(&l->lock);
+	}
+	if (found)
+		return 0;
+	if (!l->runtime_dir[0])
+		return corral_error_set(err, EACCES,
+					"no place to lock a range of ids: /run/corral must be a directory that "
+					"only root can write: mkdir -m 0700 /run/corral");
+	return corral_ids_open(l->runtime_dir, ret, err);
+}
+
+void corral_launcher_return_ids(struct corral_launcher *l, struct corral_ids *ids)
+{
+	bool kept = false;
+
+	if (ids->userns_fd < 0)
+		return;
+	if (l->has_keeper) {
+		pthread_mutex_lock(&l->lock);
+		kept = !l->stopping && l->n_ids < CORRAL_POOL_SIZE;
+		if (kept)
+			l->ids[l->n_ids++] = *ids;
+		pthread_mutex_unlock(&l->lock);
+	}
+	if (kept)
+		*ids = (struct corral_ids){ 0, -1, -1 };
+	else
+		corral_ids_close(ids);
+}
+
+int corral_launcher_take_netns(struct corral_launcher *l, int *ret_fd, struct corral_error *err)
+{
+	int fd = -1;
+
+	if (l->has_keeper) {
+		pthread_mutex_lock(&l->lock);
+		if (l->n_netns)
+			fd = l->netns[--l->n_netns];
+		pthread_cond_signal(&l->work);
+		pthread_mutex_unlock(&l->lock);
+	}
+	if (fd >= 0) {
+		*ret_fd = fd;
+		return 0;
+	}
+	return corral_netns_open(ret_fd, err);
+}
+
+bool corral_launcher_wipe_later(struct corral_launcher *l, struct corral_sandbox *s)
+{
+	bool taken = false;
+
+	if (!l->has_keeper)
+		return false;
+	pthread_mutex_lock(&l->lock);
+	if (!l->stopping && l->n_wipe < CORRAL_WIPE_QUEUE) {
+		l->wipe[l->n_wipe++] = s;
+		taken = true;
+		pthread_cond_signal(&l->work);
+	}
+	pthread_mutex_unlock(&l->lock);
+	return taken;
+}
+
+int corral_launcher_facts(struct corral_launcher *l, const struct corral_policy *p,
+			  struct corral_plan_facts *ret, struct corral_error *err)
+{
+	struct corral_plan_facts f = { .host = &l->host, .etc = &l->etc };
+	enum corral_cgroup_kind kind = corral_cgroup_host_kind(l->cgroups);
+
+	if (corral_launcher_is_root(l)) {
+		if (p->ids == CORRAL_IDS_SINGLE)
+			return corral_error_set(err, EPERM,
+						"ids: 'single' would make the guest the host's root: leave it out, "
+						"or run as an ordinary user");
+		f.scheme = CORRAL_ID_RANGE;
+	} else {
+		f.scheme = p->ids == CORRAL_IDS_RANGE ? CORRAL_ID_SUBIDS : CORRAL_ID_SINGLE;
+	}
+	f.has_cgroup = kind != CORRAL_CGROUP_NONE;
+	f.into_cgroup = (kind == CORRAL_CGROUP_V2 || kind == CORRAL_CGROUP_HYBRID) &&
+			(l->host.features & CORRAL_HOST_CLONE_INTO_CGROUP);
+	/* Before the group is there, for printing: as many files as its kind usually has. */
+	f.n_join = kind == CORRAL_CGROUP_HYBRID ? 2 : kind == CORRAL_CGROUP_V1 ? 2 : 0;
+	f.netns_ready = f.scheme == CORRAL_ID_RANGE;
+	f.launchpad = l->launchpad_fd >= 0;
+	*ret = f;
+	return 0;
+}
+
+int corral_launcher_plan(struct corral_launcher *l, const struct corral_policy *p,
+			 struct corral_plan **ret, struct corral_error *err)
+{
+	struct corral_plan_facts f;
+	int r;
+
+	r = corral_launcher_facts(l, p, &f, err);
+	if (r < 0)
+		return r;
+	f.base = f.scheme == CORRAL_ID_RANGE ? CORRAL_IDS_FIRST : 0;
+	return corral_plan_compile(p, &f, ret, err);
+}

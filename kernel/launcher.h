@@ -1,0 +1,63 @@
+/*
+ * Inside the kernel: what a launcher holds between sandboxes, and what it lends to one. The public face is in kernel/sandbox.h.
+ */
+#ifndef CORRAL_KERNEL_LAUNCHER_H
+#define CORRAL_KERNEL_LAUNCHER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/cgroup.h"
+#include "kernel/etc.h"
+#include "kernel/host.h"
+#include "kernel/ids.h"
+#include "kernel/plan_build.h"
+#include "kernel/sandbox.h"
+
+#define CORRAL_POOL_SIZE  8
+#define CORRAL_WIPE_QUEUE 32
+
+struct corral_launcher {
+	unsigned int flags;
+	struct corral_host host;
+	struct corral_cgroup_host *cgroups;
+	struct corral_etc etc;
+	char runtime_dir[128]; /* for the locks on id ranges; "" without */
+	int image_fd;          /* guest init, sealed */
+	int launchpad_fd;      /* a mount namespace of one mount, or -1 */
+	bool reset_oom;        /* we are protected from the out-of-memory killer, and the guest must not be */
+
+	/* The keeper thread of a pooled launcher makes ahead and wipes behind. */
+	pthread_t keeper;
+	bool has_keeper, stopping, netns_fail;
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	int netns[CORRAL_POOL_SIZE];
+	unsigned int n_netns;
+	struct corral_ids ids[CORRAL_POOL_SIZE];
+	unsigned int n_ids;
+	struct corral_sandbox *wipe[CORRAL_WIPE_QUEUE];
+	unsigned int n_wipe;
+};
+
+bool corral_launcher_is_root(const struct corral_launcher *l);
+
+/* A leased range, from the pool or made now. */
+int corral_launcher_take_ids(struct corral_launcher *l, struct corral_ids *ret,
+			     struct corral_error *err);
+/* Back into the pool: every process that had it is dead. */
+void corral_launcher_return_ids(struct corral_launcher *l, struct corral_ids *ids);
+int corral_launcher_take_netns(struct corral_launcher *l, int *ret_fd, struct corral_error *err);
+
+/* Hands a dead sandbox to the keeper; false when there is none or its queue is full, and the caller must do it. */
+bool corral_launcher_wipe_later(struct corral_launcher *l, struct corral_sandbox *s);
+
+/* kernel/sandbox.c: gives back what a sandbox held, and frees it. */
+void corral_sandbox_wipe(struct corral_sandbox *s);
+
+/* What is true of this launcher and this policy, for the compiler of plans. */
+int corral_launcher_facts(struct corral_launcher *l, const struct corral_policy *p,
+			  struct corral_plan_facts *ret, struct corral_error *err);
+
+#endif

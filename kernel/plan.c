@@ -1,0 +1,476 @@
+#include "kernel/plan_build.h"
+
+#include <errno.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "kernel/base/cleanup.h"
+#include "kernel/receipt.h"
+#include "kernel/skeleton.h"
+
+#define STEPS_MAX (CORRAL_CONFIG_MOUNTS_MAX + 96)
+
+#define ATTR_PLAIN (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+#define ATTR_RO    (ATTR_PLAIN | MOUNT_ATTR_RDONLY)
+
+struct build {
+	const struct corral_policy *policy;
+	const struct corral_plan_facts *facts;
+	struct corral_plan *plan;
+	struct corral_step steps[STEPS_MAX];
+	unsigned int n_steps;
+	struct corral_buf text; /* texts and blobs; offsets are relative to its start, plus one, until the end */
+	uint16_t stage;
+	bool overflow;
+};
+
+static struct corral_step *step_add(struct build *b, enum corral_step_kind kind)
+{
+	struct corral_step *s;
+
+	if (b->n_steps == STEPS_MAX) {
+		b->overflow = true;
+		b->n_steps--;
+	}
+	s = &b->steps[b->n_steps++];
+	memset(s, 0, sizeof(*s));
+	s->kind = (uint16_t)kind;
+	s->fd = -1;
+	s->stage = b->stage;
+	s->uid = s->gid = b->facts->base;
+	return s;
+}
+
+static uint32_t text_put(struct build *b, const char *text)
+{
+	uint32_t at = (uint32_t)b->text.len + 1;
+
+	corral_buf_add(&b->text, text, strlen(text) + 1);
+	return at;
+}
+
+static void blob_put(struct build *b, struct corral_step *s, const void *data, size_t len)
+{
+	static const char zeros[8];
+
+	corral_buf_add(&b->text, zeros, (8 - b->text.len % 8) % 8);
+	s->blob = (uint32_t)b->text.len + 1;
+	s->blob_len = (uint32_t)len;
+	corral_buf_add(&b->text, data, len);
+}
+
+static struct corral_slot *slot_add(struct build *b, enum corral_slot_kind kind, int16_t *ret_fd)
+{
+	struct corral_slot *slot;
+
+	if (b->plan->n_slots == CORRAL_WIRE_FDS_MAX) {
+		b->overflow = true;
+		b->plan->n_slots--;
+	}
+	*ret_fd = (int16_t)b->plan->n_slots;
+	slot = &b->plan->slots[b->plan->n_slots++];
+	memset(slot, 0, sizeof(*slot));
+	slot->kind = kind;
+	return slot;
+}
+
+static bool has(const struct build *b, uint32_t feature)
+{
+	return (b->facts->host->features & feature) != 0;
+}
+
+static bool is_root(const struct build *b)
+{
+	return b->facts->scheme == CORRAL_ID_RANGE;
+}
+
+/*
+ * Where a host path comes from: as root with the new mount API from a detached copy that the caller made, with all attributes (and the
+ * id map) on it; otherwise by path in the child's copy of the host's mounts.
+ */
+static void source_put(struct build *b, struct corral_step *s, const char *host_path,
+		       const char *label, enum corral_slot_map map, uint64_t attr, bool recursive)
+{
+	struct corral_slot *slot;
+
+	if (is_root(b) && has(b, CORRAL_HOST_NEW_MOUNT_API)) {
+		slot = slot_add(b, CORRAL_SLOT_SOURCE, &s->fd);
+		slot->host_path = host_path;
+		slot->label = label;
+		slot->map = has(b, CORRAL_HOST_ID_MAPPED) ? map : CORRAL_MAP_NONE;
+		slot->attr = attr;
+		slot->recursive = recursive;
+		if (slot->map != CORRAL_MAP_NONE)
+			b->plan->layers |= CORRAL_LAYER_ID_MAPPED;
+		if (has(b, CORRAL_HOST_MOUNT_SETATTR))
+			attr = 0;
+	} else {
+		s->s[0] = text_put(b, host_path);
+	}
+	s->attr = attr;
+	s->flags |= recursive ? CORRAL_STEP_RECURSIVE : 0;
+}
+
+static void bind_add(struct build *b, const char *host_path, const char *guest_path,
+		     const char *label, enum corral_slot_map map, bool read_only, bool recursive)
+{
+	struct corral_step *s = step_add(b, CORRAL_STEP_BIND);
+
+	source_put(b, s, host_path, label, map, read_only ? ATTR_RO : ATTR_PLAIN, recursive);
+	s->s[1] = text_put(b, guest_path);
+	s->s[2] = text_put(b, host_path);
+}
+
+static void enter_steps(struct build *b)
+{
+	const struct corral_plan_facts *f = b->facts;
+	struct corral_plan *plan = b->plan;
+	struct corral_step *s;
+
+	plan->clone_flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+	plan->layers |= CORRAL_LAYER_PID_NS | CORRAL_LAYER_IPC_NS | CORRAL_LAYER_UTS_NS |
+			CORRAL_LAYER_MOUNT_NS | CORRAL_LAYER_CGROUP_NS;
+	if (!f->launchpad)
+		plan->clone_flags |= CLONE_NEWNS;
+	if (!is_root(b))
+		plan->clone_flags |= CLONE_NEWUSER;
+	for (unsigned int i = 0; i < f->n_join; i++) {
+		s = step_add(b, CORRAL_STEP_JOIN_CGROUP);
+		slot_add(b, CORRAL_SLOT_JOIN, &s->fd)->index = i;
+	}
+	/* A cgroup namespace shows as its root the group that its maker is in: so after the last move. */
+	if (f->n_join) {
+		s = step_add(b, CORRAL_STEP_UNSHARE);
+		s->attr = CLONE_NEWCGROUP;
+	} else {
+		plan->clone_flags |= CLONE_NEWCGROUP;
+	}
+	if (b->policy->network == CORRAL_NETWORK_NONE) {
+		plan->layers |= CORRAL_LAYER_NET_NS;
+		if (f->netns_ready) {
+			s = step_add(b, CORRAL_STEP_SETNS);
+			s->attr = CLONE_NEWNET;
+			(void)slot_add(b, CORRAL_SLOT_NETNS, &s->fd);
+		} else {
+			plan->clone_flags |= CLONE_NEWNET;
+			(void)step_add(b, CORRAL_STEP_LOOPBACK);
+		}
+	}
+	s = step_add(b, CORRAL_STEP_HOSTNAME);
+	s->s[0] = text_put(b, b->policy->hostname);
+	(void)step_add(b, CORRAL_STEP_PRIVATE);
+}
+
+static void scratch_step(struct build *b)
+{
+	struct corral_step *s = step_add(b, CORRAL_STEP_SCRATCH);
+
+	s->attr = b->policy->limits.disk_bytes;
+	s->n[0] = (uint32_t)b->policy->limits.disk_inodes;
+}
+
+static void host_root_steps(struct build *b)
+{
+	corral_autobuf struct corral_buf skeleton = CORRAL_BUF_INIT;
+	const struct corral_etc *etc = b->facts->etc;
+	struct corral_step *s;
+
+	corral_skeleton_build(&skeleton, b->policy, etc);
+	b->text.failed |= skeleton.failed;
+	s = step_add(b, CORRAL_STEP_SKELETON);
+	blob_put(b, s, skeleton.data, skeleton.len);
+	(void)step_add(b, CORRAL_STEP_ROOT);
+	if (is_root(b)) {
+		s = step_add(b, CORRAL_STEP_LAYER);
+		source_put(b, s, "/usr", "layer", CORRAL_MAP_RANGE, ATTR_RO, false);
+		s = step_add(b, CORRAL_STEP_OVERLAY);
+		s->s[0] = text_put(b, "/usr");
+		s->s[2] = text_put(b, "/usr");
+		s->n[1] = 1;
+	} else {
+		/*
+		 * With one id the guest owns nothing below /usr and could change nothing in an overlay, which would only
+		 * add its code to what a guest can reach.
+		 */
+		bind_add(b, "/usr", "/usr", "layer", CORRAL_MAP_NONE, true, true);
+	}
+	for (unsigned int i = 0; i < etc->n_top_dirs; i++)
+		bind_add(b, etc->top_dirs[i], etc->top_dirs[i], "layer", CORRAL_MAP_RANGE, true, !is_root(b));
+	for (unsigned int i = 0; i < etc->n_bind; i++)
+		bind_add(b, etc->bind[i], etc->bind[i], "host file", CORRAL_MAP_RANGE, true, !is_root(b));
+	/* The host's own configuration of what lies in /usr/local. */
+	s = step_add(b, CORRAL_STEP_MASK);
+	s->s[0] = text_put(b, "/usr/local/etc");
+}
+
+static void dir_root_steps(struct build *b)
+{
+	struct corral_step *s = step_add(b, CORRAL_STEP_LAYER);
+
+	source_put(b, s, b->policy->rootfs_path, "--rootfs", CORRAL_MAP_RANGE, ATTR_RO, false);
+	s->s[2] = text_put(b, b->policy->rootfs_path);
+	s = step_add(b, CORRAL_STEP_OVERLAY);
+	s->s[2] = text_put(b, b->policy->rootfs_path);
+	s->flags |= is_root(b) ? 0 : CORRAL_STEP_USERXATTR;
+	s = step_add(b, CORRAL_STEP_ROOT);
+	s->n[0] = 1;
+}
+
+/* Docker's list, and what newer ones add. What is only to be read-only is so by /proc being read-only. */
+static const char *const masked[] = {
+	"/proc/acpi",	    "/proc/asound",	   "/proc/interrupts",	"/proc/kcore",	    "/proc/keys",
+	"/proc/kmsg",	    "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",	    "/proc/timer_list",
+	"/proc/timer_stats",
+};
+
+static void kernel_fs_steps(struct build *b)
+{
+	struct corral_step *s;
+
+	(void)step_add(b, CORRAL_STEP_PROC);
+	for (size_t i = 0; i < CORRAL_COUNT(masked); i++) {
+		s = step_add(b, CORRAL_STEP_MASK);
+		s->s[0] = text_put(b, masked[i]);
+	}
+	s = step_add(b, CORRAL_STEP_DEVICES);
+	s->flags |= is_root(b) ? CORRAL_STEP_MKNOD : 0;
+	s = step_add(b, CORRAL_STEP_SCRATCH_BIND);
+	s->s[0] = text_put(b, "s");
+	s->s[1] = text_put(b, "/dev/shm");
+	s->attr = ATTR_PLAIN | MOUNT_ATTR_NOEXEC;
+	s = step_add(b, CORRAL_STEP_DEVPTS);
+	/* Terminals belong to group 5 where that exists; with one id, to the guest. */
+	s->n[0] = b->facts->scheme == CORRAL_ID_SINGLE ? ~0u : b->facts->base + 5;
+}
+
+static void mount_add(struct build *b, const struct corral_config_mount *m)
+{
+	struct corral_step *s;
+
+	if (m->kind != CORRAL_MOUNT_TMPFS) {
+		bind_add(b, m->host_path, m->guest_path, m->kind == CORRAL_MOUNT_BIND ? "--bind" : "--ro-bind",
+			 CORRAL_MAP_OWNER, m->kind == CORRAL_MOUNT_RO_BIND, true);
+		return;
+	}
+	s = step_add(b, CORRAL_STEP_TMPFS);
+	s->s[0] = text_put(b, m->guest_path);
+	s->attr = m->size_bytes ? m->size_bytes : b->policy->limits.disk_bytes;
+	s->n[0] = (uint32_t)b->policy->limits.disk_inodes;
+	s->n[1] = 0755;
+	s->uid += b->facts->scheme == CORRAL_ID_SINGLE ? 0 : b->policy->guest_uid;
+	s->gid += b->facts->scheme == CORRAL_ID_SINGLE ? 0 : b->policy->guest_gid;
+}
+
+static void user_mount_steps(struct build *b)
+{
+	const struct corral_policy *p = b->policy;
+	struct corral_step *s;
+
+	if (p->workspace_path) {
+		bind_add(b, p->workspace_path, p->work_dir, "--workspace", CORRAL_MAP_OWNER, false, true);
+	} else {
+		/* In the scratch, under the one limit; its own directory, since the root may belong to somebody else. */
+		s = step_add(b, CORRAL_STEP_SCRATCH_BIND);
+		s->s[0] = text_put(b, "h");
+		s->s[1] = text_put(b, p->work_dir);
+		s->attr = ATTR_PLAIN;
+		s->flags |= CORRAL_STEP_WRITABLE;
+		if (b->facts->scheme != CORRAL_ID_SINGLE) {
+			s->n[0] = b->facts->base + p->guest_uid;
+			s->n[1] = b->facts->base + p->guest_gid;
+		}
+	}
+	if (p->network == CORRAL_NETWORK_HOST) {
+		bind_add(b, "/etc/resolv.conf", "/etc/resolv.conf", "host file", CORRAL_MAP_NONE, true, false);
+		b->steps[b->n_steps - 1].flags |= CORRAL_STEP_OPTIONAL;
+	}
+	for (size_t i = 0; i < p->n_mounts; i++)
+		mount_add(b, &p->mounts[i]);
+}
+
+static void rlimits_step(struct build *b)
+{
+	const struct corral_limits *l = &b->policy->limits;
+	uint64_t pairs[16];
+	size_t n = 0;
+	struct corral_step *s = step_add(b, CORRAL_STEP_RLIMITS);
+
+#define RLIMIT_PUT(which, value) (pairs[n++] = (which), pairs[n++] = (value))
+	/*
+	 * 1, not 0: a core pattern that is a pipe ignores 0, but 1 means "do not dump" to it
+	 * (core(5)); the seccomp profile keeps the guest from setting it back.
+	 */
+	RLIMIT_PUT(RLIMIT_CORE, 1);
+	RLIMIT_PUT(RLIMIT_NOFILE, l->open_files ? l->open_files : 1048576);
+	RLIMIT_PUT(RLIMIT_FSIZE, l->file_size_bytes ? l->file_size_bytes : UINT64_MAX);
+	RLIMIT_PUT(RLIMIT_MEMLOCK, 8u << 20);
+	RLIMIT_PUT(RLIMIT_RTPRIO, 0);
+	RLIMIT_PUT(RLIMIT_NICE, 0);
+	RLIMIT_PUT(RLIMIT_MSGQUEUE, 819200);
+	RLIMIT_PUT(RLIMIT_SIGPENDING, 8192);
+#undef RLIMIT_PUT
+	blob_put(b, s, pairs, n * sizeof(pairs[0]));
+	b->plan->layers |= CORRAL_LAYER_RLIMITS;
+}
+
+static void confine_steps(struct build *b)
+{
+	const struct corral_policy *p = b->policy;
+	struct corral_plan *plan = b->plan;
+	struct corral_step *s;
+	int16_t lease;
+
+	(void)step_add(b, CORRAL_STEP_SESSION);
+	plan->layers |= CORRAL_LAYER_KEYRING | CORRAL_LAYER_USER_NS;
+	s = step_add(b, CORRAL_STEP_USERNS);
+	s->uid = p->guest_uid;
+	s->gid = p->guest_gid;
+	if (is_root(b)) {
+		(void)slot_add(b, CORRAL_SLOT_USERNS, &s->fd);
+		(void)slot_add(b, CORRAL_SLOT_LEASE, &lease);
+		plan->layers |= CORRAL_LAYER_ID_RANGE;
+	} else {
+		s->n[0] = b->facts->scheme == CORRAL_ID_SUBIDS ? 65536 : 1;
+	}
+	plan->layers |= CORRAL_LAYER_MOUNTS_LOCKED;
+	s = step_add(b, CORRAL_STEP_IDS);
+	s->uid = p->guest_uid;
+	s->gid = p->guest_gid;
+	rlimits_step(b);
+	s = step_add(b, CORRAL_STEP_CAPS);
+	s->attr = p->caps;
+	plan->layers |= CORRAL_LAYER_CAPS | CORRAL_LAYER_NO_NEW_PRIVS | CORRAL_LAYER_SECCOMP;
+	if (has(b, CORRAL_HOST_LANDLOCK)) {
+		s = step_add(b, CORRAL_STEP_LANDLOCK);
+		s->n[0] = (uint32_t)b->facts->host->landlock_abi;
+		plan->layers |= CORRAL_LAYER_LANDLOCK;
+	}
+	s = step_add(b, CORRAL_STEP_SECCOMP);
+	blob_put(b, s, p->seccomp.insns, p->seccomp.n_insns * sizeof(struct sock_filter));
+	s->flags |= has(b, CORRAL_HOST_USER_NOTIF) ? CORRAL_STEP_NOTIFY : 0;
+}
+
+static uint32_t absolute(uint32_t offset, uint32_t start)
+{
+	return offset ? offset - 1 + start : 0;
+}
+
+static uint32_t wire_features(const struct build *b)
+{
+	return (has(b, CORRAL_HOST_NEW_MOUNT_API) ? CORRAL_WIRE_NEW_MOUNT_API : 0) |
+	       (has(b, CORRAL_HOST_MOUNT_SETATTR) ? CORRAL_WIRE_MOUNT_SETATTR : 0) |
+	       (has(b, CORRAL_HOST_OPENAT2) ? CORRAL_WIRE_OPENAT2 : 0);
+}
+
+/* One mapping: head, steps, texts; read-only from now on. */
+static int seal(struct build *b, struct corral_error *err)
+{
+	size_t steps_size = b->n_steps * sizeof(struct corral_step);
+	uint32_t start = (uint32_t)((sizeof(struct corral_wire_launch) + steps_size + 7) & ~(size_t)7);
+	size_t size = start + b->text.len;
+	struct corral_plan *plan = b->plan;
+	struct corral_wire_launch *m;
+
+	if (b->text.failed)
+		return corral_error_set(err, ENOMEM, "compile the plan: out of memory");
+	if (b->overflow || size > CORRAL_WIRE_MAX)
+		return corral_error_set(err, E2BIG,
+					"too many mounts for one sandbox: bind a directory that holds them");
+	m = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (m == MAP_FAILED)
+		return corral_error_sys(err, errno, "compile the plan");
+	m->head.type = CORRAL_WIRE_LAUNCH;
+	m->head.size = (uint32_t)size;
+	m->features = wire_features(b);
+	m->n_steps = b->n_steps;
+	memcpy(m->steps, b->steps, steps_size);
+	if (b->text.len)
+		memcpy((char *)m + start, b->text.data, b->text.len);
+	for (uint32_t i = 0; i < b->n_steps; i++) {
+		for (int k = 0; k < 3; k++)
+			m->steps[i].s[k] = absolute(m->steps[i].s[k], start);
+		m->steps[i].blob = absolute(m->steps[i].blob, start);
+	}
+	(void)mprotect(m, size, PROT_READ);
+	plan->message = m;
+	plan->map_size = size;
+	return 0;
+}
+
+static bool needs_id_mapped(const struct corral_policy *p)
+{
+	if (p->workspace_path)
+		return true;
+	for (size_t i = 0; i < p->n_mounts; i++)
+		if (p->mounts[i].kind == CORRAL_MOUNT_BIND)
+			return true;
+	return false;
+}
+
+int corral_plan_compile(const struct corral_policy *p, const struct corral_plan_facts *f,
+			struct corral_plan **ret, struct corral_error *err)
+{
+	struct build *b;
+	int r;
+
+	if (f->scheme == CORRAL_ID_RANGE && !(f->host->features & CORRAL_HOST_ID_MAPPED) &&
+	    needs_id_mapped(p))
+		return corral_error_set(err, EOPNOTSUPP,
+					"a directory of the host cannot be writable in a sandbox with ids of its own "
+					"before Linux 5.19 (id-mapped mounts): run as an ordinary user, or use --ro-bind");
+	b = calloc(1, sizeof(*b));
+	if (b)
+		b->plan = calloc(1, sizeof(*b->plan));
+	if (!b || !b->plan) {
+		free(b);
+		return corral_error_set(err, ENOMEM, "compile the plan: out of memory");
+	}
+	b->policy = p;
+	b->facts = f;
+	b->stage = CORRAL_STAGE_PREPARE;
+	enter_steps(b);
+	b->stage = CORRAL_STAGE_ROOT;
+	scratch_step(b);
+	if (p->rootfs_is_host)
+		host_root_steps(b);
+	else
+		dir_root_steps(b);
+	kernel_fs_steps(b);
+	user_mount_steps(b);
+	(void)step_add(b, CORRAL_STEP_PIVOT);
+	b->plan->layers |= CORRAL_LAYER_ROOT | (f->has_cgroup ? CORRAL_LAYER_CGROUP : 0);
+	b->stage = CORRAL_STAGE_CONFINE;
+	confine_steps(b);
+	r = seal(b, err);
+	corral_buf_done(&b->text);
+	if (r < 0)
+		corral_plan_free(b->plan);
+	else
+		*ret = b->plan;
+	free(b);
+	return r;
+}
+
+void corral_plan_free(struct corral_plan *p)
+{
+	if (!p)
+		return;
+	if (p->message)
+		(void)munmap(p->message, p->map_size);
+	free(p);
+}
+
+size_t corral_plan_count(const struct corral_plan *p)
+{
+	return p->message->n_steps + 1u;
+}
+
+const char *corral_plan_text(const struct corral_plan *p, uint32_t offset)
+{
+	return offset ? (const char *)p->message + offset : "";
+}

@@ -1,0 +1,96 @@
+#include "kernel/skeleton.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "kernel/base/cleanup.h"
+#include "kernel/init/wire.h"
+
+static void entry_add(struct corral_buf *out, char kind, unsigned int mode, const char *path,
+		      const char *data)
+{
+	struct corral_wire_entry e = { 0 };
+	static const char zeros[4];
+	size_t size, fixed = offsetof(struct corral_wire_entry, path);
+
+	while (*path == '/')
+		path++;
+	e.kind = kind;
+	e.mode = (uint16_t)mode;
+	e.path_len = (uint16_t)strlen(path);
+	e.data_len = (uint16_t)strlen(data);
+	size = fixed + e.path_len + 1u + e.data_len + 1u;
+	e.size = (uint16_t)((size + 3) & ~(size_t)3);
+	corral_buf_add(out, &e, fixed);
+	corral_buf_add(out, path, e.path_len + 1u);
+	corral_buf_add(out, data, e.data_len + 1u);
+	corral_buf_add(out, zeros, e.size - size);
+}
+
+static const struct {
+	const char *path;
+	unsigned int mode;
+} dirs[] = {
+	{ "dev", 0755 },       { "etc", 0755 },	    { "etc/ssl", 0755 },  { "home", 0755 },
+	{ "mnt", 0755 },       { "opt", 0755 },	    { "proc", 0555 },	  { "root", 0700 },
+	{ "run", 0755 },       { "srv", 0755 },	    { "sys", 0555 },	  { "tmp", 01777 },
+	{ "usr", 0755 },       { "var", 0755 },	    { "var/cache", 0755 }, { "var/lib", 0755 },
+	{ "var/log", 0755 },   { "var/tmp", 01777 },
+};
+
+static const struct {
+	const char *path, *text;
+} files[] = {
+	{ "etc/nsswitch.conf",
+	  "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\n"
+	  "protocols: files\nservices: files\n" },
+	{ "etc/host.conf", "multi on\n" },
+	{ "etc/shells", "/bin/sh\n/bin/bash\n" },
+	{ "etc/profile", "umask 022\n" },
+};
+
+static void accounts_add(struct corral_buf *out, const struct corral_policy *p)
+{
+	char passwd[512], group[256];
+	int n, g;
+
+	n = snprintf(passwd, sizeof(passwd), "root:x:0:0:root:/root:/bin/sh\n"
+					     "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n");
+	g = snprintf(group, sizeof(group), "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n");
+	if (p->guest_uid != 0 && p->guest_uid != 65534)
+		(void)snprintf(passwd + n, sizeof(passwd) - (size_t)n, "user:x:%u:%u:user:%s:/bin/sh\n",
+			       p->guest_uid, p->guest_gid,
+			       strlen(p->work_dir) < 256 ? p->work_dir : "/");
+	if (p->guest_gid != 0 && p->guest_gid != 5 && p->guest_gid != 65534)
+		(void)snprintf(group + g, sizeof(group) - (size_t)g, "user:x:%u:\n", p->guest_gid);
+	entry_add(out, 'f', 0644, "etc/passwd", passwd);
+	entry_add(out, 'f', 0644, "etc/group", group);
+}
+
+void corral_skeleton_build(struct corral_buf *out, const struct corral_policy *p,
+			   const struct corral_etc *etc)
+{
+	char text[256];
+
+	for (size_t i = 0; i < CORRAL_COUNT(dirs); i++)
+		entry_add(out, 'd', dirs[i].mode, dirs[i].path, "");
+	for (unsigned int i = 0; i < etc->n_top_links; i++)
+		entry_add(out, 'l', 0777, etc->top_links[i][0], etc->top_links[i][1]);
+	entry_add(out, 'l', 0777, "etc/mtab", "../proc/self/mounts");
+	entry_add(out, 'l', 0777, "etc/os-release", "../usr/lib/os-release");
+	entry_add(out, 'l', 0777, "var/run", "/run");
+	entry_add(out, 'l', 0777, "var/lock", "/run");
+	if (etc->localtime[0])
+		entry_add(out, 'l', 0777, "etc/localtime", etc->localtime);
+	for (size_t i = 0; i < CORRAL_COUNT(files); i++)
+		entry_add(out, 'f', 0644, files[i].path, files[i].text);
+	accounts_add(out, p);
+	(void)snprintf(text, sizeof(text), "%s\n", p->hostname);
+	entry_add(out, 'f', 0644, "etc/hostname", text);
+	(void)snprintf(text, sizeof(text),
+		       "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n127.0.1.1\t%s\n",
+		       p->hostname);
+	entry_add(out, 'f', 0644, "etc/hosts", text);
+	if (p->network == CORRAL_NETWORK_NONE)
+		entry_add(out, 'f', 0644, "etc/resolv.conf", "");
+}

@@ -1,0 +1,15 @@
+/*
+ * The directories, links and small files of a composed root, packed for guest init.
+ */
+#ifndef CORRAL_KERNEL_SKELETON_H
+#define CORRAL_KERNEL_SKELETON_H
+
+#include "kernel/base/buf.h"
+#include "kernel/etc.h"
+#include "policy/policy.h"
+
+/* With the host's network /etc/resolv.conf is left out: it is bound. */
+void corral_skeleton_build(struct corral_buf *out, const struct corral_policy *p,
+			   const struct corral_etc *etc);
+
+#endif

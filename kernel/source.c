@@ -1,0 +1,84 @@
+#include "kernel/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "kernel/base/cleanup.h"
+
+static int mount_attributes(int fd, uint64_t attr, int userns_fd, bool recursive)
+{
+	struct mount_attr a = { .attr_set = attr };
+
+	if (userns_fd >= 0) {
+		a.attr_set |= MOUNT_ATTR_IDMAP;
+		a.userns_fd = (uint64_t)userns_fd;
+	}
+	if (!a.attr_set)
+		return 0;
+	return syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &a,
+		       sizeof(a)) < 0 ? -errno : 0;
+}
+
+/*
+ * Who owns it on disk is the guest's user inside, and what the guest makes belongs to that owner on disk; other ids of the disk are
+ * nobody's inside. Where owner and user have the same number, the sandbox's own map says the same.
+ */
+static int owner_userns(int fd, const struct corral_ids *ids, const struct corral_policy *p,
+			int *ret_fd, struct corral_error *err)
+{
+	struct corral_id_extent uid, gid;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return corral_error_sys(err, errno, "stat");
+	if (st.st_uid == p->guest_uid && st.st_gid == p->guest_gid) {
+		*ret_fd = fcntl(ids->userns_fd, F_DUPFD_CLOEXEC, 10);
+		return *ret_fd < 0 ? corral_error_sys(err, errno, "keep the user namespace") : 0;
+	}
+	uid = (struct corral_id_extent){ st.st_uid, ids->base + p->guest_uid, 1 };
+	gid = (struct corral_id_extent){ st.st_gid, ids->base + p->guest_gid, 1 };
+	return corral_userns_open(&uid, 1, &gid, 1, ret_fd, err);
+}
+
+int corral_source_open(const struct corral_slot *slot, const struct corral_host *host,
+		       const struct corral_ids *ids, const struct corral_policy *p, int *ret_fd,
+		       struct corral_error *err)
+{
+	corral_autofd int fd = -1, owner_fd = -1;
+	int userns_fd = -1, r;
+
+	fd = (int)syscall(SYS_open_tree, AT_FDCWD, slot->host_path,
+			  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (slot->recursive ? AT_RECURSIVE : 0));
+	if (fd < 0)
+		return corral_error_sys(err, errno, "%s '%s'", slot->label, slot->host_path);
+	if (slot->map == CORRAL_MAP_RANGE)
+		userns_fd = ids->userns_fd;
+	if (slot->map == CORRAL_MAP_OWNER) {
+		r = owner_userns(fd, ids, p, &owner_fd, err);
+		if (r < 0)
+			return corral_error_wrap(err, r, "%s '%s'", slot->label, slot->host_path);
+		userns_fd = owner_fd;
+	}
+	if (host->features & CORRAL_HOST_MOUNT_SETATTR) {
+		r = mount_attributes(fd, slot->attr, userns_fd, slot->recursive);
+		/*
+		 * Not every file system can be id-mapped. Read-only, the guest then sees what everybody on the host may see: less, not more.
+		 */
+		if (r == -EINVAL && userns_fd >= 0 && (slot->attr & MOUNT_ATTR_RDONLY))
+			r = mount_attributes(fd, slot->attr, -1, slot->recursive);
+		if (r == -EINVAL && userns_fd >= 0)
+			return corral_error_set(err, EINVAL,
+						"%s '%s': a file system at or below it cannot be id-mapped, so the "
+						"guest could not own its files: use another directory, or --ro-bind",
+						slot->label, slot->host_path);
+		if (r < 0)
+			return corral_error_sys(err, -r, "attributes of %s '%s'", slot->label,
+						slot->host_path);
+	}
+	*ret_fd = corral_take_fd(&fd);
+	return 0;
+}

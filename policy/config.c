@@ -1,0 +1,41 @@
+#include "policy/config.h"
+
+#include <stdlib.h>
+
+struct corral_config *corral_config_new(void)
+{
+	struct corral_config *c = calloc(1, sizeof(*c));
+
+	if (c)
+		c->limits = corral_limits_default;
+	return c;
+}
+
+static void strings_free(char **list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(list[i]);
+	free(list);
+}
+
+void corral_config_free(struct corral_config *c)
+{
+	if (!c)
+		return;
+	free(c->runtime);
+	free(c->rootfs);
+	free(c->workspace);
+	free(c->work_dir);
+	free(c->hostname);
+	free(c->seccomp);
+	for (size_t i = 0; i < c->n_mounts; i++) {
+		free(c->mounts[i].host_path);
+		free(c->mounts[i].guest_path);
+	}
+	free(c->mounts);
+	strings_free(c->env, c->n_env);
+	strings_free(c->cap_add, c->n_cap_add);
+	strings_free(c->cap_drop, c->n_cap_drop);
+	strings_free(c->argv, c->n_argv);
+	free(c);
+}

@@ -1,0 +1,433 @@
+/*
+ * The JSON of --config. Every key is a row in a table; every value goes through the same function
+ * as its flag. Errors name the place: "mounts[2].source: ...".
+ */
+#include "policy/config.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/base/cleanup.h"
+
+/*
+ * Puts a part of the place in front of what went wrong: "mounts" and "[2]" and ".source: ..." make
+ * "mounts[2].source: ...".
+ */
+__attribute__((format(printf, 3, 4))) static int place(struct corral_error *err, int r,
+                                                       const char *fmt, ...)
+{
+	char inner[CORRAL_ERROR_TEXT_SIZE], part[80];
+	va_list ap;
+
+	if (!err)
+		return r;
+	va_start(ap, fmt);
+	(void)vsnprintf(part, sizeof(part), fmt, ap);
+	va_end(ap);
+	memcpy(inner, err->text, sizeof(inner));
+	if (inner[0] == '[' || inner[0] == '.')
+		return corral_error_set(err, -r, "%s%s", part, inner);
+	return corral_error_set(err, -r, "%s: %s", part, inner);
+}
+
+static const char *json_kind(const json_t *v)
+{
+	switch (json_typeof(v)) {
+	case JSON_OBJECT:
+		return "an object";
+	case JSON_ARRAY:
+		return "an array";
+	case JSON_STRING:
+		return "text";
+	case JSON_INTEGER:
+	case JSON_REAL:
+		return "a number";
+	case JSON_TRUE:
+	case JSON_FALSE:
+		return "true or false";
+	case JSON_NULL:
+		return "null";
+	}
+	return "something else";
+}
+
+static int wrong_kind(const json_t *v, const char *wanted, struct corral_error *err)
+{
+	return corral_error_set(err, EINVAL, "%s where %s is expected", json_kind(v), wanted);
+}
+
+static int bool_get(const json_t *v, bool *ret, struct corral_error *err)
+{
+	if (!json_is_boolean(v))
+		return wrong_kind(v, "true or false", err);
+	*ret = json_is_true(v);
+	return 0;
+}
+
+/*
+ * A number as it would stand on the command line, so that both are read by the same parser. JSON
+ * allows numbers that no option takes; those come out as text which the parser refuses by name.
+ */
+static int scalar_text(const json_t *v, char *buf, size_t size, const char **ret,
+                       struct corral_error *err)
+{
+	if (json_is_string(v)) {
+		*ret = json_string_value(v);
+		return 0;
+	}
+	if (!json_is_number(v))
+		return wrong_kind(v, "a number or text", err);
+	if (json_is_integer(v))
+		(void)snprintf(buf, size, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+	else
+		(void)snprintf(buf, size, "%.6f", json_real_value(v));
+	*ret = buf;
+	return 0;
+}
+
+/* Calls each on every element of an array of text. */
+static int strings_each(const json_t *v,
+                        int (*each)(struct corral_config *c, const char *text,
+                                    struct corral_error *err),
+                        struct corral_config *c, struct corral_error *err)
+{
+	size_t i;
+	json_t *item;
+	int r;
+
+	if (!json_is_array(v))
+		return wrong_kind(v, "an array of text", err);
+	json_array_foreach(v, i, item)
+	{
+		r = json_is_string(item) ? each(c, json_string_value(item), err)
+		                         : wrong_kind(item, "text", err);
+		if (r < 0)
+			return place(err, r, "[%zu]", i);
+	}
+	return 0;
+}
+
+static int cap_add(struct corral_config *c, const char *name, struct corral_error *err)
+{
+	return corral_config_add_cap(c, true, name, err);
+}
+
+static int cap_drop(struct corral_config *c, const char *name, struct corral_error *err)
+{
+	return corral_config_add_cap(c, false, name, err);
+}
+
+static int cap_add_parse(struct corral_config *c, json_t *v, struct corral_error *err)
+{
+	return strings_each(v, cap_add, c, err);
+}
+
+static int cap_drop_parse(struct corral_config *c, json_t *v, struct corral_error *err)
+{
+	return strings_each(v, cap_drop, c, err);
+}
+
+static int network_parse(struct corral_config *c, json_t *v, struct corral_error *err)
+{
+	if (!json_is_string(v))
+		return wrong_kind(v, "text", err);
+	return corral_config_set_network(c, json_string_value(v), err);
+}
+
+static int ids_parse(struct corral_config *c, json_t *v, struct corral_error *err)
+{
+	if (!json_is_string(v))
+		return wrong_kind(v, "text", err);
+	return corral_config_set_ids(c, json_string_value(v), err);
+}
+
+static int user_parse(struct corral_config *c, json_t *v, struct corral_error *err)
+{
+	char buf[400];
+	const char *text = "";
+	int r = scalar_text(v, buf, sizeof(buf), &text, err);
+
+	return r < 0 ? r : corral_config_set_user(c, text, err);
+}
+
+static int env_parse(struct corral_config *c, json_t *v, struct corral_error *err)
+{
+	const char *name;
+	json_t *value;
+
+	if (!json_is_object(v))
+		return wrong_kind(v, "an object of names and texts", err);
+	json_object_foreach(v, name, value)
+	{
+		corral_autofree char *assignment = NULL;
+		int r;
+
+		if (!json_is_string(value)) {
+			r = wrong_kind(value, "text", err);
+			return place(err, r, ".%s", name);
+		}
+		/* "A=B" as a name would set A: the assignment below could not tell. */
+		if (!*name || strchr(name, '='))
+			return corral_error_set(
+			        err, EINVAL, ".%s: a variable's name has no '=' and is not empty",
+			        name);
+		if (asprintf(&assignment, "%s=%s", name, json_string_value(value)) < 0) {
+			assignment = NULL;
+			return corral_error_sys(err, ENOMEM, ".%s", name);
+		}
+		r = corral_config_add_env(c, assignment, err);
+		if (r < 0)
+			return place(err, r, ".%s", name);
+	}
+	return 0;
+}
+
+static int argv_parse(struct corral_config *c, json_t *v, struct corral_error *err)
+{
+	corral_autofree char **argv = NULL;
+	size_t i, n = json_array_size(v);
+	json_t *item;
+
+	if (!json_is_array(v))
+		return wrong_kind(v, "an array of text", err);
+	argv = calloc(n + 1, sizeof(*argv));
+	if (!argv)
+		return corral_error_sys(err, ENOMEM, "command");
+	json_array_foreach(v, i, item)
+	{
+		if (!json_is_string(item))
+			return place(err, wrong_kind(item, "text", err), "[%zu]", i);
+		/* Only looked at: set_argv copies. */
+		argv[i] = (char *)(uintptr_t)json_string_value(item);
+	}
+	return corral_config_set_argv(c, argv, n, err);
+}
+
+static int unknown_key(const char *key, const char *known, struct corral_error *err)
+{
+	return corral_error_set(err, EINVAL, "unknown key '%.*s': known here: %s", 64, key, known);
+}
+
+struct mount_parts {
+	const char *type, *source, *target, *size;
+	char size_buf[400];
+};
+
+static int mount_key(struct mount_parts *m, const char *key, const json_t *v,
+                     struct corral_error *err)
+{
+	const struct {
+		const char *key;
+		const char **field;
+	} fields[] = {
+		{ "type", &m->type },
+		{ "source", &m->source },
+		{ "target", &m->target },
+	};
+
+	if (!strcmp(key, "size"))
+		return scalar_text(v, m->size_buf, sizeof(m->size_buf), &m->size, err);
+	for (size_t i = 0; i < CORRAL_COUNT(fields); i++) {
+		if (strcmp(fields[i].key, key))
+			continue;
+		if (!json_is_string(v))
+			return wrong_kind(v, "text", err);
+		*fields[i].field = json_string_value(v);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static int mount_add(struct corral_config *c, const struct mount_parts *m, struct corral_error *err)
+{
+	struct corral_limits limits = { 0 };
+	struct corral_config scratch = { .limits = limits };
+	enum corral_mount_kind kind;
+	int r;
+
+	if (!m->type)
+		return corral_error_set(err, EINVAL,
+		                        ".type: missing: one of 'bind', 'ro-bind', 'tmpfs'");
+	if (!m->target)
+		return corral_error_set(err, EINVAL, ".target: missing: the path inside");
+	if (!strcmp(m->type, "bind"))
+		kind = CORRAL_MOUNT_BIND;
+	else if (!strcmp(m->type, "ro-bind"))
+		kind = CORRAL_MOUNT_RO_BIND;
+	else if (!strcmp(m->type, "tmpfs"))
+		kind = CORRAL_MOUNT_TMPFS;
+	else
+		return corral_error_set(err, EINVAL,
+		                        ".type: '%.*s' is not one of 'bind', 'ro-bind', 'tmpfs'",
+		                        64, m->type);
+	if (kind == CORRAL_MOUNT_TMPFS && m->source)
+		return corral_error_set(err, EINVAL, ".source: a tmpfs has none");
+	if (kind != CORRAL_MOUNT_TMPFS && !m->source)
+		return corral_error_set(err, EINVAL, ".source: missing: the path on the host");
+	if (kind != CORRAL_MOUNT_TMPFS && m->size)
+		return corral_error_set(err, EINVAL, ".size: only a tmpfs has one");
+	if (m->size) {
+		r = corral_config_set_limit(&scratch, CORRAL_LIMIT_DISK, m->size, err);
+		if (r < 0)
+			return place(err, r, ".size");
+	}
+	r = corral_config_put_mount(c, kind, m->source, m->target, scratch.limits.disk_bytes, err);
+	if (r == 0)
+		c->mounts[c->n_mounts - 1].from_json = true;
+	return r;
+}
+
+static int mounts_parse(struct corral_config *c, json_t *v, struct corral_error *err)
+{
+	size_t i;
+	json_t *item, *value;
+	const char *key;
+
+	if (!json_is_array(v))
+		return wrong_kind(v, "an array of mounts", err);
+	json_array_foreach(v, i, item)
+	{
+		struct mount_parts parts = { 0 };
+		int r;
+
+		if (!json_is_object(item))
+			return place(err, wrong_kind(item, "an object", err), "[%zu]", i);
+		json_object_foreach(item, key, value)
+		{
+			r = mount_key(&parts, key, value, err);
+			if (r == -ENOENT) {
+				r = unknown_key(key, "type, source, target, size", err);
+				return place(err, r, "[%zu]", i);
+			}
+			if (r < 0)
+				return place(err, r, "[%zu].%s", i, key);
+		}
+		r = mount_add(c, &parts, err);
+		if (r < 0)
+			return place(err, r, "[%zu]", i);
+	}
+	return 0;
+}
+
+static int limits_parse(struct corral_config *c, json_t *v, struct corral_error *err)
+{
+	json_t *value;
+	const char *key;
+
+	if (!json_is_object(v))
+		return wrong_kind(v, "an object of limits", err);
+	json_object_foreach(v, key, value)
+	{
+		char buf[400], known[256] = "";
+		const char *text = "";
+		enum corral_limit limit = 0;
+		int r;
+
+		for (size_t i = 0; i < CORRAL_LIMIT_COUNT; i++) {
+			const char *name = corral_limit_name((enum corral_limit)(1u << i));
+			size_t len = strlen(known);
+
+			if (!strcmp(name, key))
+				limit = (enum corral_limit)(1u << i);
+			(void)snprintf(known + len, sizeof(known) - len, "%s%s", i ? ", " : "",
+			               name);
+		}
+		if (!limit)
+			return unknown_key(key, known, err);
+		r = scalar_text(value, buf, sizeof(buf), &text, err);
+		if (r == 0)
+			r = corral_config_set_limit(c, limit, text, err);
+		if (r < 0)
+			return place(err, r, ".%s", key);
+	}
+	return 0;
+}
+
+/* A row has a parser, or the offset of a text field, or that of a flag. */
+static const struct key {
+	const char *name;
+	int (*parse)(struct corral_config *c, json_t *v, struct corral_error *err);
+	size_t text_offset, bool_offset;
+} keys[] = {
+	{ "allow_weaker", .bool_offset = offsetof(struct corral_config, allow_weaker) },
+	{ "cap_add", .parse = cap_add_parse },
+	{ "cap_drop", .parse = cap_drop_parse },
+	{ "clear_env", .bool_offset = offsetof(struct corral_config, clear_env) },
+	{ "command", .parse = argv_parse },
+	{ "env", .parse = env_parse },
+	{ "hostname", .text_offset = offsetof(struct corral_config, hostname) },
+	{ "ids", .parse = ids_parse },
+	{ "limits", .parse = limits_parse },
+	{ "mounts", .parse = mounts_parse },
+	{ "network", .parse = network_parse },
+	{ "rootfs", .text_offset = offsetof(struct corral_config, rootfs) },
+	{ "runtime", .text_offset = offsetof(struct corral_config, runtime) },
+	{ "seccomp", .text_offset = offsetof(struct corral_config, seccomp) },
+	{ "stdin", .bool_offset = offsetof(struct corral_config, use_stdin) },
+	{ "tty", .bool_offset = offsetof(struct corral_config, tty) },
+	{ "user", .parse = user_parse },
+	{ "work_dir", .text_offset = offsetof(struct corral_config, work_dir) },
+	{ "workspace", .text_offset = offsetof(struct corral_config, workspace) },
+};
+
+static int key_parse(struct corral_config *c, const struct key *k, json_t *v,
+                     struct corral_error *err)
+{
+	if (k->parse)
+		return k->parse(c, v, err);
+	if (k->bool_offset)
+		return bool_get(v, (bool *)(void *)((char *)c + k->bool_offset), err);
+	/* runtime is the first member: its offset of 0 is one of text as well. */
+	if (!json_is_string(v))
+		return wrong_kind(v, "text", err);
+	return corral_config_set_text((char **)(void *)((char *)c + k->text_offset),
+	                              json_string_value(v), err);
+}
+
+static int unknown_top_key(const char *key, struct corral_error *err)
+{
+	char known[256] = "";
+
+	for (size_t i = 0; i < CORRAL_COUNT(keys); i++) {
+		size_t len = strlen(known);
+
+		(void)snprintf(known + len, sizeof(known) - len, "%s%s", i ? ", " : "",
+		               keys[i].name);
+	}
+	return unknown_key(key, known, err);
+}
+
+int corral_config_parse(struct corral_config *c, const char *json, size_t len,
+                        struct corral_error *err)
+{
+	json_auto_t *root = NULL;
+	json_error_t problem;
+	const char *name;
+	json_t *value;
+
+	root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &problem);
+	if (!root)
+		return corral_error_set(err, EINVAL, "line %d, column %d: %s", problem.line,
+		                        problem.column, problem.text);
+	if (!json_is_object(root))
+		return wrong_kind(root, "an object", err);
+	json_object_foreach(root, name, value)
+	{
+		size_t i = 0;
+		int r;
+
+		while (i < CORRAL_COUNT(keys) && strcmp(keys[i].name, name))
+			i++;
+		if (i == CORRAL_COUNT(keys))
+			return unknown_top_key(name, err);
+		r = key_parse(c, &keys[i], value, err);
+		if (r < 0)
+			return place(err, r, "%s", name);
+	}
+	return 0;
+}

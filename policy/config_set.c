@@ -1,0 +1,330 @@
+/*
+ * What flags do to a configuration, one at a time; the JSON parser goes through the same doors, so
+ * that both refuse the same things in the same words.
+ */
+#include "policy/config.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/base/cleanup.h"
+#include "kernel/base/parse.h"
+
+/* Capabilities are few; a list longer than this is a mistake, not a wish. */
+#define CAPS_MAX 128
+
+static int no_memory(struct corral_error *err)
+{
+	return corral_error_sys(err, ENOMEM, "configuration");
+}
+
+/* Callers tell a wrong value from a failure; which way it is wrong is in the text. */
+static int as_invalid(int r, struct corral_error *err)
+{
+	if (r != -ERANGE)
+		return r;
+	if (err)
+		err->code = EINVAL;
+	return -EINVAL;
+}
+
+static int list_append(char ***list, size_t *n, size_t max, const char *what, const char *text,
+                       struct corral_error *err)
+{
+	char **grown, *copy;
+
+	if (*n >= max)
+		return corral_error_set(err, EINVAL, "too many %s: at most %zu", what, max);
+	/* Grown by doubling at each power of two: the list needs no field for its size. */
+	if (*n == 0 || (*n & (*n - 1)) == 0) {
+		grown = realloc(*list, (*n ? *n * 2 : 1) * sizeof(**list));
+		if (!grown)
+			return no_memory(err);
+		*list = grown;
+	}
+	copy = strdup(text);
+	if (!copy)
+		return no_memory(err);
+	(*list)[(*n)++] = copy;
+	return 0;
+}
+
+int corral_config_set_text(char **field, const char *text, struct corral_error *err)
+{
+	char *copy;
+
+	if (!*text)
+		return corral_error_set(err, EINVAL, "empty where a value is expected");
+	copy = strdup(text);
+	if (!copy)
+		return no_memory(err);
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+int corral_config_add_env(struct corral_config *c, const char *assignment, struct corral_error *err)
+{
+	const char *equals = strchr(assignment, '=');
+
+	if (!equals || equals == assignment)
+		return corral_error_set(err, EINVAL,
+		                        "'%.*s' is not NAME=VALUE: a name before the first '='", 64,
+		                        assignment);
+	return list_append(&c->env, &c->n_env, CORRAL_CONFIG_ENV_MAX, "variables", assignment, err);
+}
+
+int corral_config_put_mount(struct corral_config *c, enum corral_mount_kind kind,
+                            const char *host_path, const char *guest_path, uint64_t size_bytes,
+                            struct corral_error *err)
+{
+	corral_autofree char *host = NULL;
+	corral_autofree char *guest = NULL;
+	struct corral_config_mount *grown;
+
+	if (c->n_mounts >= CORRAL_CONFIG_MOUNTS_MAX)
+		return corral_error_set(err, EINVAL, "too many mounts: at most %d",
+		                        CORRAL_CONFIG_MOUNTS_MAX);
+	if (host_path && !*host_path)
+		return corral_error_set(err, EINVAL, "the source is empty");
+	if (!*guest_path)
+		return corral_error_set(err, EINVAL, "the target is empty");
+	host = host_path ? strdup(host_path) : NULL;
+	guest = strdup(guest_path);
+	grown = realloc(c->mounts, (c->n_mounts + 1) * sizeof(*grown));
+	if (grown)
+		c->mounts = grown;
+	if (!grown || !guest || (host_path && !host))
+		return no_memory(err);
+	c->mounts[c->n_mounts++] = (struct corral_config_mount) {
+		.kind = kind,
+		.host_path = corral_take_ptr(&host),
+		.guest_path = corral_take_ptr(&guest),
+		.size_bytes = size_bytes,
+	};
+	return 0;
+}
+
+/* Cuts text at its first colon that is not written "\:"; unescapes the part before it. Returns the
+ * rest, or NULL when there is no such colon. */
+static char *colon_split(char *text)
+{
+	char *to = text;
+
+	for (char *from = text; *from; from++) {
+		if (from[0] == '\\' && from[1] == ':') {
+			from++;
+		} else if (*from == ':') {
+			*to = '\0';
+			return from + 1;
+		}
+		*to++ = *from;
+	}
+	*to = '\0';
+	return NULL;
+}
+
+int corral_config_add_mount(struct corral_config *c, enum corral_mount_kind kind, const char *spec,
+                            struct corral_error *err)
+{
+	corral_autofree char *text = strdup(spec);
+	uint64_t size_bytes = 0;
+	char *second, *third;
+	int r;
+
+	if (!text)
+		return no_memory(err);
+	second = colon_split(text);
+	if (kind == CORRAL_MOUNT_TMPFS) {
+		if (second) {
+			r = corral_parse_bytes(second, &size_bytes, err);
+			if (r < 0)
+				return corral_error_wrap(err, as_invalid(r, err), "size of '%s'",
+				                         text);
+			if (!size_bytes)
+				return corral_error_set(err, EINVAL,
+				                        "'%s' with a size of 0: leave the size out "
+				                        "for the default",
+				                        text);
+		}
+		return corral_config_put_mount(c, kind, NULL, text, size_bytes, err);
+	}
+	if (!second)
+		return corral_error_set(err, EINVAL,
+		                        "'%s' is not SOURCE:TARGET: add where it goes, as in "
+		                        "'%s:/data'",
+		                        text, text);
+	third = colon_split(second);
+	if (third && !strcmp(third, "ro"))
+		return corral_error_set(err, EINVAL,
+		                        "'%s': for a read-only mount write --ro-bind SOURCE:TARGET",
+		                        spec);
+	if (third)
+		return corral_error_set(err, EINVAL,
+		                        "'%s' has more than one colon: write a colon in a path as "
+		                        "'\\:'",
+		                        spec);
+	return corral_config_put_mount(c, kind, text, second, 0, err);
+}
+
+int corral_config_add_cap(struct corral_config *c, bool add, const char *name,
+                          struct corral_error *err)
+{
+	if (!*name)
+		return corral_error_set(err, EINVAL, "empty where a capability is expected");
+	if (add)
+		return list_append(&c->cap_add, &c->n_cap_add, CAPS_MAX, "capabilities", name, err);
+	return list_append(&c->cap_drop, &c->n_cap_drop, CAPS_MAX, "capabilities", name, err);
+}
+
+int corral_config_set_user(struct corral_config *c, const char *text, struct corral_error *err)
+{
+	uint32_t uid = 0, gid = 0;
+	int r = corral_parse_ids(text, &uid, &gid, err);
+
+	if (r < 0)
+		return as_invalid(r, err);
+	c->guest_uid = uid;
+	c->guest_gid = gid;
+	c->has_user = true;
+	return 0;
+}
+
+struct word {
+	const char *name;
+	unsigned int value;
+};
+
+static int word_find(const struct word *words, size_t n, const char *text, unsigned int *ret,
+                     struct corral_error *err)
+{
+	char known[128] = "";
+
+	for (size_t i = 0; i < n; i++) {
+		size_t len = strlen(known);
+
+		if (!strcmp(words[i].name, text)) {
+			*ret = words[i].value;
+			return 0;
+		}
+		(void)snprintf(known + len, sizeof(known) - len, "%s'%s'", i ? ", " : "",
+		               words[i].name);
+	}
+	return corral_error_set(err, EINVAL, "'%.*s' is not one of %s", 64, text, known);
+}
+
+int corral_config_set_network(struct corral_config *c, const char *text, struct corral_error *err)
+{
+	static const struct word words[] = {
+		{ "none", CORRAL_NETWORK_NONE },
+		{ "host", CORRAL_NETWORK_HOST },
+	};
+	unsigned int value = 0;
+	int r = word_find(words, CORRAL_COUNT(words), text, &value, err);
+
+	if (r == 0)
+		c->network = (enum corral_network_mode)value;
+	return r;
+}
+
+int corral_config_set_ids(struct corral_config *c, const char *text, struct corral_error *err)
+{
+	static const struct word words[] = {
+		{ "auto", CORRAL_IDS_AUTO },
+		{ "single", CORRAL_IDS_SINGLE },
+		{ "range", CORRAL_IDS_RANGE },
+	};
+	unsigned int value = 0;
+	int r = word_find(words, CORRAL_COUNT(words), text, &value, err);
+
+	if (r == 0)
+		c->ids = (enum corral_ids_mode)value;
+	return r;
+}
+
+static int count_parse(const char *text, uint64_t *ret, struct corral_error *err)
+{
+	return corral_parse_u64(text, UINT64_MAX, ret, err);
+}
+
+static const struct {
+	enum corral_limit limit;
+	size_t offset;
+	int (*parse)(const char *text, uint64_t *ret, struct corral_error *err);
+} limit_fields[CORRAL_LIMIT_COUNT] = {
+	{ CORRAL_LIMIT_MEMORY, offsetof(struct corral_limits, memory_bytes), corral_parse_bytes },
+	{ CORRAL_LIMIT_MEMORY_SWAP, offsetof(struct corral_limits, memory_swap_bytes),
+	  corral_parse_bytes },
+	{ CORRAL_LIMIT_CPUS, offsetof(struct corral_limits, cpu_millis), corral_parse_millis },
+	{ CORRAL_LIMIT_CPU_WEIGHT, offsetof(struct corral_limits, cpu_weight), count_parse },
+	{ CORRAL_LIMIT_PIDS, offsetof(struct corral_limits, pids), count_parse },
+	{ CORRAL_LIMIT_DISK, offsetof(struct corral_limits, disk_bytes), corral_parse_bytes },
+	{ CORRAL_LIMIT_DISK_INODES, offsetof(struct corral_limits, disk_inodes), count_parse },
+	{ CORRAL_LIMIT_FILE_SIZE, offsetof(struct corral_limits, file_size_bytes),
+	  corral_parse_bytes },
+	{ CORRAL_LIMIT_OPEN_FILES, offsetof(struct corral_limits, open_files), count_parse },
+	{ CORRAL_LIMIT_TIMEOUT, offsetof(struct corral_limits, timeout_ms), corral_parse_duration },
+	{ CORRAL_LIMIT_OUTPUT, offsetof(struct corral_limits, output_bytes), corral_parse_bytes },
+};
+
+int corral_config_set_limit(struct corral_config *c, enum corral_limit limit, const char *text,
+                            struct corral_error *err)
+{
+	uint64_t value = 0;
+	bool asked;
+	size_t i = 0;
+	int r;
+
+	while (i < CORRAL_COUNT(limit_fields) && limit_fields[i].limit != limit)
+		i++;
+	assert(i < CORRAL_COUNT(limit_fields));
+	r = limit_fields[i].parse(text, &value, err);
+	if (r < 0)
+		return as_invalid(r, err);
+	/* Zero means "no limit", so a tiny value that rounds to zero would do the opposite of what
+	 * it says. */
+	if (!value && strpbrk(text, "123456789"))
+		return corral_error_set(err, EINVAL, "'%s' is too small to be told from 0", text);
+	*(uint64_t *)(void *)((char *)&c->limits + limit_fields[i].offset) = value;
+	/* "No swap" is a limit that has to hold; every other 0 is the absence of one. */
+	asked = value || limit == CORRAL_LIMIT_MEMORY_SWAP;
+	c->limits_asked = asked ? c->limits_asked | limit : c->limits_asked & ~(uint32_t)limit;
+	return 0;
+}
+
+static void argv_free(char **argv)
+{
+	for (char **arg = argv; arg && *arg; arg++)
+		free(*arg);
+	free(argv);
+}
+
+int corral_config_set_argv(struct corral_config *c, char *const *argv, size_t n,
+                           struct corral_error *err)
+{
+	char **list;
+
+	if (n > CORRAL_CONFIG_ARGS_MAX)
+		return corral_error_set(err, EINVAL, "too many arguments: at most %d",
+		                        CORRAL_CONFIG_ARGS_MAX);
+	if (n && !*argv[0])
+		return corral_error_set(err, EINVAL, "the command's name is empty");
+	list = calloc(n + 1, sizeof(*list));
+	if (!list)
+		return no_memory(err);
+	for (size_t i = 0; i < n; i++) {
+		list[i] = strdup(argv[i]);
+		if (!list[i]) {
+			argv_free(list);
+			return no_memory(err);
+		}
+	}
+	argv_free(c->argv);
+	c->argv = list;
+	c->n_argv = n;
+	return 0;
+}

@@ -1,0 +1,66 @@
+#include "policy/limits_check.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernel/base/cleanup.h"
+
+/* Sizes end up in signed 64-bit numbers of the kernel (loff_t, rlimits, page counters). */
+#define SIZE_LIMIT_MAX ((uint64_t)1 << 60)
+
+static const struct range {
+	enum corral_limit limit;
+	size_t offset;
+	uint64_t min, max; /* 0 is always allowed: see limits.h */
+	const char *least; /* as one types it */
+	const char *most;
+	const char *why; /* what happens below the least */
+} ranges[] = {
+	{ CORRAL_LIMIT_MEMORY, offsetof(struct corral_limits, memory_bytes), 4u << 20,
+	  SIZE_LIMIT_MAX, "4M", "1048576T", "too little for any program to start" },
+	{ CORRAL_LIMIT_MEMORY_SWAP, offsetof(struct corral_limits, memory_swap_bytes), 1,
+	  SIZE_LIMIT_MAX, "1", "1048576T", "" },
+	{ CORRAL_LIMIT_CPUS, offsetof(struct corral_limits, cpu_millis), 10, 1000000000, "0.01",
+	  "1000000", "too small a share for the kernel to deal out" },
+	{ CORRAL_LIMIT_CPU_WEIGHT, offsetof(struct corral_limits, cpu_weight), 1, 10000, "1",
+	  "10000", "" },
+	{ CORRAL_LIMIT_PIDS, offsetof(struct corral_limits, pids), 2, 4194304, "2", "4194304",
+	  "the sandbox's own init is one of them" },
+	{ CORRAL_LIMIT_DISK, offsetof(struct corral_limits, disk_bytes), 64u << 10, SIZE_LIMIT_MAX,
+	  "64K", "1048576T", "too little for the root's own files" },
+	{ CORRAL_LIMIT_DISK_INODES, offsetof(struct corral_limits, disk_inodes), 64, UINT32_MAX,
+	  "64", "4294967295", "too few for the root's own files" },
+	{ CORRAL_LIMIT_FILE_SIZE, offsetof(struct corral_limits, file_size_bytes), 4096,
+	  SIZE_LIMIT_MAX, "4K", "1048576T", "less than one page" },
+	{ CORRAL_LIMIT_OPEN_FILES, offsetof(struct corral_limits, open_files), 16, 1u << 20, "16",
+	  "1048576", "too few for a program and its libraries" },
+	{ CORRAL_LIMIT_TIMEOUT, offsetof(struct corral_limits, timeout_ms), 1,
+	  3650ull * 86400 * 1000, "1ms", "3650d", "" },
+	{ CORRAL_LIMIT_OUTPUT, offsetof(struct corral_limits, output_bytes), 1, SIZE_LIMIT_MAX, "1",
+	  "1048576T", "" },
+};
+
+int corral_limits_check(const struct corral_limits *l, struct corral_error *err)
+{
+	for (size_t i = 0; i < CORRAL_COUNT(ranges); i++) {
+		const struct range *g = &ranges[i];
+		uint64_t value = *(const uint64_t *)(const void *)((const char *)l + g->offset);
+
+		if (value && value < g->min)
+			return corral_error_set(err, EINVAL,
+			                        "limits.%s: %" PRIu64
+			                        "%s is too little (%s): give at "
+			                        "least %s, or 0 for no limit",
+			                        corral_limit_name(g->limit), value,
+			                        g->limit == CORRAL_LIMIT_CPUS ? " thousandths" : "",
+			                        g->why, g->least);
+		if (value > g->max)
+			return corral_error_set(err, EINVAL,
+			                        "limits.%s: %" PRIu64
+			                        " is too much: give at most %s",
+			                        corral_limit_name(g->limit), value, g->most);
+	}
+	return 0;
+}

@@ -1,0 +1,337 @@
+#include "policy/policy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kernel/base/buf.h"
+#include "kernel/base/cleanup.h"
+#include "policy/caps.h"
+#include "policy/environment.h"
+#include "policy/guest_path.h"
+#include "policy/limits_check.h"
+
+#define WORK_DIR_DEFAULT "/workspace"
+#define HOSTNAME_DEFAULT "corral"
+#define HOSTNAME_MAX     63
+#define PROFILE_SIZE_MAX ((size_t)1 << 20)
+/* A range of ids has 65536; the last two stand for "nobody" by custom, and are still there. */
+#define RANGE_IDS 65536u
+
+static void mounts_free(struct corral_config_mount *mounts, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(mounts[i].host_path);
+		free(mounts[i].guest_path);
+	}
+	free(mounts);
+}
+
+void corral_policy_free(struct corral_policy *p)
+{
+	if (!p)
+		return;
+	free(p->rootfs_path);
+	free(p->workspace_path);
+	free(p->work_dir);
+	free(p->hostname);
+	mounts_free(p->mounts, p->n_mounts);
+	for (size_t i = 0; i < p->n_env; i++)
+		free(p->env[i]);
+	free(p->env);
+	corral_seccomp_done(&p->seccomp);
+	free(p);
+}
+
+static void policy_freep(struct corral_policy **p)
+{
+	corral_policy_free(*p);
+}
+
+/*
+ * A host path made absolute, and no more: ".." and symbolic links are left for the kernel, which
+ * alone knows where they lead.
+ */
+static int host_path_absolute(const char *path, char **ret, struct corral_error *err)
+{
+	corral_autofree char *cwd = NULL;
+	char *out = NULL;
+
+	while (path[0] == '.' && path[1] == '/')
+		path += 1 + strspn(path + 1, "/");
+	if (path[0] == '/') {
+		out = strdup(path);
+	} else {
+		cwd = getcwd(NULL, 0);
+		if (!cwd)
+			return corral_error_sys(err, errno,
+			                        "'%.*s' is relative, and the current "
+			                        "directory has no path",
+			                        200, path);
+		if (!*path || !strcmp(path, "."))
+			out = corral_take_ptr(&cwd);
+		else if (asprintf(&out, "%s/%s", strcmp(cwd, "/") ? cwd : "", path) < 0)
+			out = NULL;
+	}
+	if (!out)
+		return corral_error_sys(err, ENOMEM, "path");
+	if (strlen(out) >= PATH_MAX) {
+		free(out);
+		return corral_error_set(err, EINVAL, "a path of more than %d bytes", PATH_MAX - 1);
+	}
+	*ret = out;
+	return 0;
+}
+
+/* Letters, digits and hyphens in labels between dots (RFC 1123). */
+static int hostname_check(const char *name, struct corral_error *err)
+{
+	size_t len = strlen(name), label = 0;
+
+	if (len > HOSTNAME_MAX)
+		return corral_error_set(err, EINVAL, "hostname: %zu characters: at most %d", len,
+		                        HOSTNAME_MAX);
+	for (size_t i = 0; i <= len; i++) {
+		char c = name[i];
+
+		if (c == '.' || c == '\0') {
+			if (label == 0 || name[i - 1] == '-')
+				break;
+			if (c == '\0')
+				return 0;
+			label = 0;
+		} else if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		           (c >= '0' && c <= '9') || (c == '-' && label > 0)) {
+			label++;
+		} else {
+			break;
+		}
+	}
+	return corral_error_set(err, EINVAL,
+	                        "hostname: '%.*s' is not a host name: letters, digits and inner "
+	                        "hyphens, in parts between dots",
+	                        HOSTNAME_MAX, name);
+}
+
+static int texts_compile(const struct corral_config *c, struct corral_policy *p,
+                         struct corral_error *err)
+{
+	int r;
+
+	if (c->runtime && strcmp(c->runtime, "host") != 0)
+		return corral_error_set(err, EINVAL, "unknown runtime '%.*s': known here: host", 64,
+		                        c->runtime);
+	r = hostname_check(c->hostname ? c->hostname : HOSTNAME_DEFAULT, err);
+	if (r < 0)
+		return r;
+	p->hostname = strdup(c->hostname ? c->hostname : HOSTNAME_DEFAULT);
+	if (!p->hostname)
+		return corral_error_sys(err, ENOMEM, "hostname");
+
+	r = corral_guest_path_normalise(c->work_dir ? c->work_dir : WORK_DIR_DEFAULT, &p->work_dir,
+	                                err);
+	if (r == 0)
+		r = corral_guest_path_free(p->work_dir, false, err);
+	if (r < 0)
+		return corral_error_wrap(err, r, "work_dir");
+
+	p->rootfs_is_host = !c->rootfs || !strcmp(c->rootfs, "host");
+	if (!p->rootfs_is_host) {
+		r = host_path_absolute(c->rootfs, &p->rootfs_path, err);
+		if (r < 0)
+			return corral_error_wrap(err, r, "rootfs");
+	}
+	if (c->workspace) {
+		r = host_path_absolute(c->workspace, &p->workspace_path, err);
+		if (r < 0)
+			return corral_error_wrap(err, r, "workspace");
+	}
+	return 0;
+}
+
+static int ids_compile(const struct corral_config *c, struct corral_policy *p,
+                       struct corral_error *err)
+{
+	p->ids = c->ids;
+	if (!c->has_user)
+		return 0;
+	if (c->ids != CORRAL_IDS_SINGLE && (c->guest_uid >= RANGE_IDS || c->guest_gid >= RANGE_IDS))
+		return corral_error_set(
+		        err, EINVAL,
+		        "user: %u:%u lies outside of the sandbox's ids 0 to %u: choose a "
+		        "smaller one, or ids 'single'",
+		        c->guest_uid, c->guest_gid, RANGE_IDS - 1);
+	p->guest_uid = c->guest_uid;
+	p->guest_gid = c->guest_gid;
+	return 0;
+}
+
+/* Appends m to the policy or, when m is a flag's, puts it in the place of the JSON's mount on the
+ * same path. Takes guest_path. */
+static int mount_put(struct corral_policy *p, const struct corral_config_mount *m, char *guest_path,
+                     struct corral_error *err)
+{
+	corral_autofree char *guest = guest_path;
+	corral_autofree char *host = NULL;
+	struct corral_config_mount *slot = NULL;
+	int r;
+
+	for (size_t i = 0; i < p->n_mounts; i++) {
+		if (strcmp(p->mounts[i].guest_path, guest) != 0)
+			continue;
+		if (m->from_json || !p->mounts[i].from_json)
+			return corral_error_set(err, EINVAL,
+			                        "'%.*s' is mounted on twice: leave one out", 200,
+			                        guest);
+		slot = &p->mounts[i];
+	}
+	if (m->host_path) {
+		r = host_path_absolute(m->host_path, &host, err);
+		if (r < 0)
+			return r;
+	}
+	if (slot) {
+		free(slot->host_path);
+		free(slot->guest_path);
+	} else {
+		slot = &p->mounts[p->n_mounts++];
+	}
+	*slot = *m;
+	slot->host_path = corral_take_ptr(&host);
+	slot->guest_path = corral_take_ptr(&guest);
+	return 0;
+}
+
+static unsigned int depth(const char *path)
+{
+	unsigned int n = 0;
+
+	for (; *path; path++)
+		n += *path == '/';
+	return n;
+}
+
+/* Outer before inner, else in the order given: a mount made later would hide those below it. */
+static void mounts_sort(struct corral_policy *p)
+{
+	for (size_t i = 1; i < p->n_mounts; i++) {
+		struct corral_config_mount m = p->mounts[i];
+		size_t k = i;
+
+		for (; k > 0 && depth(p->mounts[k - 1].guest_path) > depth(m.guest_path); k--)
+			p->mounts[k] = p->mounts[k - 1];
+		p->mounts[k] = m;
+	}
+}
+
+static int mounts_compile(const struct corral_config *c, struct corral_policy *p,
+                          struct corral_error *err)
+{
+	p->mounts = calloc(c->n_mounts ? c->n_mounts : 1, sizeof(*p->mounts));
+	if (!p->mounts)
+		return corral_error_sys(err, ENOMEM, "mounts");
+	for (size_t i = 0; i < c->n_mounts; i++) {
+		const struct corral_config_mount *m = &c->mounts[i];
+		corral_autofree char *guest = NULL;
+		int r;
+
+		r = corral_guest_path_normalise(m->guest_path, &guest, err);
+		if (r == 0)
+			r = corral_guest_path_free(guest, m->kind == CORRAL_MOUNT_TMPFS, err);
+		if (r == 0 && p->workspace_path && corral_guest_path_within(p->work_dir, guest))
+			r = corral_error_set(
+			        err, EINVAL,
+			        "'%.*s' would hide the workspace at '%.*s': choose another "
+			        "work_dir, or leave the workspace out",
+			        150, guest, 150, p->work_dir);
+		if (r == 0 && m->size_bytes && m->size_bytes < 4096)
+			r = corral_error_set(err, EINVAL,
+			                     "a size below one page: give at least 4K");
+		if (r == 0)
+			r = mount_put(p, m, corral_take_ptr(&guest), err);
+		if (r < 0)
+			return corral_error_wrap(err, r, "mounts[%zu]", i);
+	}
+	mounts_sort(p);
+	return 0;
+}
+
+/* Regular files only: a pipe or a device as a profile would block, or never end. */
+static int profile_read(const char *path, struct corral_buf *ret, struct corral_error *err)
+{
+	corral_autofd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return corral_error_sys(err, errno, "'%.*s'", 200, path);
+	if (!S_ISREG(st.st_mode))
+		return corral_error_set(err, EINVAL, "'%.*s' is not a regular file", 200, path);
+	r = corral_buf_read_fd(ret, fd, PROFILE_SIZE_MAX);
+	if (r == -EFBIG)
+		return corral_error_set(err, EFBIG, "'%.*s' is larger than 1M", 200, path);
+	if (r < 0)
+		return corral_error_sys(err, -r, "read '%.*s'", 200, path);
+	return 0;
+}
+
+static int seccomp_compile(const struct corral_config *c, const char *cache_dir,
+                           struct corral_policy *p, struct corral_error *err)
+{
+	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
+	const char *base;
+	int r;
+
+	if (!c->seccomp || !strcmp(c->seccomp, "default")) {
+		r = corral_seccomp_default(p->caps, cache_dir, &p->seccomp, err);
+		return r < 0 ? corral_error_wrap(err, r, "seccomp") : 0;
+	}
+	r = profile_read(c->seccomp, &text, err);
+	if (r < 0)
+		return corral_error_wrap(err, r, "seccomp");
+	base = strrchr(c->seccomp, '/');
+	base = base ? base + 1 : c->seccomp;
+	r = corral_seccomp_load(text.data ? text.data : "", text.len, base, p->caps, cache_dir,
+	                        &p->seccomp, err);
+	return r < 0 ? corral_error_wrap(err, r, "seccomp") : 0;
+}
+
+int corral_policy_compile(const struct corral_config *c, const char *cache_dir,
+                          struct corral_policy **ret, struct corral_error *err)
+{
+	corral_auto(policy_freep) struct corral_policy *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return corral_error_sys(err, ENOMEM, "policy");
+	p->network = c->network;
+	p->limits = c->limits;
+	p->limits_asked = c->limits_asked;
+	p->allow_weaker = c->allow_weaker;
+
+	r = texts_compile(c, p, err);
+	if (r == 0)
+		r = ids_compile(c, p, err);
+	if (r == 0)
+		r = corral_limits_check(&p->limits, err);
+	if (r == 0)
+		r = mounts_compile(c, p, err);
+	if (r == 0)
+		r = corral_environment_compose(c, p, err);
+	if (r < 0)
+		return r;
+	r = corral_caps_compose(c->cap_add, c->n_cap_add, c->cap_drop, c->n_cap_drop, &p->caps,
+	                        err);
+	if (r < 0)
+		return corral_error_wrap(err, r, "capabilities");
+	r = seccomp_compile(c, cache_dir, p, err);
+	if (r < 0)
+		return r;
+	*ret = corral_take_ptr(&p);
+	return 0;
+}

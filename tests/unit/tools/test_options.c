@@ -1,0 +1,294 @@
+/*
+ * tools/options.h: the one table that parser, help, completion and manual page share. The tools are
+ * a program and no library, so the sources under test are part of this file.
+ */
+#include "tools/options.c" /* NOLINT */
+#include "tools/suggest.c" /* NOLINT */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define ARGS_MAX 16
+
+/* Parses words after the subcommand's name, up to a NULL. */
+static int parse(struct corral_options *o, struct corral_error *err, enum corral_option_command cmd,
+                 const char *const *words)
+{
+	char *argv[ARGS_MAX + 1] = { strdup("cmd") };
+	int argc = 1, r;
+
+	assert_int_equal(corral_options_init(o, err), 0);
+	for (; *words; words++) {
+		assert_true(argc < ARGS_MAX);
+		argv[argc++] = strdup(*words);
+	}
+	r = corral_options_parse(o, cmd, argc, argv, err);
+	for (int i = 0; i < argc; i++)
+		free(argv[i]);
+	return r;
+}
+
+#define WORDS(...) ((const char *const[]) { __VA_ARGS__, NULL })
+
+static struct corral_options parsed(enum corral_option_command cmd, const char *const *words)
+{
+	struct corral_options o;
+	struct corral_error err = { 0 };
+
+	if (parse(&o, &err, cmd, words) < 0)
+		fail_msg("%s", err.text);
+	return o;
+}
+
+static void refused(enum corral_option_command cmd, const char *const *words, const char *text)
+{
+	struct corral_options o;
+	struct corral_error err = { 0 };
+
+	assert_true(parse(&o, &err, cmd, words) < 0);
+	if (strncmp(err.text, text, strlen(text)) != 0)
+		fail_msg("'%s' does not begin with '%s'", err.text, text);
+	corral_options_done(&o);
+}
+
+static void command_begins_after_the_double_dash(void **state)
+{
+	struct corral_options o = parsed(CORRAL_OPTION_RUN, WORDS("-t", "--", "-x", "--help"));
+
+	(void)state;
+	assert_int_equal(o.config->n_argv, 2);
+	assert_string_equal(o.config->argv[0], "-x");
+	assert_true(o.config->tty && !o.help);
+	corral_options_done(&o);
+}
+
+static void command_begins_at_the_first_word_that_is_no_option(void **state)
+{
+	struct corral_options o =
+	        parsed(CORRAL_OPTION_RUN, WORDS("--pids", "9", "ls", "--tty", "--", "x"));
+
+	(void)state;
+	assert_int_equal(o.config->n_argv, 4);
+	assert_string_equal(o.config->argv[0], "ls");
+	assert_string_equal(o.config->argv[2], "--");
+	assert_false(o.config->tty);
+	corral_options_done(&o);
+}
+
+static void value_is_the_next_word_or_follows_an_equals_sign(void **state)
+{
+	struct corral_options o =
+	        parsed(CORRAL_OPTION_RUN,
+	               WORDS("--hostname=a", "--env=A=b=c", "--workdir", "/w", "--env", "B="));
+
+	(void)state;
+	assert_string_equal(o.config->hostname, "a");
+	assert_string_equal(o.config->env[0], "A=b=c");
+	assert_string_equal(o.config->env[1], "B=");
+	assert_string_equal(o.config->work_dir, "/w");
+	corral_options_done(&o);
+}
+
+static void letters_may_stand_together(void **state)
+{
+	struct corral_options o =
+	        parsed(CORRAL_OPTION_RUN, WORDS("-it", "-m64M", "-u", "7", "-e=A=1", "-tw/x"));
+
+	(void)state;
+	assert_true(o.config->tty && o.config->use_stdin);
+	assert_int_equal(o.config->limits.memory_bytes, 64 << 20);
+	assert_int_equal(o.config->guest_uid, 7);
+	assert_string_equal(o.config->env[0], "A=1");
+	assert_string_equal(o.config->work_dir, "/x");
+	corral_options_done(&o);
+}
+
+static void wrong_options_are_refused_with_a_way_out(void **state)
+{
+	(void)state;
+	refused(CORRAL_OPTION_RUN, WORDS("--memroy", "1"),
+	        "unknown option --memroy: did you mean --memory?");
+	refused(CORRAL_OPTION_RUN, WORDS("--volume", "a:b"),
+	        "unknown option --volume: write --bind SRC:DST or --ro-bind");
+	refused(CORRAL_OPTION_RUN, WORDS("--frobnicate"),
+	        "unknown option --frobnicate: see corral run --help");
+	refused(CORRAL_OPTION_RUN, WORDS("--=x"), "unknown option --: see corral run");
+	refused(CORRAL_OPTION_PLAN, WORDS("-q"), "unknown option -q: see corral plan --help");
+	refused(CORRAL_OPTION_RUN, WORDS("-v", "a:b"), "unknown option -v (--bind mounts");
+	refused(CORRAL_OPTION_RUN, WORDS("--memory"),
+	        "--memory: a value is missing: write --memory SIZE");
+	refused(CORRAL_OPTION_RUN, WORDS("-m"), "--memory: a value is missing");
+	refused(CORRAL_OPTION_RUN, WORDS("--tty=yes"), "--tty: takes no value: leave '=yes' out");
+	refused(CORRAL_OPTION_RUN, WORDS("--memory", "12x"), "--memory: '12x' is not a size");
+	refused(CORRAL_OPTION_RUN, WORDS("--user", "root"), "--user: 'root' is not UID");
+	refused(CORRAL_OPTION_RUN, WORDS("--network", "x"), "--network: 'x' is not one of 'none'");
+	refused(CORRAL_OPTION_RUN, WORDS("--bind", "/a"), "--bind: '/a' is not SOURCE:TARGET");
+	refused(CORRAL_OPTION_RUN, WORDS("--env", "=x"), "--env: '=x' is not NAME=VALUE");
+	refused(CORRAL_OPTION_RUN, WORDS("--workspace", ""), "--workspace: empty");
+	refused(CORRAL_OPTION_RUN, WORDS("--", ""), "the command's name is empty");
+	refused(CORRAL_OPTION_PLAN, WORDS("--summary"), "unknown option --summary");
+	refused(CORRAL_OPTION_RUN, WORDS("--config", "/nonexistent"),
+	        "--config: '/nonexistent': No such file or directory");
+	refused(CORRAL_OPTION_RUN, WORDS("--config", "/"), "--config: read '/': Is a directory");
+}
+
+static void receipt_descriptor_must_be_open_for_writing(void **state)
+{
+	struct corral_options o;
+
+	(void)state;
+	refused(CORRAL_OPTION_RUN, WORDS("--json", "999"),
+	        "--json: descriptor 999 is not open for writing: add 999>FILE");
+	refused(CORRAL_OPTION_RUN, WORDS("--json", "x"), "--json: 'x' is not the number");
+	refused(CORRAL_OPTION_RUN, WORDS("--json=-1"), "--json: '-1' is not the number");
+	o = parsed(CORRAL_OPTION_RUN, WORDS("--json", "2"));
+	assert_int_equal(o.json_fd, 2);
+	corral_options_done(&o);
+	o = parsed(CORRAL_OPTION_PLAN, WORDS("--json", "ls"));
+	assert_true(o.json && o.config->n_argv == 1);
+	corral_options_done(&o);
+}
+
+static void flags_win_over_a_file_wherever_it_stands(void **state)
+{
+	char path[] = "/tmp/corral-test-XXXXXX";
+	static const char json[] = "{\"hostname\":\"file\",\"work_dir\":\"/file\","
+	                           "\"command\":[\"file\"]}";
+	int fd = mkstemp(path);
+	struct corral_options o;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, json, sizeof(json) - 1), sizeof(json) - 1);
+	(void)close(fd);
+	o = parsed(CORRAL_OPTION_RUN, WORDS("--hostname", "flag", "--config", path, "flag"));
+	(void)unlink(path);
+	assert_string_equal(o.config->hostname, "flag");
+	assert_string_equal(o.config->work_dir, "/file");
+	assert_int_equal(o.config->n_argv, 1);
+	assert_string_equal(o.config->argv[0], "flag");
+	corral_options_done(&o);
+}
+
+static void variable_named_alone_takes_the_callers_value(void **state)
+{
+	struct corral_options o;
+
+	(void)state;
+	assert_int_equal(setenv("CORRAL_TEST_A", "1=2", 1), 0);
+	assert_int_equal(unsetenv("CORRAL_TEST_B"), 0);
+	o = parsed(CORRAL_OPTION_RUN, WORDS("-e", "CORRAL_TEST_A", "-e", "CORRAL_TEST_B"));
+	assert_int_equal(o.config->n_env, 1);
+	assert_string_equal(o.config->env[0], "CORRAL_TEST_A=1=2");
+	corral_options_done(&o);
+}
+
+static void help_ends_the_reading(void **state)
+{
+	struct corral_options o = parsed(CORRAL_OPTION_RUN, WORDS("--help", "ls"));
+
+	(void)state;
+	assert_true(o.help);
+	corral_options_done(&o);
+}
+
+static void table_has_no_name_or_letter_twice(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < corral_option_count; i++) {
+		const struct corral_option *a = &corral_option_table[i];
+
+		assert_non_null(a->set);
+		for (size_t k = 0; k < i; k++) {
+			const struct corral_option *b = &corral_option_table[k];
+
+			if (!(a->commands & b->commands))
+				continue;
+			assert_string_not_equal(a->name, b->name);
+			assert_true(!a->letter || a->letter != b->letter);
+		}
+	}
+}
+
+static void help_names_every_option_and_keeps_to_80_columns(void **state)
+{
+	char *text = NULL, name[64];
+	size_t len = 0, column = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	(void)state;
+	assert_non_null(out);
+	corral_options_print(out, CORRAL_OPTION_RUN);
+	(void)fclose(out);
+	for (size_t i = 0; i < corral_option_count; i++) {
+		(void)snprintf(name, sizeof(name), "--%s", corral_option_table[i].name);
+		if ((corral_option_table[i].commands & CORRAL_OPTION_RUN) && !strstr(text, name))
+			fail_msg("%s is missing", name);
+	}
+	for (size_t i = 0; i < len; i++) {
+		column = text[i] == '\n' ? 0 : column + 1;
+		assert_true(column <= 80);
+	}
+	free(text);
+}
+
+static void manual_page_names_every_option_with_its_value(void **state)
+{
+	corral_autobuf struct corral_buf page = CORRAL_BUF_INIT;
+	corral_autofd int fd = open(CORRAL_SOURCE_DIR "/tools/corral.1", O_RDONLY | O_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(corral_buf_read_fd(&page, fd, 1 << 20), 0);
+	for (size_t i = 0; i < corral_option_count; i++) {
+		const struct corral_option *row = &corral_option_table[i];
+		corral_autobuf struct corral_buf entry = CORRAL_BUF_INIT;
+
+		/* As the page writes it: ".BR \-m ", " \-\-memory " \fISIZE". */
+		corral_buf_str(&entry, "\\-\\-");
+		for (const char *p = row->name; *p; p++)
+			corral_buf_fmt(&entry, "%s%c", *p == '-' ? "\\" : "", *p);
+		if (row->arg)
+			corral_buf_fmt(&entry, "\\fR \\fI%s\\fR", row->arg);
+		else
+			corral_buf_str(&entry, "\\fR\n");
+		assert_false(entry.failed);
+		if (!strstr(page.data, entry.data))
+			fail_msg("tools/corral.1 lacks: %s", entry.data);
+	}
+}
+
+static void distance_counts_what_fingers_do_wrong(void **state)
+{
+	(void)state;
+	assert_int_equal(corral_word_distance("run", "run"), 0);
+	assert_int_equal(corral_word_distance("rum", "run"), 1);
+	assert_int_equal(corral_word_distance("rn", "run"), 1);
+	assert_int_equal(corral_word_distance("urn", "run"), 1);
+	assert_int_equal(corral_word_distance("", "run"), 3);
+	assert_int_equal(corral_word_distance("a-word-of-much-more-than-32-letters", "x"), 1000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(command_begins_after_the_double_dash),
+		cmocka_unit_test(command_begins_at_the_first_word_that_is_no_option),
+		cmocka_unit_test(value_is_the_next_word_or_follows_an_equals_sign),
+		cmocka_unit_test(letters_may_stand_together),
+		cmocka_unit_test(wrong_options_are_refused_with_a_way_out),
+		cmocka_unit_test(receipt_descriptor_must_be_open_for_writing),
+		cmocka_unit_test(flags_win_over_a_file_wherever_it_stands),
+		cmocka_unit_test(variable_named_alone_takes_the_callers_value),
+		cmocka_unit_test(help_ends_the_reading),
+		cmocka_unit_test(table_has_no_name_or_letter_twice),
+		cmocka_unit_test(help_names_every_option_and_keeps_to_80_columns),
+		cmocka_unit_test(manual_page_names_every_option_with_its_value),
+		cmocka_unit_test(distance_counts_what_fingers_do_wrong),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

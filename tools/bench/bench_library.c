@@ -1,0 +1,341 @@
+/*
+ * corral-bench-library: what a fresh sandbox costs a program that has the library loaded, next to
+ * posix_spawn(3) of the same shell.
+ *
+ * Theory of operation: one launcher for the whole run. In each round the contestants run once, in
+ * rotated order: a shell by posix_spawn; a sandbox opened, the shell run in it, closed; and the
+ * shell run in a sandbox that stays. The surroundings (mounts, memory, threads) are made before the
+ * launcher is opened, as a program would have them. With --memory nothing is timed: many sandboxes
+ * are held open instead.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "kernel/base/cleanup.h"
+#include "kernel/base/parse.h"
+#include "kernel/sandbox.h"
+#include "policy/config.h"
+#include "tools/bench/idle_memory.h"
+#include "tools/bench/samples.h"
+#include "tools/bench/surroundings.h"
+
+#define WARM_UP 10
+
+enum contestant { SPAWN, FRESH, LIVE, CONTESTANTS };
+
+struct options {
+	uint64_t mounts, rss_bytes, threads, rounds, memory_boxes;
+	bool stages, cold;
+	const char *title, *json, *tsv;
+};
+
+struct bench {
+	struct corral_launcher *launcher;
+	struct corral_policy *policy;
+	struct corral_sandbox *live;
+	posix_spawn_file_actions_t quiet;
+	struct bench_series series[CONTESTANTS];
+	struct bench_series stages[CORRAL_STAGE_COUNT];
+};
+
+extern char **environ;
+
+static char *const shell_argv[] = { (char *)"/bin/sh", (char *)"-c", (char *)"true", NULL };
+
+static int run_spawn(struct bench *b, struct corral_error *err)
+{
+	pid_t pid;
+	int status = 0, r;
+
+	r = posix_spawn(&pid, shell_argv[0], &b->quiet, NULL, shell_argv, environ);
+	if (r != 0)
+		return corral_error_sys(err, r, "posix_spawn");
+	if (waitpid(pid, &status, 0) < 0)
+		return corral_error_sys(err, errno, "wait for the shell");
+	return status ? corral_error_set(err, EIO, "the shell ended with %#x", status) : 0;
+}
+
+static int run_in(struct corral_sandbox *s, struct corral_error *err)
+{
+	const struct corral_command command = {
+		.argv = shell_argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1
+	};
+	const struct corral_receipt *receipt;
+	int r;
+
+	r = corral_sandbox_start(s, &command, err);
+	if (r < 0)
+		return corral_error_wrap(err, r, "start the shell");
+	r = corral_sandbox_wait(s, err);
+	if (r < 0)
+		return corral_error_wrap(err, r, "wait for the shell");
+	receipt = corral_sandbox_receipt(s);
+	if (receipt->reason != CORRAL_REASON_EXIT || receipt->exit_code != 0)
+		return corral_error_set(err, EIO, "the shell ended by %s, code %d",
+		                        corral_reason_name(receipt->reason), receipt->exit_code);
+	return 0;
+}
+
+static int run_fresh(struct bench *b, struct corral_receipt *ret_receipt, struct corral_error *err)
+{
+	struct corral_sandbox *s = NULL;
+	int r;
+
+	r = corral_sandbox_open(b->launcher, b->policy, &s, err);
+	if (r < 0)
+		return corral_error_wrap(err, r, "open a sandbox");
+	r = run_in(s, err);
+	corral_sandbox_close(s, ret_receipt);
+	return r;
+}
+
+static int run_one(struct bench *b, enum contestant which, bool counted, struct corral_error *err)
+{
+	struct corral_receipt receipt;
+	uint64_t begin = bench_now(), nsec;
+	size_t i;
+	int r = 0;
+
+	switch (which) {
+	case SPAWN:
+		r = run_spawn(b, err);
+		break;
+	case FRESH:
+		r = run_fresh(b, &receipt, err);
+		break;
+	case LIVE:
+		r = run_in(b->live, err);
+		break;
+	case CONTESTANTS:
+		break;
+	}
+	nsec = bench_now() - begin;
+	if (r == 0 && counted)
+		r = bench_series_add(&b->series[which], nsec, err);
+	if (which == FRESH && counted)
+		for (i = 0; i < CORRAL_STAGE_COUNT && r == 0; i++)
+			r = bench_series_add(&b->stages[i], receipt.stage_usec[i] * 1000, err);
+	return r < 0 ? corral_error_wrap(err, r, "%s", b->series[which].name) : 0;
+}
+
+static int measure(struct bench *b, uint64_t rounds, struct corral_error *err)
+{
+	uint64_t round;
+	int r = 0;
+
+	for (round = 0; round < rounds + WARM_UP && r == 0; round++) {
+		unsigned int k;
+
+		for (k = 0; k < CONTESTANTS && r == 0; k++)
+			r = run_one(b, (enum contestant)((k + round) % CONTESTANTS),
+			            round >= WARM_UP, err);
+	}
+	return r;
+}
+
+static void print_stages(struct bench *b)
+{
+	size_t i;
+
+	printf("  stages of a fresh sandbox, median in microseconds:");
+	for (i = 0; i < CORRAL_STAGE_COUNT; i++)
+		printf(" %s %.0f", corral_stage_name((enum corral_stage)i),
+		       bench_series_summary(&b->stages[i]).p50_usec);
+	printf("\n");
+}
+
+static int time_cycles(struct bench *b, const struct options *o, struct corral_error *err)
+{
+	int r;
+
+	b->series[SPAWN].name = "posix_spawn";
+	b->series[FRESH].name = "fresh sandbox";
+	b->series[LIVE].name = "command in a live sandbox";
+	r = posix_spawn_file_actions_init(&b->quiet);
+	if (r == 0)
+		r = posix_spawn_file_actions_addopen(&b->quiet, 0, "/dev/null", O_RDWR, 0);
+	if (r == 0)
+		r = posix_spawn_file_actions_adddup2(&b->quiet, 0, 1);
+	if (r == 0)
+		r = posix_spawn_file_actions_adddup2(&b->quiet, 0, 2);
+	if (r != 0)
+		return corral_error_sys(err, r, "prepare posix_spawn");
+	r = corral_sandbox_open(b->launcher, b->policy, &b->live, err);
+	if (r < 0)
+		return corral_error_wrap(err, r, "open the live sandbox");
+	r = measure(b, o->rounds, err);
+	if (r < 0)
+		return r;
+	bench_print(o->title, b->series, CONTESTANTS, SPAWN);
+	if (o->stages)
+		print_stages(b);
+	if (o->json)
+		r = bench_save_json(o->json, o->title, b->series, CONTESTANTS, SPAWN, err);
+	if (r == 0 && o->tsv)
+		r = bench_save_tsv(o->tsv, b->series, CONTESTANTS, SPAWN, err);
+	return r;
+}
+
+static int hold_memory(struct bench *b, const struct options *o, struct corral_error *err)
+{
+	double kb[BENCH_IDLE_ROUNDS] = { 0 }, low, high, median;
+	unsigned long long n = o->memory_boxes;
+	FILE *f;
+	int r;
+
+	r = bench_idle_memory(b->launcher, b->policy, n, kb, err);
+	if (r < 0)
+		return r;
+	low = kb[0] < kb[1] ? kb[0] : kb[1];
+	high = kb[0] < kb[1] ? kb[1] : kb[0];
+	median = kb[2] < low ? low : kb[2] > high ? high : kb[2];
+	printf("Memory of an idle sandbox, over %llu: %.0f kB (rounds: %.0f, %.0f, %.0f)\n", n,
+	       median, kb[0], kb[1], kb[2]);
+	if (o->json) {
+		json_t *root = json_pack("{s:I, s:f, s:[f,f,f]}", "sandboxes", (json_int_t)n,
+		                         "kb_each", median, "rounds", kb[0], kb[1], kb[2]);
+
+		r = root ? json_dump_file(root, o->json, JSON_REAL_PRECISION(6)) : -1;
+		json_decref(root);
+		if (r < 0)
+			return corral_error_set(err, EIO, "write results to '%s'", o->json);
+	}
+	if (o->tsv) {
+		f = fopen(o->tsv, "we");
+		if (!f)
+			return corral_error_sys(err, errno, "open '%s'", o->tsv);
+		(void)fprintf(f, "idle\t%.1f\n", median);
+		(void)fclose(f);
+	}
+	return 0;
+}
+
+static int bench_open(struct bench *b, const struct options *o, struct corral_error *err)
+{
+	struct corral_config *config = corral_config_new();
+	struct rlimit files;
+	int r;
+
+	if (!config)
+		return corral_error_sys(err, ENOMEM, "configuration");
+	r = corral_policy_compile(config, NULL, &b->policy, err);
+	corral_config_free(config);
+	if (r < 0)
+		return r;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+	if (o->mounts) {
+		r = bench_mounts_make(o->mounts, err);
+		if (r < 0)
+			return r;
+	}
+	r = bench_memory_hold(o->rss_bytes, err);
+	if (r == 0)
+		r = bench_threads_start(o->threads, err);
+	if (r == 0)
+		r = corral_launcher_open(o->cold ? 0 : CORRAL_LAUNCHER_POOLED, &b->launcher, err);
+	return r;
+}
+
+static void bench_done(struct bench *b)
+{
+	size_t i;
+
+	if (b->live)
+		corral_sandbox_close(b->live, NULL);
+	if (b->launcher)
+		corral_launcher_close(b->launcher);
+	corral_policy_free(b->policy);
+	for (i = 0; i < CONTESTANTS; i++)
+		bench_series_done(&b->series[i]);
+	for (i = 0; i < CORRAL_STAGE_COUNT; i++)
+		bench_series_done(&b->stages[i]);
+}
+
+static const char usage[] =
+        "usage: corral-bench-library [--rounds N] [--mounts N] [--rss SIZE] [--threads N] "
+        "[--cold]\n"
+        "                            [--stages] [--title TEXT] [--json FILE] [--tsv FILE]\n"
+        "       corral-bench-library --memory N [--json FILE] [--tsv FILE]\n"
+        "Times a fresh sandbox through the library next to posix_spawn of the same shell; or\n"
+        "measures the memory of N idle sandboxes. --cold: nothing is made ahead of need.\n";
+
+/* 0; 1 after --help; -EINVAL with a text. */
+static int options_parse(struct options *o, int argc, char **argv, struct corral_error *err)
+{
+	static const struct option options[] = {
+		{ "rounds", required_argument, NULL, 'r' },
+		{ "mounts", required_argument, NULL, 'm' },
+		{ "rss", required_argument, NULL, 's' },
+		{ "threads", required_argument, NULL, 'n' },
+		{ "memory", required_argument, NULL, 'k' },
+		{ "cold", no_argument, NULL, 'c' },
+		{ "stages", no_argument, NULL, 'g' },
+		{ "title", required_argument, NULL, 't' },
+		{ "json", required_argument, NULL, 'j' },
+		{ "tsv", required_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int option, r = 0;
+
+	while (r == 0 && (option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (option == 'r')
+			r = corral_parse_u64(optarg, 1000000, &o->rounds, err);
+		else if (option == 'm')
+			r = corral_parse_u64(optarg, 100000, &o->mounts, err);
+		else if (option == 's')
+			r = corral_parse_bytes(optarg, &o->rss_bytes, err);
+		else if (option == 'n')
+			r = corral_parse_u64(optarg, 10000, &o->threads, err);
+		else if (option == 'k')
+			r = corral_parse_u64(optarg, 10000, &o->memory_boxes, err);
+		else if (option == 'c')
+			o->cold = true;
+		else if (option == 'g')
+			o->stages = true;
+		else if (option == 't')
+			o->title = optarg;
+		else if (option == 'j')
+			o->json = optarg;
+		else if (option == 'v')
+			o->tsv = optarg;
+		else
+			return option == 'h' ? 1 : corral_error_set(err, EINVAL, "see --help");
+	}
+	if (r == 0 && optind < argc)
+		return corral_error_set(err, EINVAL, "unexpected '%s'; see --help", argv[optind]);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .rounds = 1000, .title = "Library" };
+	struct corral_error err = { 0 };
+	static struct bench b;
+	int r;
+
+	r = options_parse(&o, argc, argv, &err);
+	if (r > 0) {
+		(void)fputs(usage, stdout);
+		return 0;
+	}
+	if (r == 0)
+		r = bench_open(&b, &o, &err);
+	if (r == 0)
+		r = o.memory_boxes ? hold_memory(&b, &o, &err) : time_cycles(&b, &o, &err);
+	bench_done(&b);
+	if (r < 0)
+		(void)fprintf(stderr, "corral-bench-library: %s\n", err.text);
+	return r < 0 ? 1 : 0;
+}

@@ -1,0 +1,185 @@
+/* corral completion bash: made from the same table as the parser, so that it cannot fall behind. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kernel/base/cleanup.h"
+#include "tools/commands.h"
+#include "tools/message.h"
+#include "tools/options.h"
+
+static void print_option_words(enum corral_option_command command)
+{
+	for (size_t i = 0; i < corral_option_count; i++)
+		if (corral_option_table[i].commands & command)
+			(void)printf(" --%s", corral_option_table[i].name);
+}
+
+/* "--memory|-m|--pids": what takes a value, as a pattern of case. */
+static void print_valued(enum corral_option_command command)
+{
+	const char *bar = "";
+
+	for (size_t i = 0; i < corral_option_count; i++) {
+		const struct corral_option *row = &corral_option_table[i];
+
+		if (!(row->commands & command) || !row->arg)
+			continue;
+		(void)printf("%s--%s", bar, row->name);
+		bar = "|";
+		if (row->letter)
+			(void)printf("|-%c", row->letter);
+	}
+}
+
+/* The words of a value like "none|host" or "host|DIR" that stand for themselves. */
+static void print_literals(const char *arg)
+{
+	while (*arg) {
+		size_t len = strcspn(arg, "|");
+
+		if (arg[0] >= 'a' && arg[0] <= 'z')
+			(void)printf("%.*s ", (int)len, arg);
+		arg += len;
+		arg += *arg == '|';
+	}
+}
+
+static void print_values(void)
+{
+	static const struct {
+		const char *word, *action;
+	} kinds[] = {
+		{ "DIR", "d" },
+		{ "FILE", "f" },
+		{ "SRC", "f" },
+	};
+
+	for (size_t i = 0; i < corral_option_count; i++) {
+		const struct corral_option *row = &corral_option_table[i];
+		const char *action = NULL;
+
+		if (!row->arg)
+			continue;
+		for (size_t k = 0; k < CORRAL_COUNT(kinds); k++)
+			if (strstr(row->arg, kinds[k].word))
+				action = kinds[k].action;
+		if (!action && !strchr(row->arg, '|'))
+			continue;
+		(void)printf("\t--%s)\n", row->name);
+		if (action)
+			(void)fputs("\t\tcompopt -o filenames 2>/dev/null\n", stdout);
+		(void)fputs("\t\tmapfile -t COMPREPLY < <(compgen ", stdout);
+		if (action)
+			(void)printf("-%s ", action);
+		(void)fputs("-W '", stdout);
+		print_literals(row->arg);
+		(void)fputs("' -- \"$cur\") ;;\n", stdout);
+	}
+}
+
+static const char head[] = "# bash completion for corral: printed by corral completion bash\n"
+                           "\n"
+                           "_corral_value()\n"
+                           "{\n"
+                           "\tcase $1 in\n";
+
+static const char middle[] = "\tesac\n"
+                             "}\n"
+                             "\n"
+                             "_corral()\n"
+                             "{\n"
+                             "\tlocal cur=${COMP_WORDS[COMP_CWORD]} words valued i word\n"
+                             "\tCOMPREPLY=()\n"
+                             "\tif ((COMP_CWORD == 1)); then\n"
+                             "\t\tmapfile -t COMPREPLY < <(compgen -W '";
+
+static const char tail[] =
+        "\t*) return ;;\n"
+        "\tesac\n"
+        "\t# From the first word on that is neither an option nor a value, it is the command's\n"
+        "\t# turn. bash makes words of their own of '=' and ':'.\n"
+        "\tfor ((i = 2; i < COMP_CWORD; i++)); do\n"
+        "\t\tword=${COMP_WORDS[i]}\n"
+        "\t\tif [[ $word == -- ]]; then\n"
+        "\t\t\t((i++))\n"
+        "\t\t\tbreak\n"
+        "\t\telif [[ $word == [=:] ]]; then\n"
+        "\t\t\t((i++))\n"
+        "\t\telif [[ $word =~ ^($valued)$ ]]; then\n"
+        "\t\t\t[[ ${COMP_WORDS[i + 1]} == '=' ]] && ((i++))\n"
+        "\t\t\tif ((i + 1 == COMP_CWORD)); then\n"
+        "\t\t\t\t[[ $cur == '=' ]] && cur=\n"
+        "\t\t\t\t_corral_value \"$word\"\n"
+        "\t\t\t\treturn\n"
+        "\t\t\tfi\n"
+        "\t\t\t((i++))\n"
+        "\t\telif [[ $word != -* ]]; then\n"
+        "\t\t\tbreak\n"
+        "\t\tfi\n"
+        "\tdone\n"
+        "\tif ((i == COMP_CWORD)) && [[ $cur == -* && ${COMP_WORDS[i - 1]} != -- ]]; then\n"
+        "\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+        "\telif ((i < COMP_CWORD)) && declare -F _command_offset >/dev/null; then\n"
+        "\t\t_command_offset \"$i\"\n"
+        "\telif ((i == COMP_CWORD)); then\n"
+        "\t\tmapfile -t COMPREPLY < <(compgen -c -- \"$cur\")\n"
+        "\telif ((i < COMP_CWORD)); then\n"
+        "\t\tcompopt -o filenames 2>/dev/null\n"
+        "\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
+        "\tfi\n"
+        "}\n"
+        "complete -F _corral corral\n";
+
+static void print_command(const char *name, enum corral_option_command command)
+{
+	(void)printf("\t%s)\n\t\twords='", name);
+	print_option_words(command);
+	(void)fputs("'\n\t\tvalued='", stdout);
+	print_valued(command);
+	(void)fputs("' ;;\n", stdout);
+}
+
+static void print_bash(void)
+{
+	(void)fputs(head, stdout);
+	print_values();
+	(void)fputs(middle, stdout);
+	for (const struct corral_subcommand *s = corral_subcommands; s->name; s++)
+		(void)printf("%s ", s->name);
+	(void)fputs("--help --version' -- \"$cur\")\n\t\treturn\n\tfi\n"
+	            "\tcase ${COMP_WORDS[1]} in\n",
+	            stdout);
+	print_command("run", CORRAL_OPTION_RUN);
+	print_command("plan", CORRAL_OPTION_PLAN);
+	(void)fputs(
+	        "\tdoctor)\n\t\tmapfile -t COMPREPLY < <(compgen -W '--json --help' -- \"$cur\")\n"
+	        "\t\treturn ;;\n"
+	        "\tcompletion)\n\t\tmapfile -t COMPREPLY < <(compgen -W 'bash' -- \"$cur\")\n"
+	        "\t\treturn ;;\n"
+	        "\thelp)\n\t\tmapfile -t COMPREPLY < <(compgen -W '",
+	        stdout);
+	for (const struct corral_subcommand *s = corral_subcommands; s->name; s++)
+		(void)printf("%s ", s->name);
+	(void)fputs("' -- \"$cur\")\n\t\treturn ;;\n", stdout);
+	(void)fputs(tail, stdout);
+}
+
+int corral_cmd_completion(int argc, char **argv)
+{
+	struct corral_error err = { 0 };
+
+	if (argc == 2 && !strcmp(argv[1], "bash")) {
+		print_bash();
+		return 0;
+	}
+	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+		(void)fputs("Usage: corral completion bash\n"
+		            "Prints the completion script. For this shell alone:\n"
+		            "  source <(corral completion bash)\n",
+		            stdout);
+		return 0;
+	}
+	(void)corral_error_set(&err, EINVAL, "completion: for which shell? corral completion bash");
+	return corral_complain(&err);
+}

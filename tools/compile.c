@@ -1,0 +1,73 @@
+#include "tools/compile.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kernel/base/cleanup.h"
+
+/* A full-screen program needs to know the caller's terminal; nothing else of the environment goes
+ * in. */
+static int term_add(struct corral_config *c, struct corral_error *err)
+{
+	corral_autofree char *assignment = NULL;
+	const char *term = getenv("TERM");
+
+	for (size_t i = 0; i < c->n_env; i++)
+		if (!strncmp(c->env[i], "TERM=", 5))
+			return 0;
+	if (asprintf(&assignment, "TERM=%s", term && *term ? term : "xterm") < 0) {
+		assignment = NULL;
+		return corral_error_sys(err, ENOMEM, "TERM");
+	}
+	return corral_config_add_env(c, assignment, err);
+}
+
+/*
+ * Compiled profiles live in the caller's cache directory. No cache is no error: compiling again
+ * costs milliseconds. Root's is not below $HOME, which sudo may have left pointing to somebody
+ * else's.
+ */
+static char *cache_dir_make(void)
+{
+	const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	char *dir = NULL;
+	int n;
+
+	if (geteuid() == 0)
+		n = asprintf(&dir, "/var/cache/corral");
+	else if (base && base[0] == '/')
+		n = asprintf(&dir, "%s/corral", base);
+	else if (home && home[0] == '/')
+		n = asprintf(&dir, "%s/.cache/corral", home);
+	else
+		return NULL;
+	if (n < 0)
+		return NULL;
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
+		free(dir);
+		return NULL;
+	}
+	return dir;
+}
+
+int corral_options_compile(struct corral_options *o, struct corral_policy **ret,
+                           struct corral_error *err)
+{
+	struct corral_config *c = o->config;
+	corral_autofree char *cache_dir = NULL;
+	int r;
+
+	if (c->tty && !c->clear_env) {
+		r = term_add(c, err);
+		if (r < 0)
+			return r;
+	}
+	/* The built-in profile needs none: it was compiled with corral. */
+	if (c->seccomp || c->n_cap_add)
+		cache_dir = cache_dir_make();
+	return corral_policy_compile(c, cache_dir, ret, err);
+}

@@ -1,0 +1,130 @@
+/* corral: finds the subcommand. Reads the environment's CORRAL_TRACE; nothing below tools/ does. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kernel/base/trace.h"
+#include "tools/commands.h"
+#include "tools/exitcode.h"
+#include "tools/message.h"
+#include "tools/suggest.h"
+
+static int cmd_help(int argc, char **argv);
+
+const struct corral_subcommand corral_subcommands[] = {
+	{ "run", "run a command in a fresh sandbox", corral_cmd_run },
+	{ "plan", "print what run would do, step by step", corral_cmd_plan },
+	{ "doctor", "what this host can do, what it lacks and what mends it", corral_cmd_doctor },
+	{ "completion", "print the completion script for bash", corral_cmd_completion },
+	{ "help", "this text, or that of a command", cmd_help },
+	{ NULL, NULL, NULL },
+};
+
+static void print_usage(FILE *out)
+{
+	(void)fputs("Usage: corral COMMAND [options]\n"
+	            "Runs code that nobody vouches for, contained by this host's own kernel.\n\n"
+	            "Commands:\n",
+	            out);
+	for (const struct corral_subcommand *s = corral_subcommands; s->name; s++)
+		(void)fprintf(out, "  %-11s %s\n", s->name, s->summary);
+	(void)fputs("\ncorral COMMAND --help tells more; corral --version the version.\n"
+	            "First steps: corral doctor, then corral run -- python3 -c 'print(6 * 7)'\n",
+	            out);
+}
+
+static const struct corral_subcommand *find(const char *name)
+{
+	for (const struct corral_subcommand *s = corral_subcommands; s->name; s++)
+		if (!strcmp(s->name, name))
+			return s;
+	return NULL;
+}
+
+static int unknown(const char *name)
+{
+	const struct corral_subcommand *best = NULL;
+	unsigned int best_distance = corral_word_distance_max(name) + 1;
+
+	for (const struct corral_subcommand *s = corral_subcommands; s->name; s++) {
+		unsigned int distance = corral_word_distance(name, s->name);
+
+		if (distance < best_distance) {
+			best_distance = distance;
+			best = s;
+		}
+	}
+	if (best)
+		corral_say("unknown command '%.64s': did you mean '%s'?", name, best->name);
+	else
+		corral_say("unknown command '%.64s': see corral --help; to run it, write corral "
+		           "run -- "
+		           "%.64s",
+		           name, name);
+	return CORRAL_EXIT_FAILED;
+}
+
+static int cmd_help(int argc, char **argv)
+{
+	const struct corral_subcommand *s;
+	char option[] = "--help";
+	char *args[3];
+
+	if (argc < 2 || argv[1][0] == '-' || !strcmp(argv[1], "help")) {
+		print_usage(stdout);
+		return 0;
+	}
+	s = find(argv[1]);
+	if (!s)
+		return unknown(argv[1]);
+	args[0] = argv[1];
+	args[1] = option;
+	args[2] = NULL;
+	return s->run(2, args);
+}
+
+/*
+ * Whoever started us may have closed a standard stream; the next file opened would take its number,
+ * and be handed to the command. Filled the wrong way round, so that using it still fails.
+ */
+static void standard_streams_fill(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			(void)open("/dev/null",
+			           (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY)); /* NOLINT */
+}
+
+int main(int argc, char **argv)
+{
+	const struct corral_subcommand *s;
+	int status;
+
+	standard_streams_fill();
+	corral_trace_enable(getenv("CORRAL_TRACE"));
+	if (argc < 2) {
+		print_usage(stderr);
+		return CORRAL_EXIT_FAILED;
+	}
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+		(void)puts("corral " CORRAL_VERSION);
+		status = 0;
+	} else if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		print_usage(stdout);
+		status = 0;
+	} else {
+		s = find(argv[1]);
+		if (!s)
+			return unknown(argv[1]);
+		status = s->run(argc - 1, argv + 1);
+	}
+	/* A full disk or a closed pipe must not look like success. */
+	if (fflush(stdout) != 0 && errno != EPIPE) {
+		corral_say("standard output: %s", strerrordesc_np(errno));
+		return CORRAL_EXIT_FAILED;
+	}
+	return status;
+}

@@ -1,0 +1,32 @@
+#include "tools/message.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/exitcode.h"
+
+void corral_say(const char *fmt, ...)
+{
+	char line[CORRAL_ERROR_TEXT_SIZE + 128] = "corral: ";
+	size_t start = strlen(line), len;
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(line + start, sizeof(line) - start - 1, fmt, ap);
+	va_end(ap);
+	len = strlen(line);
+	for (size_t i = start; i < len; i++)
+		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+			line[i] = '?';
+	line[len++] = '\n';
+	/* One write: lines of several processes on one terminal do not mix. */
+	(void)!write(STDERR_FILENO, line, len);
+}
+
+int corral_complain(const struct corral_error *err)
+{
+	corral_say("%s", err->text);
+	return CORRAL_EXIT_FAILED;
+}

@@ -1,0 +1,13 @@
+/* What corral says about itself: one line on stderr, whatever the text was made of. */
+#ifndef CORRAL_TOOLS_MESSAGE_H
+#define CORRAL_TOOLS_MESSAGE_H
+
+#include "kernel/base/error.h"
+
+/* "corral: text": control characters come out as '?', so that a hostile name stays one line. */
+void corral_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* The same for an error; returns the exit status of corral's own failures. */
+int corral_complain(const struct corral_error *err);
+
+#endif

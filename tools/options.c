@@ -1,0 +1,481 @@
+#include "tools/options.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kernel/base/buf.h"
+#include "kernel/base/cleanup.h"
+#include "kernel/base/parse.h"
+#include "tools/suggest.h"
+
+#define CONFIG_SIZE_MAX ((size_t)1 << 20)
+#define BOTH            (CORRAL_OPTION_RUN | CORRAL_OPTION_PLAN)
+
+static int set_text(struct corral_options *o, const struct corral_option *row, const char *value,
+                    struct corral_error *err)
+{
+	char **field = (char **)(void *)((char *)o->config + row->detail);
+
+	return corral_config_set_text(field, value, err);
+}
+
+static int set_flag(struct corral_options *o, const struct corral_option *row, const char *value,
+                    struct corral_error *err)
+{
+	(void)value;
+	(void)err;
+	*(bool *)(void *)((char *)o->config + row->detail) = true;
+	return 0;
+}
+
+static int set_limit(struct corral_options *o, const struct corral_option *row, const char *value,
+                     struct corral_error *err)
+{
+	return corral_config_set_limit(o->config, (enum corral_limit)row->detail, value, err);
+}
+
+static int set_mount(struct corral_options *o, const struct corral_option *row, const char *value,
+                     struct corral_error *err)
+{
+	return corral_config_add_mount(o->config, (enum corral_mount_kind)row->detail, value, err);
+}
+
+/* "NAME" alone hands on the caller's value and, as with docker run, nothing when there is none. */
+static int set_env(struct corral_options *o, const struct corral_option *row, const char *value,
+                   struct corral_error *err)
+{
+	corral_autofree char *assignment = NULL;
+	const char *own;
+
+	(void)row;
+	if (!*value || strchr(value, '='))
+		return corral_config_add_env(o->config, value, err);
+	own = getenv(value);
+	if (!own)
+		return 0;
+	if (asprintf(&assignment, "%s=%s", value, own) < 0) {
+		assignment = NULL;
+		return corral_error_sys(err, ENOMEM, "'%s'", value);
+	}
+	return corral_config_add_env(o->config, assignment, err);
+}
+
+static int set_user(struct corral_options *o, const struct corral_option *row, const char *value,
+                    struct corral_error *err)
+{
+	(void)row;
+	return corral_config_set_user(o->config, value, err);
+}
+
+static int set_network(struct corral_options *o, const struct corral_option *row, const char *value,
+                       struct corral_error *err)
+{
+	(void)row;
+	return corral_config_set_network(o->config, value, err);
+}
+
+static int set_ids(struct corral_options *o, const struct corral_option *row, const char *value,
+                   struct corral_error *err)
+{
+	(void)row;
+	return corral_config_set_ids(o->config, value, err);
+}
+
+static int set_cap(struct corral_options *o, const struct corral_option *row, const char *value,
+                   struct corral_error *err)
+{
+	return corral_config_add_cap(o->config, row->detail, value, err);
+}
+
+static int set_config(struct corral_options *o, const struct corral_option *row, const char *value,
+                      struct corral_error *err)
+{
+	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
+	bool is_stdin = !strcmp(value, "-");
+	corral_autofd int fd = -1;
+	int r;
+
+	(void)row;
+	if (!*value)
+		return corral_error_set(err, EINVAL, "empty where a file's name is expected");
+	if (!is_stdin) {
+		fd = open(value, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		if (fd < 0)
+			return corral_error_sys(err, errno, "'%.*s'", 200, value);
+	}
+	r = corral_buf_read_fd(&text, is_stdin ? STDIN_FILENO : fd, CONFIG_SIZE_MAX);
+	if (r == -EFBIG)
+		return corral_error_set(err, EFBIG, "'%.*s' is larger than 1M", 200, value);
+	if (r < 0)
+		return corral_error_sys(err, -r, "read '%.*s'", 200, value);
+	r = corral_config_parse(o->config, text.data ? text.data : "", text.len, err);
+	return r < 0 ? corral_error_wrap(err, r, "%.*s", 200, is_stdin ? "stdin" : value) : 0;
+}
+
+/* Asked before anything runs: a receipt that cannot be delivered is no receipt. */
+static int set_json_fd(struct corral_options *o, const struct corral_option *row, const char *value,
+                       struct corral_error *err)
+{
+	uint64_t fd = 0;
+	int r = corral_parse_u64(value, INT_MAX, &fd, err), mode;
+
+	(void)row;
+	if (r < 0)
+		return corral_error_set(
+		        err, EINVAL,
+		        "'%.*s' is not the number of a descriptor: try --json 3 with "
+		        "3>FILE",
+		        64, value);
+	mode = fcntl((int)fd, F_GETFL);
+	if (mode < 0 || (mode & O_ACCMODE) == O_RDONLY || (mode & O_PATH))
+		return corral_error_set(err, EBADF,
+		                        "descriptor %d is not open for writing: add %d>FILE",
+		                        (int)fd, (int)fd);
+	o->json_fd = (int)fd;
+	return 0;
+}
+
+static int set_own(struct corral_options *o, const struct corral_option *row, const char *value,
+                   struct corral_error *err)
+{
+	(void)value;
+	(void)err;
+	*(bool *)(void *)((char *)o + row->detail) = true;
+	return 0;
+}
+
+#define TEXT(field)  .set = set_text, .detail = offsetof(struct corral_config, field)
+#define FLAG(field)  .set = set_flag, .detail = offsetof(struct corral_config, field)
+#define OWN(field)   .set = set_own, .detail = offsetof(struct corral_options, field)
+#define LIMIT(limit) .set = set_limit, .detail = CORRAL_LIMIT_##limit
+#define MOUNT(kind)  .set = set_mount, .detail = CORRAL_MOUNT_##kind
+
+/* clang-format off */
+const struct corral_option corral_option_table[] = {
+	{ "workspace", 0, "DIR", "host directory, read-write at the work directory (default: an empty one in memory)",
+	  "Files", BOTH, false, TEXT(workspace) },
+	{ "workdir", 'w', "PATH", "work directory inside (default: /workspace)",
+	  NULL, BOTH, false, TEXT(work_dir) },
+	{ "rootfs", 0, "host|DIR", "root: the host's /usr with a small /etc (default), or a directory",
+	  NULL, BOTH, false, TEXT(rootfs) },
+	{ "bind", 0, "SRC:DST", "host directory or file SRC, read-write at DST",
+	  NULL, BOTH, false, MOUNT(BIND) },
+	{ "ro-bind", 0, "SRC:DST", "the same, read-only",
+	  NULL, BOTH, false, MOUNT(RO_BIND) },
+	{ "tmpfs", 0, "DST[:SIZE]", "empty directory in memory at DST",
+	  NULL, BOTH, false, MOUNT(TMPFS) },
+
+	{ "env", 'e', "NAME[=VALUE]", "environment variable; NAME alone takes the caller's value",
+	  "Process", BOTH, false, .set = set_env },
+	{ "clear-env", 0, NULL, "nothing but --env: not even PATH and HOME",
+	  NULL, BOTH, false, FLAG(clear_env) },
+	{ "user", 'u', "UID[:GID]", "ids inside (default: 0:0)",
+	  NULL, BOTH, false, .set = set_user },
+	{ "hostname", 0, "NAME", "host name inside (default: corral)",
+	  NULL, BOTH, false, TEXT(hostname) },
+	{ "tty", 't', NULL, "a terminal of its own; implies --stdin",
+	  NULL, BOTH, false, FLAG(tty) },
+	{ "stdin", 'i', NULL, "pass standard input on (default: /dev/null)",
+	  NULL, BOTH, false, FLAG(use_stdin) },
+
+	{ "runtime", 0, "NAME", "named environment (known: host)",
+	  "Isolation", BOTH, false, TEXT(runtime) },
+	{ "network", 0, "none|host", "loopback only (default), or the caller's network",
+	  NULL, BOTH, false, .set = set_network },
+	{ "ids", 0, "auto|single|range", "how ids map: one id, a range of 65536, or what fits (default: auto)",
+	  NULL, BOTH, false, .set = set_ids },
+	{ "cap-add", 0, "CAP", "keep a capability, in the sandbox's own user namespace; or ALL",
+	  NULL, BOTH, false, .set = set_cap, .detail = true },
+	{ "cap-drop", 0, "CAP", "drop a capability that was added; or ALL",
+	  NULL, BOTH, false, .set = set_cap, .detail = false },
+	{ "seccomp", 0, "FILE|default", "system call profile in the OCI JSON format",
+	  NULL, BOTH, false, TEXT(seccomp) },
+	{ "allow-weaker", 0, NULL, "accept a weaker tier where the host cannot do better",
+	  NULL, BOTH, false, FLAG(allow_weaker) },
+
+	{ "memory", 'm', "SIZE", "memory (default: 1G); sizes as 512K, 64M, 1.5G",
+	  "Limits (0: none; one asked for by name must hold, or nothing runs)",
+	  BOTH, false, LIMIT(MEMORY) },
+	{ "memory-swap", 0, "SIZE", "swap on top of memory (default: 0, no swap)",
+	  NULL, BOTH, false, LIMIT(MEMORY_SWAP) },
+	{ "cpus", 0, "N", "processor time, as 0.5 or 2 (default: no limit)",
+	  NULL, BOTH, false, LIMIT(CPUS) },
+	{ "cpu-weight", 0, "N", "share under contention, 1 to 10000 (default: 100)",
+	  NULL, BOTH, false, LIMIT(CPU_WEIGHT) },
+	{ "pids", 0, "N", "processes and threads (default: 512)",
+	  NULL, BOTH, false, LIMIT(PIDS) },
+	{ "disk", 0, "SIZE", "all that is written outside of bound directories (default: 1G)",
+	  NULL, BOTH, false, LIMIT(DISK) },
+	{ "disk-inodes", 0, "N", "files in it (default: 200000)",
+	  NULL, BOTH, false, LIMIT(DISK_INODES) },
+	{ "file-size", 0, "SIZE", "one file (default: 1G)",
+	  NULL, BOTH, false, LIMIT(FILE_SIZE) },
+	{ "open-files", 0, "N", "descriptors of one process (default: 4096)",
+	  NULL, BOTH, false, LIMIT(OPEN_FILES) },
+	{ "output", 0, "SIZE", "standard output and error together (default: no limit)",
+	  NULL, BOTH, false, LIMIT(OUTPUT) },
+	{ "timeout", 0, "TIME", "wall time, as 10s, 500ms, 2m (default: no limit)",
+	  NULL, BOTH, false, LIMIT(TIMEOUT) },
+
+	{ "config", 0, "FILE", "the same as JSON, - for standard input; flags win",
+	  "Other", BOTH, true, .set = set_config },
+	{ "json", 0, "FD", "write the receipt, one JSON object, to descriptor FD at the end",
+	  NULL, CORRAL_OPTION_RUN, false, .set = set_json_fd },
+	{ "json", 0, NULL, "print the plan as a JSON array",
+	  NULL, CORRAL_OPTION_PLAN, false, OWN(json) },
+	{ "summary", 0, NULL, "say at the end what contained it and where time and memory went",
+	  NULL, CORRAL_OPTION_RUN, false, OWN(summary) },
+	{ "help", 'h', NULL, "this text",
+	  NULL, BOTH, false, OWN(help) },
+};
+/* clang-format on */
+const size_t corral_option_count = CORRAL_COUNT(corral_option_table);
+
+int corral_options_init(struct corral_options *o, struct corral_error *err)
+{
+	memset(o, 0, sizeof(*o));
+	o->json_fd = -1;
+	o->config = corral_config_new();
+	return o->config ? 0 : corral_error_sys(err, ENOMEM, "options");
+}
+
+void corral_options_done(struct corral_options *o)
+{
+	corral_config_free(o->config);
+	o->config = NULL;
+}
+
+static const struct corral_option *find_long(const char *name, size_t len, unsigned int command)
+{
+	for (size_t i = 0; i < corral_option_count; i++) {
+		const struct corral_option *row = &corral_option_table[i];
+
+		if ((row->commands & command) && !strncmp(row->name, name, len) && !row->name[len])
+			return row;
+	}
+	return NULL;
+}
+
+static const struct corral_option *find_letter(char letter, unsigned int command)
+{
+	for (size_t i = 0; i < corral_option_count; i++)
+		if ((corral_option_table[i].commands & command) &&
+		    corral_option_table[i].letter == letter)
+			return &corral_option_table[i];
+	return NULL;
+}
+
+/* Words that people bring along from other tools. */
+static const struct {
+	const char *foreign, *hint;
+} hints[] = {
+	{ "volume", "write --bind SRC:DST or --ro-bind SRC:DST" },
+	{ "mount", "write --bind SRC:DST, --ro-bind SRC:DST or --tmpfs DST" },
+	{ "rm", "leave it out: nothing of a sandbox is kept" },
+	{ "interactive", "write --stdin" },
+	{ "net", "write --network none or --network host" },
+	{ "pids-limit", "write --pids N" },
+	{ "cpu-shares", "write --cpu-weight N (1 to 10000)" },
+	{ "chdir", "write --workdir PATH" },
+	{ "security-opt", "write --seccomp FILE" },
+	{ "storage-opt", "write --disk SIZE" },
+	{ "privileged", "a sandbox is never privileged; write --cap-add CAP for one capability" },
+};
+
+static int unknown_option(const char *name, size_t len, unsigned int command,
+                          struct corral_error *err)
+{
+	char word[40] = "";
+	const char *best = NULL;
+	unsigned int best_distance;
+
+	(void)snprintf(word, sizeof(word), "%.*s", (int)(len < 39 ? len : 39), name);
+	for (size_t i = 0; i < CORRAL_COUNT(hints); i++)
+		if (!strcmp(hints[i].foreign, word))
+			return corral_error_set(err, EINVAL, "unknown option --%s: %s", word,
+			                        hints[i].hint);
+	best_distance = corral_word_distance_max(word) + 1;
+	for (size_t i = 0; i < corral_option_count; i++) {
+		const struct corral_option *row = &corral_option_table[i];
+		unsigned int distance = corral_word_distance(word, row->name);
+
+		if ((row->commands & command) && distance < best_distance) {
+			best_distance = distance;
+			best = row->name;
+		}
+	}
+	if (best)
+		return corral_error_set(err, EINVAL, "unknown option --%s: did you mean --%s?",
+		                        word, best);
+	return corral_error_set(err, EINVAL,
+	                        "unknown option --%s: see corral %s --help, and put -- before the "
+	                        "command",
+	                        word, command == CORRAL_OPTION_RUN ? "run" : "plan");
+}
+
+/* Where the reading of argv stands. */
+struct cursor {
+	int argc;
+	char **argv;
+	int next; /* the word after the one being read */
+	unsigned int command;
+	bool config_pass; /* only is_config rows take effect, else only the others */
+};
+
+static int apply(struct corral_options *o, const struct cursor *at, const struct corral_option *row,
+                 const char *value, struct corral_error *err)
+{
+	int r;
+
+	if (row->is_config != at->config_pass)
+		return 0;
+	r = row->set(o, row, value, err);
+	return r < 0 ? corral_error_wrap(err, r, "--%s", row->name) : 0;
+}
+
+static int need_value(struct cursor *at, const struct corral_option *row, const char **ret,
+                      struct corral_error *err)
+{
+	if (at->next >= at->argc)
+		return corral_error_set(err, EINVAL, "--%s: a value is missing: write --%s %s",
+		                        row->name, row->name, row->arg);
+	*ret = at->argv[at->next++];
+	return 0;
+}
+
+static int read_long(struct corral_options *o, struct cursor *at, const char *word,
+                     struct corral_error *err)
+{
+	size_t len = strcspn(word, "=");
+	const struct corral_option *row = find_long(word, len, at->command);
+	const char *value = word[len] ? word + len + 1 : NULL;
+	int r;
+
+	if (!row || !len)
+		return unknown_option(word, len, at->command, err);
+	if (!row->arg && value)
+		return corral_error_set(err, EINVAL, "--%s: takes no value: leave '=%.*s' out",
+		                        row->name, 64, value);
+	if (row->arg && !value) {
+		r = need_value(at, row, &value, err);
+		if (r < 0)
+			return r;
+	}
+	return apply(o, at, row, value, err);
+}
+
+/* "-it", "-m64M", "-m 64M", "-m=64M". */
+static int read_letters(struct corral_options *o, struct cursor *at, const char *word,
+                        struct corral_error *err)
+{
+	for (; *word; word++) {
+		const struct corral_option *row = find_letter(*word, at->command);
+		const char *value = NULL;
+		int r;
+
+		if (!row)
+			return corral_error_set(
+			        err, EINVAL,
+			        "unknown option -%c%s: see corral %s --help, and put -- "
+			        "before the command",
+			        *word, *word == 'v' ? " (--bind mounts a directory)" : "",
+			        at->command == CORRAL_OPTION_RUN ? "run" : "plan");
+		if (!row->arg) {
+			r = apply(o, at, row, NULL, err);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		if (word[1])
+			value = word + 1 + (word[1] == '=');
+		r = value ? 0 : need_value(at, row, &value, err);
+		return r < 0 ? r : apply(o, at, row, value, err);
+	}
+	return 0;
+}
+
+static int read_words(struct corral_options *o, struct cursor *at, struct corral_error *err)
+{
+	while (at->next < at->argc) {
+		const char *word = at->argv[at->next];
+		int r;
+
+		if (word[0] != '-' || !word[1])
+			break;
+		at->next++;
+		if (!strcmp(word, "--"))
+			break;
+		r = word[1] == '-' ? read_long(o, at, word + 2, err)
+		                   : read_letters(o, at, word + 1, err);
+		if (r < 0)
+			return r;
+		if (o->help)
+			return 0;
+	}
+	return 0;
+}
+
+int corral_options_parse(struct corral_options *o, enum corral_option_command command, int argc,
+                         char **argv, struct corral_error *err)
+{
+	struct cursor at = { argc, argv, 1, command, true };
+	int r;
+
+	r = read_words(o, &at, err);
+	if (r < 0)
+		return r;
+	at.next = 1;
+	at.config_pass = false;
+	r = read_words(o, &at, err);
+	if (r < 0 || o->help || at.next >= argc)
+		return r;
+	return corral_config_set_argv(o->config, argv + at.next, (size_t)(argc - at.next), err);
+}
+
+#define HELP_COLUMN 26
+#define HELP_WIDTH  80
+
+/* Breaks text between words, so that every line but the first begins in the column. */
+static void print_wrapped(FILE *out, const char *text, int column)
+{
+	int at = column;
+
+	while (*text) {
+		int len = (int)strcspn(text, " ");
+
+		if (at > column && at + 1 + len > HELP_WIDTH) {
+			(void)fprintf(out, "\n%*s", column, "");
+			at = column;
+		}
+		at += fprintf(out, "%s%.*s", at > column ? " " : "", len, text);
+		text += len;
+		text += strspn(text, " ");
+	}
+	(void)fputc('\n', out);
+}
+
+void corral_options_print(FILE *out, enum corral_option_command command)
+{
+	for (size_t i = 0; i < corral_option_count; i++) {
+		const struct corral_option *row = &corral_option_table[i];
+		char left[64], letter[8] = "    ";
+
+		if (row->group)
+			(void)fprintf(out, "\n%s:\n", row->group);
+		if (!(row->commands & command))
+			continue;
+		if (row->letter)
+			(void)snprintf(letter, sizeof(letter), "-%c, ", row->letter);
+		(void)snprintf(left, sizeof(left), "  %s--%s%s%s", letter, row->name,
+		               row->arg ? " " : "", row->arg ? row->arg : "");
+		if (strlen(left) > HELP_COLUMN - 2)
+			(void)fprintf(out, "%s\n%*s", left, HELP_COLUMN, "");
+		else
+			(void)fprintf(out, "%-*s", HELP_COLUMN, left);
+		print_wrapped(out, row->help, HELP_COLUMN);
+	}
+}

@@ -1,0 +1,203 @@
+#include "tools/summary.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kernel/base/buf.h"
+#include "kernel/base/cleanup.h"
+#include "policy/seccomp.h"
+#include "tools/message.h"
+#include "tools/write_all.h"
+
+#define WIDTH       80
+#define LABEL_WIDTH 16
+
+void corral_human_bytes(uint64_t bytes, char *buf, size_t size)
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	double value = (double)bytes;
+	size_t i = 0;
+
+	if (bytes == UINT64_MAX) {
+		(void)snprintf(buf, size, "?");
+		return;
+	}
+	while (value >= 1024 && i + 1 < CORRAL_COUNT(units)) {
+		value /= 1024;
+		i++;
+	}
+	(void)snprintf(buf, size, i && value < 10 ? "%.1f %s" : "%.0f %s", value, units[i]);
+}
+
+static void label(struct corral_buf *b, const char *text)
+{
+	corral_buf_fmt(b, "  %-*s", LABEL_WIDTH - 2, text);
+}
+
+/* Words after the label, broken before the 80th column. */
+struct line {
+	struct corral_buf *buf;
+	size_t at;
+};
+
+static void line_word(struct line *l, const char *word)
+{
+	size_t len = strlen(word);
+
+	if (l->at > LABEL_WIDTH && l->at + 1 + len > WIDTH) {
+		corral_buf_fmt(l->buf, "\n%*s", LABEL_WIDTH, "");
+		l->at = LABEL_WIDTH;
+	}
+	if (l->at > LABEL_WIDTH)
+		corral_buf_str(l->buf, " ");
+	l->at += len + (l->at > LABEL_WIDTH);
+	corral_buf_str(l->buf, word);
+}
+
+static void put_layers(struct corral_buf *b, const struct corral_receipt *r)
+{
+	struct line l = { b, LABEL_WIDTH };
+
+	label(b, "contained by");
+	for (unsigned int i = 0; i < CORRAL_LAYER_COUNT; i++)
+		if (r->layers & (1u << i))
+			line_word(&l, corral_layer_name((enum corral_layer)(1u << i)));
+	if (!r->layers)
+		line_word(&l, "nothing");
+	corral_buf_fmt(b, "\n");
+	label(b, "tier");
+	corral_buf_fmt(b, "%s\n", corral_tier_name(r->tier));
+}
+
+static void put_lost(struct corral_buf *b, const struct corral_receipt *r)
+{
+	struct line l = { b, LABEL_WIDTH };
+
+	if (!r->limits_lost)
+		return;
+	label(b, "not enforced");
+	for (unsigned int i = 0; i < CORRAL_LIMIT_COUNT; i++)
+		if (r->limits_lost & (1u << i))
+			line_word(&l, corral_limit_name((enum corral_limit)(1u << i)));
+	line_word(&l, "(corral doctor says why)");
+	corral_buf_str(b, "\n");
+}
+
+static void put_usage(struct corral_buf *b, const struct corral_receipt *r,
+                      const struct corral_policy *p)
+{
+	char used[32], limit[32];
+
+	corral_human_bytes(r->memory_peak_bytes, used, sizeof(used));
+	corral_human_bytes(p->limits.memory_bytes, limit, sizeof(limit));
+	label(b, "peak memory");
+	corral_buf_fmt(b, "%s", used);
+	if (p->limits.memory_bytes && !(r->limits_lost & CORRAL_LIMIT_MEMORY))
+		corral_buf_fmt(b, " of %s", limit);
+	corral_buf_str(b, "\n");
+	if (r->pids_peak != UINT64_MAX) {
+		label(b, "peak processes");
+		corral_buf_fmt(b, "%" PRIu64, r->pids_peak);
+		if (p->limits.pids && !(r->limits_lost & CORRAL_LIMIT_PIDS))
+			corral_buf_fmt(b, " of %" PRIu64, p->limits.pids);
+		corral_buf_str(b, "\n");
+	}
+	if (r->written_bytes != UINT64_MAX) {
+		corral_human_bytes(r->written_bytes, used, sizeof(used));
+		label(b, "written");
+		corral_buf_fmt(b, "%s\n", used);
+	}
+}
+
+static void put_denials(struct corral_buf *b, const struct corral_receipt *r)
+{
+	for (uint32_t i = 0; i < r->n_denials && i < CORRAL_DENIALS_MAX; i++) {
+		const struct corral_denial *d = &r->denials[i];
+		struct corral_denial_text text = { .rule = NULL };
+
+		corral_seccomp_explain(&d->call, &text);
+		label(b, i ? "" : "refused");
+		corral_buf_fmt(b, "%s, %u time%s", text.call, d->count, d->count == 1 ? "" : "s");
+		if (text.rule)
+			corral_buf_fmt(b, ", by rule %s", text.rule);
+		corral_buf_str(b, "\n");
+	}
+	if (r->denials_dropped) {
+		label(b, "");
+		corral_buf_fmt(b, "and %" PRIu64 " of further kinds\n", r->denials_dropped);
+	}
+}
+
+static void put_stages(struct corral_buf *b, const struct corral_receipt *r)
+{
+	uint64_t total = 0;
+
+	for (unsigned int i = 0; i < CORRAL_STAGE_COUNT; i++) {
+		label(b, i ? "" : "stages");
+		corral_buf_fmt(b, "%-8s %9.3f ms\n", corral_stage_name((enum corral_stage)i),
+		               (double)r->stage_usec[i] / 1000);
+		total += r->stage_usec[i];
+	}
+	label(b, "");
+	corral_buf_fmt(b, "%-8s %9.3f ms\n", "all", (double)total / 1000);
+}
+
+void corral_summary_print(const struct corral_receipt *r, const struct corral_policy *p,
+                          int exit_status)
+{
+	corral_autobuf struct corral_buf b = CORRAL_BUF_INIT;
+	const char *signal_name = r->signal ? sigabbrev_np(r->signal) : NULL;
+
+	corral_buf_fmt(&b, "corral: %s", corral_reason_name(r->reason));
+	if (signal_name)
+		corral_buf_fmt(&b, " (SIG%s)", signal_name);
+	corral_buf_fmt(&b, ", exit status %d, after %.1f ms (user %.1f, system %.1f)\n",
+	               exit_status, (double)r->wall_usec / 1000, (double)r->user_usec / 1000,
+	               (double)r->system_usec / 1000);
+	put_layers(&b, r);
+	put_lost(&b, r);
+	put_usage(&b, r, p);
+	put_denials(&b, r);
+	put_stages(&b, r);
+	if (!b.failed)
+		(void)corral_write_all(STDERR_FILENO, b.data, b.len);
+}
+
+void corral_verdict_print(const struct corral_receipt *r, const struct corral_policy *p)
+{
+	char size[32];
+
+	switch (r->reason) {
+	case CORRAL_REASON_EXIT:
+	case CORRAL_REASON_SIGNAL:
+	case CORRAL_REASON_KILLED:
+		return;
+	case CORRAL_REASON_TIMEOUT:
+		corral_say("timed out after %g s: killed with all it started (--timeout gives it "
+		           "more)",
+		           (double)p->limits.timeout_ms / 1000);
+		return;
+	case CORRAL_REASON_OOM:
+		corral_human_bytes(p->limits.memory_bytes, size, sizeof(size));
+		corral_say(
+		        "out of memory at %s: killed with all it started (--memory gives it more)",
+		        size);
+		return;
+	case CORRAL_REASON_PIDS:
+		corral_say("it was refused new processes at %" PRIu64 " (--pids gives it more)",
+		           p->limits.pids);
+		return;
+	case CORRAL_REASON_DISK:
+		corral_human_bytes(p->limits.disk_bytes, size, sizeof(size));
+		corral_say("its writable space was full at %s (--disk gives it more)", size);
+		return;
+	case CORRAL_REASON_OUTPUT:
+		corral_human_bytes(p->limits.output_bytes, size, sizeof(size));
+		corral_say(
+		        "more output than %s: killed with all it started (--output gives it more)",
+		        size);
+		return;
+	}
+}

@@ -1,0 +1,20 @@
+/* The receipt for people, on stderr. */
+#ifndef CORRAL_TOOLS_SUMMARY_H
+#define CORRAL_TOOLS_SUMMARY_H
+
+#include <stdint.h>
+
+#include "kernel/receipt.h"
+#include "policy/policy.h"
+
+/* "1.5 GiB"; "?" for what is not known. */
+void corral_human_bytes(uint64_t bytes, char *buf, size_t size);
+
+/* --summary: what contained it, why it ended, what it used, where the time went. */
+void corral_summary_print(const struct corral_receipt *r, const struct corral_policy *p,
+                          int exit_status);
+
+/* One line when corral had a part in the command's end: which limit, and which option moves it. */
+void corral_verdict_print(const struct corral_receipt *r, const struct corral_policy *p);
+
+#endif
