@@ -499,8 +499,27 @@ long step_mask(struct init *in, const struct corral_step *s)
 }
 
 /*
+ * Whatever is stacked on the new root would be a way out: ".." of "/" steps onto it. So the guest's root is asked, not trusted.
+ */
+static long root_is_alone(void)
+{
+	struct statx root, above;
+	long r;
+
+	r = sys5(__NR_statx, AT_FDCWD_, "/", 0, STATX_TYPE | STATX_INO, &root);
+	if (r >= 0)
+		r = sys5(__NR_statx, AT_FDCWD_, "/..", 0, STATX_TYPE | STATX_INO, &above);
+	if (r < 0)
+		return r;
+	return root.stx_ino == above.stx_ino && root.stx_dev_major == above.stx_dev_major &&
+			       root.stx_dev_minor == above.stx_dev_minor
+		       ? 0
+		       : -ENOTRECOVERABLE;
+}
+
+/*
  * pivot_root(".", "."): the old root ends up on top of the new one and is detached there, so no directory for it is needed
- * (pivot_root(2), NOTES). The scratch goes with it.
+ * (pivot_root(2), NOTES). The scratch, where it was attached on top of "/", lies above the old root and goes first.
  */
 long step_pivot(struct init *in, const struct corral_step *s)
 {
@@ -510,9 +529,11 @@ long step_pivot(struct init *in, const struct corral_step *s)
 	r = sys1(__NR_fchdir, in->root_fd);
 	if (r >= 0)
 		r = sys2(__NR_pivot_root, ".", ".");
+	if (r >= 0 && (in->features & CORRAL_WIRE_NEW_MOUNT_API))
+		r = sys2(__NR_umount2, ".", MNT_DETACH_);
 	if (r >= 0)
 		r = sys2(__NR_umount2, ".", MNT_DETACH_);
 	if (r >= 0)
 		r = sys1(__NR_chdir, "/");
-	return r < 0 ? r : 0;
+	return r < 0 ? r : root_is_alone();
 }
