@@ -149,27 +149,36 @@ static int limits_apply(struct corral_cgroup *c, const struct corral_limits *l,
 }
 
 /* The v2 directory comes first: it is the one that makes the name ours and kills what follows. */
-static int group_make(struct corral_cgroup *c, const struct corral_limits *limits,
-                      bool use_clone_into, struct corral_error *err)
+static int group_begin(struct corral_cgroup *c, const struct corral_limits *limits,
+                       bool use_clone_into, struct corral_error *err)
 {
 	const struct corral_cgroup_host *h = c->host;
-	int r;
 
 	if (h->v2_base >= 0) {
 		c->v2_fd = group_make_dir(h, h->v2_base, c->name, false);
 		if (c->v2_fd < 0)
 			return corral_error_sys(err, -c->v2_fd, "create cgroup %s on the v2 tree",
 			                        c->name);
+		if (!use_clone_into)
+			return join_add(c, c->v2_fd, "cgroup.procs", err);
+		return 0;
 	}
+	/* Without v2 the first hierarchy makes the name ours. */
+	for (unsigned int i = 0; i < CORRAL_CGROUP_CTLS; i++)
+		if (needs_v1(h, i, limits))
+			return v1_add(c, i, true, err);
+	return 0;
+}
+
+static int group_complete(struct corral_cgroup *c, const struct corral_limits *limits,
+                          struct corral_error *err)
+{
+	int r;
+
 	for (unsigned int i = 0; i < CORRAL_CGROUP_CTLS; i++) {
-		if (!needs_v1(h, i, limits))
+		if (!needs_v1(c->host, i, limits) || c->v1_fd[i] >= 0)
 			continue;
 		r = v1_add(c, i, true, err);
-		if (r < 0)
-			return r;
-	}
-	if (c->v2_fd >= 0 && !use_clone_into) {
-		r = join_add(c, c->v2_fd, "cgroup.procs", err);
 		if (r < 0)
 			return r;
 	}
@@ -197,32 +206,76 @@ static int group_remove(const struct corral_cgroup *c)
 	return first;
 }
 
-int corral_cgroup_open(const struct corral_cgroup_host *h, const struct corral_limits *limits,
-                       bool use_clone_into, struct corral_cgroup *ret, struct corral_error *err)
+/* How many join files there will be once the group is complete. */
+static unsigned int joins_count(const struct corral_cgroup *c, const struct corral_limits *l)
+{
+	unsigned int n = c->n_join;
+
+	for (unsigned int i = 0; i < CORRAL_CGROUP_CTLS; i++)
+		n += needs_v1(c->host, i, l) && c->v1_fd[i] < 0 && !c->host->v1_twin[i];
+	return n;
+}
+
+static int group_try(const struct corral_cgroup_host *h, const struct corral_limits *limits,
+                     bool use_clone_into, bool whole, struct corral_cgroup *c,
+                     struct corral_error *err)
+{
+	int r;
+
+	group_empty(c);
+	c->host = h;
+	/* The counter is all that changes in a host; threads may share it. */
+	corral_cgroup_name_format(
+	        c->name, sizeof(c->name), getpid(), h->opened_ms,
+	        atomic_fetch_add(&((struct corral_cgroup_host *)h)->serial, 1), h->salt);
+	r = group_begin(c, limits, use_clone_into, err);
+	if (r == 0 && whole)
+		r = group_complete(c, limits, err);
+	if (r < 0) {
+		(void)group_remove(c);
+		group_release(c);
+	}
+	return r;
+}
+
+static int group_open(const struct corral_cgroup_host *h, const struct corral_limits *limits,
+                      bool use_clone_into, bool whole, struct corral_cgroup *ret,
+                      struct corral_error *err)
 {
 	struct corral_cgroup c;
 	int r = -EEXIST;
 
 	if (h->kind == CORRAL_CGROUP_NONE)
 		return corral_error_set(err, EOPNOTSUPP, "no control groups: %s", h->why[0]);
-	for (unsigned int turn = 0; turn < CORRAL_CGROUP_RETRIES_MAX && r == -EEXIST; turn++) {
-		group_empty(&c);
-		c.host = h;
-		/* The counter is all that changes in a host; threads may share it. */
-		corral_cgroup_name_format(
-		        c.name, sizeof(c.name), getpid(), h->opened_ms,
-		        atomic_fetch_add(&((struct corral_cgroup_host *)h)->serial, 1), h->salt);
-		r = group_make(&c, limits, use_clone_into, err);
-		if (r < 0) {
-			(void)group_remove(&c);
-			group_release(&c);
-		}
-	}
+	for (unsigned int turn = 0; turn < CORRAL_CGROUP_RETRIES_MAX && r == -EEXIST; turn++)
+		r = group_try(h, limits, use_clone_into, whole, &c, err);
 	if (r < 0)
 		return r;
 	corral_trace(CORRAL_TRACE_CGROUP, "made %s, enforcing %#x", c.name, c.enforced);
 	*ret = c;
 	return 0;
+}
+
+int corral_cgroup_open(const struct corral_cgroup_host *h, const struct corral_limits *limits,
+                       bool use_clone_into, struct corral_cgroup *ret, struct corral_error *err)
+{
+	return group_open(h, limits, use_clone_into, true, ret, err);
+}
+
+int corral_cgroup_begin(const struct corral_cgroup_host *h, const struct corral_limits *limits,
+                        bool use_clone_into, struct corral_cgroup *ret, struct corral_error *err)
+{
+	int r = group_open(h, limits, use_clone_into, false, ret, err);
+
+	if (r == 0)
+		ret->n_joins_to_be = joins_count(ret, limits);
+	return r;
+}
+
+int corral_cgroup_complete(struct corral_cgroup *c, const struct corral_limits *limits,
+                           struct corral_error *err)
+{
+	return group_complete(c, limits, err);
 }
 
 int corral_cgroup_limit(struct corral_cgroup *c, const struct corral_limits *limits,

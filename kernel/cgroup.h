@@ -34,6 +34,11 @@ struct corral_cgroup_host;
  * it.
  */
 int corral_cgroup_host_open(struct corral_cgroup_host **ret, struct corral_error *err);
+/*
+ * Removes what killed owners left in our parent groups, where those were there before us: apart from opening, so that it can be done
+ * while nobody waits. Once is enough.
+ */
+void corral_cgroup_host_sweep(struct corral_cgroup_host *h);
 void corral_cgroup_host_close(struct corral_cgroup_host *h);
 enum corral_cgroup_kind corral_cgroup_host_kind(const struct corral_cgroup_host *h);
 /* The limits (MEMORY, MEMORY_SWAP, CPUS, CPU_WEIGHT, PIDS) that can be enforced here. */
@@ -56,6 +61,7 @@ struct corral_cgroup {
 	 */
 	int join_fd[CORRAL_CGROUP_JOIN_MAX];
 	unsigned int n_join;
+	unsigned int n_joins_to_be; /* after corral_cgroup_begin(): what n_join will be */
 	uint32_t enforced; /* the limits that are set on it */
 };
 
@@ -76,6 +82,16 @@ struct corral_cgroup_stats {
  */
 int corral_cgroup_open(const struct corral_cgroup_host *h, const struct corral_limits *limits,
                        bool use_clone_into, struct corral_cgroup *ret, struct corral_error *err);
+
+/*
+ * The same in two halves, for a caller with something to do in between: what clone3 needs, and the rest (limits and the
+ * other hierarchies). After a failed second half the group must be closed. How many files there will be to join by is known after
+ * the first.
+ */
+int corral_cgroup_begin(const struct corral_cgroup_host *h, const struct corral_limits *limits,
+                        bool use_clone_into, struct corral_cgroup *ret, struct corral_error *err);
+int corral_cgroup_complete(struct corral_cgroup *c, const struct corral_limits *limits,
+                           struct corral_error *err);
 
 /* The same group with other limits; for a recycled or running sandbox. */
 int corral_cgroup_limit(struct corral_cgroup *c, const struct corral_limits *limits,

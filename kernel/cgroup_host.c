@@ -540,11 +540,16 @@ static void discover(struct look *k)
 		(void)v1_find(k, CORRAL_CGROUP_FREEZER);
 	abilities_find(h);
 
-	/* Where our parent group was there before us, somebody may have died in it. */
-	if (h->v2_base >= 0 && k->sweep_v2)
+	h->sweep_v2 = k->sweep_v2;
+	memcpy(h->sweep_v1, k->sweep_v1, sizeof(h->sweep_v1));
+}
+
+void corral_cgroup_host_sweep(struct corral_cgroup_host *h)
+{
+	if (h->v2_base >= 0 && h->sweep_v2)
 		corral_cgroup_sweep(h->v2_base);
 	for (unsigned int i = 0; i < CORRAL_CGROUP_CTLS; i++)
-		if (h->v1_base[i] >= 0 && k->sweep_v1[i] && !h->v1_twin[i])
+		if (h->v1_base[i] >= 0 && h->sweep_v1[i] && !h->v1_twin[i])
 			corral_cgroup_sweep(h->v1_base[i]);
 }
 

@@ -74,6 +74,7 @@ struct corral_cgroup_host {
 	bool v1_twin[CORRAL_CGROUP_CTLS];     /* shares its hierarchy with an earlier controller */
 	int v2_base;
 	uint32_t v2_ctls;   /* set of 1u << ctl: those that groups on the v2 tree have at once */
+	bool sweep_v2, sweep_v1[CORRAL_CGROUP_CTLS]; /* our parent was there before us */
 	bool v2_moved;      /* we live in CORRAL_CGROUP_SUPERVISOR now */
 	uint32_t v2_undo;   /* set of 1u << ctl: enabled in our own cgroup by us */
 	bool no_swap;       /* the host has none, so a limit on swap holds by itself */

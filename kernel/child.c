@@ -159,9 +159,11 @@ NO_SANITIZE static long launchpad_make(void)
 
 	r = sys5(__NR_mount, "none", "/", 0, 16384 | 1 << 18 /* MS_REC|MS_PRIVATE */, 0);
 	if (r >= 0)
-		r = sys5(__NR_mount, "corral", "/sys", "tmpfs", 1 | 2 | 4 | 8, "size=4k,nr_inodes=2,mode=0555");
+		r = sys5(__NR_mount, "corral", "/sys", "tmpfs", 2 | 4 | 8, "size=4k,nr_inodes=3,mode=0555");
 	if (r >= 0)
 		r = sys1(__NR_chdir, "/sys");
+	if (r >= 0)
+		r = sys3(__NR_mkdirat, -100, "sys", 0555); /* where guest init mounts its scratch */
 	if (r >= 0)
 		r = sys2(__NR_pivot_root, ".", ".");
 	if (r >= 0)

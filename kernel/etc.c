@@ -11,31 +11,25 @@
  * /etc/ssl as a whole would bring /etc/ssl/private, which the guest's root may read where layers are id-mapped; the same goes for
  * /etc/pki.
  */
-static const char *const wanted[] = {
-	"/etc/ld.so.cache",
-	"/etc/alternatives",
-	"/etc/ssl/certs",
-	"/etc/ssl/openssl.cnf",
-	"/etc/pki/ca-trust/extracted",
-	"/etc/pki/tls/certs",
-	"/etc/crypto-policies",
-	"/etc/fonts",
-	"/etc/mime.types",
-	"/etc/protocols",
-	"/etc/services",
-	"/etc/perl",
-	"/etc/python3.9",
-	"/etc/python3.11",
-	"/etc/python3.12",
-	"/etc/python3.13",
-	"/etc/java-11-openjdk",
-	"/etc/java-17-openjdk",
-	"/etc/java-21-openjdk",
-	"/etc/java-25-openjdk",
-	"/etc/ImageMagick-6",
-	"/etc/magic",
-	"/etc/inputrc",
-	"/etc/terminfo",
+static const struct {
+	const char *path;
+	bool is_dir;
+} wanted[] = {
+	{ "/etc/ld.so.cache", false },
+	{ "/etc/alternatives", true },
+	{ "/etc/ssl/certs", true },
+	{ "/etc/ssl/openssl.cnf", false },
+	{ "/etc/pki/ca-trust/extracted", true },
+	{ "/etc/pki/tls/certs", true },
+	{ "/etc/crypto-policies", true },
+	{ "/etc/fonts", true },
+	{ "/etc/mime.types", false },
+	{ "/etc/protocols", false },
+	{ "/etc/services", false },
+	{ "/etc/java-11-openjdk", true },
+	{ "/etc/java-17-openjdk", true },
+	{ "/etc/java-21-openjdk", true },
+	{ "/etc/java-25-openjdk", true },
 };
 
 static const char *const tops[] = { "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32" };
@@ -72,8 +66,10 @@ void corral_etc_scan(struct corral_etc *ret)
 
 	memset(ret, 0, sizeof(*ret));
 	for (size_t i = 0; i < CORRAL_COUNT(wanted); i++)
-		if (access(wanted[i], F_OK) == 0)
-			ret->bind[ret->n_bind++] = wanted[i];
+		if (access(wanted[i].path, F_OK) == 0) {
+			ret->bind[ret->n_bind] = wanted[i].path;
+			ret->bind_is_dir[ret->n_bind++] = wanted[i].is_dir;
+		}
 	for (size_t i = 0; i < CORRAL_COUNT(tops); i++)
 		top_scan(ret, tops[i]);
 	n = readlink("/etc/localtime", target, sizeof(target) - 1);

@@ -5,6 +5,7 @@
 #ifndef CORRAL_KERNEL_ETC_H
 #define CORRAL_KERNEL_ETC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,7 @@
 
 struct corral_etc {
 	const char *bind[CORRAL_ETC_MAX]; /* paths that exist on this host, each the same inside */
+	bool bind_is_dir[CORRAL_ETC_MAX];
 	unsigned int n_bind;
 	char localtime[96];               /* where /etc/localtime points to below /usr, or "" */
 	char top_links[8][2][24];         /* "/bin" -> "usr/bin" ... as on this host */

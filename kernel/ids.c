@@ -115,22 +115,21 @@ int corral_userns_open(const struct corral_id_extent *uids, unsigned int n_uids,
 
 int corral_ids_open(const char *runtime_dir, struct corral_ids *ret, struct corral_error *err)
 {
-	struct corral_ids ids = { 0, -1, -1 };
-	struct corral_id_extent map = { 0, 0, CORRAL_IDS_COUNT };
 	uint32_t slot = 0;
-	int r;
+	int fd = -1, r;
 
-	r = lease_open(runtime_dir, &slot, &ids.lease_fd, err);
+	r = lease_open(runtime_dir, &slot, &fd, err);
 	if (r < 0)
 		return corral_error_wrap(err, r, "lease a range of ids");
-	ids.base = map.outside = CORRAL_IDS_FIRST + slot * CORRAL_IDS_COUNT;
-	r = corral_userns_open(&map, 1, &map, 1, &ids.userns_fd, err);
-	if (r < 0) {
-		corral_ids_close(&ids);
-		return r;
-	}
-	*ret = ids;
+	*ret = (struct corral_ids){ CORRAL_IDS_FIRST + slot * CORRAL_IDS_COUNT, fd, -1 };
 	return 0;
+}
+
+int corral_ids_map(struct corral_ids *ids, struct corral_error *err)
+{
+	struct corral_id_extent map = { 0, ids->base, CORRAL_IDS_COUNT };
+
+	return ids->userns_fd >= 0 ? 0 : corral_userns_open(&map, 1, &map, 1, &ids->userns_fd, err);
 }
 
 void corral_ids_close(struct corral_ids *ids)

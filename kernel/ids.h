@@ -23,11 +23,13 @@ struct corral_id_extent {
 struct corral_ids {
 	uint32_t base;  /* first id on the host */
 	int lease_fd;   /* while it is open, nobody else gets the range */
-	int userns_fd;  /* maps 0..65535 to it */
+	int userns_fd;  /* maps 0..65535 to it; -1 until corral_ids_map() */
 };
 
 /* -EBUSY when all are taken; -EACCES or the like when the runtime directory cannot be had. */
 int corral_ids_open(const char *runtime_dir, struct corral_ids *ret, struct corral_error *err);
+/* Makes the namespace, if it is not there yet: apart from the lease, since only the base is needed before a clone. */
+int corral_ids_map(struct corral_ids *ids, struct corral_error *err);
 void corral_ids_close(struct corral_ids *ids);
 
 /* A user namespace with this map for uids and gids, kept alive by its descriptor alone. */

@@ -74,18 +74,33 @@ static int limits_judge(struct corral_sandbox *s, const struct corral_policy *p,
 	return 0;
 }
 
-static int cgroup_make(struct corral_sandbox *s, struct corral_plan_facts *f, struct corral_error *err)
+static int cgroup_begin(struct corral_sandbox *s, struct corral_plan_facts *f, struct corral_error *err)
 {
 	int r;
 
 	if (!f->has_cgroup)
 		return 0;
-	r = corral_cgroup_open(s->launcher->cgroups, &s->limits, f->into_cgroup, &s->cgroup, err);
+	r = corral_cgroup_begin(s->launcher->cgroups, &s->limits, f->into_cgroup, &s->cgroup, err);
 	if (r < 0)
 		return corral_error_wrap(err, r, "make the control group");
 	s->has_cgroup = true;
-	f->n_join = s->cgroup.n_join;
-	return corral_cgroup_oom_fd(&s->cgroup, &s->oom_fd, err);
+	f->n_join = s->cgroup.n_joins_to_be;
+	return 0;
+}
+
+static int cgroup_complete(struct corral_sandbox *s, const struct corral_policy *p,
+			   struct corral_error *err)
+{
+	int r = 0;
+
+	if (s->has_cgroup)
+		r = corral_cgroup_complete(&s->cgroup, &s->limits, err);
+	if (r < 0)
+		return corral_error_wrap(err, r, "make the control group");
+	r = limits_judge(s, p, err);
+	if (r == 0 && s->has_cgroup)
+		r = corral_cgroup_oom_fd(&s->cgroup, &s->oom_fd, err);
+	return r;
 }
 
 static int child_clone(struct corral_sandbox *s, const struct corral_plan *plan,
@@ -172,21 +187,38 @@ static int slot_open(struct corral_sandbox *s, const struct corral_slot *slot,
 	return -EINVAL;
 }
 
-/* Opens what the plan names, sends it, and closes our copies. */
+/*
+ * Opens what the plan names, in its order, and sends each as soon as it is there: the plan with the sources first, so that guest init builds
+ * the root while the groups and namespaces that it enters later are made.
+ */
 static int plan_send(struct corral_sandbox *s, const struct corral_plan *plan,
 		     const struct corral_policy *p, struct corral_error *err)
 {
+	const struct corral_wire_head more = { CORRAL_WIRE_DESCRIPTORS, sizeof(more) };
 	int fds[CORRAL_WIRE_FDS_MAX];
-	bool owned[CORRAL_WIRE_FDS_MAX];
-	unsigned int n = 0;
+	bool owned[CORRAL_WIRE_FDS_MAX], plan_sent = false, completed = false;
+	unsigned int n = 0, sent = 0;
 	int r = 0;
 
-	while (n < plan->n_slots && r == 0) {
+	while (r == 0) {
+		bool early = n < plan->n_slots && plan->slots[n].kind == CORRAL_SLOT_SOURCE;
+
+		if (!early && !plan_sent) {
+			r = corral_sandbox_send(s, plan->message, plan->map_size, fds, n, err);
+			plan_sent = true;
+			sent = n;
+		}
+		if (r == 0 && !early && !completed) {
+			r = cgroup_complete(s, p, err);
+			completed = true;
+		}
+		if (r < 0 || n == plan->n_slots)
+			break;
 		r = slot_open(s, &plan->slots[n], p, &fds[n], &owned[n], err);
 		n += r == 0;
 	}
-	if (r == 0)
-		r = corral_sandbox_send(s, plan->message, plan->map_size, fds, n, err);
+	if (r == 0 && n > sent)
+		r = corral_sandbox_send(s, &more, sizeof(more), fds + sent, n - sent, err);
 	while (n--)
 		if (owned[n])
 			(void)close(fds[n]);
@@ -345,9 +377,7 @@ static int launch(struct corral_sandbox *s, const struct corral_policy *p, struc
 		f.base = s->ids.base;
 	}
 	if (r == 0)
-		r = cgroup_make(s, &f, err);
-	if (r == 0)
-		r = limits_judge(s, p, err);
+		r = cgroup_begin(s, &f, err);
 	if (r < 0)
 		return r;
 	stage_add(s, CORRAL_STAGE_PREPARE, &t);
@@ -363,6 +393,8 @@ static int launch(struct corral_sandbox *s, const struct corral_policy *p, struc
 	corral_fd_closep(&peer);
 	if (r == 0)
 		r = ids_map(s, f.scheme, err);
+	if (r == 0 && f.scheme == CORRAL_ID_RANGE)
+		r = corral_ids_map(&s->ids, err);
 	if (r == 0)
 		r = plan_send(s, plan, p, err);
 	stage_add(s, CORRAL_STAGE_PREPARE, &t);

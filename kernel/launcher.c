@@ -149,6 +149,10 @@ static bool keeper_refill(struct corral_launcher *l)
 	if (l->n_ids < CORRAL_POOL_SIZE / 2) {
 		pthread_mutex_unlock(&l->lock);
 		r = corral_ids_open(l->runtime_dir, &ids, NULL);
+		if (r == 0 && corral_ids_map(&ids, NULL) < 0) {
+			corral_ids_close(&ids);
+			r = -EIO;
+		}
 		pthread_mutex_lock(&l->lock);
 		if (r < 0)
 			return false;
@@ -170,7 +174,9 @@ static void *keeper_run(void *arg)
 	struct corral_launcher *l = arg;
 	struct corral_sandbox *s;
 
+	corral_cgroup_host_sweep(l->cgroups);
 	pthread_mutex_lock(&l->lock);
+	l->swept = true;
 	for (;;) {
 		if (l->n_wipe && (l->stopping || l->n_wipe > CORRAL_WIPE_QUEUE / 2 ||
 				  l->n_netns > 2 || l->netns_fail)) {

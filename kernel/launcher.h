@@ -26,6 +26,7 @@ struct corral_launcher {
 	char runtime_dir[128]; /* for the locks on id ranges; "" without */
 	int image_fd;          /* guest init, sealed */
 	int launchpad_fd;      /* a mount namespace of one mount, or -1 */
+	bool swept;            /* what killed callers left in the control groups is gone */
 	bool reset_oom;        /* we are protected from the out-of-memory killer, and the guest must not be */
 
 	/* The keeper thread of a pooled launcher makes ahead and wipes behind. */

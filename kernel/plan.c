@@ -139,24 +139,11 @@ static void enter_steps(struct build *b)
 		plan->clone_flags |= CLONE_NEWNS;
 	if (!is_root(b))
 		plan->clone_flags |= CLONE_NEWUSER;
-	for (unsigned int i = 0; i < f->n_join; i++) {
-		s = step_add(b, CORRAL_STEP_JOIN_CGROUP);
-		slot_add(b, CORRAL_SLOT_JOIN, &s->fd)->index = i;
-	}
-	/* A cgroup namespace shows as its root the group that its maker is in: so after the last move. */
-	if (f->n_join) {
-		s = step_add(b, CORRAL_STEP_UNSHARE);
-		s->attr = CLONE_NEWCGROUP;
-	} else {
+	if (!f->n_join)
 		plan->clone_flags |= CLONE_NEWCGROUP;
-	}
 	if (b->policy->network == CORRAL_NETWORK_NONE) {
 		plan->layers |= CORRAL_LAYER_NET_NS;
-		if (f->netns_ready) {
-			s = step_add(b, CORRAL_STEP_SETNS);
-			s->attr = CLONE_NEWNET;
-			(void)slot_add(b, CORRAL_SLOT_NETNS, &s->fd);
-		} else {
+		if (!f->netns_ready) {
 			plan->clone_flags |= CLONE_NEWNET;
 			(void)step_add(b, CORRAL_STEP_LOOPBACK);
 		}
@@ -164,6 +151,30 @@ static void enter_steps(struct build *b)
 	s = step_add(b, CORRAL_STEP_HOSTNAME);
 	s->s[0] = text_put(b, b->policy->hostname);
 	(void)step_add(b, CORRAL_STEP_PRIVATE);
+}
+
+/*
+ * What the caller makes while the root is being built comes after it. A cgroup namespace shows as its root the group that its
+ * maker is in: so after the last move.
+ */
+static void late_steps(struct build *b)
+{
+	const struct corral_plan_facts *f = b->facts;
+	struct corral_step *s;
+
+	for (unsigned int i = 0; i < f->n_join; i++) {
+		s = step_add(b, CORRAL_STEP_JOIN_CGROUP);
+		slot_add(b, CORRAL_SLOT_JOIN, &s->fd)->index = i;
+	}
+	if (f->n_join) {
+		s = step_add(b, CORRAL_STEP_UNSHARE);
+		s->attr = CLONE_NEWCGROUP;
+	}
+	if (b->policy->network == CORRAL_NETWORK_NONE && f->netns_ready) {
+		s = step_add(b, CORRAL_STEP_SETNS);
+		s->attr = CLONE_NEWNET;
+		(void)slot_add(b, CORRAL_SLOT_NETNS, &s->fd);
+	}
 }
 
 static void scratch_step(struct build *b)
@@ -445,6 +456,7 @@ int corral_plan_compile(const struct corral_policy *p, const struct corral_plan_
 	(void)step_add(b, CORRAL_STEP_PIVOT);
 	b->plan->layers |= CORRAL_LAYER_ROOT | (f->has_cgroup ? CORRAL_LAYER_CGROUP : 0);
 	b->stage = CORRAL_STAGE_CONFINE;
+	late_steps(b);
 	confine_steps(b);
 	r = seal(b, err);
 	corral_buf_done(&b->text);

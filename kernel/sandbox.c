@@ -94,6 +94,7 @@ static int start_send(struct corral_sandbox *s, const struct corral_command *c, 
 				fds[n++] = stdio[i];
 			}
 	}
+	head.flags |= c->last ? CORRAL_START_LAST : 0;
 	head.head.size = (uint32_t)b.len;
 	memcpy(b.data, &head, sizeof(head));
 	return corral_sandbox_send(s, b.data, b.len, fds, n, err);
@@ -170,6 +171,11 @@ int corral_sandbox_start(struct corral_sandbox *s, const struct corral_command *
 	receipt_begin(s);
 	s->start_nsec = corral_now_nsec();
 	r = start_send(s, command, err);
+	/* While guest init and the other core are busy with the command. */
+	if (!s->launcher->has_keeper && !s->launcher->swept) {
+		s->launcher->swept = true;
+		corral_cgroup_host_sweep(s->launcher->cgroups);
+	}
 	if (r == 0)
 		r = started_wait(s, command, err);
 	if (r < 0)

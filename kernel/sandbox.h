@@ -61,6 +61,7 @@ struct corral_command {
 	                                       of the guest. Unused with tty */
 	bool tty; /* a terminal of the guest's own devpts; see corral_sandbox_tty() */
 	uint16_t tty_rows, tty_cols;
+	bool last;                   /* the sandbox ends with this command, which saves a round trip */
 };
 
 /*

@@ -44,9 +44,7 @@ static const struct {
 	{ "etc/nsswitch.conf",
 	  "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\n"
 	  "protocols: files\nservices: files\n" },
-	{ "etc/host.conf", "multi on\n" },
 	{ "etc/shells", "/bin/sh\n/bin/bash\n" },
-	{ "etc/profile", "umask 022\n" },
 };
 
 static void accounts_add(struct corral_buf *out, const struct corral_policy *p)
@@ -76,10 +74,16 @@ void corral_skeleton_build(struct corral_buf *out, const struct corral_policy *p
 		entry_add(out, 'd', dirs[i].mode, dirs[i].path, "");
 	for (unsigned int i = 0; i < etc->n_top_links; i++)
 		entry_add(out, 'l', 0777, etc->top_links[i][0], etc->top_links[i][1]);
+	/* Mount points made here cost less than those that guest init finds missing. */
+	for (unsigned int i = 0; i < etc->n_bind; i++)
+		if (strncmp(etc->bind[i], "/etc/pki/", 9) != 0)
+			entry_add(out, etc->bind_is_dir[i] ? 'd' : 'f', etc->bind_is_dir[i] ? 0755 : 0644,
+				  etc->bind[i], "");
+	if (!strcmp(p->work_dir, "/workspace"))
+		entry_add(out, 'd', 0755, "workspace", "");
 	entry_add(out, 'l', 0777, "etc/mtab", "../proc/self/mounts");
 	entry_add(out, 'l', 0777, "etc/os-release", "../usr/lib/os-release");
 	entry_add(out, 'l', 0777, "var/run", "/run");
-	entry_add(out, 'l', 0777, "var/lock", "/run");
 	if (etc->localtime[0])
 		entry_add(out, 'l', 0777, "etc/localtime", etc->localtime);
 	for (size_t i = 0; i < CORRAL_COUNT(files); i++)

@@ -21,8 +21,13 @@
 
 #define SAMPLES_MAX 512u /* values of one argument */
 
-/* Above this many combinations for one call, they are walked in steps. */
-#define COMBINATIONS_MAX (1u << 15)
+/*
+ * Above this many combinations of one sweep they are walked in steps; once a profile has used up
+ * the larger sum (no sane one does), in long ones, so that checking it ends within a second.
+ */
+#define COMBINATIONS_MAX  (1u << 15)
+#define COMBINATIONS_SUM  (1u << 18)
+#define COMBINATIONS_POOR (1u << 6)
 
 /* ---- the interpretation ---- */
 
@@ -238,6 +243,7 @@ struct comparison {
 	const struct corral_seccomp_profile *p;
 	const struct sock_filter *insns;
 	size_t n_insns;
+	uint64_t *spent; /* combinations tried so far */
 	struct corral_error *err;
 };
 
@@ -304,6 +310,7 @@ static int compare_combinations(const struct comparison *c, const struct view *v
                                 const struct samples s[CORRAL_SECCOMP_ARGS], size_t special)
 {
 	size_t from[CORRAL_SECCOMP_ARGS] = { 0 }, count[CORRAL_SECCOMP_ARGS];
+	uint64_t max = *c->spent < COMBINATIONS_SUM ? COMBINATIONS_MAX : COMBINATIONS_POOR;
 	uint64_t total = 1, step = 1;
 
 	for (size_t i = 0; i < CORRAL_SECCOMP_ARGS; i++) {
@@ -314,8 +321,9 @@ static int compare_combinations(const struct comparison *c, const struct view *v
 		}
 		total = total > UINT64_MAX / SAMPLES_MAX ? UINT64_MAX : total * count[i];
 	}
-	if (total > COMBINATIONS_MAX)
-		step = (total / COMBINATIONS_MAX) | 1;
+	if (total > max)
+		step = (total / max) | 1;
+	*c->spent += total / step;
 	for (uint64_t at = 0; at<total; at = total - at> step ? at + step : total) {
 		for (uint64_t noise = 0; noise < 2; noise++) {
 			struct seccomp_data data = { .nr = (int)v->nr, .arch = CORRAL_NATIVE_ARCH };
@@ -404,7 +412,8 @@ int corral_seccomp_profile_verify(const struct corral_seccomp_profile *p,
 		                           65535,      65536,      0x3ffffffe, 0x3fffffff,
 		                           0x40000000, 0x40000001, 0x7fffffff, 0x80000000,
 		                           0xfffffffe, 0xffffffff };
-	const struct comparison c = { p, insns, n_insns, err };
+	uint64_t spent = 0;
+	const struct comparison c = { p, insns, n_insns, &spent, err };
 	corral_autofree struct samples *samples = calloc(CORRAL_SECCOMP_ARGS, sizeof(*samples));
 	corral_autofree struct view *v = calloc(1, sizeof(*v));
 	int r;

@@ -108,7 +108,7 @@ static const char tail[] =
         "\t\t\t((i++))\n"
         "\t\telif [[ $word =~ ^($valued)$ ]]; then\n"
         "\t\t\t[[ ${COMP_WORDS[i + 1]} == '=' ]] && ((i++))\n"
-        "\t\t\tif ((i + 1 == COMP_CWORD)); then\n"
+        "\t\t\tif ((i + 1 >= COMP_CWORD)); then\n"
         "\t\t\t\t[[ $cur == '=' ]] && cur=\n"
         "\t\t\t\t_corral_value \"$word\"\n"
         "\t\t\t\treturn\n"

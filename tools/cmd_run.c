@@ -160,6 +160,7 @@ static int start(struct run *run, struct corral_error *err)
 	corral_autofd int out_fd = -1;
 	corral_autofd int err_fd = -1;
 	struct corral_command command = {
+		.last = true,
 		.argv = c->argv,
 		.stdin_fd = c->use_stdin ? STDIN_FILENO : -1,
 		.stdout_fd = STDOUT_FILENO,
@@ -292,6 +293,23 @@ static void drain(struct run *run)
 	}
 }
 
+/* What is missing inside may well be there outside: then the way to it is worth a word. */
+static void hint_exec(struct run *run, struct corral_error *err)
+{
+	const char *path = run->options.config->argv[0], *hint = NULL;
+	size_t len = strlen(err->text);
+
+	if (err->code == ENOENT && strchr(path, '/') && access(path, F_OK) == 0)
+		hint = path[0] == '/' ? "it is on the host: --ro-bind shows it"
+		                      : "it is on the host: --workspace . shows this directory";
+	else if (err->code == EACCES)
+		hint = "it is no program, or not executable for this user";
+	else if (err->code == ENOEXEC)
+		hint = "a script needs a first line such as #!/bin/sh";
+	if (hint)
+		(void)snprintf(err->text + len, sizeof(err->text) - len, " (%s)", hint);
+}
+
 static int execute(struct run *run, struct corral_error *err)
 {
 	int r;
@@ -328,7 +346,9 @@ static int finish(struct run *run, int r, struct corral_error *err)
 	for (size_t i = 0; i < PUMPS_MAX; i++)
 		corral_fd_closep(&run->pipes[i]);
 
-	if (r < 0 && !receipt.exec_error)
+	if (r < 0 && receipt.exec_error)
+		hint_exec(run, err);
+	else if (r < 0)
 		has_receipt = false;
 	if (has_receipt)
 		status = corral_exit_status(&receipt);

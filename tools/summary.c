@@ -12,7 +12,7 @@
 #include "tools/write_all.h"
 
 #define WIDTH       80
-#define LABEL_WIDTH 16
+#define LABEL_WIDTH 18
 
 void corral_human_bytes(uint64_t bytes, char *buf, size_t size)
 {

@@ -17,12 +17,25 @@
 
 static struct sock_filter filter_errno[FILTER_MAX], filter_notify[FILTER_MAX];
 
+/*
+ * What the caller ignores is ignored across exec: Python's SIGPIPE, nohup's SIGHUP; and with SIGCHLD ignored nobody could be waited
+ * for. The kernel's sigaction begins with the handler; the rest is zero.
+ */
+static void signals_reset(void)
+{
+	unsigned long action[4] = { 0, 0, 0, 0 };
+
+	for (int signo = 1; signo <= 64; signo++)
+		(void)sys4(__NR_rt_sigaction, signo, action, 0, 8);
+}
+
 long step_session(struct init *in, const struct corral_step *s)
 {
 	long r;
 
 	(void)in;
 	(void)s;
+	signals_reset();
 	(void)sys1(__NR_umask, 022);
 	(void)sys0(__NR_setsid);
 	/* A keyring of its own: the caller's would be searched by request_key(2). Absent from some kernels. */

@@ -34,7 +34,7 @@ struct init {
 
 /* The text at an offset of the launch message; "" for 0. */
 const char *init_text(const struct init *in, uint32_t offset);
-int init_fd(const struct init *in, int slot);
+int init_fd(struct init *in, int slot);
 
 /* step.c: runs one step; 0 or -errno, with in->detail. */
 long step_run(struct init *in, const struct corral_step *step);

@@ -49,9 +49,27 @@ const char *init_text(const struct init *in, uint32_t offset)
 	return offset ? (const char *)in->launch + offset : "";
 }
 
-int init_fd(const struct init *in, int slot)
+/*
+ * Descriptors come in the order in which the plan needs them, in as many messages as the caller likes: it goes on making them while the
+ * first steps run.
+ */
+int init_fd(struct init *in, int slot)
 {
-	return slot >= 0 && (unsigned int)slot < in->n_fds ? in->fds[slot] : -1;
+	while (slot >= 0 && (unsigned int)slot >= in->n_fds) {
+		struct corral_wire_head head;
+		unsigned int n = 0;
+		int more[CORRAL_WIRE_FDS_MAX];
+		long r = wire_receive(&head, sizeof(head), more, &n);
+
+		if (r <= 0)
+			die(0); /* the caller is gone */
+		if (r != sizeof(head) || head.type != CORRAL_WIRE_DESCRIPTORS || !n ||
+		    in->n_fds + n > CORRAL_WIRE_FDS_MAX)
+			return -1;
+		memcpy(in->fds + in->n_fds, more, n * sizeof(more[0]));
+		in->n_fds += n;
+	}
+	return slot >= 0 ? in->fds[slot] : -1;
 }
 
 /* One message with its descriptors. Its size, 0 at the end of the socket, -errno. */
@@ -153,6 +171,8 @@ _Noreturn void init_main(void *stack)
 	(void)sys5(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 	(void)sys5(__NR_prctl, PR_SET_NAME, "corral-init", 0, 0, 0);
 	(void)sys4(__NR_rt_sigprocmask, SIG_BLOCK, &all, 0, 8);
+	/* Whoever holds it speaks for us, so no command may inherit it; it came through our own exec. */
+	(void)sys3(__NR_fcntl, CORRAL_WIRE_FD, F_SETFD, FD_CLOEXEC);
 	in->scratch_fd = in->root_fd = in->proc_self_fd = in->listener_fd = -1;
 	r = wire_receive(message, sizeof(message), in->fds, &in->n_fds);
 	in->launch = (const struct corral_wire_launch *)(void *)message;

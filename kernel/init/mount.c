@@ -189,6 +189,14 @@ long mount_attach(struct init *in, int object, uint64_t set, uint64_t clear, int
 	return r < 0 ? r : old_remount(in, guest_path, set);
 }
 
+static int is_directory(int fd)
+{
+	struct statx sx;
+
+	return sys5(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE, &sx) == 0 &&
+	       (sx.stx_mode & S_IFMT) == S_IFDIR;
+}
+
 long mount_attach_at(struct init *in, int object, uint64_t set, uint64_t clear, int recursive,
 		     const char *guest_path, uint32_t uid, uint32_t gid, int is_file)
 {
@@ -198,6 +206,9 @@ long mount_attach_at(struct init *in, int object, uint64_t set, uint64_t clear, 
 	if (target < 0)
 		return target;
 	r = mount_attach(in, object, set, clear, recursive, (int)target, guest_path);
+	/* How move_mount(2) says that one is a file and the other a directory; mount(2) has the better word. */
+	if (r == -EINVAL && is_directory((int)target) == is_file)
+		r = -ENOTDIR;
 	(void)sys1(__NR_close, target);
 	return r;
 }

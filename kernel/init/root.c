@@ -41,8 +41,8 @@ static long dir_make(struct init *in, const char *name, uint32_t mode, uint32_t 
 }
 
 /*
- * With the new API the place where the scratch is attached does not matter, as it is known by descriptor: on top of "/", which
- * every host has. mount(2) needs a directory whose content is not wanted any more and which can be opened again by name.
+ * Somewhere on the host's root whose content is not wanted any more, since it goes away with that root. Not "/" itself: what is
+ * stacked there would have to be detached by itself after the pivot, and each detachment waits for a grace period.
  */
 static long scratch_attach(struct init *in, const struct fs_option *options, unsigned int n)
 {
@@ -50,14 +50,6 @@ static long scratch_attach(struct init *in, const struct fs_option *options, uns
 	const uint64_t attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 	long target, r = -ENOENT;
 
-	if (in->features & CORRAL_WIRE_NEW_MOUNT_API) {
-		target = sys4(__NR_openat, AT_FDCWD_, "/", O_PATH_ | O_CLOEXEC_, 0);
-		if (target < 0)
-			return target;
-		r = mount_new(in, "tmpfs", options, n, attr, (int)target);
-		(void)sys1(__NR_close, target);
-		return r;
-	}
 	for (unsigned int i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		target = sys4(__NR_openat, AT_FDCWD_, places[i], O_PATH_ | O_CLOEXEC_, 0);
 		if (target < 0)
@@ -519,7 +511,7 @@ static long root_is_alone(void)
 
 /*
  * pivot_root(".", "."): the old root ends up on top of the new one and is detached there, so no directory for it is needed
- * (pivot_root(2), NOTES). The scratch, where it was attached on top of "/", lies above the old root and goes first.
+ * (pivot_root(2), NOTES). The scratch lies below the old root and goes with it.
  */
 long step_pivot(struct init *in, const struct corral_step *s)
 {
@@ -529,8 +521,6 @@ long step_pivot(struct init *in, const struct corral_step *s)
 	r = sys1(__NR_fchdir, in->root_fd);
 	if (r >= 0)
 		r = sys2(__NR_pivot_root, ".", ".");
-	if (r >= 0 && (in->features & CORRAL_WIRE_NEW_MOUNT_API))
-		r = sys2(__NR_umount2, ".", MNT_DETACH_);
 	if (r >= 0)
 		r = sys2(__NR_umount2, ".", MNT_DETACH_);
 	if (r >= 0)

@@ -44,6 +44,7 @@ static char *vector[ARGS_MAX];
 static struct {
 	long pid;      /* of the command's main process, 0 when there is none */
 	int ending;    /* main is gone, its tree is dying */
+	int last;      /* and we go with it */
 	int status;
 	uint64_t exec_nsec, end_nsec;
 	struct rusage before;
@@ -231,6 +232,7 @@ static void command_start(size_t size, const int *fds, unsigned int n_fds)
 	if (r >= 0) {
 		running.pid = pid;
 		running.ending = 0;
+		running.last = (c.start->flags & CORRAL_START_LAST) != 0;
 		say(CORRAL_WIRE_STARTED, 0, 0, master);
 	} else {
 		say(CORRAL_WIRE_NOT_STARTED, r, c.detail, -1);
@@ -298,6 +300,8 @@ static void reap(struct init *in)
 		running.pid = 0;
 		running.ending = 0;
 		say_exited(in);
+		if (running.last)
+			die(0);
 		return;
 	}
 	/*

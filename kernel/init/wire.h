@@ -78,6 +78,7 @@ enum corral_wire_features {
 
 enum corral_wire_type {
 	CORRAL_WIRE_LAUNCH = 1, /* to init: a plan */
+	CORRAL_WIRE_DESCRIPTORS, /* to init: more of the plan's descriptors */
 	CORRAL_WIRE_START,      /* to init: a command */
 	CORRAL_WIRE_SIGNAL,     /* to init: n = signal for the command's main process */
 	CORRAL_WIRE_KILL,       /* to init: end the command's tree */
@@ -102,6 +103,7 @@ struct corral_wire_launch {
 
 enum corral_start_flags {
 	CORRAL_START_TTY = 1u << 0,
+	CORRAL_START_LAST = 1u << 4, /* guest init ends with this command */
 	CORRAL_START_STDIN = 1u << 1, /* which of the three descriptors came along */
 	CORRAL_START_STDOUT = 1u << 2,
 	CORRAL_START_STDERR = 1u << 3,

@@ -18,7 +18,7 @@ guest()
 	[ $# -gt 0 ] && shift
 	# OPTIONS is a row of the table: words.
 	# shellcheck disable=SC2086,SC2153
-	timeout 60 "$CORRAL" run $OPTIONS --ro-bind "$PROGRAMS:/escape" "${options[@]}" -- \
+	timeout -k 5 60 "$CORRAL" run $OPTIONS --ro-bind "$PROGRAMS:/escape" "${options[@]}" -- \
 		"/escape/$NAME" inside "$@" </dev/null 2>&1
 }
 
@@ -37,7 +37,7 @@ guest_or_refused()
 # The case on the host itself, without any fence.
 bare()
 {
-	timeout 60 "$PROGRAMS/$NAME" --open "$@" </dev/null 2>&1
+	timeout -k 5 60 "$PROGRAMS/$NAME" --open "$@" </dev/null 2>&1
 }
 
 # A picture of a directory: names, modes, owners, sizes and contents.
@@ -70,5 +70,5 @@ chrooted()
 {
 	mkdir -p "$1/escape"
 	cp -L "$PROGRAMS/$NAME" "$1/escape/$NAME"
-	timeout 60 unshare -Ur chroot "$1" "/escape/$NAME" --open </dev/null 2>&1
+	timeout -k 5 60 unshare -Ur chroot "$1" "/escape/$NAME" --open </dev/null 2>&1
 }

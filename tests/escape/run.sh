@@ -96,7 +96,7 @@ opened()
 	unshare:*)
 		# PID 1 is a shell, the case its child.
 		# shellcheck disable=SC2016
-		timeout 60 unshare ${1#unshare:} sh -c '"$@"; exit $?' sh "$PROGRAMS/$NAME" --open </dev/null 2>&1 ;;
+		timeout -k 5 60 unshare ${1#unshare:} sh -c '"$@"; exit $?' sh "$PROGRAMS/$NAME" --open </dev/null 2>&1 ;;
 	corral:*) OPTIONS=${1#corral:} guest ;;
 	esac
 }

@@ -125,7 +125,6 @@ static pid_t start(const struct corral_cgroup *c, bool clone_into, child_fn fn, 
 	}
 	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0) {
-		/* A test that failed before its end leaves nobody running, either. */
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (unsigned int i = 0; i < c->n_join; i++)
 			if (write(c->join_fd[i], "0", 1) != 1)
@@ -161,6 +160,8 @@ static bool use_clone(const struct fixture *f)
 static int child_pause(void *arg)
 {
 	(void)arg;
+	/* A test that failed before its end leaves nobody running, either. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;)
 		(void)pause();
 	return 0;
@@ -479,8 +480,22 @@ static int child_count(void *arg)
 	volatile unsigned long *counter = arg;
 
 	for (;;)
-		(*counter)++;
+		(void)__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 	return 0;
+}
+
+/* What the kernel says, and not what we waited for. */
+static bool is_frozen(const struct corral_cgroup *c)
+{
+	uint64_t frozen = 0;
+	char text[256] = "";
+
+	if (c->v2_fd < 0)
+		return corral_cgroup_slurp(c->v1_fd[CORRAL_CGROUP_FREEZER], "freezer.state", text,
+		                           sizeof(text)) > 0 &&
+		       strcmp(text, "FROZEN\n") == 0;
+	return corral_cgroup_slurp(c->v2_fd, "cgroup.events", text, sizeof(text)) > 0 &&
+	       corral_cgroup_parse_key(text, "frozen", &frozen) == 0 && frozen == 1;
 }
 
 static void frozen_group_stands_still_until_thawed(void **state)
@@ -489,16 +504,18 @@ static void frozen_group_stands_still_until_thawed(void **state)
 	volatile unsigned long *counter;
 	struct corral_cgroup c;
 	unsigned long before;
-	pid_t pid;
+	pid_t pids[12];
 
 	if (missing(f, 0))
 		return;
 	counter = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_true(counter != MAP_FAILED);
 	OK(corral_cgroup_open(f->host, &corral_limits_default, use_clone(f), &c, &f->err));
-	pid = start(&c, use_clone(f), child_count, (void *)counter);
+	for (size_t i = 0; i < CORRAL_COUNT(pids); i++)
+		pids[i] = start(&c, use_clone(f), child_count, (void *)counter);
 	for (unsigned int round = 0; round < 3; round++) {
 		OK(corral_cgroup_freeze(&c, true, 2000, &f->err));
+		assert_true(is_frozen(&c));
 		before = *counter;
 		pause_ms(50);
 		assert_int_equal(*counter, before);
@@ -511,7 +528,8 @@ static void frozen_group_stands_still_until_thawed(void **state)
 	/* Frozen processes are killed as well as others. */
 	OK(corral_cgroup_freeze(&c, true, 2000, &f->err));
 	OK(corral_cgroup_close(&c, 5000, &f->err));
-	assert_int_equal(WTERMSIG(reap(pid)), SIGKILL);
+	for (size_t i = 0; i < CORRAL_COUNT(pids); i++)
+		assert_int_equal(WTERMSIG(reap(pids[i])), SIGKILL);
 	(void)munmap((void *)counter, 4096);
 }
 

@@ -27,10 +27,12 @@ run() {
 		as_root setsid --wait /.corral-vm/argv.sh
 		;;
 	user)
-		# A cgroup of its own which it may not write to: what a login gives without delegation.
+		# What a login gives: a runtime directory, and a cgroup of its own which it may not write to.
+		install -d -m 711 /run/user
+		install -d -m 700 -o 1000 -g 1000 /run/user/1000
 		mkdir -p /sys/fs/cgroup/user.slice/session.scope
 		echo 0 >/sys/fs/cgroup/user.slice/session.scope/cgroup.procs
-		as_tester setsid --wait /.corral-vm/argv.sh
+		as_tester XDG_RUNTIME_DIR=/run/user/1000 setsid --wait /.corral-vm/argv.sh
 		;;
 	systemd-user)
 		as_tester XDG_RUNTIME_DIR=/run/user/1000 \
