@@ -103,7 +103,7 @@ static int cgroup_complete(struct corral_sandbox *s, const struct corral_policy 
 	return r;
 }
 
-static int child_clone(struct corral_sandbox *s, const struct corral_plan *plan,
+static int child_clone(struct corral_sandbox *s, uint64_t clone_flags,
 		       const struct corral_plan_facts *f, int peer, struct corral_error *err)
 {
 	char why[240] = "", remedy[280] = "";
@@ -111,7 +111,7 @@ static int child_clone(struct corral_sandbox *s, const struct corral_plan *plan,
 	long pid;
 
 	s->child = (struct corral_child){
-		.clone_flags = plan->clone_flags,
+		.clone_flags = clone_flags,
 		.cgroup_fd = s->has_cgroup && f->into_cgroup ? s->cgroup.v2_fd : -1,
 		.launchpad_fd = s->launcher->launchpad_fd,
 		.socket_fd = peer,
@@ -188,28 +188,30 @@ static int slot_open(struct corral_sandbox *s, const struct corral_slot *slot,
 }
 
 /*
- * Opens what the plan names, in its order, and sends each as soon as it is there: the plan with the sources first, so that guest init builds
- * the root while the groups and namespaces that it enters later are made.
+ * The plan goes first; its descriptors follow in its order, the sources as soon as they are there, so that guest init builds the root while
+ * the groups and namespaces that it enters later are made.
  */
 static int plan_send(struct corral_sandbox *s, const struct corral_plan *plan,
 		     const struct corral_policy *p, struct corral_error *err)
 {
 	const struct corral_wire_head more = { CORRAL_WIRE_DESCRIPTORS, sizeof(more) };
 	int fds[CORRAL_WIRE_FDS_MAX];
-	bool owned[CORRAL_WIRE_FDS_MAX], plan_sent = false, completed = false;
+	bool owned[CORRAL_WIRE_FDS_MAX], completed = false;
 	unsigned int n = 0, sent = 0;
-	int r = 0;
+	int r;
 
+	r = corral_sandbox_send(s, plan->message, plan->map_size, NULL, 0, err);
+	if (r == 0 && s->ids.lease_fd >= 0)
+		r = corral_ids_map(&s->ids, err);
 	while (r == 0) {
 		bool early = n < plan->n_slots && plan->slots[n].kind == CORRAL_SLOT_SOURCE;
 
-		if (!early && !plan_sent) {
-			r = corral_sandbox_send(s, plan->message, plan->map_size, fds, n, err);
-			plan_sent = true;
+		if (!early && !completed) {
+			if (n)
+				r = corral_sandbox_send(s, &more, sizeof(more), fds, n, err);
 			sent = n;
-		}
-		if (r == 0 && !early && !completed) {
-			r = cgroup_complete(s, p, err);
+			if (r == 0)
+				r = cgroup_complete(s, p, err);
 			completed = true;
 		}
 		if (r < 0 || n == plan->n_slots)
@@ -219,6 +221,9 @@ static int plan_send(struct corral_sandbox *s, const struct corral_plan *plan,
 	}
 	if (r == 0 && n > sent)
 		r = corral_sandbox_send(s, &more, sizeof(more), fds + sent, n - sent, err);
+	/* A step has failed already: what guest init said about it is read next. */
+	if (r == -EPIPE)
+		r = 0;
 	while (n--)
 		if (owned[n])
 			(void)close(fds[n]);
@@ -250,9 +255,15 @@ static int silent_end(struct corral_sandbox *s, struct corral_error *err)
 				info.si_status);
 }
 
-static int ready_wait(struct corral_sandbox *s, const struct corral_plan *plan, uint64_t cloned_nsec,
-		      struct corral_error *err)
+static void plan_freep(struct corral_plan **p)
 {
+	corral_plan_free(*p);
+}
+
+
+int corral_sandbox_ready(struct corral_sandbox *s, struct corral_error *err)
+{
+	corral_auto(plan_freep) struct corral_plan *plan = corral_take_ptr(&s->plan);
 	union {
 		struct corral_wire_head head;
 		struct corral_wire_ready ready;
@@ -278,8 +289,8 @@ static int ready_wait(struct corral_sandbox *s, const struct corral_plan *plan, 
 		return corral_plan_explain(plan, m.number.n, m.number.error, m.number.detail, err);
 	if (m.head.type != CORRAL_WIRE_READY || (size_t)n != sizeof(m.ready))
 		return corral_error_set(err, EPROTO, "guest init said something unexpected");
-	if (m.ready.started_nsec > cloned_nsec)
-		s->receipt.stage_usec[CORRAL_STAGE_INIT] += (m.ready.started_nsec - cloned_nsec) / 1000;
+	if (m.ready.started_nsec > s->cloned_nsec)
+		s->receipt.stage_usec[CORRAL_STAGE_INIT] += (m.ready.started_nsec - s->cloned_nsec) / 1000;
 	s->receipt.stage_usec[CORRAL_STAGE_ROOT] +=
 		(m.ready.stage_nsec[CORRAL_STAGE_ROOT] + m.ready.stage_nsec[CORRAL_STAGE_PREPARE]) / 1000;
 	s->receipt.stage_usec[CORRAL_STAGE_CONFINE] += m.ready.stage_nsec[CORRAL_STAGE_CONFINE] / 1000;
@@ -356,56 +367,60 @@ static int sockets_open(struct corral_sandbox *s, int *ret_peer, struct corral_e
 	return 0;
 }
 
-static void plan_freep(struct corral_plan **p)
+static int prepare(struct corral_sandbox *s, const struct corral_policy *p,
+		   struct corral_plan_facts *f, int *ret_peer, struct corral_error *err)
 {
-	corral_plan_free(*p);
-}
-
-static int launch(struct corral_sandbox *s, const struct corral_policy *p, struct corral_error *err)
-{
-	corral_auto(plan_freep) struct corral_plan *plan = NULL;
-	corral_autofd int peer = -1;
-	struct corral_plan_facts f = { 0 };
-	uint64_t t = corral_now_nsec(), cloned;
 	int r;
 
 	r = policy_keep(s, p, err);
 	if (r == 0)
-		r = corral_launcher_facts(s->launcher, p, &f, err);
-	if (r == 0 && f.scheme == CORRAL_ID_RANGE) {
+		r = corral_launcher_facts(s->launcher, p, f, err);
+	if (r == 0 && f->scheme == CORRAL_ID_RANGE) {
 		r = corral_launcher_take_ids(s->launcher, &s->ids, err);
-		f.base = s->ids.base;
+		f->base = s->ids.base;
 	}
 	if (r == 0)
-		r = cgroup_begin(s, &f, err);
+		r = cgroup_begin(s, f, err);
+	if (r == 0)
+		r = sockets_open(s, ret_peer, err);
+	return r;
+}
+
+static int launch(struct corral_sandbox *s, const struct corral_policy *p, struct corral_error *err)
+{
+	corral_autofd int peer = -1;
+	struct corral_plan_facts f = { 0 };
+	uint64_t t = corral_now_nsec();
+	int r;
+
+	r = prepare(s, p, &f, &peer, err);
 	if (r < 0)
 		return r;
 	stage_add(s, CORRAL_STAGE_PREPARE, &t);
-	r = corral_plan_compile(p, &f, &plan, err);
-	if (r == 0)
-		r = sockets_open(s, &peer, err);
-	if (r < 0)
-		return r;
-	stage_add(s, CORRAL_STAGE_PLAN, &t);
-	r = child_clone(s, plan, &f, peer, err);
-	cloned = t;
+	r = child_clone(s, corral_plan_clone_flags(p, &f), &f, peer, err);
+	s->cloned_nsec = t;
 	stage_add(s, CORRAL_STAGE_CLONE, &t);
 	corral_fd_closep(&peer);
 	if (r == 0)
+		r = corral_plan_compile(p, &f, &s->plan, err);
+	stage_add(s, CORRAL_STAGE_PLAN, &t);
+	if (r == 0)
 		r = ids_map(s, f.scheme, err);
-	if (r == 0 && f.scheme == CORRAL_ID_RANGE)
-		r = corral_ids_map(&s->ids, err);
 	if (r == 0)
-		r = plan_send(s, plan, p, err);
+		r = plan_send(s, s->plan, p, err);
 	stage_add(s, CORRAL_STAGE_PREPARE, &t);
-	if (r == 0)
-		r = ready_wait(s, plan, cloned, err);
+	/* It may have failed while we were still sending: its last word is in the socket. */
+	if (r == -EPIPE && s->plan)
+		return corral_sandbox_ready(s, err);
 	if (r < 0)
 		return r;
 	oom_reset(s);
-	s->receipt.layers = plan->layers;
+	s->receipt.layers = s->plan->layers;
 	s->receipt.tier = CORRAL_TIER_FULL;
-	return events_open(s, err);
+	r = events_open(s, err);
+	if (r == 0 && !(s->launcher->flags & CORRAL_LAUNCHER_ONE_SHOT))
+		r = corral_sandbox_ready(s, err);
+	return r;
 }
 
 int corral_sandbox_open(struct corral_launcher *l, const struct corral_policy *p,

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/mount.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,11 +23,11 @@ struct build {
 	const struct corral_policy *policy;
 	const struct corral_plan_facts *facts;
 	struct corral_plan *plan;
-	struct corral_step steps[STEPS_MAX];
 	unsigned int n_steps;
 	struct corral_buf text; /* texts and blobs; offsets are relative to its start, plus one, until the end */
 	uint16_t stage;
 	bool overflow;
+	struct corral_step steps[STEPS_MAX]; /* the first n_steps are written */
 };
 
 static struct corral_step *step_add(struct build *b, enum corral_step_kind kind)
@@ -126,28 +127,29 @@ static void bind_add(struct build *b, const char *host_path, const char *guest_p
 	s->s[2] = text_put(b, host_path);
 }
 
+uint64_t corral_plan_clone_flags(const struct corral_policy *p, const struct corral_plan_facts *f)
+{
+	uint64_t flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+
+	flags |= f->launchpad ? 0 : CLONE_NEWNS;
+	flags |= f->scheme == CORRAL_ID_RANGE ? 0 : CLONE_NEWUSER;
+	flags |= f->n_join ? 0 : CLONE_NEWCGROUP;
+	flags |= p->network == CORRAL_NETWORK_NONE && !f->netns_ready ? CLONE_NEWNET : 0;
+	return flags;
+}
+
 static void enter_steps(struct build *b)
 {
-	const struct corral_plan_facts *f = b->facts;
 	struct corral_plan *plan = b->plan;
 	struct corral_step *s;
 
-	plan->clone_flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+	plan->clone_flags = corral_plan_clone_flags(b->policy, b->facts);
 	plan->layers |= CORRAL_LAYER_PID_NS | CORRAL_LAYER_IPC_NS | CORRAL_LAYER_UTS_NS |
 			CORRAL_LAYER_MOUNT_NS | CORRAL_LAYER_CGROUP_NS;
-	if (!f->launchpad)
-		plan->clone_flags |= CLONE_NEWNS;
-	if (!is_root(b))
-		plan->clone_flags |= CLONE_NEWUSER;
-	if (!f->n_join)
-		plan->clone_flags |= CLONE_NEWCGROUP;
-	if (b->policy->network == CORRAL_NETWORK_NONE) {
+	if (b->policy->network == CORRAL_NETWORK_NONE)
 		plan->layers |= CORRAL_LAYER_NET_NS;
-		if (!f->netns_ready) {
-			plan->clone_flags |= CLONE_NEWNET;
-			(void)step_add(b, CORRAL_STEP_LOOPBACK);
-		}
-	}
+	if (plan->clone_flags & CLONE_NEWNET)
+		(void)step_add(b, CORRAL_STEP_LOOPBACK);
 	s = step_add(b, CORRAL_STEP_HOSTNAME);
 	s->s[0] = text_put(b, b->policy->hostname);
 	(void)step_add(b, CORRAL_STEP_PRIVATE);
@@ -434,9 +436,12 @@ int corral_plan_compile(const struct corral_policy *p, const struct corral_plan_
 		return corral_error_set(err, EOPNOTSUPP,
 					"a directory of the host cannot be writable in a sandbox with ids of its own "
 					"before Linux 5.19 (id-mapped mounts): run as an ordinary user, or use --ro-bind");
-	b = calloc(1, sizeof(*b));
-	if (b)
+	b = malloc(sizeof(*b));
+	if (b) {
+		memset(b, 0, offsetof(struct build, steps));
+		b->text = (struct corral_buf)CORRAL_BUF_INIT;
 		b->plan = calloc(1, sizeof(*b->plan));
+	}
 	if (!b || !b->plan) {
 		free(b);
 		return corral_error_set(err, ENOMEM, "compile the plan: out of memory");

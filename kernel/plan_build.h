@@ -73,6 +73,9 @@ struct corral_plan {
 int corral_plan_compile(const struct corral_policy *p, const struct corral_plan_facts *f,
 			struct corral_plan **ret, struct corral_error *err);
 
+/* Which namespaces clone3 makes: known before the plan is compiled, which can wait until the child is on its way. */
+uint64_t corral_plan_clone_flags(const struct corral_policy *p, const struct corral_plan_facts *f);
+
 /* The text at an offset of the plan's message; "" for 0. */
 const char *corral_plan_text(const struct corral_plan *p, uint32_t offset);
 

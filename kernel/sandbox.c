@@ -176,6 +176,8 @@ int corral_sandbox_start(struct corral_sandbox *s, const struct corral_command *
 		s->launcher->swept = true;
 		corral_cgroup_host_sweep(s->launcher->cgroups);
 	}
+	if ((r == 0 || r == -EPIPE) && s->plan)
+		r = corral_sandbox_ready(s, err);
 	if (r == 0)
 		r = started_wait(s, command, err);
 	if (r < 0)
@@ -463,6 +465,7 @@ void corral_sandbox_wipe(struct corral_sandbox *s)
 	corral_fd_closep(&s->timer_fd);
 	corral_fd_closep(&s->oom_fd);
 	corral_fd_closep(&s->tty_fd);
+	corral_plan_free(s->plan);
 	free(s->env);
 	free(s->work_dir);
 	free(s->stack);

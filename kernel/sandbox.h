@@ -28,6 +28,11 @@ enum corral_launcher_flags {
 	/* A thread of the launcher makes network and user namespaces ahead of need and wipes
 	   behind: for many sandboxes. */
 	CORRAL_LAUNCHER_POOLED = 1u << 0,
+	/*
+	 * For one command right after opening: corral_sandbox_open() does not wait for guest init, and what a step of it
+	 * found wrong is corral_sandbox_start()'s error.
+	 */
+	CORRAL_LAUNCHER_ONE_SHOT = 1u << 1,
 };
 
 /*

@@ -32,6 +32,8 @@ struct corral_sandbox {
 	uint64_t output_bytes;
 	struct corral_child child; /* read by the child until it has executed */
 	char *stack;
+	struct corral_plan *plan; /* until guest init is ready */
+	uint64_t cloned_nsec;
 	struct corral_receipt receipt;
 };
 
@@ -41,6 +43,9 @@ uint64_t corral_now_nsec(void);
 ssize_t corral_sandbox_receive(struct corral_sandbox *s, void *buf, size_t size, int *ret_fd, int flags);
 int corral_sandbox_send(struct corral_sandbox *s, const void *buf, size_t size, const int *fds,
 			unsigned int n_fds, struct corral_error *err);
+
+/* Waits until guest init stands ready, or says which step failed. */
+int corral_sandbox_ready(struct corral_sandbox *s, struct corral_error *err);
 
 /* Kills guest init and waits for it; the kernel takes everything in its pid namespace along. */
 void corral_sandbox_end(struct corral_sandbox *s);

@@ -11,14 +11,16 @@
 
 static int mount_attributes(int fd, uint64_t attr, int userns_fd, bool recursive)
 {
-	struct mount_attr a = { .attr_set = attr };
+	/*
+	 * A copy is a peer of what it was copied from: where the host's mounts are shared, as systemd makes them, a mount
+	 * below this one would appear on the host (mount_namespaces(7)). Guarded by tests/real/test_mounts.c.
+	 */
+	struct mount_attr a = { .attr_set = attr, .propagation = MS_PRIVATE };
 
 	if (userns_fd >= 0) {
 		a.attr_set |= MOUNT_ATTR_IDMAP;
 		a.userns_fd = (uint64_t)userns_fd;
 	}
-	if (!a.attr_set)
-		return 0;
 	return syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &a,
 		       sizeof(a)) < 0 ? -errno : 0;
 }

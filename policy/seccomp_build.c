@@ -28,7 +28,7 @@
  * eight rules of six arguments keep it busy for minutes. The sum of (rules to the power of
  * arguments) of all calls; this much takes it less than a tenth of a second.
  */
-#define PRODUCT_MAX 1024u
+#define PRODUCT_MAX 192u
 
 /* Below this its binary tree gains nothing, and an empty one was a bug (libseccomp#370). */
 #define TREE_MIN 16u

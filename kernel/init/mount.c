@@ -18,6 +18,7 @@
 #define MS_NODIRATIME_ 2048
 #define MS_BIND_     4096
 #define MS_REC_      16384
+#define MS_PRIVATE_  (1 << 18)
 #define MS_RELATIME_ (1 << 21)
 
 static unsigned long flags_of(uint64_t attr)
@@ -186,6 +187,9 @@ long mount_attach(struct init *in, int object, uint64_t set, uint64_t clear, int
 		return r < 0 ? r : mount_move(object, target_fd);
 	}
 	r = mount_move(object, target_fd);
+	/* Made in the host's mount namespace, it may be a peer of a mount there. */
+	if (r >= 0)
+		r = sys5(__NR_mount, 0, text_fd_path(from, object), 0, MS_REC_ | MS_PRIVATE_, 0);
 	return r < 0 ? r : old_remount(in, guest_path, set);
 }
 

@@ -328,8 +328,14 @@ static void a_corrupted_program_is_noticed(void **state)
 	const struct corral_seccomp *s = *state;
 	size_t n = s->n_insns, tried = 0, missed = 0;
 	corral_autofree struct sock_filter *copy = calloc(n, sizeof(*copy));
+	corral_autoprofile struct corral_seccomp_profile *p = NULL;
+	const struct corral_seccomp_context context = { 0 };
 
 	assert_non_null(copy);
+	assert_int_equal(corral_seccomp_profile_parse(corral_seccomp_builtin_json,
+	                                              corral_seccomp_builtin_json_len, &context, &p,
+	                                              NULL),
+	                 0);
 	for (size_t i = 0; i < n; i++) {
 		for (int what = 0; what < 5; what++) {
 			struct corral_error err = { 0 };
@@ -350,7 +356,7 @@ static void a_corrupted_program_is_noticed(void **state)
 			else
 				copy[i].jf++;
 			tried++;
-			if (verify_default(copy, n, &err) == 0)
+			if (corral_seccomp_profile_verify(p, copy, n, &err) == 0)
 				missed++;
 			else
 				assert_int_equal(err.code, EBADMSG);
