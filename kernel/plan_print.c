@@ -260,6 +260,17 @@ void corral_plan_describe(const struct corral_plan *p, size_t i, struct corral_b
 	describe(p, &p->message->steps[i - 1], out);
 }
 
+static const char *not_plain_reason(const struct corral_step *s, int code)
+{
+	if (code != ENOTDIR)
+		return NULL;
+	if (s->kind == CORRAL_STEP_PROC)
+		return "'/proc' of the root file system is not a directory: a link or file there is refused";
+	if (s->kind == CORRAL_STEP_DEVICES)
+		return "'/dev' of the root file system is not a directory: a link or file there is refused";
+	return NULL;
+}
+
 /* Sentences for what a caller can get wrong about a mount point; NULL for all else. */
 static const char *mount_point_reason(const struct corral_step *s, int code, int detail)
 {
@@ -301,6 +312,9 @@ int corral_plan_explain(const struct corral_plan *p, uint32_t step, int code, in
 					kinds[s->kind].name,
 					corral_plan_text(p, s->kind == CORRAL_STEP_TMPFS ? s->s[0] : s->s[1]),
 					reason);
+	reason = not_plain_reason(s, code);
+	if (reason)
+		return corral_error_set(err, code, "step %u (%s): %s", step + 1, kinds[s->kind].name, reason);
 	why[0] = remedy[0] = '\0';
 	if (kinds[s->kind].what)
 		corral_host_explain(kinds[s->kind].what, code, why, sizeof(why), remedy, sizeof(remedy));

@@ -49,7 +49,7 @@ struct run {
 	size_t n_pumps;
 	uint64_t budget, passed, counted;
 	uint64_t interrupted_ms;
-	bool end_sent, killed;
+	bool end_sent, killed, hung_up;
 };
 
 static uint64_t now_ms(void)
@@ -85,7 +85,7 @@ static void handle_signal(struct run *run, int signo)
 
 	switch (signo) {
 	case SIGWINCH:
-		if (run->policy && run->options.config->tty)
+		if (run->options.config->tty)
 			corral_tty_resize(corral_sandbox_tty(run->sandbox));
 		else
 			forward(run, signo);
@@ -221,6 +221,11 @@ static void step_pumps(struct run *run, const struct pollfd *polled)
 			p->at_end = true;
 			corral_fd_closep(&run->pipes[i]);
 		}
+	}
+	/* Nobody looks at the terminal any more: what a terminal does then is hang up. */
+	if (tty && !run->hung_up && run->pumps[0].to < 0) {
+		run->hung_up = true;
+		forward(run, SIGHUP);
 	}
 	if (tty && !run->end_sent && corral_pump_done(&run->pumps[1]))
 		send_end_of_input(run);

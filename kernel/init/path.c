@@ -120,6 +120,7 @@ struct walk {
 	char path[PATH_SIZE];   /* what is still to walk when starting from the root */
 	char prefix[PATH_SIZE]; /* what has been walked, without links */
 	unsigned int links;
+	int foreign; /* one of them lay on a file system that is not ours */
 };
 
 /* One attempt from the root: a descriptor, -errno, or 1 when a link changed the path and it must start over. */
@@ -166,7 +167,7 @@ static long walk_once(struct init *in, struct walk *w, int create, uint32_t uid,
 			for (const char *q = saved ? end + 1 : end; *q; q++)
 				if (*q != '/')
 					last = 0;
-			r = w->links ? -ELOOP : component_make(in, (int)fd, p, uid, gid, is_file && last);
+			r = w->foreign ? -ELOOP : component_make(in, (int)fd, p, uid, gid, is_file && last);
 			next = r < 0 ? r : sys4(__NR_openat, fd, p, O_PATH_ | O_NOFOLLOW_ | O_CLOEXEC_, 0);
 		}
 		if (next < 0) {
@@ -176,6 +177,7 @@ static long walk_once(struct init *in, struct walk *w, int create, uint32_t uid,
 		r = sys5(__NR_statx, next, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_TYPE, &sx);
 		if (r == 0 && (sx.stx_mode & S_IFMT) == S_IFLNK) {
 			*end = saved;
+			w->foreign |= !is_made(in, (int)fd);
 			r = ++w->links > LINKS_MAX ? -ELOOP
 						   : link_expand((int)next, w->path, w->prefix, end);
 			(void)sys1(__NR_close, next);
@@ -198,7 +200,8 @@ static long walk_once(struct init *in, struct walk *w, int create, uint32_t uid,
 
 /*
  * An O_PATH descriptor of guest_path beneath the root. With create, missing components are made on file systems of ours; -EXDEV when one
- * is missing in somebody else's, -ELOOP when one is missing behind a symbolic link.
+ * is missing in somebody else's, -ELOOP when one is missing behind
+ * a symbolic link of somebody else's.
  */
 long guest_open(struct init *in, const char *guest_path, int create, uint32_t uid, uint32_t gid,
 		int is_file)
@@ -218,6 +221,7 @@ long guest_open(struct init *in, const char *guest_path, int create, uint32_t ui
 			return r;
 	}
 	w.links = 0;
+	w.foreign = 0;
 	if (text_add(w.path, sizeof(w.path), 0, guest_path) >= sizeof(w.path))
 		return -ENAMETOOLONG;
 	do {

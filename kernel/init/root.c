@@ -405,11 +405,27 @@ static long dev_fill(struct init *in, const struct corral_step *s, int dev)
 	return r < 0 ? r : 0;
 }
 
+/*
+ * /proc and /dev of a root that somebody else made must be directories, or absent: through a link the mounts that the other
+ * fences rest on would land elsewhere (CVE-2019-19921, CVE-2026-41579).
+ */
+static long plain_directory(struct init *in, const char *name)
+{
+	struct statx sx;
+	long r = sys5(__NR_statx, in->root_fd, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &sx);
+
+	if (r == -ENOENT)
+		return 0;
+	return r < 0 ? r : (sx.stx_mode & S_IFMT) == S_IFDIR ? 0 : -ENOTDIR;
+}
+
 long step_devices(struct init *in, const struct corral_step *s)
 {
 	uint64_t set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, clear = 0;
-	long dev, object, r;
+	long dev, object, r = plain_directory(in, "dev");
 
+	if (r < 0)
+		return r;
 	dev = sys4(__NR_openat, in->scratch_fd, "d", O_PATH_ | O_CLOEXEC_, 0);
 	if (dev < 0)
 		return dev;
@@ -435,8 +451,10 @@ long step_devices(struct init *in, const struct corral_step *s)
 long step_proc(struct init *in, const struct corral_step *s)
 {
 	const uint64_t attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-	long r;
+	long r = plain_directory(in, "proc");
 
+	if (r < 0)
+		return r;
 	/*
 	 * Read-only as a whole: nothing of /proc/sys, sysrq-trigger, irq, bus or fs can be written, and no write of a confused
 	 * process can be led there (CVE-2025-52881).
