@@ -91,5 +91,8 @@ int corral_sandbox_send(struct corral_sandbox *s, const void *buf, size_t size, 
 	do {
 		n = sendmsg(s->socket_fd, &msg, MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
-	return n < 0 ? corral_error_sys(err, errno, "talk to guest init") : 0;
+	if (n >= 0)
+		return 0;
+	/* The same, when it went with something of ours unread. */
+	return corral_error_sys(err, errno == ECONNRESET ? EPIPE : errno, "talk to guest init");
 }

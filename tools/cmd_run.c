@@ -330,7 +330,9 @@ static int execute(struct run *run, struct corral_error *err)
 		r = start(run, err);
 	if (r == 0)
 		r = loop(run, err);
-	if (run->sandbox)
+	/* A sandbox that broke may still be writing; only one that has ended is worth waiting for.
+	 */
+	if (r == 0)
 		drain(run);
 	return r;
 }

@@ -161,6 +161,14 @@ static const char *indexed(char *buf, char letter, uint32_t n)
 	return buf;
 }
 
+static int object_is_file(int fd)
+{
+	struct statx sx;
+
+	return sys5(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE, &sx) == 0 &&
+	       (sx.stx_mode & S_IFMT) != S_IFDIR;
+}
+
 long step_layer(struct init *in, const struct corral_step *s)
 {
 	char name[8];
@@ -183,6 +191,8 @@ long step_layer(struct init *in, const struct corral_step *s)
 		r = sys5(__NR_mount, text_fd_path(from, (int)object), text_fd_path(to, (int)target), 0,
 			 4096 /* MS_BIND */, 0);
 	}
+	if (r < 0 && object_is_file((int)object))
+		r = -ENOTDIR;
 	(void)sys1(__NR_close, target);
 	if (s->fd < 0)
 		(void)sys1(__NR_close, object);
@@ -260,14 +270,6 @@ long step_root(struct init *in, const struct corral_step *s)
 	}
 	(void)sys1(__NR_close, target);
 	return r;
-}
-
-static int object_is_file(int fd)
-{
-	struct statx sx;
-
-	return sys5(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE, &sx) == 0 &&
-	       (sx.stx_mode & S_IFMT) != S_IFDIR;
 }
 
 long step_bind(struct init *in, const struct corral_step *s)

@@ -1,5 +1,4 @@
-/* Way out: CVE-2016-9962: descriptors of PID 1 or of a process on its way in, through /proc/PID/fd.
- */
+/* Way out: CVE-2016-9962: descriptors of PID 1 or of a process on its way in, by /proc/PID/fd. */
 /* Stopped by: PID 1 is not dumpable: none of them can be opened or looked at. */
 #include <fcntl.h>
 #include <stdio.h>

@@ -16,5 +16,5 @@ if ! reason=$("$run" --check 2>&1); then
 	echo "skipped: $reason"
 	exit 77
 fi
-exec "$run" --mode "$mode" --build "$build" --timeout "${CORRAL_VM_TIMEOUT:-840}" -- \
+exec "$run" --mode "$mode" --build "$build" --timeout "${CORRAL_VM_TIMEOUT:-1740}" -- \
 	env CORRAL_TESTS_MUST_RUN="${CORRAL_TESTS_MUST_RUN:-}" bash "$(realpath "$here")/vm_suite.sh" "$build"

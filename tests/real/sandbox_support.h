@@ -185,6 +185,15 @@ static inline bool is_root(void)
 	return geteuid() == 0;
 }
 
+/* What an ordinary user cannot have is not missing: only for root a failure where everything must run. */
+static inline void skip_without_root(const char *what)
+{
+	if (is_root())
+		corral_test_skip("%s", what);
+	print_message("not for an ordinary user: %s\n", what);
+	skip();
+}
+
 /* Does a run enforce this limit here? */
 static inline bool enforces(const char *limit)
 {

@@ -157,7 +157,7 @@ static void files_of_other_owners_are_nobodys_inside(void **state)
 	if (!can_run())
 		return;
 	if (!is_root()) {
-		corral_test_skip("root, to make files of several owners");
+		skip_without_root("root, to make files of several owners");
 		return;
 	}
 	dir = dir_make();
@@ -209,7 +209,7 @@ static void submounts_of_a_read_only_bind_are_read_only(void **state)
 	if (!can_run())
 		return;
 	if (!is_root()) {
-		corral_test_skip("root, to make a mount");
+		skip_without_root("root, to make a mount");
 		return;
 	}
 	dir = dir_make();
@@ -430,7 +430,7 @@ static void live_sandboxes_have_different_ids(void **state)
 	if (!can_run())
 		return;
 	if (!is_root()) {
-		corral_test_skip("root, who has ranges of ids to give");
+		skip_without_root("root, who has ranges of ids to give");
 		return;
 	}
 	dir = dir_make();
