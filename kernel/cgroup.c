@@ -225,9 +225,9 @@ static int group_try(const struct corral_cgroup_host *h, const struct corral_lim
 	group_empty(c);
 	c->host = h;
 	/* The counter is all that changes in a host; threads may share it. */
-	corral_cgroup_name_format(
-	        c->name, sizeof(c->name), getpid(), h->opened_ms,
-	        atomic_fetch_add(&((struct corral_cgroup_host *)h)->serial, 1), h->salt);
+	corral_cgroup_name_format(c->name, sizeof(c->name), getpid(), h->opened_ms,
+	                          atomic_fetch_add(&((struct corral_cgroup_host *)h)->serial, 1),
+	                          h->salt);
 	r = group_begin(c, limits, use_clone_into, err);
 	if (r == 0 && whole)
 		r = group_complete(c, limits, err);

@@ -35,8 +35,8 @@ struct corral_cgroup_host;
  */
 int corral_cgroup_host_open(struct corral_cgroup_host **ret, struct corral_error *err);
 /*
- * Removes what killed owners left in our parent groups, where those were there before us: apart from opening, so that it can be done
- * while nobody waits. Once is enough.
+ * Removes what killed owners left in our parent groups, where those were there before us: apart
+ * from opening, so that it can be done while nobody waits. Once is enough.
  */
 void corral_cgroup_host_sweep(struct corral_cgroup_host *h);
 void corral_cgroup_host_close(struct corral_cgroup_host *h);
@@ -62,7 +62,7 @@ struct corral_cgroup {
 	int join_fd[CORRAL_CGROUP_JOIN_MAX];
 	unsigned int n_join;
 	unsigned int n_joins_to_be; /* after corral_cgroup_begin(): what n_join will be */
-	uint32_t enforced; /* the limits that are set on it */
+	uint32_t enforced;          /* the limits that are set on it */
 };
 
 struct corral_cgroup_stats {
@@ -84,9 +84,9 @@ int corral_cgroup_open(const struct corral_cgroup_host *h, const struct corral_l
                        bool use_clone_into, struct corral_cgroup *ret, struct corral_error *err);
 
 /*
- * The same in two halves, for a caller with something to do in between: what clone3 needs, and the rest (limits and the
- * other hierarchies). After a failed second half the group must be closed. How many files there will be to join by is known after
- * the first.
+ * The same in two halves, for a caller with something to do in between: what clone3 needs, and the
+ * rest (limits and the other hierarchies). After a failed second half the group must be closed. How
+ * many files there will be to join by is known after the first.
  */
 int corral_cgroup_begin(const struct corral_cgroup_host *h, const struct corral_limits *limits,
                         bool use_clone_into, struct corral_cgroup *ret, struct corral_error *err);

@@ -120,10 +120,12 @@ static int procs_read(int dir_fd, struct corral_buf *ret)
 {
 	corral_autofd int fd = openat(dir_fd, "cgroup.procs", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 
-	if (fd < 0)
-		return -errno;
-	corral_buf_add(ret, "", 0);
-	return corral_buf_read_fd(ret, fd, CORRAL_CGROUP_PROCS_MAX);
+	return fd < 0 ? -errno : corral_buf_read_fd(ret, fd, CORRAL_CGROUP_PROCS_MAX);
+}
+
+static const char *procs_text(const struct corral_buf *b)
+{
+	return b->data ? b->data : "";
 }
 
 /* The next pid of the list; false at its end. Zero stands for one that our namespace cannot see. */
@@ -166,7 +168,7 @@ int corral_cgroup_kill_listed(int dir_fd)
 
 	if (r < 0)
 		return r;
-	for (cursor = first.data; *cursor;) {
+	for (cursor = procs_text(&first); *cursor;) {
 		corral_autobuf struct corral_buf again = CORRAL_BUF_INIT;
 		int fds[BATCH];
 		pid_t pids[BATCH];
@@ -183,7 +185,7 @@ int corral_cgroup_kill_listed(int dir_fd)
 			break;
 		r = procs_read(dir_fd, &again);
 		for (size_t i = 0; i < n; i++) {
-			if (r == 0 && pid_listed(again.data, pids[i]))
+			if (r == 0 && pid_listed(procs_text(&again), pids[i]))
 				(void)syscall(SYS_pidfd_send_signal, fds[i], SIGKILL, NULL, 0u);
 			(void)close(fds[i]);
 		}
@@ -211,7 +213,7 @@ int corral_cgroup_alone(int dir_fd)
 
 	if (r < 0)
 		return r;
-	cursor = list.data;
+	cursor = procs_text(&list);
 	while (pid_next(&cursor, &pid)) {
 		if (pid != getpid())
 			return 0;
@@ -237,9 +239,9 @@ int corral_cgroup_move(int from_fd, int to_fd)
 			r = procs_read(to_fd, &to);
 		if (r < 0)
 			return r;
-		cursor = from.data;
+		cursor = procs_text(&from);
 		while (pid_next(&cursor, &pid)) {
-			if (!pid || pid_listed(to.data, pid))
+			if (!pid || pid_listed(procs_text(&to), pid))
 				continue;
 			r = corral_cgroup_write_u64(to_fd, "cgroup.procs", (uint64_t)pid);
 			if (r < 0 && r != -ESRCH)

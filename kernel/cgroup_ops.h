@@ -73,9 +73,9 @@ struct corral_cgroup_host {
 	int v1_base[CORRAL_CGROUP_CTLS];      /* directories that hold "corral"; -1 */
 	bool v1_twin[CORRAL_CGROUP_CTLS];     /* shares its hierarchy with an earlier controller */
 	int v2_base;
-	uint32_t v2_ctls;   /* set of 1u << ctl: those that groups on the v2 tree have at once */
+	uint32_t v2_ctls; /* set of 1u << ctl: those that groups on the v2 tree have at once */
 	bool sweep_v2, sweep_v1[CORRAL_CGROUP_CTLS]; /* our parent was there before us */
-	bool v2_moved;      /* we live in CORRAL_CGROUP_SUPERVISOR now */
+	bool v2_moved;                               /* we live in CORRAL_CGROUP_SUPERVISOR now */
 	uint32_t v2_undo;   /* set of 1u << ctl: enabled in our own cgroup by us */
 	bool no_swap;       /* the host has none, so a limit on swap holds by itself */
 	uint64_t opened_ms; /* CLOCK_BOOTTIME: a process that started later is not the owner */

@@ -2,7 +2,7 @@
  * The moment around clone3(): a child that shares the caller's memory, so that its price does not depend on the caller's size, has a stack
  * of its own, and does nothing but make raw system calls until it has become guest init. In kernel/child.c nothing else is allowed:
  * no libc function, not even errno, since the caller's threads go on meanwhile (signal-safety(7), nptl(7)).
- * Guarded by tests/unit/kernel/test_child_imports.sh, which holds the object file's imports against a list.
+ * Guarded by tests/checks/imports.sh, which holds the object file's imports against a list.
  */
 #ifndef CORRAL_KERNEL_CHILD_H
 #define CORRAL_KERNEL_CHILD_H

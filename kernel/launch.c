@@ -21,6 +21,7 @@
 
 #include "kernel/base/cleanup.h"
 #include "kernel/base/trace.h"
+#include "kernel/confined.h"
 #include "kernel/host_reason.h"
 #include "kernel/sandbox_state.h"
 #include "kernel/source.h"
@@ -58,6 +59,8 @@ static int limits_judge(struct corral_sandbox *s, const struct corral_policy *p,
 
 	s->receipt.limits_enforced = (wanted & ~(uint32_t)LIMITS_BY_CGROUP) |
 				     (s->has_cgroup ? s->cgroup.enforced : 0);
+	if (s->confined)
+		s->receipt.limits_enforced &= ~(uint32_t)CORRAL_CONFINED_NO_LIMITS;
 	lost = wanted & ~s->receipt.limits_enforced;
 	for (unsigned int i = 0; i < CORRAL_LIMIT_COUNT; i++) {
 		enum corral_limit limit = 1u << i;
@@ -65,7 +68,9 @@ static int limits_judge(struct corral_sandbox *s, const struct corral_policy *p,
 
 		if (!(lost & p->limits_asked & limit))
 			continue;
-		reason = corral_cgroup_host_reason(s->launcher->cgroups, limit);
+		reason = limit & CORRAL_CONFINED_NO_LIMITS
+				 ? "it takes a file system of its own, and this host refuses mounts"
+				 : corral_cgroup_host_reason(s->launcher->cgroups, limit);
 		return corral_error_set(err, EOPNOTSUPP, "limit '%s' cannot be enforced here: %s",
 					corral_limit_name(limit),
 					reason ? reason : "this kernel has no control for it");
@@ -113,10 +118,10 @@ static int child_clone(struct corral_sandbox *s, uint64_t clone_flags,
 	s->child = (struct corral_child){
 		.clone_flags = clone_flags,
 		.cgroup_fd = s->has_cgroup && f->into_cgroup ? s->cgroup.v2_fd : -1,
-		.launchpad_fd = s->launcher->launchpad_fd,
+		.launchpad_fd = f->launchpad ? s->launcher->launchpad_fd : -1,
 		.socket_fd = peer,
 		.image_fd = s->launcher->image_fd,
-		.wait_go = f->scheme != CORRAL_ID_RANGE,
+		.wait_go = f->scheme == CORRAL_ID_SINGLE || f->scheme == CORRAL_ID_SUBIDS,
 		.argv = { (char *)(uintptr_t) "corral-init", NULL },
 	};
 	/* No handler of the caller's may run in the child, which shares its memory. */
@@ -124,6 +129,8 @@ static int child_clone(struct corral_sandbox *s, uint64_t clone_flags,
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
 	pid = corral_child_start(&s->child, s->stack, &s->pidfd);
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (pid < 0 && s->confined)
+		return corral_error_sys(err, (int)-pid, "start guest init");
 	if (pid < 0) {
 		corral_host_explain(f->scheme == CORRAL_ID_RANGE ? "mount-namespace" : "user-namespace",
 				    (int)-pid, why, sizeof(why), remedy, sizeof(remedy));
@@ -135,7 +142,7 @@ static int child_clone(struct corral_sandbox *s, uint64_t clone_flags,
 			(void)snprintf(err->text + len, sizeof(err->text) - len, ": %s%s%s", why,
 				       remedy[0] ? ": " : "", remedy);
 		}
-		return (int)pid;
+		return corral_confined_offer(s, (int)pid, err);
 	}
 	s->pid = (pid_t)pid;
 	return 0;
@@ -148,6 +155,7 @@ static int ids_map(struct corral_sandbox *s, enum corral_id_scheme scheme, struc
 
 	switch (scheme) {
 	case CORRAL_ID_RANGE:
+	case CORRAL_ID_HOST:
 		return 0;
 	case CORRAL_ID_SINGLE:
 		r = corral_ids_map_single(s->pid, h->uid, h->gid, err);
@@ -159,7 +167,7 @@ static int ids_map(struct corral_sandbox *s, enum corral_id_scheme scheme, struc
 		return -EINVAL;
 	}
 	if (r < 0)
-		return corral_error_wrap(err, r, "map ids");
+		return corral_confined_offer(s, corral_error_wrap(err, r, "map ids"), err);
 	return corral_sandbox_send(s, "g", 1, NULL, 0, err);
 }
 
@@ -179,7 +187,7 @@ static int slot_open(struct corral_sandbox *s, const struct corral_slot *slot,
 		return 0;
 	case CORRAL_SLOT_NETNS:
 		*ret_owned = true;
-		return corral_launcher_take_netns(s->launcher, ret_fd, err);
+		return corral_confined_offer(s, corral_launcher_take_netns(s->launcher, ret_fd, err), err);
 	case CORRAL_SLOT_SOURCE:
 		*ret_owned = true;
 		return corral_source_open(slot, &s->launcher->host, &s->ids, p, ret_fd, err);
@@ -202,7 +210,7 @@ static int plan_send(struct corral_sandbox *s, const struct corral_plan *plan,
 
 	r = corral_sandbox_send(s, plan->message, plan->map_size, NULL, 0, err);
 	if (r == 0 && s->ids.lease_fd >= 0)
-		r = corral_ids_map(&s->ids, err);
+		r = corral_confined_offer(s, corral_ids_map(&s->ids, err), err);
 	while (r == 0) {
 		bool early = n < plan->n_slots && plan->slots[n].kind == CORRAL_SLOT_SOURCE;
 
@@ -285,8 +293,10 @@ int corral_sandbox_ready(struct corral_sandbox *s, struct corral_error *err)
 		return silent_end(s, err);
 	if (n < 0)
 		return corral_error_sys(err, (int)-n, "hear from guest init");
-	if (m.head.type == CORRAL_WIRE_FAILED && (size_t)n >= sizeof(m.number))
-		return corral_plan_explain(plan, m.number.n, m.number.error, m.number.detail, err);
+	if (m.head.type == CORRAL_WIRE_FAILED && (size_t)n >= sizeof(m.number)) {
+		r = corral_plan_explain(plan, m.number.n, m.number.error, m.number.detail, err);
+		return corral_confined_offer_step(s, plan, m.number.n, r, err);
+	}
 	if (m.head.type != CORRAL_WIRE_READY || (size_t)n != sizeof(m.ready))
 		return corral_error_set(err, EPROTO, "guest init said something unexpected");
 	if (m.ready.started_nsec > s->cloned_nsec)
@@ -375,6 +385,10 @@ static int prepare(struct corral_sandbox *s, const struct corral_policy *p,
 	r = policy_keep(s, p, err);
 	if (r == 0)
 		r = corral_launcher_facts(s->launcher, p, f, err);
+	if (s->confined) {
+		f->scheme = CORRAL_ID_HOST;
+		f->launchpad = f->netns_ready = false;
+	}
 	if (r == 0 && f->scheme == CORRAL_ID_RANGE) {
 		r = corral_launcher_take_ids(s->launcher, &s->ids, err);
 		f->base = s->ids.base;
@@ -416,15 +430,16 @@ static int launch(struct corral_sandbox *s, const struct corral_policy *p, struc
 		return r;
 	oom_reset(s);
 	s->receipt.layers = s->plan->layers;
-	s->receipt.tier = CORRAL_TIER_FULL;
+	s->receipt.tier = s->confined ? CORRAL_TIER_CONFINED : CORRAL_TIER_FULL;
 	r = events_open(s, err);
-	if (r == 0 && !(s->launcher->flags & CORRAL_LAUNCHER_ONE_SHOT))
+	/* Who accepts less must hear of a failed step here, where less can still be tried. */
+	if (r == 0 && (s->allow_weaker || !(s->launcher->flags & CORRAL_LAUNCHER_ONE_SHOT)))
 		r = corral_sandbox_ready(s, err);
 	return r;
 }
 
-int corral_sandbox_open(struct corral_launcher *l, const struct corral_policy *p,
-			struct corral_sandbox **ret, struct corral_error *err)
+static int open_tier(struct corral_launcher *l, const struct corral_policy *p, bool confined,
+		     struct corral_sandbox **ret, bool *ret_refused, struct corral_error *err)
 {
 	struct corral_sandbox *s = calloc(1, sizeof(*s));
 	int r;
@@ -434,8 +449,11 @@ int corral_sandbox_open(struct corral_launcher *l, const struct corral_policy *p
 	s->launcher = l;
 	s->socket_fd = s->pidfd = s->event_fd = s->timer_fd = s->oom_fd = s->tty_fd = -1;
 	s->ids = (struct corral_ids){ 0, -1, -1 };
+	s->confined = confined;
+	s->allow_weaker = p->allow_weaker;
 	r = launch(s, p, err);
 	if (r < 0) {
+		*ret_refused = s->refused;
 		corral_sandbox_end(s);
 		corral_sandbox_wipe(s);
 		return r;
@@ -443,4 +461,23 @@ int corral_sandbox_open(struct corral_launcher *l, const struct corral_policy *p
 	corral_trace(CORRAL_TRACE_SPAWN, "sandbox ready: pid %d", (int)s->pid);
 	*ret = s;
 	return 0;
+}
+
+int corral_sandbox_open(struct corral_launcher *l, const struct corral_policy *p,
+			struct corral_sandbox **ret, struct corral_error *err)
+{
+	struct corral_policy less;
+	struct corral_error first = { 0 };
+	bool refused = false;
+	int r;
+
+	r = open_tier(l, p, false, ret, &refused, err ? err : &first);
+	if (r == 0 || !refused || !p->allow_weaker)
+		return r;
+	corral_trace(CORRAL_TRACE_SPAWN, "no full isolation: %s", err ? err->text : first.text);
+	r = corral_confined_policy_init(&less, p, &l->host, err);
+	if (r == 0)
+		r = open_tier(l, &less, true, ret, &refused, err);
+	corral_confined_policy_done(&less);
+	return r;
 }

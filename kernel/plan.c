@@ -12,89 +12,14 @@
 
 #include "kernel/base/cleanup.h"
 #include "kernel/receipt.h"
+#include "kernel/plan_steps.h"
 #include "kernel/skeleton.h"
-
-#define STEPS_MAX (CORRAL_CONFIG_MOUNTS_MAX + 96)
-
-#define ATTR_PLAIN (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
-#define ATTR_RO    (ATTR_PLAIN | MOUNT_ATTR_RDONLY)
-
-struct build {
-	const struct corral_policy *policy;
-	const struct corral_plan_facts *facts;
-	struct corral_plan *plan;
-	unsigned int n_steps;
-	struct corral_buf text; /* texts and blobs; offsets are relative to its start, plus one, until the end */
-	uint16_t stage;
-	bool overflow;
-	struct corral_step steps[STEPS_MAX]; /* the first n_steps are written */
-};
-
-static struct corral_step *step_add(struct build *b, enum corral_step_kind kind)
-{
-	struct corral_step *s;
-
-	if (b->n_steps == STEPS_MAX) {
-		b->overflow = true;
-		b->n_steps--;
-	}
-	s = &b->steps[b->n_steps++];
-	memset(s, 0, sizeof(*s));
-	s->kind = (uint16_t)kind;
-	s->fd = -1;
-	s->stage = b->stage;
-	s->uid = s->gid = b->facts->base;
-	return s;
-}
-
-static uint32_t text_put(struct build *b, const char *text)
-{
-	uint32_t at = (uint32_t)b->text.len + 1;
-
-	corral_buf_add(&b->text, text, strlen(text) + 1);
-	return at;
-}
-
-static void blob_put(struct build *b, struct corral_step *s, const void *data, size_t len)
-{
-	static const char zeros[8];
-
-	corral_buf_add(&b->text, zeros, (8 - b->text.len % 8) % 8);
-	s->blob = (uint32_t)b->text.len + 1;
-	s->blob_len = (uint32_t)len;
-	corral_buf_add(&b->text, data, len);
-}
-
-static struct corral_slot *slot_add(struct build *b, enum corral_slot_kind kind, int16_t *ret_fd)
-{
-	struct corral_slot *slot;
-
-	if (b->plan->n_slots == CORRAL_WIRE_FDS_MAX) {
-		b->overflow = true;
-		b->plan->n_slots--;
-	}
-	*ret_fd = (int16_t)b->plan->n_slots;
-	slot = &b->plan->slots[b->plan->n_slots++];
-	memset(slot, 0, sizeof(*slot));
-	slot->kind = kind;
-	return slot;
-}
-
-static bool has(const struct build *b, uint32_t feature)
-{
-	return (b->facts->host->features & feature) != 0;
-}
-
-static bool is_root(const struct build *b)
-{
-	return b->facts->scheme == CORRAL_ID_RANGE;
-}
 
 /*
  * Where a host path comes from: as root with the new mount API from a detached copy that the caller made, with all attributes (and the
  * id map) on it; otherwise by path in the child's copy of the host's mounts.
  */
-static void source_put(struct build *b, struct corral_step *s, const char *host_path,
+static void source_put(struct corral_build *b, struct corral_step *s, const char *host_path,
 		       const char *label, enum corral_slot_map map, uint64_t attr, bool recursive)
 {
 	struct corral_slot *slot;
@@ -117,7 +42,7 @@ static void source_put(struct build *b, struct corral_step *s, const char *host_
 	s->flags |= recursive ? CORRAL_STEP_RECURSIVE : 0;
 }
 
-static void bind_add(struct build *b, const char *host_path, const char *guest_path,
+static void bind_add(struct corral_build *b, const char *host_path, const char *guest_path,
 		     const char *label, enum corral_slot_map map, bool read_only, bool recursive)
 {
 	struct corral_step *s = step_add(b, CORRAL_STEP_BIND);
@@ -127,10 +52,23 @@ static void bind_add(struct build *b, const char *host_path, const char *guest_p
 	s->s[2] = text_put(b, host_path);
 }
 
+/* Mounts on mounts that are attached nowhere, and layers of an overlay among them: Linux 6.15. */
+static uint16_t detached(const struct corral_build *b)
+{
+	const struct corral_host *h = b->facts->host;
+
+	return b->facts->launchpad && b->policy->rootfs_is_host &&
+			       (h->kernel_major > 6 || (h->kernel_major == 6 && h->kernel_minor >= 15))
+		       ? CORRAL_STEP_DETACHED
+		       : 0;
+}
+
 uint64_t corral_plan_clone_flags(const struct corral_policy *p, const struct corral_plan_facts *f)
 {
 	uint64_t flags = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
 
+	if (f->scheme == CORRAL_ID_HOST)
+		return 0;
 	flags |= f->launchpad ? 0 : CLONE_NEWNS;
 	flags |= f->scheme == CORRAL_ID_RANGE ? 0 : CLONE_NEWUSER;
 	flags |= f->n_join ? 0 : CLONE_NEWCGROUP;
@@ -138,7 +76,7 @@ uint64_t corral_plan_clone_flags(const struct corral_policy *p, const struct cor
 	return flags;
 }
 
-static void enter_steps(struct build *b)
+static void enter_steps(struct corral_build *b)
 {
 	struct corral_plan *plan = b->plan;
 	struct corral_step *s;
@@ -159,7 +97,7 @@ static void enter_steps(struct build *b)
  * What the caller makes while the root is being built comes after it. A cgroup namespace shows as its root the group that its
  * maker is in: so after the last move.
  */
-static void late_steps(struct build *b)
+static void late_steps(struct corral_build *b)
 {
 	const struct corral_plan_facts *f = b->facts;
 	struct corral_step *s;
@@ -179,15 +117,16 @@ static void late_steps(struct build *b)
 	}
 }
 
-static void scratch_step(struct build *b)
+static void scratch_step(struct corral_build *b)
 {
 	struct corral_step *s = step_add(b, CORRAL_STEP_SCRATCH);
 
 	s->attr = b->policy->limits.disk_bytes;
 	s->n[0] = (uint32_t)b->policy->limits.disk_inodes;
+	s->flags |= detached(b);
 }
 
-static void host_root_steps(struct build *b)
+static void host_root_steps(struct corral_build *b)
 {
 	corral_autobuf struct corral_buf skeleton = CORRAL_BUF_INIT;
 	const struct corral_etc *etc = b->facts->etc;
@@ -197,7 +136,7 @@ static void host_root_steps(struct build *b)
 	b->text.failed |= skeleton.failed;
 	s = step_add(b, CORRAL_STEP_SKELETON);
 	blob_put(b, s, skeleton.data, skeleton.len);
-	(void)step_add(b, CORRAL_STEP_ROOT);
+	step_add(b, CORRAL_STEP_ROOT)->flags |= detached(b);
 	if (is_root(b)) {
 		s = step_add(b, CORRAL_STEP_LAYER);
 		source_put(b, s, "/usr", "layer", CORRAL_MAP_RANGE, ATTR_RO, false);
@@ -221,7 +160,7 @@ static void host_root_steps(struct build *b)
 	s->s[0] = text_put(b, "/usr/local/etc");
 }
 
-static void dir_root_steps(struct build *b)
+static void dir_root_steps(struct corral_build *b)
 {
 	struct corral_step *s = step_add(b, CORRAL_STEP_LAYER);
 
@@ -241,7 +180,7 @@ static const char *const masked[] = {
 	"/proc/timer_stats",
 };
 
-static void kernel_fs_steps(struct build *b)
+static void kernel_fs_steps(struct corral_build *b)
 {
 	struct corral_step *s;
 
@@ -261,7 +200,7 @@ static void kernel_fs_steps(struct build *b)
 	s->n[0] = b->facts->scheme == CORRAL_ID_SINGLE ? ~0u : b->facts->base + 5;
 }
 
-static void mount_add(struct build *b, const struct corral_config_mount *m)
+static void mount_add(struct corral_build *b, const struct corral_config_mount *m)
 {
 	struct corral_step *s;
 
@@ -279,7 +218,7 @@ static void mount_add(struct build *b, const struct corral_config_mount *m)
 	s->gid += b->facts->scheme == CORRAL_ID_SINGLE ? 0 : b->policy->guest_gid;
 }
 
-static void user_mount_steps(struct build *b)
+static void user_mount_steps(struct corral_build *b)
 {
 	const struct corral_policy *p = b->policy;
 	struct corral_step *s;
@@ -306,7 +245,7 @@ static void user_mount_steps(struct build *b)
 		mount_add(b, &p->mounts[i]);
 }
 
-static void rlimits_step(struct build *b)
+void corral_plan_rlimits(struct corral_build *b)
 {
 	const struct corral_limits *l = &b->policy->limits;
 	uint64_t pairs[16];
@@ -331,12 +270,12 @@ static void rlimits_step(struct build *b)
 	b->plan->layers |= CORRAL_LAYER_RLIMITS;
 }
 
-static void confine_steps(struct build *b)
+static void confine_steps(struct corral_build *b)
 {
 	const struct corral_policy *p = b->policy;
 	struct corral_plan *plan = b->plan;
 	struct corral_step *s;
-	int16_t lease;
+	int16_t lease = -1;
 
 	(void)step_add(b, CORRAL_STEP_SESSION);
 	plan->layers |= CORRAL_LAYER_KEYRING | CORRAL_LAYER_USER_NS;
@@ -354,7 +293,7 @@ static void confine_steps(struct build *b)
 	s = step_add(b, CORRAL_STEP_IDS);
 	s->uid = p->guest_uid;
 	s->gid = p->guest_gid;
-	rlimits_step(b);
+	s->fd = lease; /* stays open until guest init is gone, and with it the last process of these ids */
 	s = step_add(b, CORRAL_STEP_CAPS);
 	s->attr = p->caps;
 	plan->layers |= CORRAL_LAYER_CAPS | CORRAL_LAYER_NO_NEW_PRIVS | CORRAL_LAYER_SECCOMP;
@@ -363,6 +302,8 @@ static void confine_steps(struct build *b)
 		s->n[0] = (uint32_t)b->facts->host->landlock_abi;
 		plan->layers |= CORRAL_LAYER_LANDLOCK;
 	}
+	/* Late: a small limit of open files would hinder the steps before. */
+	corral_plan_rlimits(b);
 	s = step_add(b, CORRAL_STEP_SECCOMP);
 	blob_put(b, s, p->seccomp.insns, p->seccomp.n_insns * sizeof(struct sock_filter));
 	s->flags |= has(b, CORRAL_HOST_USER_NOTIF) ? CORRAL_STEP_NOTIFY : 0;
@@ -373,15 +314,16 @@ static uint32_t absolute(uint32_t offset, uint32_t start)
 	return offset ? offset - 1 + start : 0;
 }
 
-static uint32_t wire_features(const struct build *b)
+static uint32_t wire_features(const struct corral_build *b)
 {
-	return (has(b, CORRAL_HOST_NEW_MOUNT_API) ? CORRAL_WIRE_NEW_MOUNT_API : 0) |
+	return (b->facts->scheme == CORRAL_ID_HOST ? CORRAL_WIRE_CONFINED : 0) |
+	       (has(b, CORRAL_HOST_NEW_MOUNT_API) ? CORRAL_WIRE_NEW_MOUNT_API : 0) |
 	       (has(b, CORRAL_HOST_MOUNT_SETATTR) ? CORRAL_WIRE_MOUNT_SETATTR : 0) |
 	       (has(b, CORRAL_HOST_OPENAT2) ? CORRAL_WIRE_OPENAT2 : 0);
 }
 
 /* One mapping: head, steps, texts; read-only from now on. */
-static int seal(struct build *b, struct corral_error *err)
+static int seal(struct corral_build *b, struct corral_error *err)
 {
 	size_t steps_size = b->n_steps * sizeof(struct corral_step);
 	uint32_t start = (uint32_t)((sizeof(struct corral_wire_launch) + steps_size + 7) & ~(size_t)7);
@@ -425,10 +367,30 @@ static bool needs_id_mapped(const struct corral_policy *p)
 	return false;
 }
 
+static int full_steps(struct corral_build *b)
+{
+	b->stage = CORRAL_STAGE_PREPARE;
+	enter_steps(b);
+	b->stage = CORRAL_STAGE_ROOT;
+	scratch_step(b);
+	if (b->policy->rootfs_is_host)
+		host_root_steps(b);
+	else
+		dir_root_steps(b);
+	kernel_fs_steps(b);
+	user_mount_steps(b);
+	step_add(b, CORRAL_STEP_PIVOT)->flags |= detached(b);
+	b->plan->layers |= CORRAL_LAYER_ROOT | (b->facts->has_cgroup ? CORRAL_LAYER_CGROUP : 0);
+	b->stage = CORRAL_STAGE_CONFINE;
+	late_steps(b);
+	confine_steps(b);
+	return 0;
+}
+
 int corral_plan_compile(const struct corral_policy *p, const struct corral_plan_facts *f,
 			struct corral_plan **ret, struct corral_error *err)
 {
-	struct build *b;
+	struct corral_build *b;
 	int r;
 
 	if (f->scheme == CORRAL_ID_RANGE && !(f->host->features & CORRAL_HOST_ID_MAPPED) &&
@@ -438,7 +400,7 @@ int corral_plan_compile(const struct corral_policy *p, const struct corral_plan_
 					"before Linux 5.19 (id-mapped mounts): run as an ordinary user, or use --ro-bind");
 	b = malloc(sizeof(*b));
 	if (b) {
-		memset(b, 0, offsetof(struct build, steps));
+		memset(b, 0, offsetof(struct corral_build, steps));
 		b->text = (struct corral_buf)CORRAL_BUF_INIT;
 		b->plan = calloc(1, sizeof(*b->plan));
 	}
@@ -448,22 +410,9 @@ int corral_plan_compile(const struct corral_policy *p, const struct corral_plan_
 	}
 	b->policy = p;
 	b->facts = f;
-	b->stage = CORRAL_STAGE_PREPARE;
-	enter_steps(b);
-	b->stage = CORRAL_STAGE_ROOT;
-	scratch_step(b);
-	if (p->rootfs_is_host)
-		host_root_steps(b);
-	else
-		dir_root_steps(b);
-	kernel_fs_steps(b);
-	user_mount_steps(b);
-	(void)step_add(b, CORRAL_STEP_PIVOT);
-	b->plan->layers |= CORRAL_LAYER_ROOT | (f->has_cgroup ? CORRAL_LAYER_CGROUP : 0);
-	b->stage = CORRAL_STAGE_CONFINE;
-	late_steps(b);
-	confine_steps(b);
-	r = seal(b, err);
+	r = f->scheme == CORRAL_ID_HOST ? corral_plan_confined(b, err) : full_steps(b);
+	if (r == 0)
+		r = seal(b, err);
 	corral_buf_done(&b->text);
 	if (r < 0)
 		corral_plan_free(b->plan);

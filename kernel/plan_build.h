@@ -17,6 +17,7 @@ enum corral_id_scheme {
 	CORRAL_ID_RANGE,  /* as root: a range of its own, entered last through a prepared namespace */
 	CORRAL_ID_SINGLE, /* one id; a second namespace, entered last, locks the mounts */
 	CORRAL_ID_SUBIDS, /* the caller's subordinate ids */
+	CORRAL_ID_HOST,   /* the confined tier: no namespace at all, the caller's own ids */
 };
 
 struct corral_plan_facts {

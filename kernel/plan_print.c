@@ -231,6 +231,11 @@ static void describe(const struct corral_plan *p, const struct corral_step *s, s
 		}
 		break;
 	case CORRAL_STEP_LANDLOCK:
+		if (s->flags & CORRAL_STEP_NO_ROOT) {
+			corral_buf_fmt(out, "nothing of the host's files but what is listed%s (ABI %u)",
+				       s->n[0] >= 6 ? ", no signal to the outside" : "", s->n[0]);
+			break;
+		}
 		corral_buf_fmt(out, "no device nodes, no change of mounts%s (ABI %u)",
 			       s->n[0] >= 6 ? ", no signal or abstract socket of the outside" : "", s->n[0]);
 		break;
@@ -252,6 +257,10 @@ const char *corral_plan_kind(const struct corral_plan *p, size_t i)
 
 void corral_plan_describe(const struct corral_plan *p, size_t i, struct corral_buf *out)
 {
+	if (i == 0 && !p->clone_flags) {
+		corral_buf_str(out, "guest init, in the caller's own namespaces");
+		return;
+	}
 	if (i == 0) {
 		corral_buf_str(out, "guest init in new namespaces: ");
 		namespaces_add(out, p->clone_flags);
@@ -268,6 +277,23 @@ static const char *not_plain_reason(const struct corral_step *s, int code)
 		return "'/proc' of the root file system is not a directory: a link or file there is refused";
 	if (s->kind == CORRAL_STEP_DEVICES)
 		return "'/dev' of the root file system is not a directory: a link or file there is refused";
+	return NULL;
+}
+
+/* Which path of the confined tier's list a fault is about; NULL for all else. */
+static const char *allowed_path(const struct corral_plan *p, const struct corral_step *s, int detail)
+{
+	const char *blob = (const char *)p->message + s->blob;
+
+	if (s->kind != CORRAL_STEP_LANDLOCK || !(s->flags & CORRAL_STEP_NO_ROOT) || detail < 1)
+		return NULL;
+	for (uint32_t at = 0; at < s->blob_len;) {
+		const struct corral_wire_allow *a = (const void *)(blob + at);
+
+		if (--detail == 0)
+			return a->path;
+		at += a->size;
+	}
 	return NULL;
 }
 
@@ -315,6 +341,10 @@ int corral_plan_explain(const struct corral_plan *p, uint32_t step, int code, in
 	reason = not_plain_reason(s, code);
 	if (reason)
 		return corral_error_set(err, code, "step %u (%s): %s", step + 1, kinds[s->kind].name, reason);
+	reason = allowed_path(p, s, detail);
+	if (reason)
+		return corral_error_sys(err, code, "step %u (%s): allow '%.200s'", step + 1, kinds[s->kind].name,
+					reason);
 	why[0] = remedy[0] = '\0';
 	if (kinds[s->kind].what)
 		corral_host_explain(kinds[s->kind].what, code, why, sizeof(why), remedy, sizeof(remedy));

@@ -23,6 +23,8 @@
 /* After a kill was asked of guest init and nothing came of it, everything is killed from outside. */
 #define KILL_GRACE_MS  2000
 #define WIPE_MS        5000
+/* Longer than guest init takes to end a tree in the confined tier, two seconds. */
+#define CONFINED_END_MS 3000
 #define DISK_FULL_LEFT 65536u
 
 #define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -110,6 +112,8 @@ static int not_started(struct corral_sandbox *s, const struct corral_command *c,
 	if (m->detail == 1)
 		return corral_error_sys(err, code, "working directory '%s'",
 					c->guest_dir ? c->guest_dir : s->work_dir);
+	if (m->detail == 2)
+		return corral_error_sys(err, code, "put the command behind its fence (Landlock)");
 	if (code == ENOENT && !strchr(c->argv[0], '/'))
 		return corral_error_set(err, code, "'%s': no such program in the sandbox's PATH", c->argv[0]);
 	return corral_error_sys(err, code, "execute '%s'", c->argv[0]);
@@ -323,6 +327,11 @@ static void kill_all(struct corral_sandbox *s)
 {
 	if (s->has_cgroup)
 		(void)corral_cgroup_kill(&s->cgroup, NULL);
+	/* Nobody else would end its tree: guest init does so when it hears that we are gone. */
+	if (s->confined && !s->has_cgroup) {
+		(void)shutdown(s->socket_fd, SHUT_RDWR);
+		return;
+	}
 	(void)syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
 }
 
@@ -441,6 +450,11 @@ void corral_sandbox_end(struct corral_sandbox *s)
 
 	if (s->pidfd < 0)
 		return;
+	if (s->confined) {
+		/* Not killed, since it ends its tree first; nor closed alone, since a child of the caller's may hold a copy. */
+		(void)shutdown(s->socket_fd, SHUT_RDWR);
+		(void)poll(&pfd, 1, CONFINED_END_MS);
+	}
 	(void)syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
 	corral_fd_closep(&s->socket_fd);
 	if (poll(&pfd, 1, WIPE_MS) == 0)
@@ -481,7 +495,9 @@ void corral_sandbox_close(struct corral_sandbox *s, struct corral_receipt *ret_r
 	if (ret_receipt)
 		*ret_receipt = s->receipt;
 	/* Dead at once; what it held is given back behind the caller's back where there is a keeper. */
-	if (s->pidfd >= 0)
+	if (s->pidfd >= 0 && s->confined)
+		(void)shutdown(s->socket_fd, SHUT_RDWR);
+	else if (s->pidfd >= 0)
 		(void)syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
 	if (corral_launcher_wipe_later(s->launcher, s))
 		return;

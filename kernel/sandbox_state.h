@@ -20,6 +20,9 @@ struct corral_sandbox {
 	char *work_dir;
 	struct corral_cgroup cgroup;
 	bool has_cgroup;
+	bool confined;       /* the weaker tier: no pid namespace, so guest init must live to end the tree */
+	bool allow_weaker;   /* the caller accepts that tier */
+	bool refused;        /* the launch failed for want of namespaces or mounts */
 	struct corral_ids ids;
 	int socket_fd, pidfd, event_fd, timer_fd, oom_fd, tty_fd;
 	pid_t pid;

@@ -51,10 +51,12 @@ int corral_source_open(const struct corral_slot *slot, const struct corral_host 
 		       struct corral_error *err)
 {
 	corral_autofd int fd = -1, owner_fd = -1;
+	/* What lies below would keep its flags, as only mount_setattr(2) changes those of a tree: it stays out. */
+	bool recursive = slot->recursive && (host->features & CORRAL_HOST_MOUNT_SETATTR);
 	int userns_fd = -1, r;
 
 	fd = (int)syscall(SYS_open_tree, AT_FDCWD, slot->host_path,
-			  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (slot->recursive ? AT_RECURSIVE : 0));
+			  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0));
 	if (fd < 0)
 		return corral_error_sys(err, errno, "%s '%s'", slot->label, slot->host_path);
 	if (slot->map == CORRAL_MAP_RANGE)

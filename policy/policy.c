@@ -16,8 +16,6 @@
 #include "policy/guest_path.h"
 #include "policy/limits_check.h"
 
-#define WORK_DIR_DEFAULT "/workspace"
-#define HOSTNAME_DEFAULT "corral"
 #define HOSTNAME_MAX     63
 #define PROFILE_SIZE_MAX ((size_t)1 << 20)
 /* A range of ids has 65536; the last two stand for "nobody" by custom, and are still there. */
@@ -126,14 +124,14 @@ static int texts_compile(const struct corral_config *c, struct corral_policy *p,
 	if (c->runtime && strcmp(c->runtime, "host") != 0)
 		return corral_error_set(err, EINVAL, "unknown runtime '%.*s': known here: host", 64,
 		                        c->runtime);
-	r = hostname_check(c->hostname ? c->hostname : HOSTNAME_DEFAULT, err);
+	r = hostname_check(c->hostname ? c->hostname : CORRAL_HOSTNAME_DEFAULT, err);
 	if (r < 0)
 		return r;
-	p->hostname = strdup(c->hostname ? c->hostname : HOSTNAME_DEFAULT);
+	p->hostname = strdup(c->hostname ? c->hostname : CORRAL_HOSTNAME_DEFAULT);
 	if (!p->hostname)
 		return corral_error_sys(err, ENOMEM, "hostname");
 
-	r = corral_guest_path_normalise(c->work_dir ? c->work_dir : WORK_DIR_DEFAULT, &p->work_dir,
+	r = corral_guest_path_normalise(c->work_dir ? c->work_dir : CORRAL_WORK_DIR_DEFAULT, &p->work_dir,
 	                                err);
 	if (r == 0)
 		r = corral_guest_path_free(p->work_dir, false, err);

@@ -15,6 +15,10 @@
 #include "policy/limits.h"
 #include "policy/seccomp.h"
 
+/* What is taken when nothing was asked for. */
+#define CORRAL_WORK_DIR_DEFAULT "/workspace"
+#define CORRAL_HOSTNAME_DEFAULT "corral"
+
 struct corral_policy {
 	bool rootfs_is_host; /* the host's /usr and a composed /etc; else rootfs_path */
 	char *rootfs_path;

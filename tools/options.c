@@ -224,7 +224,7 @@ const struct corral_option corral_option_table[] = {
 	{ "config", 0, "FILE", "the same as JSON, - for standard input; flags win",
 	  "Other", BOTH, true, .set = set_config },
 	{ "json", 0, "FD", "write the receipt, one JSON object, to descriptor FD at the end",
-	  NULL, CORRAL_OPTION_RUN, false, .set = set_json_fd },
+	  NULL, CORRAL_OPTION_RUN, true, .set = set_json_fd },
 	{ "json", 0, NULL, "print the plan as a JSON array",
 	  NULL, CORRAL_OPTION_PLAN, false, OWN(json) },
 	{ "summary", 0, NULL, "say at the end what contained it and where time and memory went",

@@ -32,7 +32,7 @@ struct corral_option {
 	const char *help;
 	const char *group; /* heading in help; NULL: as the row before */
 	unsigned int commands;
-	bool is_config; /* read before all others, so that flags win */
+	bool is_config; /* read before all others: the configuration, so that flags win, and where mistakes are told */
 	int (*set)(struct corral_options *o, const struct corral_option *row, const char *value,
 	           struct corral_error *err);
 	size_t detail; /* of the setter: a field's offset, a limit, a kind of mount */

@@ -31,6 +31,7 @@ static void signals_reset(void)
 
 long step_session(struct init *in, const struct corral_step *s)
 {
+	int priority = 0;
 	long r;
 
 	(void)in;
@@ -38,6 +39,8 @@ long step_session(struct init *in, const struct corral_step *s)
 	signals_reset();
 	(void)sys1(__NR_umask, 022);
 	(void)sys0(__NR_setsid);
+	/* Nobody's real-time priority is inherited: SCHED_OTHER is everybody's to ask for (sched(7)). */
+	(void)sys3(__NR_sched_setscheduler, 0, 0, &priority);
 	/* A keyring of its own: the caller's would be searched by request_key(2). Absent from some kernels. */
 	r = sys2(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0);
 	return r < 0 && r != -ENOSYS && r != -EPERM && r != -EACCES ? r : 0;
@@ -66,10 +69,14 @@ static const char *map_line(char *buf, uint32_t inside, uint32_t outside, uint32
 	return buf;
 }
 
-/* Ids as they are, in a namespace one below; written from above, as a range takes CAP_SETUID there (user_namespaces(7)). */
+/*
+ * Ids as they are, in a namespace one below; written from above, as a range takes CAP_SETUID there (user_namespaces(7)). The map above has
+ * two pieces, the caller and the subordinate ids, and no line may span both.
+ */
 static long map_by_child(struct init *in, uint32_t count)
 {
-	char line[48], go = 0;
+	char lines[96], go = 0;
+	size_t len;
 	int pipe_fd[2];
 	int status = 0;
 	long pid, r;
@@ -81,10 +88,13 @@ static long map_by_child(struct init *in, uint32_t count)
 	if (pid == 0) {
 		(void)sys1(__NR_close, pipe_fd[1]);
 		r = sys3(__NR_read, pipe_fd[0], &go, 1);
+		len = text_add(lines, sizeof(lines), 0, map_line(lines + 48, 0, 0, 1));
+		lines[len++] = '\n';
+		(void)map_line(lines + len, 1, 1, count - 1);
 		if (r == 1)
-			r = map_write(in, "uid_map", map_line(line, 0, 0, count));
+			r = map_write(in, "uid_map", lines);
 		if (r >= 0)
-			r = map_write(in, "gid_map", map_line(line, 0, 0, count));
+			r = map_write(in, "gid_map", lines);
 		die(r < 0 ? (int)-r : 0);
 	}
 	(void)sys1(__NR_close, pipe_fd[0]);
@@ -125,11 +135,20 @@ long step_ids(struct init *in, const struct corral_step *s)
 {
 	long r;
 
-	(void)in;
+	/* The last use of all the others: a small limit of open files must hold for the guest, and may come next. */
+	(void)init_fd(in, s->fd);
+	for (unsigned int i = 0; i < in->n_fds; i++)
+		if ((int)i != s->fd)
+			(void)sys1(__NR_close, in->fds[i]);
+	if (s->fd >= 0)
+		in->fds[0] = in->fds[s->fd];
+	in->n_fds = s->fd >= 0;
 	r = sys2(__NR_setgroups, 0, 0);
 	/* Denied in a namespace of one id without privilege; the caller's groups stay then (CVE-2014-8989 is why). */
 	if (r < 0 && r != -EPERM)
 		return r;
+	/* Leaving the namespace's root would take the capabilities that dropping the bounding set needs. */
+	(void)sys5(__NR_prctl, PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0);
 	r = sys3(__NR_setresgid, s->gid, s->gid, s->gid);
 	if (r >= 0)
 		r = sys3(__NR_setresuid, s->uid, s->uid, s->uid);
@@ -168,7 +187,6 @@ long step_caps(struct init *in, const struct corral_step *s)
 	struct __user_cap_data_struct data[2];
 	long r;
 
-	(void)in;
 	r = sys5(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (r < 0 && r != -EINVAL)
 		return r;
@@ -178,17 +196,22 @@ long step_caps(struct init *in, const struct corral_step *s)
 		r = sys5(__NR_prctl, PR_CAPBSET_DROP, cap, 0, 0, 0);
 		if (r == -EINVAL)
 			break; /* above the last one this kernel knows */
+		/* A caller without CAP_SETPCAP, where no namespace gives it: no_new_privs then keeps them from being gained. */
+		if (r == -EPERM && in->confined)
+			break;
 		if (r < 0)
 			return r;
 	}
 	/* With no capability for uid 0 to gain, an exec as root is an exec like any other. */
-	if (!s->attr) {
+	if (s->attr) {
+		(void)sys5(__NR_prctl, PR_SET_SECUREBITS, 0, 0, 0, 0);
+	} else {
 		r = sys5(__NR_prctl, PR_SET_SECUREBITS,
 			 SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
 				 SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
 				 SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED,
 			 0, 0, 0);
-		if (r < 0)
+		if (r < 0 && (r != -EPERM || !in->confined))
 			return r;
 	}
 	memset(data, 0, sizeof(data));
@@ -219,6 +242,8 @@ long step_landlock(struct init *in, const struct corral_step *s)
 	size_t size = s->n[0] >= 6 ? 24 : s->n[0] >= 4 ? 16 : 8;
 	long fd, r;
 
+	if (s->flags & CORRAL_STEP_NO_ROOT)
+		return confined_landlock(in, s);
 	if (s->n[0] >= 6)
 		attr.scoped = SCOPE_ABSTRACT_SOCKET | SCOPE_SIGNAL;
 	fd = sys3(__NR_landlock_create_ruleset, &attr, size, 0);

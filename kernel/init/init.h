@@ -23,6 +23,11 @@ struct init {
 	unsigned int n_made;
 	uint64_t stage_nsec[10], started_nsec;
 	uint32_t landlock;
+	/* the confined tier, kernel/init/confined.c */
+	int confined;
+	int ruleset_fd, proc_fd;
+	int no_signals;      /* Landlock cannot fence signals here */
+	unsigned int sweeps; /* for the tree that is being ended */
 	/* denials */
 	int listener_fd;
 	struct sock_filter *filter; /* as compiled, with errnos */
@@ -66,6 +71,13 @@ long step_rlimits(struct init *in, const struct corral_step *s);
 long step_caps(struct init *in, const struct corral_step *s);
 long step_landlock(struct init *in, const struct corral_step *s);
 long step_seccomp(struct init *in, const struct corral_step *s);
+
+/* confined.c: the fence is made, and each command enters it. */
+long confined_landlock(struct init *in, const struct corral_step *s);
+long confined_enter(const struct init *in);
+/* One sweep of SIGKILL over all descendants; and until they are gone, for two seconds at most. */
+void confined_kill(struct init *in);
+void confined_end(struct init *in);
 
 /* deny.c: answers one notification from the listener. */
 void deny_answer(struct init *in);

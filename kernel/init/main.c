@@ -180,15 +180,18 @@ _Noreturn void init_main(void *stack)
 	    in->launch->head.size != (uint32_t)r)
 		die(1);
 	in->features = in->launch->features;
+	in->confined = (in->features & CORRAL_WIRE_CONFINED) != 0;
+	in->ruleset_fd = in->proc_fd = -1;
 	run_plan(in);
 
-	/* The plan holds paths of the host: forget it, and hand its pages back. No descriptor but the socket and the listener stays. */
+	/* The plan holds paths of the host: forget it, and hand its pages back. No descriptor stays but the socket, the
+	 * listener, and the lock on our range of ids. */
 	(void)sys3(__NR_close_range, 0, CORRAL_WIRE_FD - 1, 0);
-	(void)sys4(__NR_openat, -100, "/dev/null", 02, 0);
+	/* Never without: what comes next would take these numbers. */
+	if (sys4(__NR_openat, -100, "/dev/null", 02, 0) != 0)
+		die(1);
 	(void)sys3(__NR_dup3, 0, 1, 0);
 	(void)sys3(__NR_dup3, 0, 2, 0);
-	for (unsigned int i = 0; i < in->n_fds; i++)
-		(void)sys1(__NR_close, in->fds[i]);
 	if (in->scratch_fd >= 0)
 		(void)sys1(__NR_close, in->scratch_fd);
 	if (in->root_fd >= 0)

@@ -89,7 +89,7 @@ static unsigned long flags_locked(int fd)
 	return keep;
 }
 
-static long old_remount(struct init *in, const char *guest_path, uint64_t attr)
+static long old_remount(struct init *in, const char *guest_path, uint64_t set, uint64_t clear)
 {
 	char path[32];
 	long top, r;
@@ -98,7 +98,7 @@ static long old_remount(struct init *in, const char *guest_path, uint64_t attr)
 	if (top < 0)
 		return top;
 	r = sys5(__NR_mount, 0, text_fd_path(path, (int)top), 0,
-		 MS_REMOUNT_ | MS_BIND_ | flags_of(attr) | flags_locked((int)top), 0);
+		 MS_REMOUNT_ | MS_BIND_ | flags_of(set) | (flags_locked((int)top) & ~flags_of(clear)), 0);
 	(void)sys1(__NR_close, top);
 	return r;
 }
@@ -115,7 +115,7 @@ long mount_new(struct init *in, const char *type, const struct fs_option *option
 		object = fs_make(options, n, type, attr);
 		if (object < 0)
 			return object;
-		r = mount_move((int)object, target_fd);
+		r = target_fd >= 0 ? mount_move((int)object, target_fd) : 0;
 		if (r < 0) {
 			(void)sys1(__NR_close, object);
 			return r;
@@ -150,6 +150,9 @@ long mount_new_at(struct init *in, const char *type, const struct fs_option *opt
 
 long mount_clone(struct init *in, int dir_fd, const char *path, int recursive)
 {
+	/* What lies below would keep its flags, as only mount_setattr(2) changes those of a tree: it stays out. */
+	if (!(in->features & CORRAL_WIRE_MOUNT_SETATTR))
+		recursive = 0;
 	if (in->features & CORRAL_WIRE_NEW_MOUNT_API)
 		return sys3(__NR_open_tree, dir_fd, path,
 			    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) |
@@ -180,7 +183,7 @@ long mount_attach(struct init *in, int object, uint64_t set, uint64_t clear, int
 		 */
 		r = sys5(__NR_mount, text_fd_path(from, object), text_fd_path(to, target_fd), 0,
 			 MS_BIND_, 0);
-		return r < 0 ? r : old_remount(in, guest_path, set);
+		return r < 0 ? r : old_remount(in, guest_path, set, clear);
 	}
 	if (in->features & CORRAL_WIRE_MOUNT_SETATTR) {
 		r = attributes_set(object, set, clear, recursive);
@@ -190,7 +193,7 @@ long mount_attach(struct init *in, int object, uint64_t set, uint64_t clear, int
 	/* Made in the host's mount namespace, it may be a peer of a mount there. */
 	if (r >= 0)
 		r = sys5(__NR_mount, 0, text_fd_path(from, object), 0, MS_REC_ | MS_PRIVATE_, 0);
-	return r < 0 ? r : old_remount(in, guest_path, set);
+	return r < 0 ? r : old_remount(in, guest_path, set, clear);
 }
 
 static int is_directory(int fd)

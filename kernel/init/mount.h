@@ -11,7 +11,7 @@ struct fs_option {
 	const char *value; /* NULL: a flag */
 };
 
-/* A new file system on target_fd. Its descriptor; -EAGAIN: mounted by mount(2), to be opened by path. */
+/* A new file system on target_fd, or attached nowhere (-1, new API only). Its descriptor; -EAGAIN: mounted by mount(2), to be opened by path. */
 long mount_new(struct init *in, const char *type, const struct fs_option *options, unsigned int n,
 	       uint64_t attr, int target_fd);
 /* The same on a guest path, which is made if missing; always a descriptor. */

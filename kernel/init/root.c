@@ -25,6 +25,9 @@
 #define O_EXCL_    0200
 #define MNT_DETACH_ 2
 
+/* The one directory of a launchpad (kernel/child.c). */
+#define LAUNCHPAD_PLACE "/sys"
+
 static const char *number(char *buf, size_t size, uint64_t n)
 {
 	(void)text_add_number(buf, size, 0, n);
@@ -75,7 +78,9 @@ long step_scratch(struct init *in, const struct corral_step *s)
 		options[n++] = (struct fs_option){ "nr_inodes", number(inodes, sizeof(inodes), s->n[0]) };
 	/* While the host's proc is in sight; the guest's own is read-only. */
 	in->proc_self_fd = (int)sys4(__NR_openat, AT_FDCWD_, "/proc/self", O_PATH_ | O_CLOEXEC_, 0);
-	r = scratch_attach(in, options, n);
+	r = s->flags & CORRAL_STEP_DETACHED
+		    ? mount_new(in, "tmpfs", options, n, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, -1)
+		    : scratch_attach(in, options, n);
 	if (r < 0)
 		return r;
 	in->scratch_fd = (int)r;
@@ -251,7 +256,8 @@ long step_root(struct init *in, const struct corral_step *s)
 	object = mount_clone(in, in->scratch_fd, "r", 0);
 	if (object < 0)
 		return object;
-	target = sys4(__NR_openat, in->scratch_fd, "r", O_PATH_ | O_CLOEXEC_, 0);
+	target = sys4(__NR_openat, s->flags & CORRAL_STEP_DETACHED ? AT_FDCWD_ : in->scratch_fd,
+		      s->flags & CORRAL_STEP_DETACHED ? LAUNCHPAD_PLACE : "r", O_PATH_ | O_CLOEXEC_, 0);
 	if (target < 0)
 		return target;
 	if (in->features & CORRAL_WIRE_NEW_MOUNT_API) {
@@ -537,8 +543,18 @@ long step_pivot(struct init *in, const struct corral_step *s)
 {
 	long r;
 
-	(void)s;
 	r = sys1(__NR_fchdir, in->root_fd);
+	if (s->flags & CORRAL_STEP_DETACHED) {
+		/*
+		 * The launchpad holds nothing: one empty directory, read-only. It can stay, on /sys, where nothing else is; to
+		 * detach it would wait for a grace period, the longest single step of all.
+		 */
+		if (r >= 0)
+			r = sys2(__NR_pivot_root, ".", "sys");
+		if (r >= 0)
+			r = sys1(__NR_chdir, "/");
+		return r < 0 ? r : root_is_alone();
+	}
 	if (r >= 0)
 		r = sys2(__NR_pivot_root, ".", ".");
 	if (r >= 0)

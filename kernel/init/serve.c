@@ -30,6 +30,7 @@ struct window {
 };
 
 struct command {
+	struct init *in;
 	const struct corral_wire_start *start;
 	const char *path, *dir;
 	int stdio[3]; /* -1: /dev/null */
@@ -154,19 +155,25 @@ static void command_child(void *arg)
 		if (r < 0)
 			c->detail = 1;
 	}
+	if (r >= 0 && c->in->confined) {
+		r = confined_enter(c->in);
+		if (r < 0)
+			c->detail = 2;
+	}
 	if (r >= 0)
 		r = exec_search(c->path, vector, env);
 	c->error = (int)-r;
 	die(127);
 }
 
+/* In the confined tier the host's own terminals are all there is; others of them cannot be opened behind the fence. */
 static long tty_open(struct command *c, int *ret_master)
 {
 	struct window size = { c->start->tty_rows, c->start->tty_cols, 0, 0 };
 	long master, slave;
 	int unlocked = 0;
 
-	master = sys4(__NR_openat, -100, "/dev/pts/ptmx", 02 | 0400 | 02000000, 0);
+	master = sys4(__NR_openat, -100, c->in->confined ? "/dev/ptmx" : "/dev/pts/ptmx", 02 | 0400 | 02000000, 0);
 	if (master < 0)
 		return master;
 	(void)sys3(__NR_ioctl, master, TIOCSPTLCK_, &unlocked);
@@ -209,9 +216,9 @@ static long command_prepare(struct command *c, size_t size, const int *fds, unsi
 	return vector_fill(size, st, &env);
 }
 
-static void command_start(size_t size, const int *fds, unsigned int n_fds)
+static void command_start(struct init *in, size_t size, const int *fds, unsigned int n_fds)
 {
-	struct command c = { (const void *)request, 0, 0, { -1, -1, -1 }, -1, 0, 0 };
+	struct command c = { in, (const void *)request, 0, 0, { -1, -1, -1 }, -1, 0, 0 };
 	struct fs_numbers st;
 	int master = -1;
 	long r, pid = 0;
@@ -232,6 +239,7 @@ static void command_start(size_t size, const int *fds, unsigned int n_fds)
 	if (r >= 0) {
 		running.pid = pid;
 		running.ending = 0;
+		in->sweeps = 0;
 		running.last = (c.start->flags & CORRAL_START_LAST) != 0;
 		say(CORRAL_WIRE_STARTED, 0, 0, master);
 	} else {
@@ -273,12 +281,30 @@ static void say_exited(struct init *in)
 				  : 0;
 	m.scratch_free_bytes = (uint64_t)st.bavail * (uint64_t)st.bsize;
 	m.scratch_free_inodes = (uint64_t)st.ffree;
+	/* Of a root of its own only: the host's file system is everybody's. */
+	if (in->confined)
+		m.written_bytes = m.scratch_free_bytes = m.scratch_free_inodes = ~0ull;
 	m.n_denials = in->n_denials;
 	m.denials_dropped = in->denials_dropped;
 	memcpy(m.denials, in->denials, in->n_denials * sizeof(m.denials[0]));
 	in->n_denials = 0;
 	in->denials_dropped = 0;
 	(void)wire_send(&m, sizeof(m), -1);
+}
+
+/*
+ * All but ourselves. In a pid namespace in one sweep that no fork slips through: a fork fails while a fatal signal is pending (kill(2),
+ * NOTES on pid -1). Without one that call would reach every process of this user on the host.
+ */
+static void kill_everything(struct init *in)
+{
+	if (in->confined) {
+		confined_kill(in);
+		return;
+	}
+	if (sys0(__NR_getpid) != 1)
+		die(126);
+	(void)sys2(__NR_kill, -1, SIGKILL);
 }
 
 /* Reaps whatever died. Once main has, everything else is killed, until no child is left. */
@@ -304,11 +330,7 @@ static void reap(struct init *in)
 			die(0);
 		return;
 	}
-	/*
-	 * All but ourselves, in one sweep that no fork slips through: a fork fails while a fatal signal is
-	 * pending (kill(2), NOTES on pid -1). The rest is heard of by SIGCHLD.
-	 */
-	(void)sys2(__NR_kill, -1, SIGKILL);
+	kill_everything(in); /* the rest is heard of by SIGCHLD */
 }
 
 static void request_handle(struct init *in)
@@ -319,13 +341,16 @@ static void request_handle(struct init *in)
 	unsigned int n_fds = 0;
 	long size;
 
-	(void)in;
 	size = wire_receive(request, sizeof(request), fds, &n_fds);
-	if (size <= 0)
-		die(0); /* the caller is gone, and so are we, and with us everything in here */
+	if (size <= 0) {
+		/* The caller is gone, and so are we, and with us everything in here. */
+		if (in->confined)
+			confined_end(in);
+		die(0);
+	}
 	switch (size >= (long)sizeof(*head) ? head->type : 0) {
 	case CORRAL_WIRE_START:
-		command_start((size_t)size, fds, n_fds);
+		command_start(in, (size_t)size, fds, n_fds);
 		break;
 	case CORRAL_WIRE_SIGNAL:
 		if (!running.pid || running.ending || size < (long)sizeof(*number))
@@ -336,7 +361,7 @@ static void request_handle(struct init *in)
 		break;
 	case CORRAL_WIRE_KILL:
 		if (running.pid)
-			(void)sys2(__NR_kill, -1, SIGKILL);
+			kill_everything(in);
 		break;
 	default:
 		break;
@@ -354,14 +379,20 @@ _Noreturn void serve(struct init *in)
 
 	signals = sys4(__NR_signalfd4, -1, &sigchld, 8, 02004000 /* SFD_CLOEXEC|SFD_NONBLOCK */);
 	for (;;) {
+		/* An orphan comes to us without a word: while a tree dies in the confined tier, we look again. */
+		int look = in->confined && running.ending;
+		struct timespec again = { 0, 20000000 };
 		unsigned int n = 2;
 
 		fds[0] = (struct pollfd){ CORRAL_WIRE_FD, POLLIN, 0 };
 		fds[1] = (struct pollfd){ (int)signals, POLLIN, 0 };
 		if (in->listener_fd >= 0)
 			fds[n++] = (struct pollfd){ in->listener_fd, POLLIN, 0 };
-		if (sys5(__NR_ppoll, fds, n, 0, 0, 8) <= 0)
+		if (sys5(__NR_ppoll, fds, n, look ? &again : 0, 0, 8) <= 0) {
+			if (look)
+				reap(in);
 			continue;
+		}
 		if (fds[0].revents)
 			request_handle(in);
 		if (fds[1].revents) {

@@ -40,7 +40,7 @@ enum corral_step_kind {
 	CORRAL_STEP_IDS,             /* uid, gid; no supplementary groups */
 	CORRAL_STEP_RLIMITS,         /* blob: pairs of resource and value */
 	CORRAL_STEP_CAPS,            /* attr: what stays, of every set */
-	CORRAL_STEP_LANDLOCK,        /* n[0]: abi, flags: CORRAL_STEP_TIER_CONFINED */
+	CORRAL_STEP_LANDLOCK,        /* n[0]: abi; with CORRAL_STEP_NO_ROOT, blob: corral_wire_allow[], n[1]: no TCP */
 	CORRAL_STEP_SECCOMP,         /* blob: sock_filter[]; flags & CORRAL_STEP_NOTIFY: refusals by user notification */
 	CORRAL_STEP_KIND_END,
 };
@@ -53,6 +53,7 @@ enum corral_step_flags {
 	CORRAL_STEP_IS_FILE = 1u << 4,   /* a mount point, if missing, is a file */
 	CORRAL_STEP_USERXATTR = 1u << 5, /* overlay in a user namespace */
 	CORRAL_STEP_WRITABLE = 1u << 6,
+	CORRAL_STEP_DETACHED = 1u << 8,  /* from a launchpad: the scratch is attached nowhere (6.15) */
 	CORRAL_STEP_NO_ROOT = 1u << 7,   /* confined tier: no root of its own */
 };
 
@@ -74,6 +75,7 @@ enum corral_wire_features {
 	CORRAL_WIRE_NEW_MOUNT_API = 1u << 0,
 	CORRAL_WIRE_MOUNT_SETATTR = 1u << 1,
 	CORRAL_WIRE_OPENAT2 = 1u << 2,
+	CORRAL_WIRE_CONFINED = 1u << 3, /* the weaker tier: guest init is no PID 1, and the host's processes are in reach */
 };
 
 enum corral_wire_type {
@@ -150,6 +152,27 @@ struct corral_wire_exited {
 	uint64_t scratch_free_bytes, scratch_free_inodes; /* ~0 without a scratch */
 	uint64_t denials_dropped;
 	struct corral_wire_denial denials[CORRAL_WIRE_DENIALS];
+};
+
+/* What the confined tier allows beneath a path of the host; Landlock's own bits (landlock(7)), by number for older headers. */
+#define CORRAL_ALLOW_READ      0x000dull /* execute, read files and directories */
+#define CORRAL_ALLOW_WRITE     0x17b2ull /* write, remove and make all but device nodes */
+#define CORRAL_ALLOW_ABI_1     0x1fffull
+#define CORRAL_ALLOW_REFER     (1ull << 13)
+#define CORRAL_ALLOW_TRUNCATE  (1ull << 14)
+#define CORRAL_ALLOW_IOCTL_DEV (1ull << 15)
+#define CORRAL_ALLOW_OF_FILES  (0x0007ull | CORRAL_ALLOW_TRUNCATE | CORRAL_ALLOW_IOCTL_DEV)
+
+enum corral_allow_flags {
+	CORRAL_ALLOW_OPTIONAL = 1u << 0,  /* ENOENT is fine */
+	CORRAL_ALLOW_DIRECTORY = 1u << 1, /* ENOTDIR for all else */
+};
+
+struct corral_wire_allow {
+	uint32_t size; /* of the entry, a multiple of 8 */
+	uint32_t flags;
+	uint64_t access;
+	char path[];
 };
 
 /* One entry of a skeleton: type, mode, then path NUL, then content. */

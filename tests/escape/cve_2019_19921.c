@@ -2,6 +2,7 @@
 /* Stopped by: refused, or a real /proc with its masks where /proc is. */
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 
 #include "tests/escape/escape.h"
@@ -9,8 +10,11 @@
 ESCAPE(cve_2019_19921)
 {
 	struct statfs fs;
+	struct stat st;
 
 	(void)run;
+	if (lstat("/proc", &st) == 0 && S_ISLNK(st.st_mode))
+		return escaped("/proc is a link");
 	if (statfs("/proc/self", &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)
 		return escaped("/proc is no proc file system");
 	CHECK(cannot_open("/proc/sys/kernel/core_pattern", O_WRONLY));

@@ -17,7 +17,8 @@ ESCAPE(dirty_pipe_splice)
 	int fd = open(path, O_RDONLY | O_CLOEXEC), ends[2];
 	loff_t offset = 0;
 
-	if (fd < 0 || pread(fd, before, sizeof(before), 0) != sizeof(before) || pipe(ends) < 0)
+	if (fd < 0 || pread(fd, before, sizeof(before), 0) != sizeof(before) ||
+	    pipe2(ends, O_CLOEXEC) < 0)
 		return untried("no file of 64 bytes");
 	/* Filled and drained once, every slot keeps its flag that says "may be merged". */
 	if (write(ends[1], buf, PIPE_BYTES) != PIPE_BYTES ||

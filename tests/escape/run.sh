@@ -87,8 +87,8 @@ inside()
 
 opened()
 {
-	# OPTIONS of unshare and corral are words.
-	# shellcheck disable=SC2086
+	# Options of unshare and corral are words; bare takes no arguments here.
+	# shellcheck disable=SC2086,SC2119
 	case $1 in
 	host) [ "$(id -u)" = 0 ] || return 200; bare ;;
 	user) bare ;;

@@ -162,7 +162,7 @@ int each_process(int (*fn)(pid_t pid))
 
 static const struct escape_case *case_find(const char *name)
 {
-	for (const struct escape_case *const *c = __start_escapes; c < __stop_escapes; c++)
+	for (const struct escape_case *const *c = __start_escapes; c != __stop_escapes; c++)
 		if (!strcmp((*c)->name, name))
 			return *c;
 	return NULL;
@@ -185,7 +185,7 @@ int main(int argc, char **argv)
 	c = case_find(name);
 	if (!c || argc < 2 || !mode_parse(argv[1], &run)) {
 		fprintf(stderr, "usage: NAME inside|--open|--host [ARG...], run as one of:\n");
-		for (const struct escape_case *const *e = __start_escapes; e < __stop_escapes; e++)
+		for (const struct escape_case *const *e = __start_escapes; e != __stop_escapes; e++)
 			fprintf(stderr, "  %s\n", (*e)->name);
 		return UNTRIED;
 	}
