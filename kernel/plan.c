@@ -139,8 +139,10 @@ static void host_root_steps(struct corral_build *b)
 	step_add(b, CORRAL_STEP_ROOT)->flags |= detached(b);
 	if (is_root(b)) {
 		s = step_add(b, CORRAL_STEP_LAYER);
+		s->flags |= detached(b);
 		source_put(b, s, "/usr", "layer", CORRAL_MAP_RANGE, ATTR_RO, false);
 		s = step_add(b, CORRAL_STEP_OVERLAY);
+		s->flags |= detached(b);
 		s->s[0] = text_put(b, "/usr");
 		s->s[2] = text_put(b, "/usr");
 		s->n[1] = 1;

@@ -83,6 +83,19 @@ static void size_add(struct corral_buf *out, uint64_t bytes)
 	corral_buf_fmt(out, "%llu%.*s", (unsigned long long)bytes, u ? 1 : 0, units + u);
 }
 
+static void room_add(struct corral_buf *out, uint64_t bytes, uint32_t inodes)
+{
+	if (bytes)
+		size_add(out, bytes);
+	else
+		corral_buf_str(out, "no limit of");
+	corral_buf_str(out, " bytes, ");
+	if (inodes)
+		corral_buf_fmt(out, "%u inodes", inodes);
+	else
+		corral_buf_str(out, "no limit of inodes");
+}
+
 static const char *source_of(const struct corral_plan *p, const struct corral_step *s)
 {
 	if (s->fd >= 0 && (unsigned int)s->fd < p->n_slots && p->slots[s->fd].host_path)
@@ -152,8 +165,7 @@ static void describe(const struct corral_plan *p, const struct corral_step *s, s
 		break;
 	case CORRAL_STEP_SCRATCH:
 		corral_buf_str(out, "tmpfs for all that is written, ");
-		size_add(out, s->attr);
-		corral_buf_fmt(out, "%s, %u inodes", s->attr ? " bytes" : "no limit of bytes", s->n[0]);
+		room_add(out, s->attr, s->n[0]);
 		break;
 	case CORRAL_STEP_SKELETON:
 		corral_buf_str(out, "directories, links and a composed /etc");
@@ -182,8 +194,8 @@ static void describe(const struct corral_plan *p, const struct corral_step *s, s
 		break;
 	case CORRAL_STEP_TMPFS:
 		corral_buf_fmt(out, "on %s, ", corral_plan_text(p, s->s[0]));
-		size_add(out, s->attr);
-		corral_buf_fmt(out, " bytes, %u inodes (read-write, nosuid, nodev)", s->n[0]);
+		room_add(out, s->attr, s->n[0]);
+		corral_buf_str(out, " (read-write, nosuid, nodev)");
 		break;
 	case CORRAL_STEP_DEVICES:
 		corral_buf_fmt(out, "on /dev: null zero full random urandom tty, %s (read-only, nosuid, noexec)",

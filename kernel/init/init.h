@@ -14,6 +14,7 @@ struct init {
 	int fds[CORRAL_WIRE_FDS_MAX];
 	unsigned int n_fds;
 	uint32_t features;
+	int layer_fd;     /* with CORRAL_STEP_DETACHED: the layer of the overlay to come */
 	int scratch_fd;   /* the scratch file system's root; cwd as well while building */
 	int root_fd;      /* the guest's root while building */
 	int proc_self_fd; /* the host's /proc/self, to write id maps through after it is out of sight */

@@ -32,8 +32,10 @@ static unsigned long flags_of(uint64_t attr)
 	return flags;
 }
 
-static long fs_configure(int fs, const char *key, const char *value)
+static long fs_configure(int fs, const char *key, const char *value, int fd)
 {
+	if (fd > 0)
+		return sys5(__NR_fsconfig, fs, FSCONFIG_SET_FD, key, 0, fd);
 	if (value)
 		return sys5(__NR_fsconfig, fs, FSCONFIG_SET_STRING, key, value, 0);
 	return sys5(__NR_fsconfig, fs, FSCONFIG_SET_FLAG, key, 0, 0);
@@ -46,9 +48,9 @@ static long fs_make(const struct fs_option *options, unsigned int n, const char 
 	fs = sys2(__NR_fsopen, type, FSOPEN_CLOEXEC);
 	if (fs < 0)
 		return fs;
-	r = fs_configure((int)fs, "source", "corral");
+	r = fs_configure((int)fs, "source", "corral", -1);
 	for (unsigned int i = 0; i < n && r >= 0; i++)
-		r = fs_configure((int)fs, options[i].key, options[i].value);
+		r = fs_configure((int)fs, options[i].key, options[i].value, options[i].fd);
 	if (r >= 0)
 		r = sys5(__NR_fsconfig, fs, FSCONFIG_CMD_CREATE, 0, 0, 0);
 	if (r >= 0)

@@ -8,7 +8,8 @@
 
 struct fs_option {
 	const char *key;
-	const char *value; /* NULL: a flag */
+	const char *value; /* NULL: a flag, or a descriptor */
+	int fd;            /* above 0: the value is this descriptor (new API only) */
 };
 
 /* A new file system on target_fd, or attached nowhere (-1, new API only). Its descriptor; -EAGAIN: mounted by mount(2), to be opened by path. */

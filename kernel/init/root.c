@@ -68,14 +68,14 @@ static long scratch_attach(struct init *in, const struct fs_option *options, uns
 long step_scratch(struct init *in, const struct corral_step *s)
 {
 	char size[24], inodes[24];
-	struct fs_option options[4] = { { "mode", "0755" } };
+	struct fs_option options[4] = { { "mode", "0755", 0 } };
 	unsigned int n = 1;
 	long r;
 
 	if (s->attr)
-		options[n++] = (struct fs_option){ "size", number(size, sizeof(size), s->attr) };
+		options[n++] = (struct fs_option){ "size", number(size, sizeof(size), s->attr), 0 };
 	if (s->n[0])
-		options[n++] = (struct fs_option){ "nr_inodes", number(inodes, sizeof(inodes), s->n[0]) };
+		options[n++] = (struct fs_option){ "nr_inodes", number(inodes, sizeof(inodes), s->n[0]), 0 };
 	/* While the host's proc is in sight; the guest's own is read-only. */
 	in->proc_self_fd = (int)sys4(__NR_openat, AT_FDCWD_, "/proc/self", O_PATH_ | O_CLOEXEC_, 0);
 	r = s->flags & CORRAL_STEP_DETACHED
@@ -179,6 +179,11 @@ long step_layer(struct init *in, const struct corral_step *s)
 	char name[8];
 	long object, target, r;
 
+	/* As it came: an overlay takes as layers roots of what is attached nowhere, by descriptor (6.13). */
+	if (s->flags & CORRAL_STEP_DETACHED) {
+		in->layer_fd = init_fd(in, s->fd);
+		return in->layer_fd < 0 ? -EBADF : 0;
+	}
 	r = dir_make(in, indexed(name, 'l', s->n[0]), 0755, 0, 0);
 	if (r < 0)
 		return r;
@@ -220,11 +225,12 @@ long step_overlay(struct init *in, const struct corral_step *s)
 		r = dir_make(in, work, 0755, s->uid, s->gid);
 	if (r < 0)
 		return r;
-	options[n++] = (struct fs_option){ "lowerdir", lower };
-	options[n++] = (struct fs_option){ "upperdir", upper };
-	options[n++] = (struct fs_option){ "workdir", work };
+	options[n++] = s->flags & CORRAL_STEP_DETACHED ? (struct fs_option){ "lowerdir+", 0, in->layer_fd }
+						       : (struct fs_option){ "lowerdir", lower, 0 };
+	options[n++] = (struct fs_option){ "upperdir", upper, 0 };
+	options[n++] = (struct fs_option){ "workdir", work, 0 };
 	if (s->flags & CORRAL_STEP_USERXATTR)
-		options[n++] = (struct fs_option){ "userxattr", 0 };
+		options[n++] = (struct fs_option){ "userxattr", 0, 0 };
 	if (!s->s[0]) { /* it is the root */
 		target = sys4(__NR_openat, in->scratch_fd, "r", O_PATH_ | O_CLOEXEC_, 0);
 		if (target < 0)
@@ -327,13 +333,13 @@ long step_tmpfs(struct init *in, const struct corral_step *s)
 	mode[2] = (char)('0' + (m >> 3 & 7));
 	mode[3] = (char)('0' + (m & 7));
 	mode[4] = '\0';
-	options[n++] = (struct fs_option){ "mode", mode };
+	options[n++] = (struct fs_option){ "mode", mode, 0 };
 	if (s->attr)
-		options[n++] = (struct fs_option){ "size", number(size, sizeof(size), s->attr) };
+		options[n++] = (struct fs_option){ "size", number(size, sizeof(size), s->attr), 0 };
 	if (s->n[0])
-		options[n++] = (struct fs_option){ "nr_inodes", number(inodes, sizeof(inodes), s->n[0]) };
-	options[n++] = (struct fs_option){ "uid", number(uid, sizeof(uid), s->uid) };
-	options[n++] = (struct fs_option){ "gid", number(gid, sizeof(gid), s->gid) };
+		options[n++] = (struct fs_option){ "nr_inodes", number(inodes, sizeof(inodes), s->n[0]), 0 };
+	options[n++] = (struct fs_option){ "uid", number(uid, sizeof(uid), s->uid), 0 };
+	options[n++] = (struct fs_option){ "gid", number(gid, sizeof(gid), s->gid), 0 };
 	r = mount_new_at(in, "tmpfs", options, n, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
 			 init_text(in, s->s[0]), s->uid, s->gid);
 	if (r < 0)
@@ -478,13 +484,13 @@ long step_devpts(struct init *in, const struct corral_step *s)
 {
 	char gid[24];
 	struct fs_option options[5] = {
-		{ "newinstance", 0 }, { "ptmxmode", "0666" }, { "mode", "0620" }, { "max", "64" },
+		{ "newinstance", 0, 0 }, { "ptmxmode", "0666", 0 }, { "mode", "0620", 0 }, { "max", "64", 0 },
 	};
 	unsigned int n = 4;
 	long r;
 
 	if (s->n[0] != ~0u)
-		options[n++] = (struct fs_option){ "gid", number(gid, sizeof(gid), s->n[0]) };
+		options[n++] = (struct fs_option){ "gid", number(gid, sizeof(gid), s->n[0]), 0 };
 	r = mount_new_at(in, "devpts", options, n, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, "/dev/pts",
 			 s->uid, s->gid);
 	if (r < 0)

@@ -38,4 +38,30 @@ static inline struct corral_buf read_file(const char *path)
 	return text;
 }
 
+/*
+ * Each compiler alone: loading takes whichever result is true to the profile, so that a mistake of
+ * one would be hidden by the other.
+ */
+static inline void check_both_compilers(const char *json, size_t len, size_t *ret_tree,
+                                        size_t *ret_built)
+{
+	const struct corral_seccomp_context context = { 0 };
+	corral_autoprofile struct corral_seccomp_profile *p = NULL;
+	corral_autorules struct corral_seccomp_rules *rules = NULL;
+	corral_autoprogram struct corral_seccomp_program tree = { 0 }, built = { 0 };
+	struct corral_error err = { 0 };
+	int r;
+
+	r = corral_seccomp_profile_parse(json, len, &context, &p, &err);
+	r = r ? r : corral_seccomp_rules_new(p, &rules, &err);
+	r = r ? r : corral_seccomp_tree(rules, &tree, &err);
+	r = r ? r : corral_seccomp_profile_verify(p, tree.insns, tree.n, &err);
+	r = r ? r : corral_seccomp_build(p, rules, &built, &err);
+	r = r ? r : corral_seccomp_profile_verify(p, built.insns, built.n, &err);
+	if (r < 0)
+		fail_msg("%s", err.text);
+	*ret_tree = tree.n;
+	*ret_built = built.n;
+}
+
 #endif

@@ -166,6 +166,7 @@ static void comparisons_are_of_64_bits(void **state)
 	(void)state;
 	for (size_t i = 0; i < CORRAL_COUNT(rows); i++) {
 		struct corral_seccomp s = { 0 };
+		size_t n_tree = 0, n_built = 0;
 		char json[300];
 
 		(void)snprintf(json, sizeof(json),
@@ -173,6 +174,7 @@ static void comparisons_are_of_64_bits(void **state)
 		               "\"prctl\"],\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,"
 		               "\"value\":4294967301,\"op\":\"SCMP_CMP_%s\"}]}]}",
 		               rows[i].op);
+		check_both_compilers(json, strlen(json), &n_tree, &n_built);
 		load(json, 0, &s);
 		for (size_t k = 0; k < 5; k++)
 			assert_int_equal(ask(&s, "prctl", rows[i].actual[k], 0, 0, 0),
