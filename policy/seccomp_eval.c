@@ -25,7 +25,7 @@
  * Above this many combinations of one sweep they are walked in steps; once a profile has used up
  * the larger sum (no sane one does), in long ones, so that checking it ends within a second.
  */
-#define COMBINATIONS_MAX  (1u << 15)
+#define COMBINATIONS_MAX  (1u << 13)
 #define COMBINATIONS_SUM  (1u << 18)
 #define COMBINATIONS_POOR (1u << 6)
 

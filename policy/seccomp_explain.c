@@ -41,6 +41,9 @@ static const struct rule disk_quota = { "disk-quota", BY_PROFILE };
 static const struct rule set_id = { "set-id",
 	                            "leave out the set-user-id and set-group-id bits of the mode" };
 static const struct rule listener = { "seccomp-listener", BY_PROFILE };
+static const struct rule resource_limits = {
+	"resource-limits", "a process may change its own limits, but for that on core dumps"
+};
 static const struct rule personality_rule = { "personality", BY_PROFILE };
 static const struct rule foreign = { "foreign-architecture",
 	                             "a program built for " CORRAL_NATIVE_NAME };
@@ -124,6 +127,8 @@ static const struct {
 	{ "socketpair", &socket_family },
 	{ "seccomp", &listener },
 	{ "personality", &personality_rule },
+	{ "setrlimit", &resource_limits },
+	{ "prlimit64", &resource_limits },
 	{ "creat", &set_id },
 	{ "open", &set_id },
 	{ "openat", &set_id },

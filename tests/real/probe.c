@@ -1,7 +1,7 @@
 /*
- * corral-test-probe: what a process in the sandbox sees and may do, told as key=value lines; a test outside
- * compares them with what was promised. Static, as the roots it runs in may have no libraries, and without
- * sanitizers, whose own mappings and calls would be seen.
+ * corral-test-probe: what a process in the sandbox sees and may do, told as key=value lines; a test
+ * outside compares them with what was promised. Static, as the roots it runs in may have no
+ * libraries, and without sanitizers, whose own mappings and calls would be seen.
  *
  * corral-test-probe                 the facts
  * corral-test-probe DEED [ARG...]   one deed: see the table at the end
@@ -86,7 +86,8 @@ static void tell_file(const char *key, const char *path)
 
 static void tell_namespaces(void)
 {
-	static const char *const names[] = { "user", "mnt", "pid", "ipc", "uts", "cgroup", "net", "time" };
+	static const char *const names[] = { "user", "mnt",    "pid", "ipc",
+		                             "uts",  "cgroup", "net", "time" };
 
 	for (size_t i = 0; i < COUNT(names); i++) {
 		char key[32], path[64];
@@ -106,7 +107,8 @@ static void tell_mounts(void)
 	while (f && fgets(line, sizeof(line), f)) {
 		const char *dash = strstr(line, " - ");
 
-		if (dash && sscanf(line, "%*d %*d %*s %1023s %1023s %511s", root, point, options) == 3 &&
+		if (dash &&
+		    sscanf(line, "%*d %*d %*s %1023s %1023s %511s", root, point, options) == 3 &&
 		    sscanf(dash, " - %63s", type) == 1)
 			printf("mount.%s=%s %s\n", point, type, options);
 	}
@@ -117,9 +119,9 @@ static void tell_mounts(void)
 static void tell_status(void)
 {
 	static const char *const wanted[] = { "CapInh", "CapPrm",     "CapEff",  "CapBnd", "CapAmb",
-					      "SigBlk", "NoNewPrivs", "Seccomp", "SigIgn", "Groups",
-					      "Uid",    "Gid",        "Pid",     "PPid",   "NSpid",
-					      "NSsid",  "Umask",      "Threads" };
+		                              "SigBlk", "NoNewPrivs", "Seccomp", "SigIgn", "Groups",
+		                              "Uid",    "Gid",        "Pid",     "PPid",   "NSpid",
+		                              "NSsid",  "Umask",      "Threads" };
 	FILE *f = fopen("/proc/self/status", "re");
 	char line[1024];
 
@@ -133,7 +135,8 @@ static void tell_status(void)
 			value += strspn(value, " \t");
 			for (char *p = value; *p; p++)
 				*p = *p == '\t' ? ' ' : *p;
-			for (end = value + strlen(value); end > value && (end[-1] == '\n' || end[-1] == ' ');)
+			for (end = value + strlen(value);
+			     end > value && (end[-1] == '\n' || end[-1] == ' ');)
 				*--end = '\0';
 			printf("status.%s=%s\n", wanted[i], value);
 		}
@@ -157,13 +160,14 @@ static void tell_directory(const char *key, const char *path)
 		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			printf("%s.%s=%s\n", key, entry->d_name, result(-1));
 		else if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
-			printf("%s.%s=%s %u:%u %o\n", key, entry->d_name, S_ISCHR(st.st_mode) ? "char" : "block",
-			       major(st.st_rdev), minor(st.st_rdev), st.st_mode & 07777);
+			printf("%s.%s=%s %u:%u %o\n", key, entry->d_name,
+			       S_ISCHR(st.st_mode) ? "char" : "block", major(st.st_rdev),
+			       minor(st.st_rdev), st.st_mode & 07777);
 		else
 			printf("%s.%s=%s %u:%u %o\n", key, entry->d_name,
 			       S_ISDIR(st.st_mode)   ? "dir"
 			       : S_ISLNK(st.st_mode) ? "link"
-						     : "file",
+			                             : "file",
 			       st.st_uid, st.st_gid, st.st_mode & 07777);
 	}
 	if (dir)
@@ -190,8 +194,9 @@ static void tell_rlimits(void)
 		const char *name;
 		int which;
 	} rows[] = {
-		{ "core", RLIMIT_CORE },       { "nofile", RLIMIT_NOFILE }, { "fsize", RLIMIT_FSIZE },
-		{ "memlock", RLIMIT_MEMLOCK }, { "rtprio", RLIMIT_RTPRIO }, { "nice", RLIMIT_NICE },
+		{ "core", RLIMIT_CORE },         { "nofile", RLIMIT_NOFILE },
+		{ "fsize", RLIMIT_FSIZE },       { "memlock", RLIMIT_MEMLOCK },
+		{ "rtprio", RLIMIT_RTPRIO },     { "nice", RLIMIT_NICE },
 		{ "msgqueue", RLIMIT_MSGQUEUE },
 	};
 
@@ -199,7 +204,8 @@ static void tell_rlimits(void)
 		struct rlimit l = { 0, 0 };
 
 		(void)getrlimit((__rlimit_resource_t)rows[i].which, &l);
-		printf("rlimit.%s=%lld:%lld\n", rows[i].name, (long long)l.rlim_cur, (long long)l.rlim_max);
+		printf("rlimit.%s=%lld:%lld\n", rows[i].name, (long long)l.rlim_cur,
+		       (long long)l.rlim_max);
 	}
 }
 
@@ -224,15 +230,25 @@ static void tell_interfaces(void)
 static void tell_writable(void)
 {
 	static const char *const paths[] = {
-		"/proc/sysrq-trigger",		   "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname",
-		"/proc/sys/vm/overcommit_memory",  "/proc/self/oom_score_adj",	    "/proc/self/uid_map",
-		"/proc/self/attr/current",	   "/proc/kcore",		    "/proc/1/mem",
-		"/proc/1/oom_score_adj",	   "/etc/ld.so.cache",		    "/dev/null",
+		"/proc/sysrq-trigger",
+		"/proc/sys/kernel/core_pattern",
+		"/proc/sys/kernel/hostname",
+		"/proc/sys/vm/overcommit_memory",
+		"/proc/self/oom_score_adj",
+		"/proc/self/uid_map",
+		"/proc/self/attr/current",
+		"/proc/kcore",
+		"/proc/1/mem",
+		"/proc/1/oom_score_adj",
+		"/etc/ld.so.cache",
+		"/dev/null",
 		"/dev/new-file",
+		"/sys/new-file",
 	};
 
 	for (size_t i = 0; i < COUNT(paths); i++) {
-		int fd = open(paths[i], O_WRONLY | O_CLOEXEC | (strstr(paths[i], "new") ? O_CREAT : 0), 0600);
+		int fd = open(paths[i],
+		              O_WRONLY | O_CLOEXEC | (strstr(paths[i], "new") ? O_CREAT : 0), 0600);
 
 		printf("write.%s=%s\n", paths[i], result(fd));
 		if (fd >= 0)
@@ -243,8 +259,8 @@ static void tell_writable(void)
 static void tell_readable(void)
 {
 	static const char *const paths[] = { "/proc/1/environ", "/proc/1/maps", "/proc/1/root",
-					     "/proc/1/cwd",	"/proc/1/fd/3", "/proc/1/exe",
-					     "/proc/kcore",	"/proc/keys" };
+		                             "/proc/1/cwd",     "/proc/1/fd/3", "/proc/1/exe",
+		                             "/proc/kcore",     "/proc/keys" };
 
 	for (size_t i = 0; i < COUNT(paths); i++) {
 		int fd = open(paths[i], O_RDONLY | O_CLOEXEC);
@@ -283,7 +299,8 @@ static void tell_calls(void)
 	printf("call.mount=%s\n", result(mount("none", "/tmp", "tmpfs", 0, NULL)));
 	printf("call.umount=%s\n", result(umount2("/proc", MNT_DETACH)));
 	printf("call.mknod=%s\n", result(mknod("/tmp/probe-node", S_IFCHR | 0600, makedev(1, 3))));
-	printf("call.keyctl=%s\n", result(syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0)));
+	printf("call.keyctl=%s\n",
+	       result(syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0)));
 	printf("call.add_key=%s\n",
 	       result(syscall(SYS_add_key, "user", "probe", "x", 1, KEY_SPEC_SESSION_KEYRING)));
 	printf("call.ptrace_init=%s\n", result(ptrace(PTRACE_SEIZE, 1, 0, 0)));
@@ -304,8 +321,9 @@ static void tell_root(void)
 	if (stat("/", &root) < 0 || stat("/..", &above) < 0)
 		printf("root.above=%s\n", result(-1));
 	else
-		printf("root.above=%s\n",
-		       root.st_dev == above.st_dev && root.st_ino == above.st_ino ? "itself" : "another");
+		printf("root.above=%s\n", root.st_dev == above.st_dev && root.st_ino == above.st_ino
+		                                  ? "itself"
+		                                  : "another");
 	tell_directory("dir", "/");
 	tell_directory("above", "/..");
 	tell_directory("etc", "/etc");
@@ -335,10 +353,10 @@ static void tell_process(void)
 	fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
 	printf("tty=%s\n", result(fd));
 	printf("securebits=%d\n", prctl(PR_GET_SECUREBITS));
-	printf("securebits_wanted=%d\n", SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
-						 SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
-						 SECBIT_NO_CAP_AMBIENT_RAISE |
-						 SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED);
+	printf("securebits_wanted=%d\n",
+	       SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
+	               SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
+	               SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED);
 	printf("personality=%d\n", personality(0xffffffff));
 	printf("pdeathsig=%d\n", prctl(PR_GET_PDEATHSIG, &fd) == 0 ? fd : -1);
 	printf("priority=%d\n", getpriority(PRIO_PROCESS, 0));
@@ -371,13 +389,15 @@ static int facts(char **argv)
 	return fflush(stdout) == 0 ? 0 : 1;
 }
 
-/* --- Deeds --------------------------------------------------------------------------------------- */
+/* --- Deeds ---------------------------------------------------------------------------------------
+ */
 
 static int bomb_memory(char **argv)
 {
 	(void)argv;
 	for (;;) {
-		char *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		               -1, 0);
 
 		if (p == MAP_FAILED)
 			return 1;
@@ -550,8 +570,8 @@ static int look(char **argv)
 		if (lstat(*argv, &st) < 0)
 			printf("look.%s=%s\n", *argv, result(-1));
 		else
-			printf("look.%s=%u:%u %o %llu\n", *argv, st.st_uid, st.st_gid, st.st_mode & 07777,
-			       (unsigned long long)st.st_size);
+			printf("look.%s=%u:%u %o %llu\n", *argv, st.st_uid, st.st_gid,
+			       st.st_mode & 07777, (unsigned long long)st.st_size);
 	}
 	return 0;
 }
@@ -575,8 +595,8 @@ static int terminal(char **argv)
 	(void)sigaction(SIGWINCH, &action, NULL);
 	(void)ioctl(0, TIOCGWINSZ, &size);
 	(void)ttyname_r(0, name, sizeof(name));
-	printf("isatty=%d%d%d\nrows=%d\ncolumns=%d\nname=%s\nforeground=%s\n", isatty(0), isatty(1), isatty(2),
-	       size.ws_row, size.ws_col, name, tcgetpgrp(0) == getpgrp() ? "yes" : "no");
+	printf("isatty=%d%d%d\nrows=%d\ncolumns=%d\nname=%s\nforeground=%s\n", isatty(0), isatty(1),
+	       isatty(2), size.ws_row, size.ws_col, name, tcgetpgrp(0) == getpgrp() ? "yes" : "no");
 	printf("dev_tty=%s\n", result(open("/dev/tty", O_RDWR | O_CLOEXEC)));
 	printf("ready=yes\n");
 	(void)fflush(stdout);
@@ -597,11 +617,14 @@ static const struct {
 	const char *name;
 	int (*run)(char **argv);
 } deeds[] = {
-	{ "facts", facts },	{ "bomb-memory", bomb_memory }, { "bomb-fork", bomb_fork },
-	{ "fill", fill },	{ "inodes", inodes },		{ "descriptors", descriptors },
-	{ "flood", flood },	{ "daemon", daemonise },	{ "deaf", deaf },
-	{ "die-of", die_of },	{ "exit", exit_with },		{ "refuse", refuse },
-	{ "touch", touch },	{ "look", look },		{ "terminal", terminal },
+	{ "facts", facts },         { "bomb-memory", bomb_memory },
+	{ "bomb-fork", bomb_fork }, { "fill", fill },
+	{ "inodes", inodes },       { "descriptors", descriptors },
+	{ "flood", flood },         { "daemon", daemonise },
+	{ "deaf", deaf },           { "die-of", die_of },
+	{ "exit", exit_with },      { "refuse", refuse },
+	{ "touch", touch },         { "look", look },
+	{ "terminal", terminal },
 };
 
 int main(int argc, char **argv)

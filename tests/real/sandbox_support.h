@@ -1,6 +1,7 @@
 /*
- * Running `corral` from a test and looking at what came of it: output, errors, exit status, receipt. Output goes
- * to memory, so a test never waits for a pipe. Include after <cmocka.h> and tests/support.h.
+ * Running `corral` from a test and looking at what came of it: output, errors, exit status,
+ * receipt. Output goes to memory, so a test never waits for a pipe. Include after <cmocka.h> and
+ * tests/support.h.
  */
 #ifndef CORRAL_TESTS_REAL_SANDBOX_SUPPORT_H
 #define CORRAL_TESTS_REAL_SANDBOX_SUPPORT_H
@@ -18,14 +19,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define RECEIPT_FD    9
-#define RUN_TEXT_MAX  (1u << 18)
-#define RUN_ARGS_MAX  64
+#define RECEIPT_FD     9
+#define RUN_TEXT_MAX   (1u << 18)
+#define RUN_ARGS_MAX   64
 #define RUN_DEADLINE_S 90
-#define PROBE         "--ro-bind", CORRAL_TEST_PROBE ":/probe"
+#define PROBE          "--ro-bind", CORRAL_TEST_PROBE ":/probe"
 
 struct run {
-	int status;   /* as a shell would say it */
+	int status; /* as a shell would say it */
 	char *out, *err;
 	json_t *receipt; /* NULL without one */
 };
@@ -55,8 +56,8 @@ static inline void run_done(struct run *r)
 }
 
 /*
- * argv[0] is looked up in PATH; descriptors 1, 2 and RECEIPT_FD are collected. The child has a deadline, so that a
- * sandbox that hangs is a failure and no hang of the test.
+ * argv[0] is looked up in PATH; descriptors 1, 2 and RECEIPT_FD are collected. The child has a
+ * deadline, so that a sandbox that hangs is a failure and no hang of the test.
  */
 static inline void run_argv(struct run *r, const char *const *argv)
 {
@@ -115,35 +116,37 @@ static inline const char *fact(const char *text, const char *key)
 	static unsigned int at;
 	size_t len = strlen(key);
 
-	for (const char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+	for (const char *line = text; line && *line;
+	     line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
 		if (strncmp(line, key, len) != 0 || line[len] != '=')
 			continue;
 		at = (at + 1) % 4;
-		(void)snprintf(values[at], sizeof(values[at]), "%.*s", (int)strcspn(line + len + 1, "\n"),
-			       line + len + 1);
+		(void)snprintf(values[at], sizeof(values[at]), "%.*s",
+		               (int)strcspn(line + len + 1, "\n"), line + len + 1);
 		return values[at];
 	}
 	return NULL;
 }
 
-#define assert_fact(text, key, value)                                                      \
-	do {                                                                               \
-		const char *fact_ = fact((text), (key));                                   \
-		if (!fact_ || strcmp(fact_, (value)) != 0)                                 \
-			fail_msg("%s is '%s', not '%s'", (key), fact_ ? fact_ : "(untold)", (value)); \
+#define assert_fact(text, key, value)                                                       \
+	do {                                                                                \
+		const char *fact_ = fact((text), (key));                                    \
+		if (!fact_ || strcmp(fact_, (value)) != 0)                                  \
+			fail_msg("%s is '%s', not '%s'", (key), fact_ ? fact_ : "(untold)", \
+			         (value));                                                  \
 	} while (0)
 
-#define assert_status(r, wanted)                                                       \
-	do {                                                                           \
-		if ((r)->status != (wanted))                                           \
-			fail_msg("exit status %d, not %d; stdout: %.300s stderr: %.600s", (r)->status, \
-				 (wanted), (r)->out, (r)->err);                        \
+#define assert_status(r, wanted)                                                          \
+	do {                                                                              \
+		if ((r)->status != (wanted))                                              \
+			fail_msg("exit status %d, not %d; stdout: %.300s stderr: %.600s", \
+			         (r)->status, (wanted), (r)->out, (r)->err);              \
 	} while (0)
 
-#define assert_says(text, part)                                                   \
-	do {                                                                      \
-		if (!strstr((text), (part)))                                      \
-			fail_msg("'%s' is not in '%.1000s'", (part), (text));      \
+#define assert_says(text, part)                                               \
+	do {                                                                  \
+		if (!strstr((text), (part)))                                  \
+			fail_msg("'%s' is not in '%.1000s'", (part), (text)); \
 	} while (0)
 
 static inline const char *receipt_text(const struct run *r, const char *key)
@@ -185,7 +188,8 @@ static inline bool is_root(void)
 	return geteuid() == 0;
 }
 
-/* What an ordinary user cannot have is not missing: only for root a failure where everything must run. */
+/* What an ordinary user cannot have is not missing: only for root a failure where everything must
+ * run. */
 static inline void skip_without_root(const char *what)
 {
 	if (is_root())
@@ -249,15 +253,18 @@ static inline const char *bind_of(const char *dir, const char *name, const char 
 	static unsigned int at;
 
 	at = (at + 1) % 4;
-	(void)snprintf(specs[at], sizeof(specs[at]), "%s%s%s:%s", dir, *name ? "/" : "", name, guest_path);
+	(void)snprintf(specs[at], sizeof(specs[at]), "%s%s%s:%s", dir, *name ? "/" : "", name,
+	               guest_path);
 	return specs[at];
 }
 
 /* Names, kinds, modes, owners and sizes of a tree; the caller frees it. */
 static inline char *tree_listing(const char *dir)
 {
-	const char *argv[] = { "sh", "-c", "cd \"$0\" && find . -printf '%p %y %m %U:%G %s %l\\n' | LC_ALL=C sort", dir,
-			       NULL };
+	const char *argv[] = {
+		"sh", "-c", "cd \"$0\" && find . -printf '%p %y %m %U:%G %s %l\\n' | LC_ALL=C sort",
+		dir, NULL
+	};
 	struct run r = { 0 };
 	char *text;
 

@@ -1,6 +1,6 @@
 /*
- * How commands end, and what is told of it: exit statuses as users of docker run and timeout expect them, the reason
- * of death in one word, and nothing alive afterwards, however the guest resists.
+ * How commands end, and what is told of it: exit statuses as users of docker run and timeout expect
+ * them, the reason of death in one word, and nothing alive afterwards, however the guest resists.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,11 +29,13 @@ static double now(void)
 static void assert_reason(const struct run *r, const char *reason)
 {
 	if (strcmp(receipt_text(r, "reason"), reason) != 0)
-		fail_msg("the reason is '%s', not '%s'; exit status %d; stdout: %.300s stderr: %.600s",
-			 receipt_text(r, "reason"), reason, r->status, r->out, r->err);
+		fail_msg("the reason is '%s', not '%s'; exit status %d; stdout: %.300s stderr: "
+		         "%.600s",
+		         receipt_text(r, "reason"), reason, r->status, r->out, r->err);
 }
 
-/* --- Exit statuses ------------------------------------------------------------------------------- */
+/* --- Exit statuses -------------------------------------------------------------------------------
+ */
 
 static void exit_code_is_the_commands_own(void **state)
 {
@@ -55,7 +57,10 @@ static void signal_is_128_and_its_number(void **state)
 	static const struct {
 		const char *number, *name;
 		int status;
-	} rows[] = { { "9", "SIGKILL", 137 }, { "15", "SIGTERM", 143 }, { "11", "SIGSEGV", 139 }, { "6", "SIGABRT", 134 } };
+	} rows[] = { { "9", "SIGKILL", 137 },
+		     { "15", "SIGTERM", 143 },
+		     { "11", "SIGSEGV", 139 },
+		     { "6", "SIGABRT", 134 } };
 	struct run r = { 0 };
 
 	(void)state;
@@ -115,7 +120,8 @@ static void command_that_cannot_be_executed_is_126(void **state)
 	dir_remove(dir);
 }
 
-/* --- Reasons of death ---------------------------------------------------------------------------- */
+/* --- Reasons of death ----------------------------------------------------------------------------
+ */
 
 static void timeout_is_124(void **state)
 {
@@ -165,7 +171,8 @@ static void out_of_memory_kills_the_whole_group(void **state)
 		skip_without_root("a memory limit on this host");
 		return;
 	}
-	RUN(&r, PROBE, "--memory", "32M", "--", "sh", "-c", "/probe bomb-memory; echo survived; exit 0");
+	RUN(&r, PROBE, "--memory", "32M", "--", "sh", "-c",
+	    "/probe bomb-memory; echo survived; exit 0");
 	assert_status(&r, 137);
 	assert_reason(&r, "oom");
 	assert_null(strstr(r.out, "survived"));
@@ -195,7 +202,8 @@ static void fork_bomb_is_pids(void **state)
 
 static void filling_the_disk_is_disk(void **state)
 {
-	static const char *const places[] = { "/tmp", "/workspace", "/var/tmp", "/dev/shm", "/root" };
+	static const char *const places[] = { "/tmp", "/workspace", "/var/tmp", "/dev/shm",
+		                              "/root" };
 	struct run r = { 0 };
 
 	(void)state;
@@ -267,7 +275,9 @@ static void descriptor_exhaustion_is_contained(void **state)
 static void command_killed_by_the_caller_is_killed(void **state)
 {
 	char *argv[] = { (char *)"/bin/sleep", (char *)"60", NULL };
-	const struct corral_command command = { .argv = argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1 };
+	const struct corral_command command = {
+		.argv = argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1
+	};
 	struct corral_config *config = corral_config_new();
 	struct corral_launcher *launcher = NULL;
 	struct corral_policy *policy = NULL;
@@ -298,7 +308,8 @@ static void command_killed_by_the_caller_is_killed(void **state)
 	corral_policy_free(policy);
 }
 
-/* --- What resists -------------------------------------------------------------------------------- */
+/* --- What resists --------------------------------------------------------------------------------
+ */
 
 /* Descendants of ours that are alive; zombies of our own children are reaped. */
 static unsigned int descendants(void)
@@ -341,7 +352,8 @@ static void assert_nobody_left(void)
 	assert_int_equal(descendants(), 0);
 }
 
-/* The daemon holds standard output, here a pipe: its end would never come while the daemon lives. */
+/* The daemon holds standard output, here a pipe: its end would never come while the daemon lives.
+ */
 static void daemon_neither_survives_nor_hangs_the_caller(void **state)
 {
 	char text[256];
@@ -361,11 +373,13 @@ static void daemon_neither_survives_nor_hangs_the_caller(void **state)
 	if (pid == 0) {
 		(void)dup2(ends[1], STDOUT_FILENO);
 		(void)alarm(RUN_DEADLINE_S);
-		(void)execl(CORRAL_BINARY, CORRAL_BINARY, "run", PROBE, "--", "/probe", "daemon", (char *)NULL);
+		(void)execl(CORRAL_BINARY, CORRAL_BINARY, "run", PROBE, "--", "/probe", "daemon",
+		            (char *)NULL);
 		_exit(99);
 	}
 	(void)close(ends[1]);
-	while (len < sizeof(text) - 1 && (n = read(ends[0], text + len, sizeof(text) - 1 - len)) > 0)
+	while (len < sizeof(text) - 1 &&
+	       (n = read(ends[0], text + len, sizeof(text) - 1 - len)) > 0)
 		len += (size_t)n;
 	text[len] = '\0';
 	(void)close(ends[0]);
@@ -377,7 +391,8 @@ static void daemon_neither_survives_nor_hangs_the_caller(void **state)
 	assert_nobody_left();
 }
 
-/* With limited output the caller pumps: it must not wait for the daemon's end of the pipe either. */
+/* With limited output the caller pumps: it must not wait for the daemon's end of the pipe either.
+ */
 static void daemon_does_not_hang_a_pumped_caller(void **state)
 {
 	struct run r = { 0 };
@@ -394,7 +409,8 @@ static void daemon_does_not_hang_a_pumped_caller(void **state)
 	run_done(&r);
 }
 
-/* Starts `corral run ... deaf` and waits until the guest says so. The caller's pid; *ret_fd its standard output. */
+/* Starts `corral run ... deaf` and waits until the guest says so. The caller's pid; *ret_fd its
+ * standard output. */
 static pid_t deaf_start(int *ret_fd)
 {
 	char text[64];
@@ -407,7 +423,8 @@ static pid_t deaf_start(int *ret_fd)
 	if (pid == 0) {
 		(void)dup2(ends[1], STDOUT_FILENO);
 		(void)alarm(RUN_DEADLINE_S);
-		(void)execl(CORRAL_BINARY, CORRAL_BINARY, "run", PROBE, "--", "/probe", "deaf", (char *)NULL);
+		(void)execl(CORRAL_BINARY, CORRAL_BINARY, "run", PROBE, "--", "/probe", "deaf",
+		            (char *)NULL);
 		_exit(99);
 	}
 	(void)close(ends[1]);
@@ -467,8 +484,10 @@ static void signal_is_handed_on(void **state)
 	if (pid == 0) {
 		(void)dup2(ends[1], STDOUT_FILENO);
 		(void)alarm(RUN_DEADLINE_S);
-		(void)execl(CORRAL_BINARY, CORRAL_BINARY, "run", "--", "sh", "-c",
-			    "trap 'echo heard; exit 9' TERM; echo ready; while :; do sleep 0.1; done", (char *)NULL);
+		(void)execl(
+		        CORRAL_BINARY, CORRAL_BINARY, "run", "--", "sh", "-c",
+		        "trap 'echo heard; exit 9' TERM; echo ready; while :; do sleep 0.1; done",
+		        (char *)NULL);
 		_exit(99);
 	}
 	(void)close(ends[1]);

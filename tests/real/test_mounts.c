@@ -1,9 +1,11 @@
 /*
- * Directories of the host in a sandbox: what is bound is there with its flags, what lies on disk belongs to who owned
- * the directory before, and nothing is ever made, mounted or left on the host's side.
+ * Directories of the host in a sandbox: what is bound is there with its flags, what lies on disk
+ * belongs to who owned the directory before, and nothing is ever made, mounted or left on the
+ * host's side.
  *
- * As root the whole program moves into a mount namespace of its own first, private to the host's and shared within:
- * a mount of the sandbox that were to propagate would then show here, and no mount of anybody else does.
+ * As root the whole program moves into a mount namespace of its own first, private to the host's
+ * and shared within: a mount of the sandbox that were to propagate would then show here, and no
+ * mount of anybody else does.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +23,8 @@
 
 #include "tests/real/sandbox_support.h"
 
-/* --- The host's side ----------------------------------------------------------------------------- */
+/* --- The host's side -----------------------------------------------------------------------------
+ */
 
 static char *mounts_of_the_host(void)
 {
@@ -52,7 +55,10 @@ static void nothing_appears_on_the_host(void **state)
 {
 	char *argv[] = { (char *)"/bin/sleep", (char *)"60", NULL };
 	const struct corral_command command = {
-		.argv = argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1,
+		.argv = argv,
+		.stdin_fd = -1,
+		.stdout_fd = -1,
+		.stderr_fd = -1,
 	};
 	struct corral_launcher *launcher = NULL;
 	struct corral_sandbox *s = NULL;
@@ -100,8 +106,9 @@ static void workspace_gets_no_ghosts(void **state)
 	dir = dir_make();
 	file_make(dir, "file", "text");
 	before = tree_listing(dir);
-	RUN(&r, PROBE, "--workspace", dir, "--tmpfs", "/var/cache/x", "--ro-bind", bind_of(dir, "file", "/opt/a/b"), "--",
-	    "/probe", "look", "/workspace/file", "/opt/a/b", "/var/cache/x");
+	RUN(&r, PROBE, "--workspace", dir, "--tmpfs", "/var/cache/x", "--ro-bind",
+	    bind_of(dir, "file", "/opt/a/b"), "--", "/probe", "look", "/workspace/file", "/opt/a/b",
+	    "/var/cache/x");
 	assert_status(&r, 0);
 	after = tree_listing(dir);
 	assert_string_equal(after, before);
@@ -111,7 +118,8 @@ static void workspace_gets_no_ghosts(void **state)
 	dir_remove(dir);
 }
 
-/* --- What is bound ------------------------------------------------------------------------------- */
+/* --- What is bound -------------------------------------------------------------------------------
+ */
 
 static void workspace_files_belong_to_the_owner_on_disk(void **state)
 {
@@ -130,7 +138,8 @@ static void workspace_files_belong_to_the_owner_on_disk(void **state)
 		owner = is_root() ? 1234 : geteuid();
 		if (is_root())
 			assert_int_equal(chown(dir, owner, 4321), 0);
-		RUN(&r, PROBE, "--user", users[i], "--workspace", dir, "--", "/probe", "touch", "/workspace/made");
+		RUN(&r, PROBE, "--user", users[i], "--workspace", dir, "--", "/probe", "touch",
+		    "/workspace/made");
 		assert_status(&r, 0);
 		assert_fact(r.out, "touch./workspace/made", "ok");
 		(void)snprintf(path, sizeof(path), "%s/made", dir);
@@ -138,9 +147,11 @@ static void workspace_files_belong_to_the_owner_on_disk(void **state)
 		assert_int_equal(st.st_uid, owner);
 		assert_int_equal(st.st_gid, is_root() ? 4321 : getegid());
 		/* And inside, what was there before is the guest's user's. */
-		RUN(&r, PROBE, "--user", users[i], "--workspace", dir, "--", "/probe", "look", "/workspace/made");
+		RUN(&r, PROBE, "--user", users[i], "--workspace", dir, "--", "/probe", "look",
+		    "/workspace/made");
 		(void)snprintf(path, sizeof(path), "%ld:%ld 644 0", strtol(users[i], NULL, 10),
-			       strchr(users[i], ':') ? strtol(strchr(users[i], ':') + 1, NULL, 10) : 0);
+		               strchr(users[i], ':') ? strtol(strchr(users[i], ':') + 1, NULL, 10)
+		                                     : 0);
 		assert_fact(r.out, "look./workspace/made", path);
 		dir_remove(dir);
 	}
@@ -166,8 +177,8 @@ static void files_of_other_owners_are_nobodys_inside(void **state)
 	file_make(dir, "of-other", "x");
 	(void)snprintf(path, sizeof(path), "%s/of-other", dir);
 	assert_int_equal(chown(path, 99, 99), 0);
-	RUN(&r, PROBE, "--workspace", dir, "--", "/probe", "look", "/workspace/of-root", "/workspace/of-other",
-	    "/workspace");
+	RUN(&r, PROBE, "--workspace", dir, "--", "/probe", "look", "/workspace/of-root",
+	    "/workspace/of-other", "/workspace");
 	assert_status(&r, 0);
 	assert_fact(r.out, "look./workspace/of-root", "65534:65534 644 1");
 	assert_fact(r.out, "look./workspace/of-other", "65534:65534 644 1");
@@ -187,7 +198,8 @@ static void read_only_bind_cannot_be_written(void **state)
 	dir = dir_make();
 	file_make(dir, "file", "text");
 	before = tree_listing(dir);
-	RUN(&r, PROBE, "--ro-bind", bind_of(dir, "", "/data"), "--", "/probe", "touch", "/data/new", "/data/file");
+	RUN(&r, PROBE, "--ro-bind", bind_of(dir, "", "/data"), "--", "/probe", "touch", "/data/new",
+	    "/data/file");
 	assert_status(&r, 0);
 	assert_fact(r.out, "touch./data/new", "EROFS");
 	assert_fact(r.out, "touch./data/file", "EROFS");
@@ -202,7 +214,8 @@ static void read_only_bind_cannot_be_written(void **state)
 static void submounts_of_a_read_only_bind_are_read_only(void **state)
 {
 	/* "kcmp" stands for nothing that matters. */
-	static const char *const rungs[] = { "kcmp", "mount_setattr", "open_tree,move_mount,fsopen,mount_setattr" };
+	static const char *const rungs[] = { "kcmp", "mount_setattr",
+		                             "open_tree,move_mount,fsopen,mount_setattr" };
 	struct run r = { 0 };
 	char sub[600];
 	char *dir;
@@ -220,7 +233,8 @@ static void submounts_of_a_read_only_bind_are_read_only(void **state)
 	assert_int_equal(mount("corral-test", sub, "tmpfs", 0, "mode=0777,size=64k"), 0);
 	for (size_t i = 0; i < CORRAL_COUNT(rungs); i++) {
 		run_after(&r, ARGS(CORRAL_TEST_DENY, rungs[i], "--"),
-			  ARGS(PROBE, "--ro-bind", bind_of(dir, "", "/data"), "--", "/probe", "touch", "/data/sub/new"));
+		          ARGS(PROBE, "--ro-bind", bind_of(dir, "", "/data"), "--", "/probe",
+		               "touch", "/data/sub/new"));
 		assert_status(&r, 0);
 		assert_fact(r.out, "touch./data/sub/new", "EROFS");
 	}
@@ -245,7 +259,8 @@ static void tmpfs_holds_what_it_was_given(void **state)
 	run_done(&r);
 }
 
-/* --- Where it is bound --------------------------------------------------------------------------- */
+/* --- Where it is bound ---------------------------------------------------------------------------
+ */
 
 static void missing_target_in_a_bound_directory_is_refused(void **state)
 {
@@ -285,8 +300,8 @@ static void link_out_of_the_root_is_refused(void **state)
 	(void)snprintf(link, sizeof(link), "%s/link", root);
 	assert_int_equal(symlink("/../../../nowhere/deep", link), 0);
 	before = tree_listing(root);
-	RUN(&r, PROBE, "--bind", bind_of(root, "", "/data"), "--ro-bind", bind_of(target, "", "/data/link"), "--",
-	    "/probe");
+	RUN(&r, PROBE, "--bind", bind_of(root, "", "/data"), "--ro-bind",
+	    bind_of(target, "", "/data/link"), "--", "/probe");
 	assert_refused(&r, "symbolic link");
 	assert_says(r.err, "/data/link");
 	after = tree_listing(root);
@@ -314,8 +329,8 @@ static void link_is_followed_inside_the_root_alone(void **state)
 	file_make(target, "inside", "text");
 	(void)snprintf(link, sizeof(link), "%s/link", root);
 	assert_int_equal(symlink("../../../../../../opt", link), 0);
-	RUN(&r, PROBE, "--bind", bind_of(root, "", "/data"), "--ro-bind", bind_of(target, "", "/data/link"), "--",
-	    "/probe", "look", "/opt/inside");
+	RUN(&r, PROBE, "--bind", bind_of(root, "", "/data"), "--ro-bind",
+	    bind_of(target, "", "/data/link"), "--", "/probe", "look", "/opt/inside");
 	assert_status(&r, 0);
 	assert_says(fact(r.out, "look./opt/inside"), " 644 4");
 	run_done(&r);
@@ -338,8 +353,8 @@ static void target_behind_var_run_works(void **state)
 		assert_says(r.err, "symbolic link");
 	else
 		assert_fact(r.out, "touch./run/x/made", "ok");
-	RUN(&r, PROBE, "--tmpfs", "/run/x", "--ro-bind", bind_of(dir, "socket", "/var/run/x/y"), "--", "/probe", "look",
-	    "/run/x/y");
+	RUN(&r, PROBE, "--tmpfs", "/run/x", "--ro-bind", bind_of(dir, "socket", "/var/run/x/y"),
+	    "--", "/probe", "look", "/run/x/y");
 	if (r.status == 125)
 		assert_says(r.err, "symbolic link");
 	else
@@ -362,8 +377,9 @@ static void parents_that_can_only_be_passed_work(void **state)
 	assert_int_equal(mkdir(path, 0755), 0);
 	file_make(path, "file", "text");
 	assert_int_equal(chmod(dir, 0711), 0);
-	RUN(&r, PROBE, "--ro-bind", bind_of(dir, "inner", "/data"), "--bind", bind_of(dir, "", "/outer"), "--tmpfs",
-	    "/outer/inner", "--", "/probe", "look", "/data/file", "/outer/inner/file");
+	RUN(&r, PROBE, "--ro-bind", bind_of(dir, "inner", "/data"), "--bind",
+	    bind_of(dir, "", "/outer"), "--tmpfs", "/outer/inner", "--", "/probe", "look",
+	    "/data/file", "/outer/inner/file");
 	assert_status(&r, 0);
 	assert_says(fact(r.out, "look./data/file"), " 644 4");
 	assert_fact(r.out, "look./outer/inner/file", "ENOENT");
@@ -382,7 +398,8 @@ static void file_is_bound_on_a_file(void **state)
 	dir = dir_make();
 	file_make(dir, "file", "text");
 	RUN(&r, PROBE, "--ro-bind", bind_of(dir, "file", "/etc/hosts"), "--ro-bind",
-	    bind_of(dir, "file", "/opt/new/name"), "--", "/probe", "look", "/etc/hosts", "/opt/new/name");
+	    bind_of(dir, "file", "/opt/new/name"), "--", "/probe", "look", "/etc/hosts",
+	    "/opt/new/name");
 	assert_status(&r, 0);
 	assert_says(fact(r.out, "look./etc/hosts"), " 644 4");
 	assert_says(fact(r.out, "look./opt/new/name"), " 644 4");
@@ -447,7 +464,8 @@ static void live_sandboxes_have_different_ids(void **state)
 
 		if (corral_sandbox_open(launcher, policy, &s[i], &err) < 0)
 			fail_msg("%s", err.text);
-		(void)snprintf(path, sizeof(path), "/proc/%d/uid_map", (int)corral_sandbox_pid(s[i]));
+		(void)snprintf(path, sizeof(path), "/proc/%d/uid_map",
+		               (int)corral_sandbox_pid(s[i]));
 		f = fopen(path, "re");
 		assert_non_null(f);
 		assert_int_equal(fscanf(f, "%*u %u", &base[i]), 1);

@@ -1,5 +1,6 @@
 /*
- * Bad input: one line that says what, where and what to do, exit status 125, and nothing left behind.
+ * Bad input: one line that says what, where and what to do, exit status 125, and nothing left
+ * behind.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,8 +22,8 @@ static int dir_open(void **state)
 	file_make(dir, "file", "text");
 	file_make(dir, "cut.json", "{\"defaultAction\":");
 	file_make(dir, "unknown_call.json",
-		  "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":"
-		  "[{\"names\":[\"no_such_call\"],\"action\":\"SCMP_ACT_ALLOW\"}]}");
+	          "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":"
+	          "[{\"names\":[\"no_such_call\"],\"action\":\"SCMP_ACT_ALLOW\"}]}");
 	file_make(dir, "unknown_key.json", "{\"memmory\": 1}");
 	file_make(dir, "wrong_type.json", "{\"hostname\": 1}");
 	return 0;
@@ -128,7 +129,8 @@ static void bad_profiles_and_configurations_are_refused_with_their_place(void **
 		const char *option, *name, *says;
 	} rows[] = {
 		{ "--seccomp", "cut.json", "cut.json: line " },
-		{ "--seccomp", "unknown_call.json", "syscalls[0].names[0]: no syscall 'no_such_call'" },
+		{ "--seccomp", "unknown_call.json",
+		  "syscalls[0].names[0]: no syscall 'no_such_call'" },
 		{ "--config", "cut.json", "cut.json" },
 		{ "--config", "unknown_key.json", "unknown key 'memmory'" },
 		{ "--config", "wrong_type.json", "hostname" },
@@ -167,7 +169,9 @@ static void limit_asked_for_by_name_holds_or_is_refused(void **state)
 {
 	static const struct {
 		const char *option, *value, *limit;
-	} rows[] = { { "--memory", "64M", "memory" }, { "--pids", "64", "pids" }, { "--cpus", "0.5", "cpus" } };
+	} rows[] = { { "--memory", "64M", "memory" },
+		     { "--pids", "64", "pids" },
+		     { "--cpus", "0.5", "cpus" } };
 	struct run r = { 0 }, plain = { 0 };
 
 	(void)state;
@@ -194,7 +198,8 @@ static void plan_runs_nothing(void **state)
 {
 	struct run r = { 0 };
 	char path[600];
-	const char *argv[] = { CORRAL_BINARY, "plan", "--workspace", dir, "--", "touch", "/workspace/made", NULL };
+	const char *argv[] = { CORRAL_BINARY, "plan",  "--workspace",     dir,
+		               "--",          "touch", "/workspace/made", NULL };
 
 	(void)state;
 	if (!can_run())

@@ -1,6 +1,6 @@
 /*
- * Kernels that lack something, by answering ENOSYS to the call: each rung still runs a command in the same isolation,
- * or is refused with the reason; none is silently weaker.
+ * Kernels that lack something, by answering ENOSYS to the call: each rung still runs a command in
+ * the same isolation, or is refused with the reason; none is silently weaker.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,10 +18,13 @@
 /* What no rung may lose. */
 static void assert_isolated(const struct run *r)
 {
-	static const char *const layers[] = { "user-namespace", "mount-namespace", "pid-namespace", "ipc-namespace",
-					      "uts-namespace",	"network-namespace", "own-root", "capabilities",
-					      "no-new-privs",	"seccomp" };
-	static const char *const namespaces[] = { "user", "mnt", "pid", "ipc", "uts", "cgroup", "net" };
+	static const char *const layers[] = { "user-namespace", "mount-namespace",
+		                              "pid-namespace",  "ipc-namespace",
+		                              "uts-namespace",  "network-namespace",
+		                              "own-root",       "capabilities",
+		                              "no-new-privs",   "seccomp" };
+	static const char *const namespaces[] = { "user", "mnt",    "pid", "ipc",
+		                                  "uts",  "cgroup", "net" };
 
 	assert_status(r, 0);
 	assert_fact(r->out, "told", "all");
@@ -90,9 +93,12 @@ static void runs_without_openat2(void **state)
 	(void)state;
 	isolated_without("openat2");
 	dir = dir_make();
-	run_without(&r, "openat2", ARGS(PROBE, "--workspace", dir, "--tmpfs", "/workspace/missing", "--", "true"));
+	run_without(&r, "openat2",
+	            ARGS(PROBE, "--workspace", dir, "--tmpfs", "/workspace/missing", "--", "true"));
 	assert_refused(&r, "creates nothing in a directory of the host");
-	run_without(&r, "openat2", ARGS(PROBE, "--tmpfs", "/var/run/x", "--tmpfs", "/a/b/c", "--", "/probe", "look", "/a/b/c"));
+	run_without(&r, "openat2",
+	            ARGS(PROBE, "--tmpfs", "/var/run/x", "--tmpfs", "/a/b/c", "--", "/probe",
+	                 "look", "/a/b/c"));
 	if (r.status != 0)
 		assert_refused(&r, "symbolic link");
 	run_done(&r);
@@ -160,7 +166,9 @@ static void workspace_without_id_mapped_mounts_is_refused_or_as_before(void **st
 		return;
 	dir = dir_make();
 	for (size_t i = 0; i < CORRAL_COUNT(rungs); i++) {
-		run_without(&r, rungs[i], ARGS(PROBE, "--workspace", dir, "--", "/probe", "touch", "/workspace/made"));
+		run_without(&r, rungs[i],
+		            ARGS(PROBE, "--workspace", dir, "--", "/probe", "touch",
+		                 "/workspace/made"));
 		if (is_root()) {
 			assert_refused(&r, "id-mapped mounts");
 		} else {
@@ -186,7 +194,8 @@ static void read_only_bind_stays_read_only_on_every_rung(void **state)
 	before = tree_listing(dir);
 	for (size_t i = 0; i < CORRAL_COUNT(rungs); i++) {
 		run_without(&r, rungs[i],
-			    ARGS(PROBE, "--ro-bind", bind_of(dir, "", "/data"), "--", "/probe", "touch", "/data/made"));
+		            ARGS(PROBE, "--ro-bind", bind_of(dir, "", "/data"), "--", "/probe",
+		                 "touch", "/data/made"));
 		assert_status(&r, 0);
 		assert_fact(r.out, "touch./data/made", "EROFS");
 	}
@@ -206,13 +215,16 @@ static void host_without_namespaces_is_refused(void **state)
 	(void)state;
 	if (!can_run())
 		return;
-	run_after(&r, ARGS(CORRAL_TEST_DENY, "--errno", "EPERM", "clone3,clone@0&0x20000000,unshare,setns", "--"),
-		  ARGS("--", "true"));
+	run_after(&r,
+	          ARGS(CORRAL_TEST_DENY, "--errno", "EPERM",
+	               "clone3,clone@0&0x20000000,unshare,setns", "--"),
+	          ARGS("--", "true"));
 	assert_status(&r, 125);
 	assert_string_equal(receipt_text(&r, "reason"), "error");
 	assert_string_equal(r.out, "");
 	/* Nor without a filter. */
-	run_after(&r, ARGS(CORRAL_TEST_DENY, "--errno", "EPERM", "pivot_root", "--"), ARGS("--", "true"));
+	run_after(&r, ARGS(CORRAL_TEST_DENY, "--errno", "EPERM", "pivot_root", "--"),
+	          ARGS("--", "true"));
 	assert_refused(&r, "pivot");
 	run_done(&r);
 }

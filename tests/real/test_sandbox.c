@@ -1,6 +1,6 @@
 /*
- * The sandbox as seen from inside, by corral-test-probe: each namespace, mount, capability set, descriptor, variable
- * and file is what was promised, and nothing of the host is there.
+ * The sandbox as seen from inside, by corral-test-probe: each namespace, mount, capability set,
+ * descriptor, variable and file is what was promised, and nothing of the host is there.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +11,7 @@
 #include "tests/support.h"
 
 #include "kernel/base/cleanup.h"
+#include "kernel/sandbox.h"
 #include "tests/real/sandbox_support.h"
 
 /* One run is looked at by many tests. */
@@ -48,23 +49,27 @@ static void probe_tells_all(void **state)
 	assert_string_equal(receipt_text(&seen, "tier"), "full");
 }
 
-static void every_namespace_is_another(void **state)
+static void assert_namespaces_differ(const char *text)
 {
 	static const char *const names[] = { "user", "mnt", "pid", "ipc", "uts", "cgroup", "net" };
 
-	(void)state;
-	if (!looked())
-		return;
 	for (size_t i = 0; i < CORRAL_COUNT(names); i++) {
 		char key[32], path[64], own[64] = "";
 
 		(void)snprintf(key, sizeof(key), "ns.%s", names[i]);
 		(void)snprintf(path, sizeof(path), "/proc/self/ns/%s", names[i]);
 		assert_true(readlink(path, own, sizeof(own) - 1) > 0);
-		assert_non_null(fact(seen.out, key));
-		assert_int_equal(strncmp(fact(seen.out, key), names[i], strlen(names[i])), 0);
-		assert_string_not_equal(fact(seen.out, key), own);
+		assert_non_null(fact(text, key));
+		assert_int_equal(strncmp(fact(text, key), names[i], strlen(names[i])), 0);
+		assert_string_not_equal(fact(text, key), own);
 	}
+}
+
+static void every_namespace_is_another(void **state)
+{
+	(void)state;
+	if (looked())
+		assert_namespaces_differ(seen.out);
 }
 
 static void root_has_nothing_above_it(void **state)
@@ -81,9 +86,11 @@ static void root_has_nothing_above_it(void **state)
 
 static void root_holds_what_was_promised_and_no_more(void **state)
 {
-	static const char *const allowed[] = { "bin",  "dev", "etc",  "home", "lib",  "lib32", "lib64", "libx32",
-					       "mnt",  "opt", "proc", "root", "run",  "sbin",  "srv",	"sys",
-					       "tmp",  "usr", "var",  "probe", "workspace" };
+	static const char *const allowed[] = { "bin",      "dev",   "etc",    "home", "lib",
+		                               "lib32",    "lib64", "libx32", "mnt",  "opt",
+		                               "proc",     "root",  "run",    "sbin", "srv",
+		                               "sys",      "tmp",   "usr",    "var",  "probe",
+		                               "workspace" };
 
 	(void)state;
 	if (!looked())
@@ -101,14 +108,17 @@ static void root_holds_what_was_promised_and_no_more(void **state)
 
 static void etc_holds_no_configuration_of_the_host(void **state)
 {
-	static const char *const absent[] = { "shadow",	 "gshadow", "machine-id", "ssh",     "sudoers", "fstab",
-					      "hostid",	 "cron.d",  "crypttab",	  "systemd", "environment", "apt",
-					      "ssl/private", "passwd-", "krb5.keytab", "sudoers.d", "pam.d" };
+	static const char *const absent[] = { "shadow",      "gshadow", "machine-id",  "ssh",
+		                              "sudoers",     "fstab",   "hostid",      "cron.d",
+		                              "crypttab",    "systemd", "environment", "apt",
+		                              "ssl/private", "passwd-", "krb5.keytab", "sudoers.d",
+		                              "pam.d" };
 	static const char *const allowed[] = {
-		"ld.so.cache", "alternatives", "ssl",	 "pki",	   "crypto-policies", "fonts",	 "mime.types",
-		"protocols",   "services",     "perl",	 "magic",  "inputrc",	      "terminfo", "nsswitch.conf",
-		"host.conf",   "shells",       "profile", "passwd", "group",	      "hostname", "hosts",
-		"resolv.conf", "mtab",	       "os-release", "localtime",
+		"ld.so.cache", "alternatives", "ssl",       "pki",           "crypto-policies",
+		"fonts",       "mime.types",   "protocols", "services",      "perl",
+		"magic",       "inputrc",      "terminfo",  "nsswitch.conf", "host.conf",
+		"shells",      "profile",      "passwd",    "group",         "hostname",
+		"hosts",       "resolv.conf",  "mtab",      "os-release",    "localtime",
 	};
 
 	(void)state;
@@ -133,12 +143,14 @@ static void etc_holds_no_configuration_of_the_host(void **state)
 			fail_msg("/etc/%.*s is there", (int)len, name);
 	}
 	assert_fact(seen.out, "passwd",
-		    "root:x:0:0:root:/root:/bin/sh nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin");
+	            "root:x:0:0:root:/root:/bin/sh "
+	            "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin");
 }
 
 static void directories_of_the_host_are_empty_inside(void **state)
 {
-	static const char *const empty[] = { "\nhome.", "\nroot.", "\nrun.", "\ntmp.", "\nsys.", "\npts.0" };
+	static const char *const empty[] = { "\nhome.", "\nroot.", "\nrun.",
+		                             "\ntmp.",  "\nsys.",  "\npts.0" };
 	static const char *const var[] = { "lock", "run", "tmp", "log", "lib", "cache" };
 
 	(void)state;
@@ -166,8 +178,10 @@ static void directories_of_the_host_are_empty_inside(void **state)
 
 static void every_mount_has_its_flags(void **state)
 {
-	static const char *const read_only[] = { "/proc", "/dev", "/usr/local/etc", "/etc/ld.so.cache", "/probe",
-						 "/proc/keys", "/proc/kmsg" };
+	static const char *const read_only[] = { "/proc",          "/dev",
+		                                 "/usr/local/etc", "/etc/ld.so.cache",
+		                                 "/probe",         "/proc/keys",
+		                                 "/proc/kmsg" };
 	char key[1100];
 
 	(void)state;
@@ -197,8 +211,8 @@ static void every_mount_has_its_flags(void **state)
 
 static void capabilities_are_none_in_every_set(void **state)
 {
-	static const char *const sets[] = { "status.CapInh", "status.CapPrm", "status.CapEff", "status.CapBnd",
-					    "status.CapAmb" };
+	static const char *const sets[] = { "status.CapInh", "status.CapPrm", "status.CapEff",
+		                            "status.CapBnd", "status.CapAmb" };
 
 	(void)state;
 	if (!looked())
@@ -221,7 +235,9 @@ static void ids_are_the_policys(void **state)
 		unsigned int inside = 1, base = 0, count = 0;
 
 		assert_fact(seen.out, "status.Groups", "");
-		assert_int_equal(sscanf(fact(seen.out, "uid_map"), "%u %u %u", &inside, &base, &count), 3);
+		assert_int_equal(sscanf(fact(seen.out, "uid_map"), "%u %u %u", &inside, &base,
+		                        &count),
+		                 3);
 		assert_int_equal(inside, 0);
 		assert_int_equal(count, 65536);
 		assert_true(base >= 65536); /* nobody who exists */
@@ -263,8 +279,9 @@ static void descriptors_are_three(void **state)
 
 static void environment_is_the_policys(void **state)
 {
-	static const char wanted[] = "\nenv.PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
-				     "env.HOME=/root\nenv.USER=root\nenv.LANG=C.UTF-8\nenv.HOSTNAME=corral\n";
+	static const char wanted[] =
+	        "\nenv.PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
+	        "env.HOME=/root\nenv.USER=root\nenv.LANG=C.UTF-8\nenv.HOSTNAME=corral\n";
 	struct run r = { 0 };
 	unsigned int n = 0;
 
@@ -384,8 +401,9 @@ static void devices_are_the_six(void **state)
 	static const struct {
 		const char *key, *value;
 	} rows[] = {
-		{ "dev.null", "char 1:3 666" },	  { "dev.zero", "char 1:5 666" },    { "dev.full", "char 1:7 666" },
-		{ "dev.random", "char 1:8 666" }, { "dev.urandom", "char 1:9 666" }, { "dev.tty", "char 5:0 666" },
+		{ "dev.null", "char 1:3 666" },    { "dev.zero", "char 1:5 666" },
+		{ "dev.full", "char 1:7 666" },    { "dev.random", "char 1:8 666" },
+		{ "dev.urandom", "char 1:9 666" }, { "dev.tty", "char 5:0 666" },
 	};
 	unsigned int n = 0;
 
@@ -406,12 +424,17 @@ static void devices_are_the_six(void **state)
 
 static void proc_cannot_be_written(void **state)
 {
-	static const char *const keys[] = { "write./proc/sysrq-trigger",	 "write./proc/sys/kernel/core_pattern",
-					    "write./proc/sys/kernel/hostname",	 "write./proc/sys/vm/overcommit_memory",
-					    "write./proc/self/oom_score_adj",	 "write./proc/self/uid_map",
-					    "write./proc/self/attr/current",	 "write./proc/kcore",
-					    "write./proc/1/mem",		 "write./proc/1/oom_score_adj",
-					    "write./etc/ld.so.cache" };
+	static const char *const keys[] = { "write./proc/sysrq-trigger",
+		                            "write./proc/sys/kernel/core_pattern",
+		                            "write./proc/sys/kernel/hostname",
+		                            "write./proc/sys/vm/overcommit_memory",
+		                            "write./proc/self/oom_score_adj",
+		                            "write./proc/self/uid_map",
+		                            "write./proc/self/attr/current",
+		                            "write./proc/kcore",
+		                            "write./proc/1/mem",
+		                            "write./proc/1/oom_score_adj",
+		                            "write./etc/ld.so.cache" };
 
 	(void)state;
 	if (!looked())
@@ -420,17 +443,18 @@ static void proc_cannot_be_written(void **state)
 		const char *value = fact(seen.out, keys[i]);
 
 		assert_non_null(value);
-		if (strcmp(value, "EROFS") != 0 && strcmp(value, "EACCES") != 0 && strcmp(value, "ENOENT") != 0 &&
-		    strcmp(value, "EPERM") != 0)
+		if (strcmp(value, "EROFS") != 0 && strcmp(value, "EACCES") != 0 &&
+		    strcmp(value, "ENOENT") != 0 && strcmp(value, "EPERM") != 0)
 			fail_msg("%s is '%s'", keys[i], value);
 	}
 }
 
 static void init_cannot_be_killed_traced_or_read(void **state)
 {
-	static const char *const keys[] = { "read./proc/1/environ", "read./proc/1/maps", "read./proc/1/root",
-					    "read./proc/1/cwd",	    "read./proc/1/exe",	 "read./proc/1/fd/3",
-					    "call.ptrace_init",	    "call.vm_readv_init" };
+	static const char *const keys[] = { "read./proc/1/environ", "read./proc/1/maps",
+		                            "read./proc/1/root",    "read./proc/1/cwd",
+		                            "read./proc/1/exe",     "read./proc/1/fd/3",
+		                            "call.ptrace_init",     "call.vm_readv_init" };
 
 	(void)state;
 	if (!looked())
@@ -548,12 +572,144 @@ static void user_inside_is_the_one_asked_for(void **state)
 	run_done(&r);
 }
 
+/* The lines that say the same in every sandbox: all but ids of namespaces, ranges, groups and
+ * files. */
+static char *lasting_facts(const char *text)
+{
+	/* A pooled launcher leaves the place it starts from, an empty directory, on /sys. */
+	static const char *const passing[] = {
+		"ns.",     "uid_map=",    "gid_map=",    "fd.",           "pid=",
+		"sid=",    "pgid=",       "status.Pid=", "status.NSpid=", "status.NSsid=",
+		"cgroup=", "mount./sys=", "sys.",        "dir.sys=",      "above.sys="
+	};
+	char *out = calloc(1, strlen(text) + 1);
+	size_t len = 0;
+
+	assert_non_null(out);
+	for (const char *line = text; *line;) {
+		size_t n = strcspn(line, "\n") + 1, i;
+
+		for (i = 0; i < CORRAL_COUNT(passing); i++)
+			if (!strncmp(line, passing[i], strlen(passing[i])))
+				break;
+		if (i == CORRAL_COUNT(passing)) {
+			memcpy(out + len, line, n);
+			len += n;
+		}
+		line += n;
+	}
+	return out;
+}
+
+static void assert_same_lines(const char *a, const char *b)
+{
+	while (*a || *b) {
+		size_t n = strcspn(a, "\n"), m = strcspn(b, "\n");
+
+		if (n != m || strncmp(a, b, n) != 0)
+			fail_msg("'%.*s' where '%.*s' is expected", (int)n, a, (int)m, b);
+		a += n + (a[n] != '\0');
+		b += m + (b[m] != '\0');
+	}
+}
+
+static char *probe_through(struct corral_launcher *launcher, const struct corral_policy *policy)
+{
+	char *argv[] = { (char *)"/probe", NULL };
+	struct corral_command command = { .argv = argv, .stdin_fd = -1, .stderr_fd = -1 };
+	struct corral_sandbox *s = NULL;
+	struct corral_error err = { 0 };
+
+	command.stdout_fd = memfd_create("out", MFD_CLOEXEC);
+	assert_true(command.stdout_fd >= 0);
+	if (corral_sandbox_open(launcher, policy, &s, &err) < 0 ||
+	    corral_sandbox_start(s, &command, &err) < 0 || corral_sandbox_wait(s, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(corral_sandbox_receipt(s)->exit_code, 0);
+	corral_sandbox_close(s, NULL);
+	return support_text(command.stdout_fd);
+}
+
+/* What is made ahead, and starts from a mount namespace of its own, is as tight as what is made for
+ * one run. */
+static void pooled_sandboxes_are_the_same_inside(void **state)
+{
+	struct corral_config *config = corral_config_new();
+	struct corral_launcher *launcher = NULL;
+	struct corral_policy *policy = NULL;
+	struct corral_error err = { 0 };
+	char *wanted, *text, *told;
+
+	(void)state;
+	assert_non_null(config);
+	if (!looked()) {
+		corral_config_free(config);
+		return;
+	}
+	assert_int_equal(corral_config_add_mount(config, CORRAL_MOUNT_RO_BIND,
+	                                         CORRAL_TEST_PROBE ":/probe", &err),
+	                 0);
+	assert_int_equal(corral_policy_compile(config, NULL, &policy, &err), 0);
+	corral_config_free(config);
+	if (corral_launcher_open(CORRAL_LAUNCHER_POOLED, &launcher, &err) < 0)
+		fail_msg("%s", err.text);
+	wanted = lasting_facts(seen.out);
+	for (int i = 0; i < 6; i++) {
+		text = probe_through(launcher, policy);
+		told = lasting_facts(text);
+		assert_same_lines(told, wanted);
+		for (int fd = 3; fd < 64; fd++) {
+			char key[16];
+
+			(void)snprintf(key, sizeof(key), "fd.%d", fd);
+			assert_null(fact(text, key));
+		}
+		assert_namespaces_differ(text);
+		assert_string_not_equal(fact(text, "write./sys/new-file"), "ok");
+		if (fact(text, "mount./sys"))
+			assert_says(fact(text, "mount./sys"), ",nosuid,nodev,noexec,");
+		free(told);
+		free(text);
+	}
+	free(wanted);
+	corral_launcher_close(launcher);
+	corral_policy_free(policy);
+}
+
+static void subordinate_ids_make_a_range_for_an_ordinary_user(void **state)
+{
+	struct run r = { 0 };
+
+	(void)state;
+	if (!looked())
+		return;
+	if (is_root()) {
+		print_message("root has ranges of its own\n");
+		skip();
+	}
+	RUN(&r, PROBE, "--ids", "range", "--user", "33", "--", "/probe");
+	if (r.status == 125) {
+		print_message("no subordinate ids here: %s", r.err);
+		run_done(&r);
+		skip();
+	}
+	assert_status(&r, 0);
+	assert_fact(r.out, "uid_map", "0 0 1 1 1 65535");
+	assert_fact(r.out, "status.Uid", "33 33 33 33");
+	assert_fact(r.out, "status.CapEff", "0000000000000000");
+	assert_fact(r.out, "status.CapBnd", "0000000000000000");
+	assert_fact(r.out, "root.above", "itself");
+	run_done(&r);
+}
+
 static void receipt_names_every_layer(void **state)
 {
-	static const char *const always[] = { "user-namespace", "mount-namespace", "pid-namespace", "ipc-namespace",
-					      "uts-namespace",	"cgroup-namespace", "network-namespace", "own-root",
-					      "locked-mounts",	"capabilities",	   "no-new-privs",  "seccomp",
-					      "rlimits",	"keyring" };
+	static const char *const always[] = {
+		"user-namespace", "mount-namespace",  "pid-namespace",     "ipc-namespace",
+		"uts-namespace",  "cgroup-namespace", "network-namespace", "own-root",
+		"locked-mounts",  "capabilities",     "no-new-privs",      "seccomp",
+		"rlimits",        "keyring"
+	};
 
 	(void)state;
 	if (!looked())
@@ -591,6 +747,8 @@ int main(void)
 		cmocka_unit_test(refused_calls_are_told_by_name_and_number),
 		cmocka_unit_test(added_capability_is_kept_and_no_other),
 		cmocka_unit_test(user_inside_is_the_one_asked_for),
+		cmocka_unit_test(pooled_sandboxes_are_the_same_inside),
+		cmocka_unit_test(subordinate_ids_make_a_range_for_an_ordinary_user),
 		cmocka_unit_test(receipt_names_every_layer),
 	};
 

@@ -1,6 +1,7 @@
 /*
- * --tty: a terminal of the sandbox's own, as large as the caller's, through which a person's keys arrive. The test is
- * the person: it holds the master side of a terminal on whose slave side corral runs.
+ * --tty: a terminal of the sandbox's own, as large as the caller's, through which a person's keys
+ * arrive. The test is the person: it holds the master side of a terminal on whose slave side corral
+ * runs.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -80,9 +81,9 @@ static int session_end(struct session *s)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-#define assert_shows(s, part)                                                     \
-	do {                                                                      \
-		if (!session_shows((s), (part)))                                  \
+#define assert_shows(s, part)                                                        \
+	do {                                                                         \
+		if (!session_shows((s), (part)))                                     \
 			fail_msg("'%s' is not shown: '%.2000s'", (part), (s)->text); \
 	} while (0)
 
@@ -161,7 +162,7 @@ static void callers_terminal_is_given_back_as_it_was(void **state)
 			(void)dup2(slave, fd);
 		(void)alarm(RUN_DEADLINE_S);
 		(void)execl(CORRAL_BINARY, CORRAL_BINARY, "run", "-t", "--", "sh", "-c",
-			    "stty -echo -icanon min 0; echo ready; sleep 0.1", (char *)NULL);
+		            "stty -echo -icanon min 0; echo ready; sleep 0.1", (char *)NULL);
 		_exit(99);
 	}
 	assert_shows(&s, "ready\n");

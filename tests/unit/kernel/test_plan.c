@@ -15,10 +15,10 @@
 #include "kernel/plan_build.h"
 #include "kernel/receipt.h"
 
-#define ALL_FEATURES                                                                                         \
-	(CORRAL_HOST_NEW_MOUNT_API | CORRAL_HOST_MOUNT_SETATTR | CORRAL_HOST_ID_MAPPED |                     \
-	 CORRAL_HOST_CLONE_INTO_CGROUP | CORRAL_HOST_OPENAT2 | CORRAL_HOST_USER_NOTIF | CORRAL_HOST_LANDLOCK | \
-	 CORRAL_HOST_USERNS)
+#define ALL_FEATURES                                                                     \
+	(CORRAL_HOST_NEW_MOUNT_API | CORRAL_HOST_MOUNT_SETATTR | CORRAL_HOST_ID_MAPPED | \
+	 CORRAL_HOST_CLONE_INTO_CGROUP | CORRAL_HOST_OPENAT2 | CORRAL_HOST_USER_NOTIF |  \
+	 CORRAL_HOST_LANDLOCK | CORRAL_HOST_USERNS)
 
 struct fixture {
 	struct corral_config *config;
@@ -35,7 +35,9 @@ static void fixture_init(struct fixture *f, enum corral_id_scheme scheme)
 	memset(f, 0, sizeof(*f));
 	f->config = corral_config_new();
 	assert_non_null(f->config);
-	f->host = (struct corral_host) { .features = ALL_FEATURES, .landlock_abi = 4, .kernel_major = 6 };
+	f->host = (struct corral_host) { .features = ALL_FEATURES,
+		                         .landlock_abi = 4,
+		                         .kernel_major = 6 };
 	f->host.features |= scheme == CORRAL_ID_RANGE ? CORRAL_HOST_PRIVILEGED : 0;
 	f->etc.bind[f->etc.n_bind++] = "/etc/ld.so.cache";
 	f->facts = (struct corral_plan_facts) {
@@ -100,9 +102,9 @@ static const struct corral_step *step(const struct fixture *f, enum corral_step_
 }
 
 static const enum corral_step_kind mounting[] = {
-	CORRAL_STEP_SCRATCH, CORRAL_STEP_SKELETON, CORRAL_STEP_LAYER,	CORRAL_STEP_OVERLAY,
-	CORRAL_STEP_ROOT,    CORRAL_STEP_BIND,	   CORRAL_STEP_SCRATCH_BIND, CORRAL_STEP_TMPFS,
-	CORRAL_STEP_DEVICES, CORRAL_STEP_PROC,	   CORRAL_STEP_DEVPTS,	CORRAL_STEP_MASK,
+	CORRAL_STEP_SCRATCH, CORRAL_STEP_SKELETON, CORRAL_STEP_LAYER,        CORRAL_STEP_OVERLAY,
+	CORRAL_STEP_ROOT,    CORRAL_STEP_BIND,     CORRAL_STEP_SCRATCH_BIND, CORRAL_STEP_TMPFS,
+	CORRAL_STEP_DEVICES, CORRAL_STEP_PROC,     CORRAL_STEP_DEVPTS,       CORRAL_STEP_MASK,
 };
 
 static void assert_order(const struct fixture *f)
@@ -119,12 +121,14 @@ static void assert_order(const struct fixture *f)
 		assert_true(first(f, CORRAL_STEP_PRIVATE) < at);
 		assert_true(last(f, mounting[i]) < pivot);
 	}
-	/* The mounts belong to the outside: the namespace comes after them, and what it grants is dropped after it. */
+	/* The mounts belong to the outside: the namespace comes after them, and what it grants is
+	 * dropped after it. */
 	assert_true(first(f, CORRAL_STEP_USERNS) > pivot);
 	assert_true(first(f, CORRAL_STEP_IDS) > first(f, CORRAL_STEP_USERNS));
 	assert_true(first(f, CORRAL_STEP_CAPS) > first(f, CORRAL_STEP_IDS));
 	assert_true(first(f, CORRAL_STEP_CAPS) < first(f, CORRAL_STEP_SECCOMP));
-	assert_true(first(f, CORRAL_STEP_LANDLOCK) > first(f, CORRAL_STEP_CAPS)); /* needs no_new_privs */
+	assert_true(first(f, CORRAL_STEP_LANDLOCK) >
+	            first(f, CORRAL_STEP_CAPS)); /* needs no_new_privs */
 	assert_int_equal(first(f, CORRAL_STEP_SECCOMP), n - 1);
 	/* Groups and namespaces of the host are joined while there is the right to. */
 	assert_true(last(f, CORRAL_STEP_JOIN_CGROUP) < first(f, CORRAL_STEP_USERNS));
@@ -138,14 +142,19 @@ static void assert_order(const struct fixture *f)
 
 static void order_is_the_one_that_contains(void **state)
 {
-	static const enum corral_id_scheme schemes[] = { CORRAL_ID_RANGE, CORRAL_ID_SINGLE, CORRAL_ID_SUBIDS };
+	static const enum corral_id_scheme schemes[] = { CORRAL_ID_RANGE, CORRAL_ID_SINGLE,
+		                                         CORRAL_ID_SUBIDS };
 	struct fixture f;
 
 	(void)state;
 	for (size_t i = 0; i < CORRAL_COUNT(schemes); i++) {
 		fixture_init(&f, schemes[i]);
-		assert_int_equal(corral_config_put_mount(f.config, CORRAL_MOUNT_RO_BIND, "/opt", "/opt", 0, &f.err), 0);
-		assert_int_equal(corral_config_put_mount(f.config, CORRAL_MOUNT_TMPFS, NULL, "/opt/x", 0, &f.err), 0);
+		assert_int_equal(corral_config_put_mount(f.config, CORRAL_MOUNT_RO_BIND, "/opt",
+		                                         "/opt", 0, &f.err),
+		                 0);
+		assert_int_equal(corral_config_put_mount(f.config, CORRAL_MOUNT_TMPFS, NULL,
+		                                         "/opt/x", 0, &f.err),
+		                 0);
 		compiled(&f);
 		assert_order(&f);
 		assert_int_equal(corral_config_set_text(&f.config->rootfs, "/srv", &f.err), 0);
@@ -163,8 +172,11 @@ static void compiling_is_pure(void **state)
 	(void)state;
 	fixture_init(&f, CORRAL_ID_RANGE);
 	/* Sources that do not exist are the launch's business. */
-	assert_int_equal(corral_config_put_mount(f.config, CORRAL_MOUNT_BIND, "/no/such", "/data", 0, &f.err), 0);
-	assert_int_equal(corral_config_set_text(&f.config->workspace, "/no/such/either", &f.err), 0);
+	assert_int_equal(corral_config_put_mount(f.config, CORRAL_MOUNT_BIND, "/no/such", "/data",
+	                                         0, &f.err),
+	                 0);
+	assert_int_equal(corral_config_set_text(&f.config->workspace, "/no/such/either", &f.err),
+	                 0);
 	compiled(&f);
 	assert_int_equal(corral_plan_compile(f.policy, &f.facts, &again, &f.err), 0);
 	assert_int_equal(again->map_size, f.plan->map_size);
@@ -182,7 +194,9 @@ static void descriptors_come_in_the_order_of_the_steps(void **state)
 
 	(void)state;
 	fixture_init(&f, CORRAL_ID_RANGE);
-	assert_int_equal(corral_config_put_mount(f.config, CORRAL_MOUNT_BIND, "/data", "/data", 0, &f.err), 0);
+	assert_int_equal(corral_config_put_mount(f.config, CORRAL_MOUNT_BIND, "/data", "/data", 0,
+	                                         &f.err),
+	                 0);
 	compiled(&f);
 	for (uint32_t i = 0; i < f.plan->message->n_steps; i++) {
 		int fd = f.plan->message->steps[i].fd;
@@ -236,8 +250,12 @@ static void every_bind_has_its_attributes(void **state)
 
 	(void)state;
 	fixture_init(&f, CORRAL_ID_SINGLE);
-	assert_int_equal(corral_config_put_mount(f.config, CORRAL_MOUNT_BIND, "/data", "/data", 0, &f.err), 0);
-	assert_int_equal(corral_config_put_mount(f.config, CORRAL_MOUNT_RO_BIND, "/read", "/read", 0, &f.err), 0);
+	assert_int_equal(corral_config_put_mount(f.config, CORRAL_MOUNT_BIND, "/data", "/data", 0,
+	                                         &f.err),
+	                 0);
+	assert_int_equal(corral_config_put_mount(f.config, CORRAL_MOUNT_RO_BIND, "/read", "/read",
+	                                         0, &f.err),
+	                 0);
 	compiled(&f);
 	for (uint32_t i = 0; i < f.plan->message->n_steps; i++) {
 		const struct corral_step *s = &f.plan->message->steps[i];
@@ -262,7 +280,9 @@ static void writable_directory_needs_id_mapped_mounts_as_root(void **state)
 	fixture_init(&f, CORRAL_ID_RANGE);
 	f.host.features &= ~(uint32_t)CORRAL_HOST_ID_MAPPED;
 	compiled(&f);
-	assert_int_equal(corral_config_put_mount(f.config, CORRAL_MOUNT_RO_BIND, "/opt", "/opt", 0, &f.err), 0);
+	assert_int_equal(corral_config_put_mount(f.config, CORRAL_MOUNT_RO_BIND, "/opt", "/opt", 0,
+	                                         &f.err),
+	                 0);
 	compiled(&f);
 	assert_int_equal(corral_config_set_text(&f.config->workspace, "/srv", &f.err), 0);
 	assert_int_equal(compile(&f), -EOPNOTSUPP);
@@ -286,7 +306,8 @@ static void missing_features_leave_their_steps_out(void **state)
 	assert_true(step(&f, CORRAL_STEP_SECCOMP)->flags & CORRAL_STEP_NOTIFY);
 	assert_true(f.plan->layers & CORRAL_LAYER_LANDLOCK);
 	assert_int_equal(step(&f, CORRAL_STEP_LANDLOCK)->n[0], 4);
-	f.host.features &= ~(uint32_t)(CORRAL_HOST_USER_NOTIF | CORRAL_HOST_LANDLOCK | CORRAL_HOST_OPENAT2);
+	f.host.features &=
+	        ~(uint32_t)(CORRAL_HOST_USER_NOTIF | CORRAL_HOST_LANDLOCK | CORRAL_HOST_OPENAT2);
 	compiled(&f);
 	assert_false(step(&f, CORRAL_STEP_SECCOMP)->flags & CORRAL_STEP_NOTIFY);
 	assert_int_equal(first(&f, CORRAL_STEP_LANDLOCK), -1);
@@ -327,9 +348,9 @@ static void mounts_beyond_one_message_are_e2big(void **state)
 		fixture_init(&f, schemes[i]);
 		for (int k = 0; k < 100; k++) {
 			(void)snprintf(guest_path, sizeof(guest_path), "/m%d", k);
-			assert_int_equal(corral_config_put_mount(f.config, CORRAL_MOUNT_RO_BIND, host_path, guest_path,
-								 0, &f.err),
-					 0);
+			assert_int_equal(corral_config_put_mount(f.config, CORRAL_MOUNT_RO_BIND,
+			                                         host_path, guest_path, 0, &f.err),
+			                 0);
 		}
 		assert_int_equal(compile(&f), -E2BIG);
 		assert_non_null(strstr(f.err.text, "too many mounts"));
@@ -362,13 +383,16 @@ static void plan_cannot_be_changed_once_compiled(void **state)
 
 static void every_step_can_be_said(void **state)
 {
-	static const enum corral_id_scheme schemes[] = { CORRAL_ID_RANGE, CORRAL_ID_SINGLE, CORRAL_ID_SUBIDS };
+	static const enum corral_id_scheme schemes[] = { CORRAL_ID_RANGE, CORRAL_ID_SINGLE,
+		                                         CORRAL_ID_SUBIDS };
 	struct fixture f;
 
 	(void)state;
 	for (size_t i = 0; i < CORRAL_COUNT(schemes); i++) {
 		fixture_init(&f, schemes[i]);
-		assert_int_equal(corral_config_put_mount(f.config, CORRAL_MOUNT_TMPFS, NULL, "/x", 4096, &f.err), 0);
+		assert_int_equal(corral_config_put_mount(f.config, CORRAL_MOUNT_TMPFS, NULL, "/x",
+		                                         4096, &f.err),
+		                 0);
 		compiled(&f);
 		assert_int_equal(corral_plan_count(f.plan), f.plan->message->n_steps + 1);
 		for (size_t k = 0; k < corral_plan_count(f.plan); k++) {
@@ -389,7 +413,9 @@ static void failed_step_is_explained_as_a_sentence(void **state)
 
 	(void)state;
 	fixture_init(&f, CORRAL_ID_SINGLE);
-	assert_int_equal(corral_config_put_mount(f.config, CORRAL_MOUNT_TMPFS, NULL, "/data/x", 0, &f.err), 0);
+	assert_int_equal(corral_config_put_mount(f.config, CORRAL_MOUNT_TMPFS, NULL, "/data/x", 0,
+	                                         &f.err),
+	                 0);
 	compiled(&f);
 	at = first(&f, CORRAL_STEP_TMPFS);
 	assert_int_equal(corral_plan_explain(f.plan, (uint32_t)at, EXDEV, 0, &f.err), -EXDEV);

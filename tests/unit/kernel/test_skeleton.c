@@ -13,7 +13,8 @@
 #include "kernel/init/wire.h"
 #include "kernel/skeleton.h"
 
-static struct corral_policy *policy_of(const char *user, const char *hostname, enum corral_network_mode network)
+static struct corral_policy *policy_of(const char *user, const char *hostname,
+                                       enum corral_network_mode network)
 {
 	struct corral_config *c = corral_config_new();
 	struct corral_policy *p = NULL;
@@ -43,7 +44,9 @@ static const struct corral_wire_entry *entry_at(const struct corral_buf *b, cons
 		assert_true(b->len - at >= offsetof(struct corral_wire_entry, path));
 		assert_int_equal(e->size % 4, 0);
 		assert_true(e->size <= b->len - at);
-		assert_true(offsetof(struct corral_wire_entry, path) + e->path_len + e->data_len + 2u <= e->size);
+		assert_true(offsetof(struct corral_wire_entry, path) + e->path_len + e->data_len +
+		                    2u <=
+		            e->size);
 		assert_int_equal(strlen(e->path), e->path_len);
 		assert_int_equal(strlen(e->path + e->path_len + 1), e->data_len);
 		assert_true(e->path[0] && e->path[0] != '/');
@@ -72,7 +75,8 @@ static void parents_come_before_children(void **state)
 
 	(void)state;
 	corral_skeleton_build(&b, p, &etc);
-	for (size_t at = 0; at < b.len; at += ((const struct corral_wire_entry *)(const void *)(b.data + at))->size) {
+	for (size_t at = 0; at < b.len;
+	     at += ((const struct corral_wire_entry *)(const void *)(b.data + at))->size) {
 		const struct corral_wire_entry *e = (const void *)(b.data + at), *parent;
 		const char *slash = strrchr(e->path, '/');
 		char dir[256];
@@ -94,7 +98,11 @@ static void modes_are_those_of_a_root(void **state)
 	static const struct {
 		const char *path;
 		unsigned int mode;
-	} rows[] = { { "tmp", 01777 }, { "var/tmp", 01777 }, { "root", 0700 }, { "etc", 0755 }, { "proc", 0555 } };
+	} rows[] = { { "tmp", 01777 },
+		     { "var/tmp", 01777 },
+		     { "root", 0700 },
+		     { "etc", 0755 },
+		     { "proc", 0555 } };
 	corral_autobuf struct corral_buf b = CORRAL_BUF_INIT;
 	struct corral_etc etc = { .n_bind = 0 };
 	struct corral_policy *p = policy_of(NULL, NULL, CORRAL_NETWORK_NONE);
@@ -133,11 +141,11 @@ static void accounts_are_root_nobody_and_the_user(void **state)
 
 		corral_skeleton_build(&b, p, &etc);
 		(void)snprintf(passwd, sizeof(passwd),
-			       "root:x:0:0:root:/root:/bin/sh\n"
-			       "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n%s",
-			       rows[i].passwd ? rows[i].passwd : "");
+		               "root:x:0:0:root:/root:/bin/sh\n"
+		               "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n%s",
+		               rows[i].passwd ? rows[i].passwd : "");
 		(void)snprintf(group, sizeof(group), "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n%s",
-			       rows[i].group ? rows[i].group : "");
+		               rows[i].group ? rows[i].group : "");
 		assert_string_equal(data_of(entry_at(&b, "etc/passwd")), passwd);
 		assert_string_equal(data_of(entry_at(&b, "etc/group")), group);
 		corral_policy_free(p);
@@ -153,7 +161,8 @@ static void names_are_the_policys(void **state)
 	(void)state;
 	corral_skeleton_build(&b, p, &etc);
 	assert_string_equal(data_of(entry_at(&b, "etc/hostname")), "some-host.example\n");
-	assert_non_null(strstr(data_of(entry_at(&b, "etc/hosts")), "127.0.1.1\tsome-host.example\n"));
+	assert_non_null(
+	        strstr(data_of(entry_at(&b, "etc/hosts")), "127.0.1.1\tsome-host.example\n"));
 	corral_policy_free(p);
 }
 
@@ -163,7 +172,8 @@ static void resolver_is_empty_without_a_network_and_bound_with_one(void **state)
 	for (int host = 0; host < 2; host++) {
 		corral_autobuf struct corral_buf b = CORRAL_BUF_INIT;
 		struct corral_etc etc = { .n_bind = 0 };
-		struct corral_policy *p = policy_of(NULL, NULL, host ? CORRAL_NETWORK_HOST : CORRAL_NETWORK_NONE);
+		struct corral_policy *p =
+		        policy_of(NULL, NULL, host ? CORRAL_NETWORK_HOST : CORRAL_NETWORK_NONE);
 		const struct corral_wire_entry *e;
 
 		corral_skeleton_build(&b, p, &etc);
@@ -179,8 +189,9 @@ static void resolver_is_empty_without_a_network_and_bound_with_one(void **state)
 static void links_of_the_host_are_made(void **state)
 {
 	corral_autobuf struct corral_buf b = CORRAL_BUF_INIT;
-	struct corral_etc etc = { .n_top_links = 1, .top_links = { { "/bin", "usr/bin" } },
-				  .localtime = "/usr/share/zoneinfo/Etc/UTC" };
+	struct corral_etc etc = { .n_top_links = 1,
+		                  .top_links = { { "/bin", "usr/bin" } },
+		                  .localtime = "/usr/share/zoneinfo/Etc/UTC" };
 	struct corral_policy *p = policy_of(NULL, NULL, CORRAL_NETWORK_NONE);
 
 	(void)state;

@@ -193,6 +193,13 @@ static const struct row {
 	{ "personality", { 0xffffffff }, ALLOW },
 	{ "personality", { 0x40000 }, ERRNO(EPERM) },  /* ADDR_NO_RANDOMIZE */
 	{ "personality", { 0x400000 }, ERRNO(EPERM) }, /* READ_IMPLIES_EXEC */
+	{ "setrlimit", { 7, 1 }, ALLOW },
+	{ "setrlimit", { 4, 1 }, ERRNO(0) }, /* RLIMIT_CORE */
+	{ "setrlimit", { HIGH | 4, 1 }, ERRNO(0) },
+	{ "prlimit64", { 0, 7, 1 }, ALLOW },
+	{ "prlimit64", { 1, 7, 1 }, ERRNO(EPERM) },
+	{ "prlimit64", { 0, 4, 0, 1 }, ALLOW },
+	{ "prlimit64", { 0, 4, 1 }, ERRNO(0) },
 	{ "seccomp", { 1, 0 }, ALLOW },
 	{ "seccomp", { 1, 1 }, ALLOW },
 	{ "seccomp", { 1, 8 }, ERRNO(EPERM) },

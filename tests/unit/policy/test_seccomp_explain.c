@@ -43,6 +43,7 @@ static const struct {
 	{ "ioctl", { 0, 0x1234 }, "ioctl(0x1234)", "not-listed" },
 	{ "personality", { 0x40000 }, "personality(0x40000)", "personality" },
 	{ "seccomp", { 1, 8 }, "seccomp(SECCOMP_FILTER_FLAG_NEW_LISTENER)", "seccomp-listener" },
+	{ "prlimit64", { 1, 7, 1 }, "prlimit64", "resource-limits" },
 	{ "fchmod", { 3, 04755 }, "fchmod(mode 4755)", "set-id" },
 	{ "fchmodat", { 3, 0, 02755 }, "fchmodat(mode 2755)", "set-id" },
 	{ "openat", { 3, 0, O_CREAT, 04755 }, "openat(mode 4755)", "set-id" },
