@@ -247,10 +247,26 @@ static void user_mount_steps(struct corral_build *b)
 		mount_add(b, &p->mounts[i]);
 }
 
+bool corral_plan_counts_processes(const struct corral_plan_facts *f)
+{
+	const struct corral_host *h = f->host;
+
+	switch (f->scheme) {
+	case CORRAL_ID_RANGE:
+		return true;
+	case CORRAL_ID_SINGLE:
+		return h->kernel_major > 5 || (h->kernel_major == 5 && h->kernel_minor >= 14);
+	case CORRAL_ID_SUBIDS:
+	case CORRAL_ID_HOST:
+		return false;
+	}
+	return false;
+}
+
 void corral_plan_rlimits(struct corral_build *b)
 {
 	const struct corral_limits *l = &b->policy->limits;
-	uint64_t pairs[16];
+	uint64_t pairs[18];
 	size_t n = 0;
 	struct corral_step *s = step_add(b, CORRAL_STEP_RLIMITS);
 
@@ -263,6 +279,12 @@ void corral_plan_rlimits(struct corral_build *b)
 	RLIMIT_PUT(RLIMIT_NOFILE, l->open_files ? l->open_files : 1048576);
 	RLIMIT_PUT(RLIMIT_FSIZE, l->file_size_bytes ? l->file_size_bytes : UINT64_MAX);
 	RLIMIT_PUT(RLIMIT_MEMLOCK, 8u << 20);
+	/*
+	 * Where ids are the sandbox's own, processes are counted for it alone (of its own range, or in its user namespace since
+	 * 5.14): a fence against fork bombs that needs no control group.
+	 */
+	if (l->pids && corral_plan_counts_processes(b->facts))
+		RLIMIT_PUT(RLIMIT_NPROC, l->pids);
 	RLIMIT_PUT(RLIMIT_RTPRIO, 0);
 	RLIMIT_PUT(RLIMIT_NICE, 0);
 	RLIMIT_PUT(RLIMIT_MSGQUEUE, 819200);

@@ -74,6 +74,9 @@ struct corral_plan {
 int corral_plan_compile(const struct corral_policy *p, const struct corral_plan_facts *f,
 			struct corral_plan **ret, struct corral_error *err);
 
+/* Whether RLIMIT_NPROC counts this sandbox's processes and no others. */
+bool corral_plan_counts_processes(const struct corral_plan_facts *f);
+
 /* Which namespaces clone3 makes: known before the plan is compiled, which can wait until the child is on its way. */
 uint64_t corral_plan_clone_flags(const struct corral_policy *p, const struct corral_plan_facts *f);
 

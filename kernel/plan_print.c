@@ -128,7 +128,7 @@ static void rlimits_add(struct corral_buf *out, const struct corral_plan *p, con
 	static const char *const names[] = {
 		[RLIMIT_CORE] = "core",	      [RLIMIT_NOFILE] = "nofile", [RLIMIT_FSIZE] = "fsize",
 		[RLIMIT_MEMLOCK] = "memlock", [RLIMIT_RTPRIO] = "rtprio", [RLIMIT_NICE] = "nice",
-		[RLIMIT_MSGQUEUE] = "msgqueue", [RLIMIT_SIGPENDING] = "sigpending",
+		[RLIMIT_MSGQUEUE] = "msgqueue", [RLIMIT_SIGPENDING] = "sigpending", [RLIMIT_NPROC] = "nproc",
 	};
 	const uint64_t *pair = (const void *)((const char *)p->message + s->blob);
 	const char *comma = "";

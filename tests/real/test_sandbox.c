@@ -601,16 +601,23 @@ static char *lasting_facts(const char *text)
 	return out;
 }
 
-static void assert_same_lines(const char *a, const char *b)
+static bool has_line(const char *text, const char *line, size_t len)
 {
-	while (*a || *b) {
-		size_t n = strcspn(a, "\n"), m = strcspn(b, "\n");
+	for (; *text; text += strcspn(text, "\n") + 1)
+		if (strcspn(text, "\n") == len && !strncmp(text, line, len))
+			return true;
+	return false;
+}
 
-		if (n != m || strncmp(a, b, n) != 0)
-			fail_msg("'%.*s' where '%.*s' is expected", (int)n, a, (int)m, b);
-		a += n + (a[n] != '\0');
-		b += m + (b[m] != '\0');
-	}
+/* In any order: mounts are listed as they were made, by two sides that do not wait for each other. */
+static void assert_same_lines(const char *told, const char *wanted)
+{
+	for (const char *line = told; *line; line += strcspn(line, "\n") + 1)
+		if (!has_line(wanted, line, strcspn(line, "\n")))
+			fail_msg("'%.*s' is told, and not wanted", (int)strcspn(line, "\n"), line);
+	for (const char *line = wanted; *line; line += strcspn(line, "\n") + 1)
+		if (!has_line(told, line, strcspn(line, "\n")))
+			fail_msg("'%.*s' is wanted, and not told", (int)strcspn(line, "\n"), line);
 }
 
 static char *probe_through(struct corral_launcher *launcher, const struct corral_policy *policy)
