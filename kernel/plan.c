@@ -281,10 +281,11 @@ void corral_plan_rlimits(struct corral_build *b)
 	RLIMIT_PUT(RLIMIT_MEMLOCK, 8u << 20);
 	/*
 	 * Where ids are the sandbox's own, processes are counted for it alone (of its own range, or in its user namespace since
-	 * 5.14): a fence against fork bombs that needs no control group.
+	 * 5.14): a fence against fork bombs that needs no control group. A little wider than the limit, as the control group is the exact
+	 * one, and tells when it was reached.
 	 */
 	if (l->pids && corral_plan_counts_processes(b->facts))
-		RLIMIT_PUT(RLIMIT_NPROC, l->pids);
+		RLIMIT_PUT(RLIMIT_NPROC, l->pids + 16);
 	RLIMIT_PUT(RLIMIT_RTPRIO, 0);
 	RLIMIT_PUT(RLIMIT_NICE, 0);
 	RLIMIT_PUT(RLIMIT_MSGQUEUE, 819200);

@@ -134,7 +134,8 @@ static void tell_status(void)
 				continue;
 			value += strspn(value, " \t");
 			for (char *p = value; *p; p++)
-				*p = *p == '\t' ? ' ' : *p;
+				if (*p == '\t')
+					*p = ' ';
 			for (end = value + strlen(value);
 			     end > value && (end[-1] == '\n' || end[-1] == ' ');)
 				*--end = '\0';

@@ -23,7 +23,9 @@
 #define RUN_TEXT_MAX   (1u << 18)
 #define RUN_ARGS_MAX   64
 #define RUN_DEADLINE_S 90
-#define PROBE          "--ro-bind", CORRAL_TEST_PROBE ":/probe"
+#define PROBE          "--ro-bind", probe_bind
+
+static const char probe_bind[] = CORRAL_TEST_PROBE ":/probe";
 
 struct run {
 	int status; /* as a shell would say it */
@@ -163,10 +165,14 @@ static inline json_int_t receipt_number(const struct run *r, const char *key)
 
 static inline bool receipt_lists(const struct run *r, const char *key, const char *word)
 {
-	json_t *list = json_object_get(r->receipt, key), *item;
-	size_t i;
+	json_t *list = json_object_get(r->receipt, key);
 
-	json_array_foreach(list, i, item) if (!strcmp(json_string_value(item), word)) return true;
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *item = json_string_value(json_array_get(list, i));
+
+		if (item && !strcmp(item, word))
+			return true;
+	}
 	return false;
 }
 

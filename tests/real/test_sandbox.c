@@ -609,7 +609,8 @@ static bool has_line(const char *text, const char *line, size_t len)
 	return false;
 }
 
-/* In any order: mounts are listed as they were made, by two sides that do not wait for each other. */
+/* In any order: mounts are listed as they were made, by two sides that do not wait for each other.
+ */
 static void assert_same_lines(const char *told, const char *wanted)
 {
 	for (const char *line = told; *line; line += strcspn(line, "\n") + 1)
@@ -653,8 +654,7 @@ static void pooled_sandboxes_are_the_same_inside(void **state)
 		corral_config_free(config);
 		return;
 	}
-	assert_int_equal(corral_config_add_mount(config, CORRAL_MOUNT_RO_BIND,
-	                                         CORRAL_TEST_PROBE ":/probe", &err),
+	assert_int_equal(corral_config_add_mount(config, CORRAL_MOUNT_RO_BIND, probe_bind, &err),
 	                 0);
 	assert_int_equal(corral_policy_compile(config, NULL, &policy, &err), 0);
 	corral_config_free(config);
