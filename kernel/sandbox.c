@@ -257,6 +257,9 @@ static void finish(struct corral_sandbox *s, int status, bool disk_full)
 	r->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	r->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 	statistics_take(s, &oom, &pids);
+	/* Heard of when memory ran out, we may have killed the group before the kernel took its first victim. */
+	if (s->has_pending && s->pending == CORRAL_REASON_OOM && !r->oom_kills)
+		r->oom_kills = 1;
 	r->reason = reason_of(s, oom, pids, disk_full);
 	r->output_bytes = s->output_bytes;
 	if (s->timer_fd >= 0)

@@ -179,7 +179,7 @@ static inline bool receipt_lists(const struct run *r, const char *key, const cha
 /* 125, one line that begins with "corral: ", and says `part`. */
 static inline void assert_refused(const struct run *r, const char *part)
 {
-	const char *end = strchr(r->err, '\n');
+	const char *end = r->err ? strchr(r->err, '\n') : NULL;
 
 	assert_status(r, 125);
 	assert_string_equal(r->out, "");
