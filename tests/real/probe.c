@@ -577,23 +577,20 @@ static int look(char **argv)
 	return 0;
 }
 
-static volatile sig_atomic_t heard;
-
-static void hear(int signo)
-{
-	heard = signo;
-}
-
-/* terminal: tells what it is, then waits for a signal and tells that too. */
+/* terminal: tells what it is, then waits for signals and tells those too, until an interrupt. */
 static int terminal(char **argv)
 {
-	struct sigaction action = { .sa_handler = hear };
 	struct winsize size = { 0 };
 	char name[64] = "";
+	sigset_t awaited;
+	int signo = 0;
 
 	(void)argv;
-	(void)sigaction(SIGINT, &action, NULL);
-	(void)sigaction(SIGWINCH, &action, NULL);
+	/* Blocked and waited for: none can come between a look and a pause. */
+	(void)sigemptyset(&awaited);
+	(void)sigaddset(&awaited, SIGINT);
+	(void)sigaddset(&awaited, SIGWINCH);
+	(void)sigprocmask(SIG_BLOCK, &awaited, NULL);
 	(void)ioctl(0, TIOCGWINSZ, &size);
 	(void)ttyname_r(0, name, sizeof(name));
 	printf("isatty=%d%d%d\nrows=%d\ncolumns=%d\nname=%s\nforeground=%s\n", isatty(0), isatty(1),
@@ -601,16 +598,15 @@ static int terminal(char **argv)
 	printf("dev_tty=%s\n", result(open("/dev/tty", O_RDWR | O_CLOEXEC)));
 	printf("ready=yes\n");
 	(void)fflush(stdout);
-	while (heard != SIGINT) {
-		(void)pause();
-		if (heard == SIGWINCH) {
+	while (signo != SIGINT) {
+		signo = sigwaitinfo(&awaited, NULL);
+		if (signo == SIGWINCH) {
 			(void)ioctl(0, TIOCGWINSZ, &size);
 			printf("resized=%dx%d\n", size.ws_row, size.ws_col);
 			(void)fflush(stdout);
-			heard = 0;
 		}
 	}
-	printf("heard=%d\n", (int)heard);
+	printf("heard=%d\n", signo);
 	return 7;
 }
 

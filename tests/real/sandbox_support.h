@@ -42,7 +42,8 @@ static inline char *support_text(int fd)
 	if (size < 0 || size > RUN_TEXT_MAX)
 		size = RUN_TEXT_MAX;
 	text = calloc(1, (size_t)size + 1);
-	assert_non_null(text);
+	if (!text)
+		abort();
 	n = pread(fd, text, (size_t)size, 0);
 	assert_true(n == size);
 	(void)close(fd);
@@ -145,10 +146,11 @@ static inline const char *fact(const char *text, const char *key)
 			         (r)->status, (wanted), (r)->out, (r)->err);              \
 	} while (0)
 
-#define assert_says(text, part)                                               \
-	do {                                                                  \
-		if (!strstr((text), (part)))                                  \
-			fail_msg("'%s' is not in '%.1000s'", (part), (text)); \
+#define assert_says(text, part)                                                                    \
+	do {                                                                                       \
+		const char *says_ = (text);                                                        \
+		if (!says_ || !strstr(says_, (part)))                                              \
+			fail_msg("'%s' is not in '%.1000s'", (part), says_ ? says_ : "(nothing)"); \
 	} while (0)
 
 static inline const char *receipt_text(const struct run *r, const char *key)
@@ -179,13 +181,14 @@ static inline bool receipt_lists(const struct run *r, const char *key, const cha
 /* 125, one line that begins with "corral: ", and says `part`. */
 static inline void assert_refused(const struct run *r, const char *part)
 {
-	const char *end = r->err ? strchr(r->err, '\n') : NULL;
+	const char *said = r->err ? r->err : "";
+	const char *end = strchr(said, '\n');
 
 	assert_status(r, 125);
 	assert_string_equal(r->out, "");
-	if (strncmp(r->err, "corral: ", 8) != 0 || !end || end[1])
-		fail_msg("not one line of corral's: '%s'", r->err);
-	assert_says(r->err, part);
+	if (strncmp(said, "corral: ", 8) != 0 || !end || end[1])
+		fail_msg("not one line of corral's: '%s'", said);
+	assert_says(said, part);
 	assert_string_equal(receipt_text(r, "reason"), "error");
 }
 
@@ -223,8 +226,7 @@ static inline char *dir_make(void)
 	char *path = NULL;
 
 	if (asprintf(&path, "%s/corral-test-XXXXXX", base && *base ? base : "/tmp") < 0)
-		path = NULL;
-	assert_non_null(path);
+		abort();
 	assert_non_null(mkdtemp(path));
 	assert_int_equal(chmod(path, 0755), 0);
 	return path;

@@ -49,7 +49,7 @@ target_link_options(libcorral PRIVATE
 # once installed. The prefix is found from where the .pc file is, so that --prefix holds.
 file(RELATIVE_PATH pc_to_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 string(REGEX REPLACE "/$" "" pc_to_prefix "${pc_to_prefix}")
-configure_file(cmake/corral.pc.in ${CMAKE_BINARY_DIR}/corral.pc @ONLY)
+configure_file(tools/cmake/corral.pc.in ${CMAKE_BINARY_DIR}/corral.pc @ONLY)
 
 install(TARGETS libcorral LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES ${CMAKE_BINARY_DIR}/corral.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
