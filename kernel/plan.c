@@ -256,8 +256,10 @@ bool corral_plan_counts_processes(const struct corral_plan_facts *f)
 		return true;
 	case CORRAL_ID_SINGLE:
 		return h->kernel_major > 5 || (h->kernel_major == 5 && h->kernel_minor >= 14);
-	case CORRAL_ID_SUBIDS:
 	case CORRAL_ID_HOST:
+		/* Others of the same user count as well: a start may be refused, but a fork bomb is bounded. */
+		return true;
+	case CORRAL_ID_SUBIDS:
 		return false;
 	}
 	return false;

@@ -74,7 +74,7 @@ struct corral_plan {
 int corral_plan_compile(const struct corral_policy *p, const struct corral_plan_facts *f,
 			struct corral_plan **ret, struct corral_error *err);
 
-/* Whether RLIMIT_NPROC counts this sandbox's processes and no others. */
+/* Whether RLIMIT_NPROC is set: it counts this sandbox's processes alone, or in the confined tier all of the user's. */
 bool corral_plan_counts_processes(const struct corral_plan_facts *f);
 
 /* Which namespaces clone3 makes: known before the plan is compiled, which can wait until the child is on its way. */
