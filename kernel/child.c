@@ -4,6 +4,7 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mount.h>
+#include <linux/prctl.h>
 #include <linux/sched.h>
 
 #include "kernel/init/sys.h"
@@ -98,12 +99,32 @@ _Noreturn NO_SANITIZE static void child_die(long status)
 		(void)sys1(__NR_exit_group, status);
 }
 
+/*
+ * O_CLOEXEC acts at the exec, which may be far: until then our copies of the caller's ends of sockets, its own and those of its other
+ * sandboxes, would keep their death from being seen, and we would wait for a dead caller for ever. The table is a copy: only ours closes.
+ */
+NO_SANITIZE static void others_close(const struct corral_child *c)
+{
+	unsigned int low = (unsigned int)c->socket_fd, high = (unsigned int)c->image_fd;
+
+	if (low > high) {
+		low = (unsigned int)c->image_fd;
+		high = (unsigned int)c->socket_fd;
+	}
+	(void)sys3(__NR_close_range, 3, low - 1, 0);
+	if (high - low > 1)
+		(void)sys3(__NR_close_range, low + 1, high - 1, 0);
+	(void)sys3(__NR_close_range, high + 1, ~0u, 0);
+}
+
 /* In the child. Whatever fails here shows as an end of the socket without a word; the status says which. */
 NO_SANITIZE static void child_run(void *arg)
 {
 	struct corral_child *c = arg;
 	char go;
 
+	if (c->wait_go)
+		others_close(c);
 	if (c->wait_go && SYS_(__NR_recvfrom, c->socket_fd, &go, 1, 0, 0, 0) != 1)
 		child_die(120);
 	if (c->launchpad_fd >= 0 && (sys2(__NR_setns, c->launchpad_fd, CLONE_NEWNS) < 0 ||
@@ -150,6 +171,7 @@ NO_SANITIZE long corral_child_start(struct corral_child *c, void *stack, int *re
 
 struct holder {
 	int launchpad, ready_fd;
+	int parent; /* its pid, in the namespace that we share */
 };
 
 /* A namespace with one mount: an empty read-only tmpfs as root, nothing of the host's below it. */
@@ -181,10 +203,16 @@ NO_SANITIZE static void holder_run(void *arg)
 	struct holder *h = arg;
 	int code = 0;
 
+	/* A caller killed right now would leave us waiting for ever; the second line is for one that died before the first. */
+	(void)sys5(__NR_prctl, PR_SET_PDEATHSIG, 9 /* SIGKILL */, 0, 0, 0);
+	if (sys0(__NR_getppid) != h->parent)
+		child_die(124);
 	if (h->launchpad)
 		code = (int)-launchpad_make();
 	if (h->ready_fd >= 0)
 		(void)sys3(__NR_write, h->ready_fd, &code, sizeof(code));
+	/* Nor may our copies keep the ends of the caller's sockets open. */
+	(void)sys3(__NR_close_range, 3, ~0u, 0);
 	for (;;)
 		(void)sys4(__NR_ppoll, 0, 0, 0, 0);
 }
@@ -197,5 +225,6 @@ NO_SANITIZE long corral_child_hold(uint64_t clone_flags, int launchpad, int read
 
 	h->launchpad = launchpad;
 	h->ready_fd = ready_fd;
+	h->parent = (int)sys0(__NR_getpid);
 	return clone_with(clone_flags, -1, stack, ret_pidfd, holder_run, h);
 }
