@@ -592,19 +592,28 @@ static void v2_move_back(struct corral_cgroup_host *h)
 		(void)unlinkat(h->v2_base, CORRAL_CGROUP_SUPERVISOR, AT_REMOVEDIR);
 }
 
+/*
+ * Takes our parent away, unless others have groups in it. What a killed owner left may have been busy dying at the first sweep: one
+ * more look, which only they pay for who find something there.
+ */
+static bool parent_remove(int base_fd)
+{
+	if (unlinkat(base_fd, CORRAL_CGROUP_PARENT, AT_REMOVEDIR) == 0 || errno == ENOENT)
+		return true;
+	corral_cgroup_sweep(base_fd);
+	return unlinkat(base_fd, CORRAL_CGROUP_PARENT, AT_REMOVEDIR) == 0 || errno == ENOENT;
+}
+
 void corral_cgroup_host_close(struct corral_cgroup_host *h)
 {
 	if (!h)
 		return;
-	/* EBUSY while others have groups in it: the last one takes it away. */
 	for (unsigned int i = 0; i < CORRAL_CGROUP_CTLS; i++) {
 		if (h->v1_base[i] >= 0 && !h->v1_twin[i])
-			(void)unlinkat(h->v1_base[i], CORRAL_CGROUP_PARENT, AT_REMOVEDIR);
+			(void)parent_remove(h->v1_base[i]);
 		corral_fd_closep(&h->v1_base[i]);
 	}
-	if (h->v2_base >= 0 &&
-	    (unlinkat(h->v2_base, CORRAL_CGROUP_PARENT, AT_REMOVEDIR) == 0 || errno == ENOENT) &&
-	    h->v2_moved && corral_cgroup_listed(h->v2_base) == 0)
+	if (h->v2_base >= 0 && parent_remove(h->v2_base) && h->v2_moved && corral_cgroup_listed(h->v2_base) == 0)
 		v2_move_back(h);
 	corral_fd_closep(&h->v2_base);
 	free(h);
