@@ -22,9 +22,6 @@
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010u
 #endif
-#ifndef F_SEAL_EXEC
-#define F_SEAL_EXEC 0x0020
-#endif
 
 extern const char corral_init_image[], corral_init_image_end[];
 
@@ -298,9 +295,8 @@ void corral_launcher_return_ids(struct corral_launcher *l, struct corral_ids *id
 {
 	bool kept = false;
 
-	if (ids->userns_fd < 0)
-		return;
-	if (l->has_keeper) {
+	/* Only with its namespace made; a launch that failed before gives back the lease alone. */
+	if (l->has_keeper && ids->userns_fd >= 0) {
 		pthread_mutex_lock(&l->lock);
 		kept = !l->stopping && l->n_ids < CORRAL_POOL_SIZE;
 		if (kept)
