@@ -1,9 +1,10 @@
 /*
  * The birth of a sandbox, in the caller: what can be made while guest init is being executed is made then, on the other core.
  *
- *     lease ids, make the cgroup, compile the plan, clone3 ──> the child executes guest init
- *     open what the plan needs (namespaces, layers)            it waits for the plan
- *     send the plan with its descriptors                  ──> it runs the steps
+ *     lease ids, begin the cgroup, clone3                 ──> the child executes guest init
+ *     compile the plan and send it                             it waits for the plan
+ *     open layers and sources, send them                  ──> it runs the steps, each as soon as its descriptors are there
+ *     complete the cgroup, make namespaces, send them     ──>
  *     wait for READY                                      <── and says so, or which step failed
  */
 #include <errno.h>

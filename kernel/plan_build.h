@@ -30,7 +30,6 @@ struct corral_plan_facts {
 	bool has_cgroup;
 	bool netns_ready;       /* a network namespace comes as a descriptor */
 	bool launchpad;         /* started from a mount namespace of one mount: host paths come as descriptors */
-	uint32_t workspace_uid, workspace_gid; /* who owns the workspace on disk */
 };
 
 enum corral_slot_kind {

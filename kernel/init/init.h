@@ -42,11 +42,14 @@ struct init {
 const char *init_text(const struct init *in, uint32_t offset);
 int init_fd(struct init *in, int slot);
 
+/* main.c: the socket to the caller. One message with its descriptors: its size, 0 at the end, -errno. */
+long wire_receive(void *buf, size_t size, int *fds, unsigned int *ret_n_fds);
+long wire_send(const void *buf, size_t size, int fd);
+
 /* step.c: runs one step; 0 or -errno, with in->detail. */
 long step_run(struct init *in, const struct corral_step *step);
 
 /* mount.c */
-#define RESOLVE_FILE 1 /* a missing mount point is a file */
 long guest_open(struct init *in, const char *guest_path, int create, uint32_t uid, uint32_t gid,
 		int is_file);
 void made_add(struct init *in, int fd);

@@ -41,8 +41,6 @@ static _Alignas(4096) char message[CORRAL_WIRE_MAX];
 static struct init state;
 
 _Noreturn void init_main(void *stack);
-long wire_receive(void *buf, size_t size, int *fds, unsigned int *ret_n_fds);
-long wire_send(const void *buf, size_t size, int fd);
 
 const char *init_text(const struct init *in, uint32_t offset)
 {
@@ -72,7 +70,6 @@ int init_fd(struct init *in, int slot)
 	return slot >= 0 ? in->fds[slot] : -1;
 }
 
-/* One message with its descriptors. Its size, 0 at the end of the socket, -errno. */
 long wire_receive(void *buf, size_t size, int *fds, unsigned int *ret_n_fds)
 {
 	static _Alignas(16) char control[sizeof(struct kernel_cmsghdr) + CORRAL_WIRE_FDS_MAX * 4 + 8];

@@ -22,8 +22,6 @@
 
 #define VFORK_FLAGS (0x00000100 /* CLONE_VM */ | 0x00004000 /* CLONE_VFORK */ | 17 /* SIGCHLD */)
 
-long wire_receive(void *buf, size_t size, int *fds, unsigned int *ret_n_fds);
-long wire_send(const void *buf, size_t size, int fd);
 
 struct window {
 	uint16_t rows, cols, x, y;
