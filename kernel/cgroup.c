@@ -18,11 +18,11 @@
 #include "kernel/base/trace.h"
 #include "kernel/cgroup_ops.h"
 
-#define GROUP_PATH_SIZE (sizeof(CORRAL_CGROUP_PARENT) + 64)
+#define GROUP_PATH_SIZE (sizeof(CORRAL_CGROUP_NESTED) + 64)
 
-static const char *group_path(const char *name, char *ret)
+static const char *group_path(const char *prefix, const char *name, char *ret)
 {
-	(void)snprintf(ret, GROUP_PATH_SIZE, CORRAL_CGROUP_PARENT "/%s", name);
+	(void)snprintf(ret, GROUP_PATH_SIZE, "%s%s", prefix, name);
 	return ret;
 }
 
@@ -59,19 +59,19 @@ static int parent_make(const struct corral_cgroup_host *h, int base_fd)
  * The shared lock says "has an owner" to a sweeper; one that was faster took the group for a
  * leftover, in which case it is made again. An fd or -errno; -EEXIST when the name is taken.
  */
-static int group_make_dir(const struct corral_cgroup_host *h, int base_fd, const char *name,
-                          bool twin)
+static int group_make_dir(const struct corral_cgroup_host *h, int base_fd, const char *prefix,
+                          const char *name, bool twin)
 {
 	char path[GROUP_PATH_SIZE];
 	int r = -ENOENT;
 
-	(void)group_path(name, path);
+	(void)group_path(prefix, name, path);
 	for (unsigned int turn = 0; turn < CORRAL_CGROUP_RETRIES_MAX; turn++) {
 		corral_autofd int fd = -1;
 
 		if (!twin && mkdirat(base_fd, path, 0755) < 0) {
 			r = -errno;
-			if (r != -ENOENT && r != -ENODEV)
+			if ((r != -ENOENT && r != -ENODEV) || strcmp(prefix, CORRAL_CGROUP_FLAT) == 0)
 				return r;
 			r = parent_make(h, base_fd);
 			if (r < 0 && r != -ENOENT && r != -ENODEV)
@@ -107,7 +107,7 @@ static int v1_add(struct corral_cgroup *c, enum corral_cgroup_ctl ctl, bool join
                   struct corral_error *err)
 {
 	const struct corral_cgroup_host *h = c->host;
-	int fd = group_make_dir(h, h->v1_base[ctl], c->name, h->v1_twin[ctl]);
+	int fd = group_make_dir(h, h->v1_base[ctl], h->v1_prefix[ctl], c->name, h->v1_twin[ctl]);
 
 	if (fd < 0)
 		return corral_error_sys(err, -fd, "create cgroup %s on the %s hierarchy", c->name,
@@ -155,7 +155,7 @@ static int group_begin(struct corral_cgroup *c, const struct corral_limits *limi
 	const struct corral_cgroup_host *h = c->host;
 
 	if (h->v2_base >= 0) {
-		c->v2_fd = group_make_dir(h, h->v2_base, c->name, false);
+		c->v2_fd = group_make_dir(h, h->v2_base, h->v2_prefix, c->name, false);
 		if (c->v2_fd < 0)
 			return corral_error_sys(err, -c->v2_fd, "create cgroup %s on the v2 tree",
 			                        c->name);
@@ -193,15 +193,15 @@ static int group_remove(const struct corral_cgroup *c)
 	char path[GROUP_PATH_SIZE];
 	int first = 0;
 
-	(void)group_path(c->name, path);
 	for (unsigned int i = 0; i < CORRAL_CGROUP_CTLS; i++) {
 		if (c->v1_fd[i] < 0 || h->v1_twin[i])
 			continue;
+		(void)group_path(h->v1_prefix[i], c->name, path);
 		if (unlinkat(h->v1_base[i], path, AT_REMOVEDIR) < 0 && errno != ENOENT && !first)
 			first = -errno;
 	}
-	if (c->v2_fd >= 0 && !first && unlinkat(h->v2_base, path, AT_REMOVEDIR) < 0 &&
-	    errno != ENOENT)
+	if (c->v2_fd >= 0 && !first &&
+	    unlinkat(h->v2_base, group_path(h->v2_prefix, c->name, path), AT_REMOVEDIR) < 0 && errno != ENOENT)
 		first = -errno;
 	return first;
 }

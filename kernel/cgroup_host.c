@@ -43,7 +43,7 @@ struct look {
 	int top_fd; /* -1 when there is nothing */
 	bool top_is_v2;
 	char *mountinfo, *own;
-	bool sweep_v2, sweep_v1[CORRAL_CGROUP_CTLS];
+	bool sweep_v2;
 };
 
 static void look_done(struct look *k)
@@ -153,13 +153,14 @@ static int parent_try(int base_fd, bool *ret_found)
 	return -EBUSY;
 }
 
-/* memory and pids are used by every sandbox; the others are left for the one that needs them. */
-static int v1_try(struct look *k, enum corral_cgroup_ctl ctl, int base_fd)
+/* Without controllers to hand on no parent is needed: the operator's, or none. */
+static int seat_try(int base_fd, const char **ret_prefix)
 {
-	if (ctl == CORRAL_CGROUP_MEMORY || ctl == CORRAL_CGROUP_PIDS)
-		return parent_try(base_fd, &k->sweep_v1[ctl]);
-	k->sweep_v1[ctl] = true;
-	return faccessat(base_fd, ".", W_OK, AT_EACCESS) < 0 ? -errno : 0;
+	*ret_prefix = CORRAL_CGROUP_NESTED;
+	if (faccessat(base_fd, CORRAL_CGROUP_PARENT, W_OK | X_OK, AT_EACCESS) == 0)
+		return 0;
+	*ret_prefix = CORRAL_CGROUP_FLAT;
+	return faccessat(base_fd, ".", W_OK | X_OK, AT_EACCESS) < 0 ? -errno : 0;
 }
 
 static int v1_mount_open(struct look *k, enum corral_cgroup_ctl ctl)
@@ -225,12 +226,12 @@ static int v1_find(struct look *k, enum corral_cgroup_ctl ctl)
 
 	if (fd < 0)
 		return 0;
-	r = v1_try(k, ctl, fd);
+	r = seat_try(fd, &h->v1_prefix[ctl]);
 	if (r == -EACCES || r == -EPERM || r == -EROFS) {
 		corral_autofd int own_fd =
 		        own_open(k, fd, corral_cgroup_ctl_names[ctl], &below, own, sizeof(own));
 
-		if (own_fd >= 0 && *below && v1_try(k, ctl, own_fd) == 0) {
+		if (own_fd >= 0 && *below && seat_try(own_fd, &h->v1_prefix[ctl]) == 0) {
 			(void)close(fd);
 			fd = corral_take_fd(&own_fd);
 			r = 0;
@@ -243,6 +244,7 @@ static int v1_find(struct look *k, enum corral_cgroup_ctl ctl)
 	for (unsigned int i = 0; i < ctl && !h->v1_twin[ctl]; i++)
 		h->v1_twin[ctl] = h->v1_base[i] >= 0 && same_dir(h->v1_base[i], fd);
 	h->v1_base[ctl] = corral_take_fd(&fd);
+	h->sweep_v1[ctl] = true;
 	h->ctl[ctl] = &corral_cgroup_v1_ops;
 	return 1;
 }
@@ -294,6 +296,7 @@ static int v2_make_room(struct corral_cgroup_host *h, int base_fd, uint32_t ctls
 
 struct v2_seat {
 	int fd;        /* -1: none yet */
+	const char *prefix;
 	uint32_t have; /* controllers that groups there will have */
 	uint32_t offer;
 	int refused; /* why controllers that it has could not be handed on; 0 */
@@ -306,14 +309,15 @@ struct v2_seat {
 static int v2_try(struct look *k, int base_fd, uint32_t want, bool own, struct v2_seat *best)
 {
 	struct corral_cgroup_host *h = k->h;
-	struct v2_seat seat = { .fd = -1 };
-	bool found = false;
-	int r = parent_try(base_fd, &found);
+	struct v2_seat seat = { .fd = -1, .prefix = CORRAL_CGROUP_NESTED };
+	bool found = true, flat;
+	int r = want ? parent_try(base_fd, &found) : seat_try(base_fd, &seat.prefix);
 
 	if (r < 0)
 		return r;
+	flat = strcmp(seat.prefix, CORRAL_CGROUP_FLAT) == 0;
 	seat.offer = want & corral_cgroup_v2_set(base_fd, "cgroup.controllers");
-	r = corral_cgroup_v2_prepare(base_fd, seat.offer & LIMITS_MASK, NULL);
+	r = flat ? 0 : corral_cgroup_v2_prepare(base_fd, seat.offer & LIMITS_MASK, NULL);
 	if (r == -EBUSY && own) /* all that it offers, since it must not be asked again */
 		r = v2_make_room(h, base_fd, seat.offer);
 	seat.refused = r;
@@ -466,6 +470,7 @@ static void v2_find(struct look *k, uint32_t want)
 			h->ctl[i] = &corral_cgroup_v2_ops;
 	}
 	h->v2_base = seat.fd;
+	h->v2_prefix = seat.prefix;
 	h->v2_ctls = seat.have & LIMITS_MASK;
 }
 
@@ -541,16 +546,14 @@ static void discover(struct look *k)
 	abilities_find(h);
 
 	h->sweep_v2 = k->sweep_v2;
-	memcpy(h->sweep_v1, k->sweep_v1, sizeof(h->sweep_v1));
 }
 
 void corral_cgroup_host_sweep(struct corral_cgroup_host *h)
 {
-	if (h->v2_base >= 0 && h->sweep_v2)
-		corral_cgroup_sweep(h->v2_base);
+	h->sweep_again = h->v2_base >= 0 && h->sweep_v2 && corral_cgroup_sweep(h->v2_base);
 	for (unsigned int i = 0; i < CORRAL_CGROUP_CTLS; i++)
 		if (h->v1_base[i] >= 0 && h->sweep_v1[i] && !h->v1_twin[i])
-			corral_cgroup_sweep(h->v1_base[i]);
+			h->sweep_again |= corral_cgroup_sweep(h->v1_base[i]);
 }
 
 int corral_cgroup_host_open(struct corral_cgroup_host **ret, struct corral_error *err)
@@ -593,14 +596,14 @@ static void v2_move_back(struct corral_cgroup_host *h)
 }
 
 /*
- * Takes our parent away, unless others have groups in it. What a killed owner left may have been busy dying at the first sweep: one
- * more look, which only they pay for who find something there.
+ * Takes the parent on v2 away, unless others have groups in it. What a killed owner left may have been busy dying at the first sweep:
+ * one more look, which only they pay for who find something there.
  */
 static bool parent_remove(int base_fd)
 {
 	if (unlinkat(base_fd, CORRAL_CGROUP_PARENT, AT_REMOVEDIR) == 0 || errno == ENOENT)
 		return true;
-	corral_cgroup_sweep(base_fd);
+	(void)corral_cgroup_sweep(base_fd);
 	return unlinkat(base_fd, CORRAL_CGROUP_PARENT, AT_REMOVEDIR) == 0 || errno == ENOENT;
 }
 
@@ -608,12 +611,13 @@ void corral_cgroup_host_close(struct corral_cgroup_host *h)
 {
 	if (!h)
 		return;
-	for (unsigned int i = 0; i < CORRAL_CGROUP_CTLS; i++) {
-		if (h->v1_base[i] >= 0 && !h->v1_twin[i])
-			(void)parent_remove(h->v1_base[i]);
+	if (h->sweep_again)
+		corral_cgroup_host_sweep(h);
+	for (unsigned int i = 0; i < CORRAL_CGROUP_CTLS; i++)
 		corral_fd_closep(&h->v1_base[i]);
-	}
-	if (h->v2_base >= 0 && parent_remove(h->v2_base) && h->v2_moved && corral_cgroup_listed(h->v2_base) == 0)
+	/* Where it holds controllers it is ours; elsewhere the operator's. */
+	if (h->v2_base >= 0 && h->kind == CORRAL_CGROUP_V2 && parent_remove(h->v2_base) && h->v2_moved &&
+	    corral_cgroup_listed(h->v2_base) == 0)
 		v2_move_back(h);
 	corral_fd_closep(&h->v2_base);
 	free(h);

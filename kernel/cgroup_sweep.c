@@ -61,20 +61,22 @@ static bool owner_lives(pid_t pid, uint64_t opened_ms)
 	return started_ms <= opened_ms;
 }
 
-static void sweep_one(int parent_fd, const char *name)
+static bool sweep_one(int parent_fd, const char *entry, const char *name)
 {
 	corral_autofd int fd = -1;
 	uint64_t opened_ms;
 	pid_t pid;
 
 	if (corral_cgroup_name_parse(name, &pid, &opened_ms) < 0 || owner_lives(pid, opened_ms))
-		return;
-	fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		return false;
+	fd = openat(parent_fd, entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return;
+		return false;
 	/* EBUSY while a process is in it: then it goes with a later sweep. */
-	if (unlinkat(parent_fd, name, AT_REMOVEDIR) == 0)
-		corral_trace(CORRAL_TRACE_CGROUP, "swept %s", name);
+	if (unlinkat(parent_fd, entry, AT_REMOVEDIR) < 0)
+		return errno == EBUSY;
+	corral_trace(CORRAL_TRACE_CGROUP, "swept %s", entry);
+	return false;
 }
 
 static void dir_closep(DIR **dir)
@@ -83,25 +85,36 @@ static void dir_closep(DIR **dir)
 		(void)closedir(*dir);
 }
 
-void corral_cgroup_sweep(int base_fd)
+/* The groups in one directory, whose names have this prefix. */
+static bool sweep_dir(int base_fd, const char *path, const char *prefix)
 {
 	corral_auto(dir_closep) DIR *dir = NULL;
+	size_t skip = strlen(prefix);
 	const struct dirent *entry;
 	unsigned int seen = 0;
+	bool again = false;
 	int fd;
 
-	fd = openat(base_fd, CORRAL_CGROUP_PARENT, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(base_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return;
+		return false;
 	dir = fdopendir(fd);
 	if (!dir) {
 		(void)close(fd);
-		return;
+		return false;
 	}
 	while (seen < CORRAL_CGROUP_SWEEP_MAX && (entry = readdir(dir))) {
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+		if (entry->d_type != DT_DIR || strncmp(entry->d_name, prefix, skip) != 0)
 			continue;
 		seen++;
-		sweep_one(dirfd(dir), entry->d_name);
+		again |= sweep_one(dirfd(dir), entry->d_name, entry->d_name + skip);
 	}
+	return again;
+}
+
+bool corral_cgroup_sweep(int base_fd)
+{
+	bool again = sweep_dir(base_fd, ".", CORRAL_CGROUP_FLAT);
+
+	return sweep_dir(base_fd, CORRAL_CGROUP_PARENT, "") || again;
 }

@@ -173,6 +173,7 @@ int corral_sandbox_start(struct corral_sandbox *s, const struct corral_command *
 	if (!command->argv || !command->argv[0])
 		return corral_error_set(err, EINVAL, "no command");
 	receipt_begin(s);
+	s->no_statistics = command->last && command->no_statistics;
 	s->start_nsec = corral_now_nsec();
 	r = start_send(s, command, err);
 	/* While guest init and the other core are busy with the command. */
@@ -201,15 +202,20 @@ int corral_sandbox_event_fd(const struct corral_sandbox *s)
 	return s->event_fd;
 }
 
+static void statistics_unknown(struct corral_receipt *r)
+{
+	if (r->memory_peak_bytes == 0)
+		r->memory_peak_bytes = UINT64_MAX;
+	r->pids_peak = UINT64_MAX;
+}
+
 static void statistics_take(struct corral_sandbox *s, uint64_t *ret_oom, uint64_t *ret_pids)
 {
 	struct corral_cgroup_stats st;
 	struct corral_receipt *r = &s->receipt;
 
 	*ret_oom = *ret_pids = 0;
-	if (r->memory_peak_bytes == 0)
-		r->memory_peak_bytes = UINT64_MAX;
-	r->pids_peak = UINT64_MAX;
+	statistics_unknown(r);
 	if (!s->has_cgroup || corral_cgroup_read(&s->cgroup, &st, NULL) < 0)
 		return;
 	if (st.memory_peak_bytes != UINT64_MAX)
@@ -248,7 +254,7 @@ static enum corral_reason reason_of(const struct corral_sandbox *s, uint64_t oom
 static void finish(struct corral_sandbox *s, int status, bool disk_full)
 {
 	struct corral_receipt *r = &s->receipt;
-	uint64_t oom, pids;
+	uint64_t oom = 0, pids = 0;
 
 	r->wall_usec = (corral_now_nsec() - s->start_nsec) / 1000;
 	r->stage_usec[CORRAL_STAGE_RUN] = r->wall_usec > r->stage_usec[CORRAL_STAGE_EXEC]
@@ -256,7 +262,11 @@ static void finish(struct corral_sandbox *s, int status, bool disk_full)
 						  : 0;
 	r->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	r->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-	statistics_take(s, &oom, &pids);
+	/* Half a dozen files to be opened. What went wrong is looked into in any case. */
+	if (!s->no_statistics || s->has_pending || r->signal || r->exit_code)
+		statistics_take(s, &oom, &pids);
+	else
+		statistics_unknown(r);
 	/* Heard of when memory ran out, we may have killed the group before the kernel took its first victim. */
 	if (s->has_pending && s->pending == CORRAL_REASON_OOM && !r->oom_kills)
 		r->oom_kills = 1;

@@ -67,6 +67,8 @@ struct corral_command {
 	bool tty; /* a terminal of the guest's own devpts; see corral_sandbox_tty() */
 	uint16_t tty_rows, tty_cols;
 	bool last;                   /* the sandbox ends with this command, which saves a round trip */
+	/* With last: when it ends well, the receipt knows nothing of the groups' memory and pids, which saves opening their files. */
+	bool no_statistics;
 };
 
 /*

@@ -31,6 +31,7 @@ struct corral_sandbox {
 	bool has_pending, grace;
 	enum corral_reason pending; /* why we killed it */
 	uint64_t oom_before, pids_before;
+	bool no_statistics; /* as the running command asked */
 	uint64_t start_nsec;
 	uint64_t output_bytes;
 	struct corral_child child; /* read by the child until it has executed */

@@ -161,6 +161,7 @@ static int start(struct run *run, struct corral_error *err)
 	corral_autofd int err_fd = -1;
 	struct corral_command command = {
 		.last = true,
+		.no_statistics = !run->options.summary && run->options.json_fd < 0,
 		.argv = c->argv,
 		.stdin_fd = c->use_stdin ? STDIN_FILENO : -1,
 		.stdout_fd = STDOUT_FILENO,

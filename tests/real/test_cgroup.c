@@ -81,6 +81,14 @@ static bool missing(struct fixture *f, uint32_t limits)
 	return false;
 }
 
+static const char *prefix_of(const struct corral_cgroup_host *h, int base_fd)
+{
+	for (unsigned int i = 0; i < CORRAL_CGROUP_CTLS; i++)
+		if (base_fd == h->v1_base[i])
+			return h->v1_prefix[i];
+	return h->v2_prefix;
+}
+
 /* How many groups have names that start so, all hierarchies together. */
 static unsigned int groups_count(const struct corral_cgroup_host *h, const char *name)
 {
@@ -90,19 +98,23 @@ static unsigned int groups_count(const struct corral_cgroup_host *h, const char 
 	memcpy(bases, h->v1_base, sizeof(h->v1_base));
 	bases[CORRAL_CGROUP_CTLS] = h->v2_base;
 	for (size_t i = 0; i < CORRAL_COUNT(bases); i++) {
+		const char *prefix = prefix_of(h, bases[i]);
+		bool flat = prefix && strcmp(prefix, CORRAL_CGROUP_FLAT) == 0;
 		const struct dirent *e;
+		char start[128];
 		DIR *dir;
 		int fd = bases[i] < 0 ? -1
-		                      : openat(bases[i], CORRAL_CGROUP_PARENT,
+		                      : openat(bases[i], flat ? "." : CORRAL_CGROUP_PARENT,
 		                               O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 		if (fd < 0)
 			continue;
 		dir = fdopendir(fd);
 		assert_non_null(dir);
+		(void)snprintf(start, sizeof(start), "%s%s", flat ? prefix : "", name);
 		while ((e = readdir(dir)))
 			n += e->d_type == DT_DIR && e->d_name[0] != '.' &&
-			     strncmp(e->d_name, name, strlen(name)) == 0;
+			     strncmp(e->d_name, start, strlen(start)) == 0;
 		(void)closedir(dir);
 	}
 	return n;
@@ -721,7 +733,7 @@ static void group_that_somebody_holds_is_not_swept(void **state)
 		return;
 	base_fd = f->host->v2_base >= 0 ? f->host->v2_base : f->host->v1_base[CORRAL_CGROUP_PIDS];
 	OK(corral_cgroup_open(f->host, &corral_limits_default, false, &c, &f->err));
-	(void)snprintf(path, sizeof(path), CORRAL_CGROUP_PARENT "/2147483646-1-0-00000000");
+	(void)snprintf(path, sizeof(path), "%s2147483646-1-0-00000000", prefix_of(f->host, base_fd));
 	assert_int_equal(mkdirat(base_fd, path, 0755), 0);
 	fd = openat(base_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(fd >= 0);
@@ -751,7 +763,7 @@ static void name_of_a_process_that_was_younger_is_swept(void **state)
 	if (pid == 0)
 		child_pause(NULL);
 	assert_true(pid > 0);
-	(void)snprintf(path, sizeof(path), CORRAL_CGROUP_PARENT "/%d-1-0-00000000", (int)pid);
+	(void)snprintf(path, sizeof(path), "%s%d-1-0-00000000", prefix_of(f->host, base_fd), (int)pid);
 	assert_int_equal(mkdirat(base_fd, path, 0755), 0);
 	corral_cgroup_sweep(base_fd);
 	assert_int_equal(faccessat(base_fd, path, F_OK, 0), -1);

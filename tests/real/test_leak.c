@@ -135,8 +135,11 @@ static bool is_foreign(const char *name)
 
 static int walk_group(const char *path, const struct stat *st, int type, struct FTW *at)
 {
+	const char *name = path + at->base;
+	bool flat = strncmp(name, "corral-", 7) == 0 && name[7] >= '0' && name[7] <= '9';
+
 	(void)st;
-	if (type == FTW_D && strstr(path, "/corral/") && !is_foreign(path + at->base))
+	if (type == FTW_D && (flat || strstr(path, "/corral/")) && !is_foreign(name + (flat ? 7 : 0)))
 		note(walking, walking_kind, path);
 	return 0;
 }
