@@ -338,8 +338,8 @@ static int events_open(struct corral_sandbox *s, struct corral_error *err)
 	return 0;
 }
 
-/* The policy may go before the sandbox: its environment and directory are copied into one block. */
-static int policy_keep(struct corral_sandbox *s, const struct corral_policy *p, struct corral_error *err)
+/* The policy may go before the sandbox: its environment is copied into one block. */
+static int environment_keep(struct corral_sandbox *s, const struct corral_policy *p, struct corral_error *err)
 {
 	size_t size = (p->n_env + 1) * sizeof(char *), at;
 	char *text;
@@ -347,9 +347,7 @@ static int policy_keep(struct corral_sandbox *s, const struct corral_policy *p, 
 	for (size_t i = 0; i < p->n_env; i++)
 		size += strlen(p->env[i]) + 1;
 	s->env = malloc(size);
-	s->work_dir = strdup(p->work_dir);
-	s->stack = aligned_alloc(16, CORRAL_CHILD_STACK_SIZE);
-	if (!s->env || !s->work_dir || !s->stack)
+	if (!s->env)
 		return corral_error_set(err, ENOMEM, "create the sandbox: out of memory");
 	text = (char *)(s->env + p->n_env + 1);
 	for (size_t i = 0; i < p->n_env; i++) {
@@ -359,8 +357,17 @@ static int policy_keep(struct corral_sandbox *s, const struct corral_policy *p, 
 		text += at;
 	}
 	s->env[p->n_env] = NULL;
-	s->limits = p->limits;
 	return 0;
+}
+
+static int policy_keep(struct corral_sandbox *s, const struct corral_policy *p, struct corral_error *err)
+{
+	s->work_dir = strdup(p->work_dir);
+	s->stack = aligned_alloc(16, CORRAL_CHILD_STACK_SIZE);
+	if (!s->work_dir || !s->stack)
+		return corral_error_set(err, ENOMEM, "create the sandbox: out of memory");
+	s->limits = p->limits;
+	return environment_keep(s, p, err);
 }
 
 static int sockets_open(struct corral_sandbox *s, int *ret_peer, struct corral_error *err)
@@ -464,6 +471,38 @@ static int open_tier(struct corral_launcher *l, const struct corral_policy *p, b
 	return 0;
 }
 
+int corral_sandbox_make(struct corral_launcher *l, const struct corral_policy *p, struct corral_sandbox **ret)
+{
+	struct corral_error err = { 0 };
+	bool refused;
+	int r = open_tier(l, p, false, ret, &refused, &err);
+
+	if (r < 0)
+		corral_trace(CORRAL_TRACE_SPAWN, "none made ahead: %s", err.text);
+	return r;
+}
+
+/* One that stands ready becomes the caller's: what is not the sandbox's own comes from the caller's policy. */
+static int adopt(struct corral_launcher *l, const struct corral_policy *p, struct corral_sandbox **ret)
+{
+	uint64_t t = corral_now_nsec();
+	struct corral_sandbox *s = corral_warm_take(l, p);
+	struct corral_error err = { 0 };
+
+	if (!s)
+		return -EAGAIN;
+	free(s->env);
+	s->env = NULL;
+	if (environment_keep(s, p, &err) < 0) {
+		corral_sandbox_close(s, NULL);
+		return -EAGAIN;
+	}
+	memset(s->receipt.stage_usec, 0, sizeof(s->receipt.stage_usec));
+	stage_add(s, CORRAL_STAGE_PREPARE, &t);
+	*ret = s;
+	return 0;
+}
+
 int corral_sandbox_open(struct corral_launcher *l, const struct corral_policy *p,
 			struct corral_sandbox **ret, struct corral_error *err)
 {
@@ -472,6 +511,8 @@ int corral_sandbox_open(struct corral_launcher *l, const struct corral_policy *p
 	bool refused = false;
 	int r;
 
+	if (adopt(l, p, ret) == 0)
+		return 0;
 	r = open_tier(l, p, false, ret, &refused, err ? err : &first);
 	if (r == 0 || !refused || !p->allow_weaker)
 		return r;

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
@@ -162,21 +163,47 @@ static bool keeper_refill(struct corral_launcher *l)
 	return false;
 }
 
+/* Sleeps until there is work; ms < 0: ever. With the lock held. */
+static void keeper_sleep(struct corral_launcher *l, int ms)
+{
+	struct timespec until;
+
+	if (ms < 0) {
+		pthread_cond_wait(&l->work, &l->lock);
+		return;
+	}
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	(void)pthread_cond_timedwait(&l->work, &l->lock, &until);
+}
+
 /*
- * Refilling comes first: a launch waits for it, while nobody waits for a wipe, whose queue is bounded and falls back to the closing
+ * What a launch waits for comes first, while nobody waits for a wipe, whose queue is bounded and falls back to the closing
  * caller.
  */
 static void *keeper_run(void *arg)
 {
 	struct corral_launcher *l = arg;
 	struct corral_sandbox *s;
+	int wait_ms;
 
 	corral_cgroup_host_sweep(l->cgroups);
 	pthread_mutex_lock(&l->lock);
 	l->swept = true;
 	for (;;) {
-		if (l->n_wipe && (l->stopping || l->n_wipe > CORRAL_WIPE_QUEUE / 2 ||
-				  l->n_netns > 2 || l->netns_fail)) {
+		bool crowded = l->n_wipe > CORRAL_WIPE_QUEUE / 2;
+
+		wait_ms = -1;
+		if (!l->stopping && !crowded && l->n_netns <= 2 && keeper_refill(l))
+			continue;
+		if (!l->stopping && !crowded && corral_warm_tend(l, &wait_ms))
+			continue;
+		if (l->n_wipe) {
 			s = l->wipe[0];
 			memmove(l->wipe, l->wipe + 1, --l->n_wipe * sizeof(l->wipe[0]));
 			pthread_mutex_unlock(&l->lock);
@@ -184,12 +211,10 @@ static void *keeper_run(void *arg)
 			pthread_mutex_lock(&l->lock);
 			continue;
 		}
-		if (l->stopping && !l->n_wipe)
+		if (l->stopping)
 			break;
-		if (keeper_refill(l) || l->stopping)
-			continue;
-		if (!l->n_wipe)
-			pthread_cond_wait(&l->work, &l->lock);
+		if (!keeper_refill(l) && !l->n_wipe && !l->stopping)
+			keeper_sleep(l, wait_ms);
 	}
 	pthread_mutex_unlock(&l->lock);
 	return NULL;
@@ -214,6 +239,7 @@ static int keeper_start(struct corral_launcher *l, struct corral_error *err)
 int corral_launcher_open(unsigned int flags, struct corral_launcher **ret, struct corral_error *err)
 {
 	struct corral_launcher *l = calloc(1, sizeof(*l));
+	pthread_condattr_t monotonic;
 	int r;
 
 	if (!l)
@@ -221,7 +247,10 @@ int corral_launcher_open(unsigned int flags, struct corral_launcher **ret, struc
 	l->flags = flags;
 	l->image_fd = l->launchpad_fd = -1;
 	(void)pthread_mutex_init(&l->lock, NULL);
-	(void)pthread_cond_init(&l->work, NULL);
+	(void)pthread_condattr_init(&monotonic);
+	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&l->work, &monotonic);
+	(void)pthread_condattr_destroy(&monotonic);
 	r = corral_host_probe(&l->host, err);
 	if (r == 0)
 		r = corral_cgroup_host_open(&l->cgroups, err);
@@ -256,6 +285,7 @@ void corral_launcher_close(struct corral_launcher *l)
 		pthread_cond_broadcast(&l->work);
 		pthread_mutex_unlock(&l->lock);
 		pthread_join(l->keeper, NULL);
+		corral_warm_clear(l);
 	}
 	for (unsigned int i = 0; i < l->n_netns; i++)
 		(void)close(l->netns[i]);

@@ -18,6 +18,20 @@
 #define CORRAL_POOL_SIZE  8
 #define CORRAL_WIPE_QUEUE 32
 
+#define CORRAL_WARM_POLICIES  4
+#define CORRAL_WARM_SANDBOXES 4
+/* A sandbox shows the host as it was when it was made: libraries, their cache, certificates. */
+#define CORRAL_WARM_AGE_MS 60000
+
+/* Sandboxes made ahead for one policy. Under the launcher's lock. */
+struct corral_warm {
+	const struct corral_policy *policy; /* a share of ours; NULL: unused */
+	struct corral_sandbox *boxes[CORRAL_WARM_SANDBOXES]; /* the oldest first */
+	unsigned int n;
+	uint64_t used_ms;
+	bool failed; /* none could be made; whoever opens one hears why */
+};
+
 struct corral_launcher {
 	unsigned int flags;
 	struct corral_host host;
@@ -38,6 +52,7 @@ struct corral_launcher {
 	unsigned int n_netns;
 	struct corral_ids ids[CORRAL_POOL_SIZE];
 	unsigned int n_ids;
+	struct corral_warm warm[CORRAL_WARM_POLICIES];
 	struct corral_sandbox *wipe[CORRAL_WIPE_QUEUE];
 	unsigned int n_wipe;
 };
@@ -53,6 +68,20 @@ int corral_launcher_take_netns(struct corral_launcher *l, int *ret_fd, struct co
 
 /* Hands a dead sandbox to the keeper; false when there is none or its queue is full, and the caller must do it. */
 bool corral_launcher_wipe_later(struct corral_launcher *l, struct corral_sandbox *s);
+
+/* kernel/warm.c */
+/* A sandbox that was made ahead for such a policy, or NULL; from now on more are made. */
+struct corral_sandbox *corral_warm_take(struct corral_launcher *l, const struct corral_policy *p);
+/*
+ * For the keeper, with the lock held, which is let go meanwhile: makes one, or lets go of an old one. False when there is nothing to do
+ * before *ret_wait_ms have passed (-1: ever).
+ */
+bool corral_warm_tend(struct corral_launcher *l, int *ret_wait_ms);
+/* Lets go of all. Nobody else uses the launcher any more. */
+void corral_warm_clear(struct corral_launcher *l);
+
+/* kernel/launch.c: a sandbox for exactly this policy, behind every fence. */
+int corral_sandbox_make(struct corral_launcher *l, const struct corral_policy *p, struct corral_sandbox **ret);
 
 /* kernel/sandbox.c: gives back what a sandbox held, and frees it. */
 void corral_sandbox_wipe(struct corral_sandbox *s);

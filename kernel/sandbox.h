@@ -33,6 +33,12 @@ enum corral_launcher_flags {
 	 * found wrong is corral_sandbox_start()'s error.
 	 */
 	CORRAL_LAUNCHER_ONE_SHOT = 1u << 1,
+	/*
+	 * With CORRAL_LAUNCHER_POOLED: that thread also keeps up to four sandboxes ready for each of the last four policies that a
+	 * sandbox was opened for, so that the next one is there at once. Each serves one opening, as if made for it, and is replaced
+	 * after a minute. Only for policies that bind nothing of the host but its /usr.
+	 */
+	CORRAL_LAUNCHER_WARM = 1u << 2,
 };
 
 /*

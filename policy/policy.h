@@ -6,6 +6,7 @@
 #ifndef CORRAL_POLICY_POLICY_H
 #define CORRAL_POLICY_POLICY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,6 +38,7 @@ struct corral_policy {
 	uint32_t limits_asked;
 	bool allow_weaker;
 	struct corral_seccomp seccomp;
+	atomic_uint shares; /* holders beside the first */
 };
 
 /*
@@ -46,6 +48,14 @@ struct corral_policy {
  */
 int corral_policy_compile(const struct corral_config *c, const char *cache_dir,
                           struct corral_policy **ret, struct corral_error *err);
+/* One more holder of the same policy, who frees it as well. */
+const struct corral_policy *corral_policy_share(const struct corral_policy *p);
+/*
+ * Whether a sandbox made for one serves the other: alike in all but the environment, and made of nothing that may
+ * change on the host between the making and the use (no directory bound, no root but the host's /usr, no network).
+ */
+bool corral_policy_interchangeable(const struct corral_policy *a, const struct corral_policy *b);
+/* Takes NULL. */
 void corral_policy_free(struct corral_policy *p);
 
 #endif

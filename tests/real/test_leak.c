@@ -139,7 +139,8 @@ static int walk_group(const char *path, const struct stat *st, int type, struct 
 	bool flat = strncmp(name, "corral-", 7) == 0 && name[7] >= '0' && name[7] <= '9';
 
 	(void)st;
-	if (type == FTW_D && (flat || strstr(path, "/corral/")) && !is_foreign(name + (flat ? 7 : 0)))
+	if (type == FTW_D && (flat || strstr(path, "/corral/")) &&
+	    !is_foreign(name + (flat ? 7 : 0)))
 		note(walking, walking_kind, path);
 	return 0;
 }
@@ -421,7 +422,8 @@ static void kill_and_reap(pid_t pid)
 /* Also while the launcher is being opened, every fourth time. */
 static void kill_one_caller(int i, const struct corral_policy *policy)
 {
-	unsigned int flags = i % 2 ? CORRAL_LAUNCHER_POOLED : 0;
+	unsigned int flags =
+	        i % 2 ? CORRAL_LAUNCHER_POOLED | (i % 4 == 3 ? CORRAL_LAUNCHER_WARM : 0) : 0;
 	corral_autofd int ready_read = -1, ready_write = -1;
 	int fds[2];
 	char byte;
@@ -472,6 +474,20 @@ static void thousands_of_sandboxes_leave_nothing(void **state)
 	assert_nothing_left(&before);
 }
 
+static void warm_launchers_leave_nothing(void **state)
+{
+	struct census before;
+	int i;
+
+	(void)state;
+	if (!can_launch())
+		return;
+	census_take(&before);
+	for (i = 0; i < 5; i++)
+		run_cycles(CORRAL_LAUNCHER_POOLED | CORRAL_LAUNCHER_WARM, 20);
+	assert_nothing_left(&before);
+}
+
 static void launchers_without_pool_leave_nothing(void **state)
 {
 	struct census before;
@@ -500,7 +516,8 @@ static void sandboxes_that_were_never_used_leave_nothing(void **state)
 		return;
 	policy = policy_new();
 	census_take(&before);
-	if (corral_launcher_open(CORRAL_LAUNCHER_POOLED, &launcher, &err) < 0)
+	if (corral_launcher_open(CORRAL_LAUNCHER_POOLED | CORRAL_LAUNCHER_WARM, &launcher, &err) <
+	    0)
 		fail_msg("launcher: %s", err.text);
 	for (i = 0; i < CORRAL_COUNT(boxes); i++)
 		if (corral_sandbox_open(launcher, policy, &boxes[i], &err) < 0)
@@ -576,6 +593,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(thousands_of_sandboxes_leave_nothing),
+		cmocka_unit_test(warm_launchers_leave_nothing),
 		cmocka_unit_test(launchers_without_pool_leave_nothing),
 		cmocka_unit_test(sandboxes_that_were_never_used_leave_nothing),
 		cmocka_unit_test(the_program_leaves_nothing),

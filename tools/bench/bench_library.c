@@ -4,9 +4,9 @@
  *
  * Theory of operation: one launcher for the whole run. In each round the contestants run once, in
  * rotated order: a shell by posix_spawn; a sandbox opened, the shell run in it, closed; and the
- * shell run in a sandbox that stays. The surroundings (mounts, memory, threads) are made before the
- * launcher is opened, as a program would have them. With --memory nothing is timed: many sandboxes
- * are held open instead.
+ * shell run in a sandbox that stays. Then as many fresh sandboxes without a pause. The surroundings
+ * (mounts, memory, threads) are made before the launcher is opened, as a program would have them.
+ * With --memory nothing is timed: many sandboxes are held open instead.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,11 +29,11 @@
 
 #define WARM_UP 10
 
-enum contestant { SPAWN, FRESH, LIVE, CONTESTANTS };
+enum contestant { SPAWN, FRESH, LIVE, TURNS, ROW = TURNS, CONTESTANTS };
 
 struct options {
 	uint64_t mounts, rss_bytes, threads, rounds, memory_boxes;
-	bool stages, cold;
+	bool stages, cold, made;
 	const char *title, *json, *tsv;
 };
 
@@ -111,6 +111,9 @@ static int run_one(struct bench *b, enum contestant which, bool counted, struct 
 	case FRESH:
 		r = run_fresh(b, &receipt, err);
 		break;
+	case ROW:
+		r = run_fresh(b, NULL, err);
+		break;
 	case LIVE:
 		r = run_in(b->live, err);
 		break;
@@ -134,10 +137,13 @@ static int measure(struct bench *b, uint64_t rounds, struct corral_error *err)
 	for (round = 0; round < rounds + WARM_UP && r == 0; round++) {
 		unsigned int k;
 
-		for (k = 0; k < CONTESTANTS && r == 0; k++)
-			r = run_one(b, (enum contestant)((k + round) % CONTESTANTS),
-			            round >= WARM_UP, err);
+		for (k = 0; k < TURNS && r == 0; k++)
+			r = run_one(b, (enum contestant)((k + round) % TURNS), round >= WARM_UP,
+			            err);
 	}
+	/* Without the breath that the others' turns give to what is made ahead. */
+	for (round = 0; round < rounds + WARM_UP && r == 0; round++)
+		r = run_one(b, ROW, round >= WARM_UP, err);
 	return r;
 }
 
@@ -159,6 +165,7 @@ static int time_cycles(struct bench *b, const struct options *o, struct corral_e
 	b->series[SPAWN].name = "posix_spawn";
 	b->series[FRESH].name = "fresh sandbox";
 	b->series[LIVE].name = "command in a live sandbox";
+	b->series[ROW].name = "fresh ones back to back";
 	r = posix_spawn_file_actions_init(&b->quiet);
 	if (r == 0)
 		r = posix_spawn_file_actions_addopen(&b->quiet, 0, "/dev/null", O_RDWR, 0);
@@ -243,7 +250,10 @@ static int bench_open(struct bench *b, const struct options *o, struct corral_er
 	if (r == 0)
 		r = bench_threads_start(o->threads, err);
 	if (r == 0)
-		r = corral_launcher_open(o->cold ? 0 : CORRAL_LAUNCHER_POOLED, &b->launcher, err);
+		r = corral_launcher_open(o->cold ? 0
+		                                 : CORRAL_LAUNCHER_POOLED |
+		                                           (o->made ? 0 : CORRAL_LAUNCHER_WARM),
+		                         &b->launcher, err);
 	return r;
 }
 
@@ -264,11 +274,13 @@ static void bench_done(struct bench *b)
 
 static const char usage[] =
         "usage: corral-bench-library [--rounds N] [--mounts N] [--rss SIZE] [--threads N] "
-        "[--cold]\n"
+        "[--cold|--made]\n"
         "                            [--stages] [--title TEXT] [--json FILE] [--tsv FILE]\n"
         "       corral-bench-library --memory N [--json FILE] [--tsv FILE]\n"
         "Times a fresh sandbox through the library next to posix_spawn of the same shell; or\n"
-        "measures the memory of N idle sandboxes. --cold: nothing is made ahead of need.\n";
+        "measures the memory of N idle sandboxes. --made: no sandbox is made ahead of need, only "
+        "its\n"
+        "parts; --cold: nothing at all.\n";
 
 /* 0; 1 after --help; -EINVAL with a text. */
 static int options_parse(struct options *o, int argc, char **argv, struct corral_error *err)
@@ -280,6 +292,7 @@ static int options_parse(struct options *o, int argc, char **argv, struct corral
 		{ "threads", required_argument, NULL, 'n' },
 		{ "memory", required_argument, NULL, 'k' },
 		{ "cold", no_argument, NULL, 'c' },
+		{ "made", no_argument, NULL, 'd' },
 		{ "stages", no_argument, NULL, 'g' },
 		{ "title", required_argument, NULL, 't' },
 		{ "json", required_argument, NULL, 'j' },
@@ -302,6 +315,8 @@ static int options_parse(struct options *o, int argc, char **argv, struct corral
 			r = corral_parse_u64(optarg, 10000, &o->memory_boxes, err);
 		else if (option == 'c')
 			o->cold = true;
+		else if (option == 'd')
+			o->made = true;
 		else if (option == 'g')
 			o->stages = true;
 		else if (option == 't')

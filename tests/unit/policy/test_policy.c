@@ -350,6 +350,67 @@ static void policy_outlives_its_configuration(void **state)
 	corral_policy_free(NULL);
 }
 
+static void policies_alike_but_for_the_environment_share_sandboxes(void **state)
+{
+	struct corral_policy *a = compile(config("{\"env\":{\"A\":\"1\"}}"));
+	struct corral_policy *b =
+	        compile(config("{\"env\":{\"B\":\"2\"},\"hostname\":\"corral\"}"));
+
+	(void)state;
+	assert_true(corral_policy_interchangeable(a, a));
+	assert_true(corral_policy_interchangeable(a, b));
+	corral_policy_free(a);
+	corral_policy_free(b);
+}
+
+/* Whatever a configuration can say must keep sandboxes apart. */
+static void policies_that_differ_share_no_sandbox(void **state)
+{
+	static const char *const others[] = {
+		"{\"hostname\":\"other\"}",
+		"{\"work_dir\":\"/w\"}",
+		"{\"user\":1}",
+		"{\"user\":\"0:1\"}",
+		"{\"ids\":\"range\"}",
+		"{\"cap_add\":[\"CHOWN\"]}",
+		"{\"network\":\"host\"}",
+		"{\"workspace\":\"/tmp\"}",
+		"{\"rootfs\":\"/tmp\"}",
+		"{\"mounts\":[{\"type\":\"tmpfs\",\"target\":\"/x\"}]}",
+		"{\"allow_weaker\":true}",
+		"{\"limits\":{\"memory\":\"64M\"}}",
+		"{\"limits\":{\"cpus\":1}}",
+		"{\"limits\":{\"cpu_weight\":50}}",
+		"{\"limits\":{\"pids\":9}}",
+		"{\"limits\":{\"disk\":\"1M\"}}",
+		"{\"limits\":{\"timeout\":1}}",
+		"{\"limits\":{\"output\":\"1K\"}}",
+	};
+	struct corral_policy *usual = compile(config("{}"));
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		struct corral_policy *other = compile(config(others[i]));
+
+		if (corral_policy_interchangeable(usual, other) ||
+		    corral_policy_interchangeable(other, usual))
+			fail_msg("%s is taken for the default", others[i]);
+		corral_policy_free(other);
+	}
+	corral_policy_free(usual);
+}
+
+static void policy_lives_until_its_last_holder_lets_go(void **state)
+{
+	struct corral_policy *p = compile(config("{}"));
+	const struct corral_policy *share = corral_policy_share(p);
+
+	(void)state;
+	corral_policy_free(p);
+	assert_string_equal(share->hostname, "corral");
+	corral_policy_free((struct corral_policy *)(uintptr_t)share);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -369,6 +430,9 @@ int main(void)
 		cmocka_unit_test(added_capability_is_kept),
 		cmocka_unit_test(profile_larger_than_1_mib_is_refused),
 		cmocka_unit_test(policy_outlives_its_configuration),
+		cmocka_unit_test(policies_alike_but_for_the_environment_share_sandboxes),
+		cmocka_unit_test(policies_that_differ_share_no_sandbox),
+		cmocka_unit_test(policy_lives_until_its_last_holder_lets_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
