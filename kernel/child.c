@@ -154,7 +154,8 @@ NO_SANITIZE static long clone_with(uint64_t flags, int cgroup_fd, void *stack, i
 	long r = corral_child_clone3(&args, cgroup_fd >= 0 ? CLONE_ARGS_SIZE_VER2 : CLONE_ARGS_SIZE_VER0,
 				     fn, arg);
 
-	if (r == -ENOSYS) {
+	/* EPERM also from filters that do not know the call; where it is the namespaces that are refused, clone() says so again. */
+	if (r == -ENOSYS || (r == -EPERM && cgroup_fd < 0)) {
 		if (cgroup_fd >= 0)
 			return -EOPNOTSUPP;
 		/* Handlers go with the exec, ignored signals by guest init itself. */

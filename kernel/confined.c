@@ -103,6 +103,49 @@ static int same_path(const char *host_path, const char *guest_path, bool *ret, s
 	return r;
 }
 
+/* Where it leads in the end; as it is written where that cannot be said, and the launch will fail for it. */
+static char *real_dup(const char *host_path)
+{
+	char *real = realpath(host_path, NULL);
+
+	return real ? real : strdup(host_path);
+}
+
+static int beneath(const char *path, const char *host_dir, bool *ret, struct corral_error *err)
+{
+	corral_autofree char *dir = real_dup(host_dir);
+
+	if (!dir)
+		return corral_error_set(err, ENOMEM, "mounts: out of memory");
+	*ret = strcmp(dir, "/") == 0 || corral_guest_path_within(path, dir);
+	return 0;
+}
+
+/* Landlock adds up what the rules above a file allow: in a writable directory nothing can be read-only. */
+static int read_only_check(const struct corral_policy *p, const char *host_path, struct corral_error *err)
+{
+	corral_autofree char *path = real_dup(host_path);
+	const char *writable = p->workspace_path;
+	bool lies = false;
+	int r = 0;
+
+	if (!path)
+		return corral_error_set(err, ENOMEM, "mounts: out of memory");
+	if (writable)
+		r = beneath(path, writable, &lies, err);
+	for (size_t i = 0; r == 0 && !lies && i < p->n_mounts; i++)
+		if (p->mounts[i].kind == CORRAL_MOUNT_BIND) {
+			writable = p->mounts[i].host_path;
+			r = beneath(path, writable, &lies, err);
+		}
+	if (r == 0 && lies)
+		return corral_error_set(err, EOPNOTSUPP,
+					"--ro-bind '%.150s' lies in '%.150s', which is writable: read-only there "
+					"needs mounts, which this host refuses",
+					host_path, writable);
+	return r;
+}
+
 static int mounts_check(const struct corral_policy *p, struct corral_error *err)
 {
 	bool same = false;
@@ -122,6 +165,10 @@ static int mounts_check(const struct corral_policy *p, struct corral_error *err)
 						"%s '%.150s' on '%.150s': another place needs mounts, which this "
 						"host refuses: bind it where it is",
 						option, m->host_path, m->guest_path);
+		if (m->kind == CORRAL_MOUNT_RO_BIND)
+			r = read_only_check(p, m->host_path, err);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

@@ -205,7 +205,7 @@ static int plan_send(struct corral_sandbox *s, const struct corral_plan *plan,
 {
 	const struct corral_wire_head more = { CORRAL_WIRE_DESCRIPTORS, sizeof(more) };
 	int fds[CORRAL_WIRE_FDS_MAX];
-	bool owned[CORRAL_WIRE_FDS_MAX], completed = false;
+	bool owned[CORRAL_WIRE_FDS_MAX] = { false }, completed = false;
 	unsigned int n = 0, sent = 0;
 	int r;
 

@@ -19,6 +19,7 @@
 #include "kernel/child.h"
 #include "kernel/host_reason.h"
 #include "kernel/netns.h"
+#include "kernel/template.h"
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010u
@@ -261,6 +262,9 @@ int corral_launcher_open(unsigned int flags, struct corral_launcher **ret, struc
 		l->reset_oom = oom_protected();
 		if (corral_launcher_is_root(l))
 			runtime_dir_find(l);
+		if (l->runtime_dir[0])
+			(void)corral_template_find(l->runtime_dir, &l->etc, &l->host, l->template_path,
+						   sizeof(l->template_path), NULL);
 		if ((flags & CORRAL_LAUNCHER_POOLED) && corral_launcher_is_root(l)) {
 			if (l->host.features & CORRAL_HOST_NEW_MOUNT_API)
 				launchpad_make(l);
@@ -395,6 +399,7 @@ int corral_launcher_facts(struct corral_launcher *l, const struct corral_policy 
 	f.n_join = kind == CORRAL_CGROUP_HYBRID ? 2 : kind == CORRAL_CGROUP_V1 ? 2 : 0;
 	f.netns_ready = f.scheme == CORRAL_ID_RANGE;
 	f.launchpad = l->launchpad_fd >= 0;
+	f.template_path = f.scheme == CORRAL_ID_RANGE && l->template_path[0] ? l->template_path : NULL;
 	*ret = f;
 	return 0;
 }

@@ -37,7 +37,8 @@ struct corral_launcher {
 	struct corral_host host;
 	struct corral_cgroup_host *cgroups;
 	struct corral_etc etc;
-	char runtime_dir[128]; /* for the locks on id ranges; "" without */
+	char runtime_dir[128]; /* for the locks on id ranges and the template; "" without */
+	char template_path[192]; /* "" without */
 	int image_fd;          /* guest init, sealed */
 	int launchpad_fd;      /* a mount namespace of one mount, or -1 */
 	bool swept;            /* what killed callers left in the control groups is gone */

@@ -126,22 +126,62 @@ static void scratch_step(struct corral_build *b)
 	s->flags |= detached(b);
 }
 
+static void skeleton_add(struct corral_build *b, const struct corral_buf *entries)
+{
+	b->text.failed |= entries->failed;
+	blob_put(b, step_add(b, CORRAL_STEP_SKELETON), entries->data, entries->len);
+}
+
+/* Directories, links and small files: made for this sandbox, or a layer that was made once. */
+static void composed_root_steps(struct corral_build *b)
+{
+	corral_autobuf struct corral_buf entries = CORRAL_BUF_INIT;
+	struct corral_step *s;
+
+	if (!b->facts->template_path) {
+		corral_skeleton_build(&entries, b->policy, b->facts->etc);
+		skeleton_add(b, &entries);
+		step_add(b, CORRAL_STEP_ROOT)->flags |= detached(b);
+		return;
+	}
+	corral_skeleton_beside_template(&entries, b->policy);
+	s = step_add(b, CORRAL_STEP_LAYER);
+	s->flags |= detached(b);
+	source_put(b, s, b->facts->template_path, "layer", CORRAL_MAP_RANGE, ATTR_RO, false);
+	s = step_add(b, CORRAL_STEP_OVERLAY);
+	s->flags |= detached(b);
+	s->s[2] = text_put(b, "a composed root");
+	if (entries.len)
+		blob_put(b, s, entries.data, entries.len);
+	s = step_add(b, CORRAL_STEP_ROOT);
+	s->n[0] = 1;
+}
+
+/* Files that come and go are no business of an overlay's. */
+static void temporary_step(struct corral_build *b)
+{
+	struct corral_step *s = step_add(b, CORRAL_STEP_SCRATCH_BIND);
+
+	s->s[0] = text_put(b, "t");
+	s->s[1] = text_put(b, "/tmp");
+	s->attr = ATTR_PLAIN;
+	s->flags |= CORRAL_STEP_WRITABLE | CORRAL_STEP_STICKY;
+	s->n[0] = s->n[1] = b->facts->base;
+}
+
 static void host_root_steps(struct corral_build *b)
 {
-	corral_autobuf struct corral_buf skeleton = CORRAL_BUF_INIT;
 	const struct corral_etc *etc = b->facts->etc;
 	struct corral_step *s;
 
-	corral_skeleton_build(&skeleton, b->policy, etc);
-	b->text.failed |= skeleton.failed;
-	s = step_add(b, CORRAL_STEP_SKELETON);
-	blob_put(b, s, skeleton.data, skeleton.len);
-	step_add(b, CORRAL_STEP_ROOT)->flags |= detached(b);
+	composed_root_steps(b);
 	if (is_root(b)) {
 		s = step_add(b, CORRAL_STEP_LAYER);
 		s->flags |= detached(b);
+		s->n[0] = 1;
 		source_put(b, s, "/usr", "layer", CORRAL_MAP_RANGE, ATTR_RO, false);
 		s = step_add(b, CORRAL_STEP_OVERLAY);
+		s->n[0] = 1;
 		s->flags |= detached(b);
 		s->s[0] = text_put(b, "/usr");
 		s->s[2] = text_put(b, "/usr");
@@ -160,6 +200,8 @@ static void host_root_steps(struct corral_build *b)
 	/* The host's own configuration of what lies in /usr/local. */
 	s = step_add(b, CORRAL_STEP_MASK);
 	s->s[0] = text_put(b, "/usr/local/etc");
+	if (b->facts->template_path)
+		temporary_step(b);
 }
 
 static void dir_root_steps(struct corral_build *b)

@@ -29,6 +29,7 @@ struct corral_plan_facts {
 	bool into_cgroup;       /* clone3 puts init into its v2 cgroup */
 	bool has_cgroup;
 	bool netns_ready;       /* a network namespace comes as a descriptor */
+	const char *template_path; /* the skeleton of a composed root as a layer; NULL: each sandbox has its own */
 	bool launchpad;         /* started from a mount namespace of one mount: host paths come as descriptors */
 };
 

@@ -3,6 +3,7 @@
  * by call. The rules of this tier stand in front of the policy's profile and cannot be loosened by it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/prctl.h>
 #include <stddef.h>
@@ -27,6 +28,12 @@
 #define NR_FILE_SETATTR  469
 
 #define X32_BIT 0x40000000u
+
+/* A file born with one of these, or given one later, runs as this user for everybody. */
+#define SXID_BITS 06000
+
+/* "For ioctl alone": neither for reading nor for writing, so that Landlock asks for no right at all (open(2)). */
+#define ACCESS_NEITHER 3
 
 enum rule_kind {
 	RULE_ALLOW,          /* also where the profile does not: guest init or a command on its way in needs it */
@@ -90,6 +97,8 @@ static const struct rule rules_always[] = {
 	{ RULE_REFUSE_UNLESS, SYS_sched_setattr, 0, 0, EPERM },
 	{ RULE_REFUSE_UNLESS, SYS_sched_setaffinity, 0, 0, EPERM },
 	{ RULE_REFUSE_UNLESS, SYS_ioprio_set, 1, 0, EPERM },
+	/* With 0 this one means all processes of this user. */
+	{ RULE_REFUSE_IF, SYS_ioprio_set, 0, 3 /* IOPRIO_WHO_USER */, EPERM },
 	/*
 	 * Sockets in the file system are doors to services of the host (a session bus, a container engine), and Landlock does not guard
 	 * them: no AF_UNIX. A connected pair is fine, unless of datagrams, which can be sent elsewhere.
@@ -109,11 +118,22 @@ static const struct rule rules_always[] = {
 	{ RULE_REFUSE, NR_FILE_SETATTR, 0, 0, EOPNOTSUPP },
 	/* Nor are modes: where they may be changed at all, then not so that a program of this user's runs as this user for all. */
 #ifdef SYS_chmod
-	{ RULE_REFUSE_BITS, SYS_chmod, 1, 06000, EPERM },
+	{ RULE_REFUSE_BITS, SYS_chmod, 1, SXID_BITS, EPERM },
 #endif
-	{ RULE_REFUSE_BITS, SYS_fchmod, 1, 06000, EPERM },
-	{ RULE_REFUSE_BITS, SYS_fchmodat, 2, 06000, EPERM },
-	{ RULE_REFUSE_BITS, NR_FCHMODAT2, 2, 06000, EPERM },
+	{ RULE_REFUSE_BITS, SYS_fchmod, 1, SXID_BITS, EPERM },
+	{ RULE_REFUSE_BITS, SYS_fchmodat, 2, SXID_BITS, EPERM },
+	{ RULE_REFUSE_BITS, NR_FCHMODAT2, 2, SXID_BITS, EPERM },
+#ifdef SYS_creat
+	{ RULE_REFUSE_BITS, SYS_creat, 1, SXID_BITS, EPERM },
+	{ RULE_REFUSE_BITS, SYS_mknod, 1, SXID_BITS, EPERM },
+#endif
+	{ RULE_REFUSE_BITS, SYS_mknodat, 2, SXID_BITS, EPERM },
+	/* Its flags and mode lie in memory, where no filter reads: programs take openat() then, whose rules are in open_put(). */
+	{ RULE_REFUSE, SYS_openat2, 0, 0, ENOSYS },
+	/* The user's keyring is the host's; what a profile of the caller's allows was meant for a namespace. */
+	{ RULE_REFUSE, SYS_keyctl, 0, 0, EPERM },
+	{ RULE_REFUSE, SYS_add_key, 0, 0, EPERM },
+	{ RULE_REFUSE, SYS_request_key, 0, 0, EPERM },
 };
 
 /* Where nothing is writable, modes, owners and times of files can only be meant to harm. */
@@ -132,6 +152,8 @@ static const struct rule rules_read_only[] = {
 	{ RULE_REFUSE, SYS_fchown, 0, 0, EPERM },
 	{ RULE_REFUSE, SYS_fchownat, 0, 0, EPERM },
 	{ RULE_REFUSE, SYS_utimensat, 0, 0, EPERM },
+	/* Nor is there anything of its own to watch: names of other directories could be learned, which Landlock does not keep. */
+	{ RULE_REFUSE, SYS_inotify_add_watch, 0, 0, EACCES },
 };
 
 /* Before ABI 3 Landlock does not see a file cut by its name. */
@@ -203,6 +225,36 @@ static void rules_put(struct corral_buf *out, const struct rule *rules, size_t n
 }
 #define RULES_PUT(out, rules) rules_put((out), (rules), CORRAL_COUNT(rules))
 
+/* Refuses when the flags, as far as mask shows them, are value. */
+static void open_flags_put(struct corral_buf *out, int arg, uint32_t mask, uint32_t value)
+{
+	load(out, offsetof(struct seccomp_data, args) + 8 * (size_t)arg);
+	insn_put(out, BPF_ALU | BPF_AND | BPF_K, 0, 0, mask);
+	insn_put(out, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, value);
+	ret(out, SECCOMP_RET_ERRNO | EACCES);
+}
+
+/*
+ * What Landlock lets through at the opening of a file: with access 3 every file may be opened, and before ABI 3 cut to nothing; one that may
+ * be read only can be cut by O_RDONLY|O_TRUNC there. And a new file may not be born with a set-user-ID bit. The mode means something only
+ * with a file made, so elsewhere it may be anything.
+ */
+static void open_put(struct corral_buf *out, int nr, int flags_arg, int abi)
+{
+	size_t args = offsetof(struct seccomp_data, args), rest = abi < 3 ? 14 : 10;
+
+	insn_put(out, BPF_JMP | BPF_JEQ | BPF_K, 0, (uint8_t)rest, (uint32_t)nr);
+	open_flags_put(out, flags_arg, O_ACCMODE, ACCESS_NEITHER);
+	if (abi < 3)
+		open_flags_put(out, flags_arg, O_ACCMODE | O_TRUNC, O_RDONLY | O_TRUNC);
+	load(out, args + 8 * (size_t)flags_arg);
+	insn_put(out, BPF_JMP | BPF_JSET | BPF_K, 0, 3, O_CREAT | (O_TMPFILE & ~O_DIRECTORY));
+	load(out, args + 8 * (size_t)(flags_arg + 1));
+	insn_put(out, BPF_JMP | BPF_JSET | BPF_K, 0, 1, SXID_BITS);
+	ret(out, SECCOMP_RET_ERRNO | EPERM);
+	load(out, offsetof(struct seccomp_data, nr));
+}
+
 static bool is_writable(const struct corral_policy *p)
 {
 	if (p->workspace_path)
@@ -235,6 +287,10 @@ static void filter_build(struct corral_buf *out, const struct corral_build *b)
 	if (!is_writable(p))
 		RULES_PUT(out, rules_read_only);
 	RULES_PUT(out, rules_always);
+#ifdef SYS_open
+	open_put(out, SYS_open, 1, abi);
+#endif
+	open_put(out, SYS_openat, 2, abi);
 	corral_buf_add(out, p->seccomp.insns, p->seccomp.n_insns * sizeof(struct sock_filter));
 }
 

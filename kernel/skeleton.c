@@ -1,5 +1,6 @@
 #include "kernel/skeleton.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,7 +48,7 @@ static const struct {
 	{ "etc/shells", "/bin/sh\n/bin/bash\n" },
 };
 
-static void accounts_add(struct corral_buf *out, const struct corral_policy *p)
+static void accounts_add(struct corral_buf *out, uint32_t uid, uint32_t gid, const char *work_dir)
 {
 	char passwd[512], group[256];
 	int n, g;
@@ -55,21 +56,35 @@ static void accounts_add(struct corral_buf *out, const struct corral_policy *p)
 	n = snprintf(passwd, sizeof(passwd), "root:x:0:0:root:/root:/bin/sh\n"
 					     "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n");
 	g = snprintf(group, sizeof(group), "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n");
-	if (p->guest_uid != 0 && p->guest_uid != 65534)
-		(void)snprintf(passwd + n, sizeof(passwd) - (size_t)n, "user:x:%u:%u:user:%s:/bin/sh\n",
-			       p->guest_uid, p->guest_gid,
-			       strlen(p->work_dir) < 256 ? p->work_dir : "/");
-	if (p->guest_gid != 0 && p->guest_gid != 5 && p->guest_gid != 65534)
-		(void)snprintf(group + g, sizeof(group) - (size_t)g, "user:x:%u:\n", p->guest_gid);
+	if (uid != 0 && uid != 65534)
+		(void)snprintf(passwd + n, sizeof(passwd) - (size_t)n, "user:x:%u:%u:user:%s:/bin/sh\n", uid,
+			       gid, strlen(work_dir) < 256 ? work_dir : "/");
+	if (gid != 0 && gid != 5 && gid != 65534)
+		(void)snprintf(group + g, sizeof(group) - (size_t)g, "user:x:%u:\n", gid);
 	entry_add(out, 'f', 0644, "etc/passwd", passwd);
 	entry_add(out, 'f', 0644, "etc/group", group);
 }
 
-void corral_skeleton_build(struct corral_buf *out, const struct corral_policy *p,
-			   const struct corral_etc *etc)
+static void host_names_add(struct corral_buf *out, const char *hostname)
 {
 	char text[256];
 
+	(void)snprintf(text, sizeof(text), "%s\n", hostname);
+	entry_add(out, 'f', 0644, "etc/hostname", text);
+	(void)snprintf(text, sizeof(text),
+		       "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n127.0.1.1\t%s\n", hostname);
+	entry_add(out, 'f', 0644, "etc/hosts", text);
+}
+
+static bool has_own_accounts(const struct corral_policy *p)
+{
+	return (p->guest_uid != 0 && p->guest_uid != 65534) ||
+	       (p->guest_gid != 0 && p->guest_gid != 5 && p->guest_gid != 65534);
+}
+
+/* What no policy changes. */
+static void common_add(struct corral_buf *out, const struct corral_etc *etc)
+{
 	for (size_t i = 0; i < CORRAL_COUNT(dirs); i++)
 		entry_add(out, 'd', dirs[i].mode, dirs[i].path, "");
 	for (unsigned int i = 0; i < etc->n_top_links; i++)
@@ -79,8 +94,6 @@ void corral_skeleton_build(struct corral_buf *out, const struct corral_policy *p
 		if (strncmp(etc->bind[i], "/etc/pki/", 9) != 0)
 			entry_add(out, etc->bind_is_dir[i] ? 'd' : 'f', etc->bind_is_dir[i] ? 0755 : 0644,
 				  etc->bind[i], "");
-	if (!strcmp(p->work_dir, "/workspace"))
-		entry_add(out, 'd', 0755, "workspace", "");
 	entry_add(out, 'l', 0777, "etc/mtab", "../proc/self/mounts");
 	entry_add(out, 'l', 0777, "etc/os-release", "../usr/lib/os-release");
 	entry_add(out, 'l', 0777, "var/run", "/run");
@@ -88,13 +101,37 @@ void corral_skeleton_build(struct corral_buf *out, const struct corral_policy *p
 		entry_add(out, 'l', 0777, "etc/localtime", etc->localtime);
 	for (size_t i = 0; i < CORRAL_COUNT(files); i++)
 		entry_add(out, 'f', 0644, files[i].path, files[i].text);
-	accounts_add(out, p);
-	(void)snprintf(text, sizeof(text), "%s\n", p->hostname);
-	entry_add(out, 'f', 0644, "etc/hostname", text);
-	(void)snprintf(text, sizeof(text),
-		       "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n127.0.1.1\t%s\n",
-		       p->hostname);
-	entry_add(out, 'f', 0644, "etc/hosts", text);
+}
+
+void corral_skeleton_build(struct corral_buf *out, const struct corral_policy *p,
+			   const struct corral_etc *etc)
+{
+	common_add(out, etc);
+	if (!strcmp(p->work_dir, CORRAL_WORK_DIR_DEFAULT))
+		entry_add(out, 'd', 0755, CORRAL_WORK_DIR_DEFAULT, "");
+	accounts_add(out, p->guest_uid, p->guest_gid, p->work_dir);
+	host_names_add(out, p->hostname);
 	if (p->network == CORRAL_NETWORK_NONE)
 		entry_add(out, 'f', 0644, "etc/resolv.conf", "");
+}
+
+void corral_skeleton_template(struct corral_buf *out, const struct corral_etc *etc)
+{
+	common_add(out, etc);
+	entry_add(out, 'd', 0755, CORRAL_WORK_DIR_DEFAULT, "");
+	accounts_add(out, 0, 0, "/");
+	host_names_add(out, CORRAL_HOSTNAME_DEFAULT);
+	entry_add(out, 'f', 0644, "etc/resolv.conf", "");
+}
+
+void corral_skeleton_beside_template(struct corral_buf *out, const struct corral_policy *p)
+{
+	bool accounts = has_own_accounts(p), names = strcmp(p->hostname, CORRAL_HOSTNAME_DEFAULT) != 0;
+
+	if (accounts || names)
+		entry_add(out, 'd', 0755, "etc", "");
+	if (accounts)
+		accounts_add(out, p->guest_uid, p->guest_gid, p->work_dir);
+	if (names)
+		host_names_add(out, p->hostname);
 }

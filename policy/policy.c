@@ -233,6 +233,7 @@ static int mounts_compile(const struct corral_config *c, struct corral_policy *p
 	p->mounts = calloc(c->n_mounts ? c->n_mounts : 1, sizeof(*p->mounts));
 	if (!p->mounts)
 		return corral_error_sys(err, ENOMEM, "mounts");
+	p->n_mounts = 0;
 	for (size_t i = 0; i < c->n_mounts; i++) {
 		const struct corral_config_mount *m = &c->mounts[i];
 		corral_autofree char *guest = NULL;

@@ -140,7 +140,7 @@ static size_t gen_greater(struct gen *g, size_t lo, size_t hi, uint64_t value, u
 static size_t gen_compare(struct gen *g, const struct corral_seccomp_arg *arg, size_t on_true,
                           size_t on_false)
 {
-	size_t lo = offsetof(struct seccomp_data, args) + 8 * arg->index, hi = lo + 4;
+	size_t lo = offsetof(struct seccomp_data, args) + 8 * (size_t)arg->index, hi = lo + 4;
 	uint64_t mask = UINT64_MAX, value = arg->value;
 
 	switch (arg->op) {

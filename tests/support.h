@@ -7,12 +7,41 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __clang_analyzer__
+/* What fail_msg() calls: cmocka does not declare that it never returns. */
+void _fail(const char *const file, const int line) __attribute__((analyzer_noreturn));
+#endif
+
 /*
  * Says what was missing and skips the test: `if (!can) { corral_test_skip("..."); return; }`. With
  * CORRAL_TESTS_MUST_RUN=1 in the environment it fails instead, so that a machine that should test
  * everything cannot quietly test nothing.
  */
 static inline void corral_test_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * True where whoever runs the tests says that this is not to be had on purpose, as one of the words
+ * of CORRAL_TESTS_WITHOUT: tests that need it are then skipped even where everything must run.
+ */
+static inline int corral_test_without(const char *what)
+{
+	const char *at = getenv("CORRAL_TESTS_WITHOUT");
+	size_t len = strlen(what);
+
+	for (; at && *at; at += strcspn(at, " "), at += strspn(at, " "))
+		if (strncmp(at, what, len) == 0 && (at[len] == ' ' || !at[len]))
+			return 1;
+	return 0;
+}
+
+/* How often to repeat: n times, or a tenth of that where CORRAL_TESTS_SLOW=1 says that the machine
+ * is emulated. */
+static inline int corral_test_times(int n)
+{
+	const char *slow = getenv("CORRAL_TESTS_SLOW");
+
+	return slow && strcmp(slow, "1") == 0 ? (n + 9) / 10 : n;
+}
 
 static inline void corral_test_skip(const char *fmt, ...)
 {

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int corral_error_set(struct corral_error *err, int code, const char *fmt, ...)
+int(corral_error_set)(struct corral_error *err, int code, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -16,7 +16,7 @@ int corral_error_set(struct corral_error *err, int code, const char *fmt, ...)
 	return -code;
 }
 
-int corral_error_sys(struct corral_error *err, int code, const char *fmt, ...)
+int(corral_error_sys)(struct corral_error *err, int code, const char *fmt, ...)
 {
 	va_list ap;
 	char reason[128];
@@ -41,7 +41,7 @@ int corral_error_sys(struct corral_error *err, int code, const char *fmt, ...)
 	return -code;
 }
 
-int corral_error_wrap(struct corral_error *err, int r, const char *fmt, ...)
+int(corral_error_wrap)(struct corral_error *err, int r, const char *fmt, ...)
 {
 	char inner[CORRAL_ERROR_TEXT_SIZE], outer[CORRAL_ERROR_TEXT_SIZE];
 	size_t room, len, need;

@@ -30,4 +30,18 @@ int corral_error_sys(struct corral_error *err, int code, const char *fmt, ...)
 int corral_error_wrap(struct corral_error *err, int r, const char *fmt, ...)
         __attribute__((format(printf, 3, 4)));
 
+#ifdef __clang_analyzer__
+/* It reads one file at a time, and has to be told that none of these returns 0. */
+#define corral_error_told(call)                  \
+	__extension__({                          \
+		int told_ = (call);              \
+		if (told_ >= 0)                  \
+			__builtin_unreachable(); \
+		told_;                           \
+	})
+#define corral_error_set(...)  corral_error_told((corral_error_set)(__VA_ARGS__))
+#define corral_error_sys(...)  corral_error_told((corral_error_sys)(__VA_ARGS__))
+#define corral_error_wrap(...) corral_error_told((corral_error_wrap)(__VA_ARGS__))
+#endif
+
 #endif

@@ -3,8 +3,10 @@
  *
  * Theory of operation: guest init stays outside of the Landlock fence and is its keeper; each command enters the fence between fork and
  * exec, so that no command can signal, trace or read guest init or anything else outside. Orphans come to guest init, which is their
- * subreaper, and so every process of a command stays a descendant of it, by which they are found in /proc and killed one by one. kill(-1),
- * which ends a pid namespace, would end everything of this user: it is never called here (kill_everything() in kernel/init/serve.c).
+ * subreaper, and so every process of a command stays a descendant of it, by which they are found in /proc and killed one by one. Those that
+ * /proc hides from us (hidepid=, proc(5), and a process that made itself undumpable) are found once they are our own children, which they
+ * become when all above them are dead. kill(-1), which ends a pid namespace, would end everything of this user: it is never called here
+ * (kill_everything() in kernel/init/serve.c).
  */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -39,6 +41,7 @@ struct path_beneath {
 #define STOP_PASSES    64
 #define END_NSEC       2000000000u
 #define PAUSE_NSEC     5000000
+#define LONG_NSEC      500000000
 
 /*
  * What stands in for Landlock's signal scope before ABI 6: the command signals nobody, not even its own. A filter of its own, as guest init,
@@ -187,8 +190,49 @@ static unsigned int sweep(const struct init *in, int signo)
 	return n;
 }
 
+static long children_open(const struct init *in)
+{
+	char path[64];
+	uint64_t self = (uint64_t)sys0(__NR_getpid);
+	size_t len = text_add_number(path, sizeof(path), 0, self);
+
+	len = text_add(path, sizeof(path), len, "/task/");
+	len = text_add_number(path, sizeof(path), len, self);
+	(void)text_add(path, sizeof(path), len, "/children");
+	return sys4(__NR_openat, in->proc_fd, path, 02000000, 0);
+}
+
+/*
+ * Our own children, by a list that hides none of them. Nobody else reaps them, so their pids are theirs until we do; and who runs ahead of a
+ * sweep, by a fork and an exit of its parent over and over, has landed here each time.
+ */
+static void children_kill(const struct init *in)
+{
+	static char text[4096];
+	long fd = children_open(in), pidfd, pid = 0, n;
+
+	if (fd < 0)
+		return;
+	/* "PID PID ", and a number may be cut by the end of what one read gives. */
+	while ((n = sys3(__NR_read, fd, text, sizeof(text))) > 0)
+		for (long i = 0; i < n; i++) {
+			if (text[i] >= '0' && text[i] <= '9') {
+				pid = pid * 10 + (text[i] - '0');
+				continue;
+			}
+			pidfd = pid ? sys2(__NR_pidfd_open, pid, 0) : -1;
+			pid = 0;
+			if (pidfd < 0)
+				continue;
+			(void)sys4(__NR_pidfd_send_signal, pidfd, SIGKILL, 0, 0);
+			(void)sys1(__NR_close, pidfd);
+		}
+	(void)sys1(__NR_close, fd);
+}
+
 void confined_kill(struct init *in)
 {
+	children_kill(in);
 	/* Stopped, they keep their places below the limit of processes, so that a bomb comes to rest. */
 	if (in->sweeps++ >= PATIENT_SWEEPS)
 		for (int i = 0; i < STOP_PASSES && sweep(in, SIGSTOP); i++)
@@ -201,8 +245,9 @@ void confined_end(struct init *in)
 	uint64_t start = now_nsec();
 	long r;
 
-	while (now_nsec() - start < END_NSEC) {
-		struct timespec pause = { 0, PAUSE_NSEC };
+	/* What does not end (it waits for a disk, or runs ahead of us) keeps its keeper, who then looks less often. */
+	for (;;) {
+		struct timespec pause = { 0, now_nsec() - start < END_NSEC ? PAUSE_NSEC : LONG_NSEC };
 
 		while ((r = sys4(__NR_wait4, -1, 0, WNOHANG | __WALL, 0)) > 0)
 			;
@@ -229,6 +274,12 @@ static long keeper_prepare(struct init *in)
 	link[r] = '\0';
 	(void)text_add_number(self, sizeof(self), 0, (uint64_t)sys0(__NR_getpid));
 	if (!text_equal(link, self) || stat_read(in, self, &state) < 0)
+		return -ESRCH;
+	/* A kernel without that list (CONFIG_PROC_CHILDREN) will do where /proc shows everybody. */
+	r = children_open(in);
+	if (r >= 0)
+		(void)sys1(__NR_close, r);
+	else if (stat_read(in, "1", &state) < 0)
 		return -ESRCH;
 	return sys5(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }

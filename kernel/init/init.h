@@ -79,7 +79,7 @@ long step_seccomp(struct init *in, const struct corral_step *s);
 /* confined.c: the fence is made, and each command enters it. */
 long confined_landlock(struct init *in, const struct corral_step *s);
 long confined_enter(const struct init *in);
-/* One sweep of SIGKILL over all descendants; and until they are gone, for two seconds at most. */
+/* One sweep of SIGKILL over all descendants; and the same until they are gone. */
 void confined_kill(struct init *in);
 void confined_end(struct init *in);
 

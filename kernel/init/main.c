@@ -72,7 +72,7 @@ int init_fd(struct init *in, int slot)
 
 long wire_receive(void *buf, size_t size, int *fds, unsigned int *ret_n_fds)
 {
-	static _Alignas(16) char control[sizeof(struct kernel_cmsghdr) + CORRAL_WIRE_FDS_MAX * 4 + 8];
+	static _Alignas(16) char control[sizeof(struct kernel_cmsghdr) + CORRAL_WIRE_FDS_MAX * sizeof(int) + 8];
 	struct iovec iov = { buf, size };
 	struct kernel_msghdr msg = { 0, 0, &iov, 1, control, sizeof(control), 0 };
 	struct kernel_cmsghdr *c = (struct kernel_cmsghdr *)(void *)control;
@@ -86,7 +86,7 @@ long wire_receive(void *buf, size_t size, int *fds, unsigned int *ret_n_fds)
 		n = (unsigned int)((c->len - sizeof(*c)) / 4);
 		if (n > CORRAL_WIRE_FDS_MAX)
 			n = CORRAL_WIRE_FDS_MAX;
-		memcpy(fds, c + 1, n * 4);
+		memcpy(fds, c + 1, n * sizeof(*fds));
 	}
 	*ret_n_fds = n;
 	return r;

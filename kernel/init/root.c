@@ -4,6 +4,7 @@
  *
  *     r      the guest's root (or where the root overlay is mounted)
  *     d, s   /dev, /dev/shm
+ *     h, t   the work directory, /tmp
  *     u0 w0  upper and work of the overlay on the root, u1 w1 of the one on /usr
  *     l0 l1  where layers are attached
  *     e, f   an empty directory and an empty file, to hide things behind
@@ -133,13 +134,13 @@ static long entry_make(int dir, const struct corral_wire_entry *e)
  * As the guest's own ids by setfsuid(2): one call instead of a chown for each entry. The directory belongs to them, so no
  * capability is needed, and those that setfsuid takes come back with the 0.
  */
-long step_skeleton(struct init *in, const struct corral_step *s)
+static long entries_make(struct init *in, const struct corral_step *s, const char *name)
 {
 	const char *blob = init_text(in, s->blob), *end = blob + s->blob_len;
 	int index = 0;
 	long dir, r = 0;
 
-	dir = sys4(__NR_openat, in->scratch_fd, "r", O_PATH_ | O_CLOEXEC_, 0);
+	dir = sys4(__NR_openat, in->scratch_fd, name, O_PATH_ | O_CLOEXEC_, 0);
 	if (dir < 0)
 		return dir;
 	(void)sys1(__NR_umask, 0);
@@ -157,6 +158,11 @@ long step_skeleton(struct init *in, const struct corral_step *s)
 	(void)sys1(__NR_umask, 022);
 	(void)sys1(__NR_close, dir);
 	return r < 0 ? r : 0;
+}
+
+long step_skeleton(struct init *in, const struct corral_step *s)
+{
+	return entries_make(in, s, "r");
 }
 
 static const char *indexed(char *buf, char letter, uint32_t n)
@@ -214,6 +220,7 @@ long step_overlay(struct init *in, const struct corral_step *s)
 	char lower[8], upper[8], work[8];
 	struct fs_option options[6];
 	const uint64_t attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+	int detached = s->flags & CORRAL_STEP_DETACHED;
 	unsigned int n = 0;
 	long r, target;
 
@@ -223,16 +230,19 @@ long step_overlay(struct init *in, const struct corral_step *s)
 	r = dir_make(in, upper, 0755, s->uid, s->gid);
 	if (r >= 0)
 		r = dir_make(in, work, 0755, s->uid, s->gid);
+	if (r >= 0 && s->blob_len)
+		r = entries_make(in, s, upper);
 	if (r < 0)
 		return r;
-	options[n++] = s->flags & CORRAL_STEP_DETACHED ? (struct fs_option){ "lowerdir+", 0, in->layer_fd }
-						       : (struct fs_option){ "lowerdir", lower, 0 };
+	options[n++] = detached ? (struct fs_option){ "lowerdir+", 0, in->layer_fd }
+				: (struct fs_option){ "lowerdir", lower, 0 };
 	options[n++] = (struct fs_option){ "upperdir", upper, 0 };
 	options[n++] = (struct fs_option){ "workdir", work, 0 };
 	if (s->flags & CORRAL_STEP_USERXATTR)
 		options[n++] = (struct fs_option){ "userxattr", 0, 0 };
 	if (!s->s[0]) { /* it is the root */
-		target = sys4(__NR_openat, in->scratch_fd, "r", O_PATH_ | O_CLOEXEC_, 0);
+		target = sys4(__NR_openat, detached ? AT_FDCWD_ : in->scratch_fd,
+			      detached ? LAUNCHPAD_PLACE : "r", O_PATH_ | O_CLOEXEC_, 0);
 		if (target < 0)
 			return target;
 		r = mount_new(in, "overlay", options, n, attr, (int)target);
@@ -308,9 +318,11 @@ long step_scratch_bind(struct init *in, const struct corral_step *s)
 {
 	long object, r = 0;
 
-	/* A directory of the guest's user, made for this. */
+	/* A directory of the guest's user, made for this; or of everybody's. */
 	if (s->flags & CORRAL_STEP_WRITABLE)
 		r = dir_make(in, init_text(in, s->s[0]), 0755, s->n[0], s->n[1]);
+	if (r >= 0 && s->flags & CORRAL_STEP_STICKY)
+		r = sys3(__NR_fchmodat, in->scratch_fd, init_text(in, s->s[0]), 01777);
 	if (r < 0)
 		return r;
 	object = mount_clone(in, in->scratch_fd, init_text(in, s->s[0]), 0);

@@ -12,7 +12,7 @@
 
 #define CORRAL_WIRE_FD      3          /* init's end of the socket */
 #define CORRAL_WIRE_FDS_MAX 64         /* descriptors with one message; SCM_MAX_FD is 253 */
-#define CORRAL_WIRE_MAX     (192u * 1024) /* one message; below the default net.core.wmem_default */
+#define CORRAL_WIRE_MAX     (192u << 10)  /* one message; below the default net.core.wmem_default */
 #define CORRAL_WIRE_DENIALS 32
 
 enum corral_step_kind {
@@ -25,7 +25,7 @@ enum corral_step_kind {
 	CORRAL_STEP_SCRATCH,         /* tmpfs for all that is written: n[0] inodes, attr bytes, id of its root: uid */
 	CORRAL_STEP_SKELETON,        /* blob: directories, links, files; created as uid */
 	CORRAL_STEP_LAYER,           /* attach fd or s[0] as a layer n[0] of the overlay to come */
-	CORRAL_STEP_OVERLAY,         /* layer n[0] as lower, pair n[1] of upper and work, on s[0]; s[1]: options */
+	CORRAL_STEP_OVERLAY,         /* layer n[0] as lower, pair n[1] of upper and work, on s[0]; blob: what upper has at once */
 	CORRAL_STEP_ROOT,            /* the guest's root is there: n[0] 1 when it is the overlay made before */
 	CORRAL_STEP_BIND,            /* fd or s[0] (host path) on s[1]; attr: MOUNT_ATTR_*; flags */
 	CORRAL_STEP_SCRATCH_BIND,    /* directory s[0] of the scratch on s[1]; attr */
@@ -55,6 +55,7 @@ enum corral_step_flags {
 	CORRAL_STEP_WRITABLE = 1u << 6,
 	CORRAL_STEP_DETACHED = 1u << 8,  /* from a launchpad: the scratch is attached nowhere (6.15) */
 	CORRAL_STEP_NO_ROOT = 1u << 7,   /* confined tier: no root of its own */
+	CORRAL_STEP_STICKY = 1u << 9,    /* a directory as /tmp is */
 };
 
 struct corral_step {

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Golden plans: each NAME.json is a configuration, NAME.root.plan and NAME.user.plan what `corral plan` makes of it.
-# What depends on the host (its /etc, its control groups, Landlock's version) is taken out before comparing.
+# What depends on the host (its /etc, its control groups, Landlock's version, whether a composed root is a layer) is taken out before
+# comparing.
 #
 #   run.sh [--renew] --corral PATH root|user [NAME...]
 #
@@ -46,6 +47,8 @@ normalise() {
 		-e '/^(join-cgroup|landlock): /d' -e '/^unshare: cgroup$/d' -e '/^clone: /s/, cgroup//' \
 		-e '/^seccomp: /s/[0-9]+ instructions/# instructions/' \
 		-e '/^bind: \/etc\/resolv\.conf /!{/^bind: (\/etc\/[^ ]+) on \1 /d}' \
+		-e '/^(skeleton|root): /d' -e '/^layer: \/run\/corral\/root-/d' -e '/^overlay: on \/: a composed root /d' \
+		-e '/^bind: an empty directory of the scratch on \/tmp /d' \
 		-e '/^bind: \/(bin|sbin|lib|lib32|lib64|libx32) on /d'
 }
 

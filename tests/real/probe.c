@@ -33,6 +33,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/real/probe_reach.h"
+
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 extern char **environ;
@@ -621,7 +623,11 @@ static const struct {
 	{ "deaf", deaf },           { "die-of", die_of },
 	{ "exit", exit_with },      { "refuse", refuse },
 	{ "touch", touch },         { "look", look },
-	{ "terminal", terminal },
+	{ "terminal", terminal },   { "reach", corral_probe_reach },
+	{ "parent", corral_probe_parent },   { "read", corral_probe_read },
+	{ "harm", corral_probe_harm },       { "birth", corral_probe_birth },
+	{ "network", corral_probe_network }, { "swarm", corral_probe_swarm },
+	{ "hop", corral_probe_hop },         { "hide", corral_probe_hide },
 };
 
 int main(int argc, char **argv)

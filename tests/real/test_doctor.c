@@ -13,6 +13,7 @@
 
 #include "kernel/base/cleanup.h"
 #include "kernel/doctor.h"
+#include "tests/support.h"
 #include "tests/support_deny.h"
 
 #define OUTPUT_SIZE 16384

@@ -470,7 +470,7 @@ static void thousands_of_sandboxes_leave_nothing(void **state)
 	reap();
 	sleep_usec(200000);
 	census_take(&before);
-	run_cycles(CORRAL_LAUNCHER_POOLED, SANDBOXES);
+	run_cycles(CORRAL_LAUNCHER_POOLED, corral_test_times(SANDBOXES));
 	assert_nothing_left(&before);
 }
 
@@ -554,14 +554,14 @@ static void killed_callers_leave_nothing(void **state)
 {
 	struct corral_policy *policy;
 	struct census before;
-	int i;
+	int i, kills = corral_test_times(KILLS);
 
 	(void)state;
 	if (!can_launch())
 		return;
 	policy = policy_new();
 	census_take(&before);
-	for (i = 0; i < KILLS; i++)
+	for (i = 0; i < kills; i++)
 		kill_one_caller(i, policy);
 	run_cycles(0, 1); /* the next launcher sweeps what dead ones could not */
 	assert_nothing_left(&before);

@@ -171,12 +171,13 @@ static void endless_mount_point_is_passed_over(void **state)
 {
 	corral_autofree struct corral_cgroup_mount *m = malloc(sizeof(*m));
 	corral_autofree char *text = malloc(20000);
+	static const char start[] = "1 2 0:3 / /";
 
 	(void)state;
 	assert_non_null(m);
 	assert_non_null(text);
 	memset(text, 'a', 20000);
-	memcpy(text, "1 2 0:3 / /", 11);
+	memcpy(text, start, sizeof(start) - 1);
 	(void)snprintf(text + 10000, 10000,
 	               " rw - cgroup2 x rw\n1 2 0:3 / /ok rw - cgroup2 x rw\n");
 	assert_int_equal(corral_cgroup_parse_mount(text, NULL, m), 0);

@@ -203,6 +203,57 @@ static void links_of_the_host_are_made(void **state)
 	corral_policy_free(p);
 }
 
+static bool same_entry(const struct corral_wire_entry *a, const struct corral_wire_entry *b)
+{
+	return a->size == b->size && memcmp(a, b, a->size) == 0;
+}
+
+/* The layer that serves all, and what one sandbox has above it, are together what it would have had
+ * alone. */
+static void template_and_what_is_beside_it_make_the_same_root(void **state)
+{
+	static const struct {
+		const char *user, *hostname;
+		size_t beside; /* entries */
+	} rows[] = {
+		{ NULL, NULL, 0 },        { "65534:65534", NULL, 0 }, { "0:5", NULL, 0 },
+		{ NULL, "other", 3 },     { "1000:1000", NULL, 3 },   { "0:7", NULL, 3 },
+		{ "1000:0", "other", 5 },
+	};
+	const struct corral_etc etc = { .n_bind = 2,
+		                        .bind = { "/etc/ld.so.cache", "/etc/ssl/certs" },
+		                        .bind_is_dir = { false, true } };
+
+	(void)state;
+	for (size_t i = 0; i < CORRAL_COUNT(rows); i++) {
+		struct corral_policy *p =
+		        policy_of(rows[i].user, rows[i].hostname, CORRAL_NETWORK_NONE);
+		corral_autobuf struct corral_buf alone = CORRAL_BUF_INIT, all = CORRAL_BUF_INIT,
+		                                 beside = CORRAL_BUF_INIT;
+		size_t n = 0;
+
+		corral_skeleton_build(&alone, p, &etc);
+		corral_skeleton_template(&all, &etc);
+		corral_skeleton_beside_template(&beside, p);
+		for (size_t at = 0; at < beside.len; n++)
+			at += ((const struct corral_wire_entry *)(const void *)(beside.data + at))
+			              ->size;
+		assert_int_equal(n, rows[i].beside);
+		for (size_t at = 0; at < alone.len;) {
+			const struct corral_wire_entry *e = (const void *)(alone.data + at), *found;
+
+			found = entry_at(&beside, e->path);
+			if (!found)
+				found = entry_at(&all, e->path);
+			if (!found || !same_entry(e, found))
+				fail_msg("row %zu: %s is %s", i, e->path,
+				         found ? "another" : "missing");
+			at += e->size;
+		}
+		corral_policy_free(p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +263,7 @@ int main(void)
 		cmocka_unit_test(names_are_the_policys),
 		cmocka_unit_test(resolver_is_empty_without_a_network_and_bound_with_one),
 		cmocka_unit_test(links_of_the_host_are_made),
+		cmocka_unit_test(template_and_what_is_beside_it_make_the_same_root),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

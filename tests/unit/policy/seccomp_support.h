@@ -10,6 +10,7 @@
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
 #include "policy/seccomp_profile.h"
+#include "tests/support.h"
 
 #define ALLOW         SECCOMP_RET_ALLOW
 #define KILL          SECCOMP_RET_KILL_PROCESS
