@@ -176,12 +176,8 @@ static void run_steps(const struct corral_doctor_context *ctx, struct corral_doc
 
 static void find_runtime_dir(struct corral_doctor_context *ctx)
 {
-	if (ctx->host.uid)
-		(void)snprintf(ctx->runtime_dir, sizeof(ctx->runtime_dir), "/run/user/%u",
-		               ctx->host.uid);
-	else
-		(void)snprintf(ctx->runtime_dir, sizeof(ctx->runtime_dir), "%s",
-		               access("/run/corral", F_OK) == 0 ? "/run/corral" : "/run");
+	(void)snprintf(ctx->runtime_dir, sizeof(ctx->runtime_dir), "%s",
+	               access("/run/corral", F_OK) == 0 ? "/run/corral" : "/run");
 }
 
 static void examine(struct corral_doctor_context *ctx, struct corral_doctor *d)

@@ -51,16 +51,8 @@ static bool tell_own_reason(const struct corral_doctor_context *ctx,
 	if (strcmp(step->what, "runtime-directory") == 0) {
 		(void)snprintf(ret->why, sizeof(ret->why), "%s %s", ctx->runtime_dir,
 		               out->code == ENOENT ? "does not exist" : "cannot be written to");
-		if (ctx->host.uid)
-			(void)snprintf(
-			        ret->remedy, sizeof(ret->remedy),
-			        "sudo loginctl enable-linger %s (or: sudo install -d -m 0700 "
-			        "-o %u %s)",
-			        ctx->facts.user[0] ? ctx->facts.user : "USER", ctx->host.uid,
-			        ctx->runtime_dir);
-		else
-			(void)snprintf(ret->remedy, sizeof(ret->remedy), "mount -t tmpfs none %s",
-			               ctx->runtime_dir);
+		(void)snprintf(ret->remedy, sizeof(ret->remedy), "mount -t tmpfs none %s",
+		               ctx->runtime_dir);
 		return true;
 	}
 	if (strcmp(step->what, "clone-into-cgroup") == 0 && ctx->cgroup_fd < 0) {
@@ -154,7 +146,7 @@ static const struct {
 	{ CORRAL_LIMIT_MEMORY_SWAP, "cgroup-swap", "a memory limit can be evaded into swap" },
 	{ CORRAL_LIMIT_CPUS, "cgroup-cpus", "no limit on processor time (--cpus)" },
 	{ CORRAL_LIMIT_CPU_WEIGHT, "cgroup-cpu-weight", "no fair shares of processor time" },
-	{ CORRAL_LIMIT_PIDS, "cgroup-pids", "a fork bomb is stopped by rlimits alone (--pids)" },
+	{ CORRAL_LIMIT_PIDS, "cgroup-pids", "an rlimit holds processes back instead, and receipts cannot tell" },
 };
 
 static const char *cgroup_kind_text(enum corral_cgroup_kind kind)

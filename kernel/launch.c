@@ -54,12 +54,14 @@ static uint32_t limits_wanted(const struct corral_limits *l)
 }
 
 /* What was asked for by name holds or is an error; a default that cannot hold is told in the receipt. */
-static int limits_judge(struct corral_sandbox *s, const struct corral_policy *p, struct corral_error *err)
+static int limits_judge(struct corral_sandbox *s, const struct corral_policy *p,
+			const struct corral_plan_facts *f, struct corral_error *err)
 {
 	uint32_t wanted = limits_wanted(&p->limits), lost;
 
 	s->receipt.limits_enforced = (wanted & ~(uint32_t)LIMITS_BY_CGROUP) |
-				     (s->has_cgroup ? s->cgroup.enforced : 0);
+				     (s->has_cgroup ? s->cgroup.enforced : 0) |
+				     (corral_plan_limits_processes(f) ? wanted & CORRAL_LIMIT_PIDS : 0);
 	if (s->confined)
 		s->receipt.limits_enforced &= ~(uint32_t)CORRAL_CONFINED_NO_LIMITS;
 	lost = wanted & ~s->receipt.limits_enforced;
@@ -95,7 +97,7 @@ static int cgroup_begin(struct corral_sandbox *s, struct corral_plan_facts *f, s
 }
 
 static int cgroup_complete(struct corral_sandbox *s, const struct corral_policy *p,
-			   struct corral_error *err)
+			   const struct corral_plan_facts *f, struct corral_error *err)
 {
 	int r = 0;
 
@@ -103,7 +105,7 @@ static int cgroup_complete(struct corral_sandbox *s, const struct corral_policy 
 		r = corral_cgroup_complete(&s->cgroup, &s->limits, err);
 	if (r < 0)
 		return corral_error_wrap(err, r, "make the control group");
-	r = limits_judge(s, p, err);
+	r = limits_judge(s, p, f, err);
 	if (r == 0 && s->has_cgroup)
 		r = corral_cgroup_oom_fd(&s->cgroup, &s->oom_fd, err);
 	return r;
@@ -200,8 +202,8 @@ static int slot_open(struct corral_sandbox *s, const struct corral_slot *slot,
  * The plan goes first; its descriptors follow in its order, the sources as soon as they are there, so that guest init builds the root while
  * the groups and namespaces that it enters later are made.
  */
-static int plan_send(struct corral_sandbox *s, const struct corral_plan *plan,
-		     const struct corral_policy *p, struct corral_error *err)
+static int plan_send(struct corral_sandbox *s, const struct corral_plan *plan, const struct corral_policy *p,
+		     const struct corral_plan_facts *f, struct corral_error *err)
 {
 	const struct corral_wire_head more = { CORRAL_WIRE_DESCRIPTORS, sizeof(more) };
 	int fds[CORRAL_WIRE_FDS_MAX];
@@ -220,7 +222,7 @@ static int plan_send(struct corral_sandbox *s, const struct corral_plan *plan,
 				r = corral_sandbox_send(s, &more, sizeof(more), fds, n, err);
 			sent = n;
 			if (r == 0)
-				r = cgroup_complete(s, p, err);
+				r = cgroup_complete(s, p, f, err);
 			completed = true;
 		}
 		if (r < 0 || n == plan->n_slots)
@@ -429,7 +431,7 @@ static int launch(struct corral_sandbox *s, const struct corral_policy *p, struc
 	if (r == 0)
 		r = ids_map(s, f.scheme, err);
 	if (r == 0)
-		r = plan_send(s, s->plan, p, err);
+		r = plan_send(s, s->plan, p, &f, err);
 	stage_add(s, CORRAL_STAGE_PREPARE, &t);
 	/* It may have failed while we were still sending: its last word is in the socket. */
 	if (r == -EPIPE && s->plan)

@@ -393,6 +393,7 @@ int corral_launcher_facts(struct corral_launcher *l, const struct corral_policy 
 		f.scheme = p->ids == CORRAL_IDS_RANGE ? CORRAL_ID_SUBIDS : CORRAL_ID_SINGLE;
 	}
 	f.has_cgroup = kind != CORRAL_CGROUP_NONE;
+	f.cgroup_pids = f.has_cgroup && (corral_cgroup_host_can(l->cgroups) & CORRAL_LIMIT_PIDS);
 	f.into_cgroup = (kind == CORRAL_CGROUP_V2 || kind == CORRAL_CGROUP_HYBRID) &&
 			(l->host.features & CORRAL_HOST_CLONE_INTO_CGROUP);
 	/* Before the group is there, for printing: as many files as its kind usually has. */

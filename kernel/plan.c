@@ -307,6 +307,11 @@ bool corral_plan_counts_processes(const struct corral_plan_facts *f)
 	return false;
 }
 
+bool corral_plan_limits_processes(const struct corral_plan_facts *f)
+{
+	return f->scheme == CORRAL_ID_SINGLE && !f->cgroup_pids && corral_plan_counts_processes(f);
+}
+
 void corral_plan_rlimits(struct corral_build *b)
 {
 	const struct corral_limits *l = &b->policy->limits;
@@ -325,11 +330,11 @@ void corral_plan_rlimits(struct corral_build *b)
 	RLIMIT_PUT(RLIMIT_MEMLOCK, 8u << 20);
 	/*
 	 * Where ids are the sandbox's own, processes are counted for it alone (of its own range, or in its user namespace since
-	 * 5.14): a fence against fork bombs that needs no control group. A little wider than the limit, as the control group is the exact
-	 * one, and tells when it was reached.
+	 * 5.14): a fence against fork bombs that needs no control group. A little wider than the limit where a control group has that, as
+	 * it tells when it was reached.
 	 */
 	if (l->pids && corral_plan_counts_processes(b->facts))
-		RLIMIT_PUT(RLIMIT_NPROC, l->pids + 16);
+		RLIMIT_PUT(RLIMIT_NPROC, corral_plan_limits_processes(b->facts) ? l->pids : l->pids + 16);
 	RLIMIT_PUT(RLIMIT_RTPRIO, 0);
 	RLIMIT_PUT(RLIMIT_NICE, 0);
 	RLIMIT_PUT(RLIMIT_MSGQUEUE, 819200);

@@ -28,6 +28,7 @@ struct corral_plan_facts {
 	unsigned int n_join;    /* cgroup files to write oneself to */
 	bool into_cgroup;       /* clone3 puts init into its v2 cgroup */
 	bool has_cgroup;
+	bool cgroup_pids;       /* and that counts processes */
 	bool netns_ready;       /* a network namespace comes as a descriptor */
 	const char *template_path; /* the skeleton of a composed root as a layer; NULL: each sandbox has its own */
 	bool launchpad;         /* started from a mount namespace of one mount: host paths come as descriptors */
@@ -73,6 +74,12 @@ struct corral_plan {
  */
 int corral_plan_compile(const struct corral_policy *p, const struct corral_plan_facts *f,
 			struct corral_plan **ret, struct corral_error *err);
+
+/*
+ * Whether RLIMIT_NPROC, set to the limit itself, holds exactly what was asked for: nobody else's processes count, and no control group
+ * counts them.
+ */
+bool corral_plan_limits_processes(const struct corral_plan_facts *f);
 
 /* Whether RLIMIT_NPROC is set: it counts this sandbox's processes alone, or in the confined tier all of the user's. */
 bool corral_plan_counts_processes(const struct corral_plan_facts *f);

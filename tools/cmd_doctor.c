@@ -26,6 +26,29 @@ static void print_detail(const char *what, const char *text)
 		(void)printf("      %-6s  %s\n", what, text);
 }
 
+/* One cause takes several things away; it is told with the first of them. */
+static const struct corral_doctor_row *told_before(const struct corral_doctor *d, size_t row)
+{
+	for (size_t i = 0; i < row; i++)
+		if (d->rows[i].status != CORRAL_DOCTOR_OK && d->rows[row].remedy[0] &&
+		    !strcmp(d->rows[i].remedy, d->rows[row].remedy))
+			return &d->rows[i];
+	return NULL;
+}
+
+static void print_cause(const struct corral_doctor *d, size_t i)
+{
+	const struct corral_doctor_row *row = &d->rows[i], *before = told_before(d, i);
+
+	print_detail("lost", row->lost);
+	if (!before || strcmp(before->why, row->why) != 0)
+		print_detail("why", row->why);
+	if (before)
+		(void)printf("      remedy  as for %s\n", before->name);
+	else
+		print_detail("remedy", row->remedy);
+}
+
 static void print_text(const struct corral_doctor *d)
 {
 	size_t degraded = 0, missing = 0;
@@ -43,11 +66,8 @@ static void print_text(const struct corral_doctor *d)
 		             row->found);
 		degraded += row->status == CORRAL_DOCTOR_DEGRADED;
 		missing += row->status == CORRAL_DOCTOR_MISSING;
-		if (row->status == CORRAL_DOCTOR_OK)
-			continue;
-		print_detail("lost", row->lost);
-		print_detail("why", row->why);
-		print_detail("remedy", row->remedy);
+		if (row->status != CORRAL_DOCTOR_OK)
+			print_cause(d, i);
 	}
 	if (!d->native_possible)
 		(void)printf(

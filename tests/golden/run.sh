@@ -45,7 +45,7 @@ fi
 normalise() {
 	sed -E -e 's/^ *[0-9]+ +//' -e 's/^([a-z-]+) +/\1: /' \
 		-e '/^(join-cgroup|landlock): /d' -e '/^unshare: cgroup$/d' -e '/^clone: /s/, cgroup//' \
-		-e '/^seccomp: /s/[0-9]+ instructions/# instructions/' \
+		-e '/^seccomp: /s/[0-9]+ instructions/# instructions/' -e '/^rlimits: /s/nproc [0-9]+/nproc #/' \
 		-e '/^bind: \/etc\/resolv\.conf /!{/^bind: (\/etc\/[^ ]+) on \1 /d}' \
 		-e '/^(skeleton|root): /d' -e '/^layer: \/run\/corral\/root-/d' -e '/^overlay: on \/: a composed root /d' \
 		-e '/^bind: an empty directory of the scratch on \/tmp /d' \
