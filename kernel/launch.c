@@ -37,7 +37,7 @@ static void stage_add(struct corral_sandbox *s, enum corral_stage stage, uint64_
 {
 	uint64_t now = corral_now_nsec();
 
-	s->receipt.stage_usec[stage] += (now - *since) / 1000;
+	s->course.receipt.stage_usec[stage] += (now - *since) / 1000;
 	*since = now;
 }
 
@@ -59,12 +59,12 @@ static int limits_judge(struct corral_sandbox *s, const struct corral_policy *p,
 {
 	uint32_t wanted = limits_wanted(&p->limits), lost;
 
-	s->receipt.limits_enforced = (wanted & ~(uint32_t)LIMITS_BY_CGROUP) |
+	s->course.receipt.limits_enforced = (wanted & ~(uint32_t)LIMITS_BY_CGROUP) |
 				     (s->has_cgroup ? s->cgroup.enforced : 0) |
 				     (corral_plan_limits_processes(f) ? wanted & CORRAL_LIMIT_PIDS : 0);
 	if (s->confined)
-		s->receipt.limits_enforced &= ~(uint32_t)CORRAL_CONFINED_NO_LIMITS;
-	lost = wanted & ~s->receipt.limits_enforced;
+		s->course.receipt.limits_enforced &= ~(uint32_t)CORRAL_CONFINED_NO_LIMITS;
+	lost = wanted & ~s->course.receipt.limits_enforced;
 	for (unsigned int i = 0; i < CORRAL_LIMIT_COUNT; i++) {
 		enum corral_limit limit = 1u << i;
 		const char *reason;
@@ -78,7 +78,7 @@ static int limits_judge(struct corral_sandbox *s, const struct corral_policy *p,
 					corral_limit_name(limit),
 					reason ? reason : "this kernel has no control for it");
 	}
-	s->receipt.limits_lost = lost;
+	s->course.receipt.limits_lost = lost;
 	return 0;
 }
 
@@ -171,7 +171,7 @@ static int ids_map(struct corral_sandbox *s, enum corral_id_scheme scheme, struc
 	}
 	if (r < 0)
 		return corral_confined_offer(s, corral_error_wrap(err, r, "map ids"), err);
-	return corral_sandbox_send(s, "g", 1, NULL, 0, err);
+	return corral_wire_send(s->socket_fd, "g", 1, NULL, 0, err);
 }
 
 static int slot_open(struct corral_sandbox *s, const struct corral_slot *slot,
@@ -211,7 +211,7 @@ static int plan_send(struct corral_sandbox *s, const struct corral_plan *plan, c
 	unsigned int n = 0, sent = 0;
 	int r;
 
-	r = corral_sandbox_send(s, plan->message, plan->map_size, NULL, 0, err);
+	r = corral_wire_send(s->socket_fd, plan->message, plan->map_size, NULL, 0, err);
 	if (r == 0 && s->ids.lease_fd >= 0)
 		r = corral_confined_offer(s, corral_ids_map(&s->ids, err), err);
 	while (r == 0) {
@@ -219,7 +219,7 @@ static int plan_send(struct corral_sandbox *s, const struct corral_plan *plan, c
 
 		if (!early && !completed) {
 			if (n)
-				r = corral_sandbox_send(s, &more, sizeof(more), fds, n, err);
+				r = corral_wire_send(s->socket_fd, &more, sizeof(more), fds, n, err);
 			sent = n;
 			if (r == 0)
 				r = cgroup_complete(s, p, f, err);
@@ -231,7 +231,7 @@ static int plan_send(struct corral_sandbox *s, const struct corral_plan *plan, c
 		n += r == 0;
 	}
 	if (r == 0 && n > sent)
-		r = corral_sandbox_send(s, &more, sizeof(more), fds + sent, n - sent, err);
+		r = corral_wire_send(s->socket_fd, &more, sizeof(more), fds + sent, n - sent, err);
 	/* A step has failed already: what guest init said about it is read next. */
 	if (r == -EPIPE)
 		r = 0;
@@ -290,7 +290,7 @@ int corral_sandbox_ready(struct corral_sandbox *s, struct corral_error *err)
 	if (r == 0)
 		return corral_error_set(err, ETIMEDOUT,
 					"guest init was not ready after 30 s: a step hangs (a dead network mount?)");
-	n = corral_sandbox_receive(s, &m, sizeof(m), &fd, 0);
+	n = corral_wire_receive(s->socket_fd, &m, sizeof(m), &fd, 0);
 	corral_fd_closep(&fd);
 	if (n == 0)
 		return silent_end(s, err);
@@ -303,10 +303,10 @@ int corral_sandbox_ready(struct corral_sandbox *s, struct corral_error *err)
 	if (m.head.type != CORRAL_WIRE_READY || (size_t)n != sizeof(m.ready))
 		return corral_error_set(err, EPROTO, "guest init said something unexpected");
 	if (m.ready.started_nsec > s->cloned_nsec)
-		s->receipt.stage_usec[CORRAL_STAGE_INIT] += (m.ready.started_nsec - s->cloned_nsec) / 1000;
-	s->receipt.stage_usec[CORRAL_STAGE_ROOT] +=
+		s->course.receipt.stage_usec[CORRAL_STAGE_INIT] += (m.ready.started_nsec - s->cloned_nsec) / 1000;
+	s->course.receipt.stage_usec[CORRAL_STAGE_ROOT] +=
 		(m.ready.stage_nsec[CORRAL_STAGE_ROOT] + m.ready.stage_nsec[CORRAL_STAGE_PREPARE]) / 1000;
-	s->receipt.stage_usec[CORRAL_STAGE_CONFINE] += m.ready.stage_nsec[CORRAL_STAGE_CONFINE] / 1000;
+	s->course.receipt.stage_usec[CORRAL_STAGE_CONFINE] += m.ready.stage_nsec[CORRAL_STAGE_CONFINE] / 1000;
 	return 0;
 }
 
@@ -439,8 +439,8 @@ static int launch(struct corral_sandbox *s, const struct corral_policy *p, struc
 	if (r < 0)
 		return r;
 	oom_reset(s);
-	s->receipt.layers = s->plan->layers;
-	s->receipt.tier = s->confined ? CORRAL_TIER_CONFINED : CORRAL_TIER_FULL;
+	s->course.receipt.layers = s->plan->layers;
+	s->course.receipt.tier = s->confined ? CORRAL_TIER_CONFINED : CORRAL_TIER_FULL;
 	r = events_open(s, err);
 	/* Who accepts less must hear of a failed step here, where less can still be tried. */
 	if (r == 0 && (s->allow_weaker || !(s->launcher->flags & CORRAL_LAUNCHER_ONE_SHOT)))
@@ -457,6 +457,7 @@ static int open_tier(struct corral_launcher *l, const struct corral_policy *p, b
 	if (!s)
 		return corral_error_set(err, ENOMEM, "create the sandbox: out of memory");
 	s->launcher = l;
+	(void)pthread_mutex_init(&s->lock, NULL);
 	s->socket_fd = s->pidfd = s->event_fd = s->timer_fd = s->oom_fd = s->tty_fd = -1;
 	s->ids = (struct corral_ids){ 0, -1, -1 };
 	s->confined = confined;
@@ -468,6 +469,7 @@ static int open_tier(struct corral_launcher *l, const struct corral_policy *p, b
 		corral_sandbox_wipe(s);
 		return r;
 	}
+	s->made = s->course.receipt;
 	corral_trace(CORRAL_TRACE_SPAWN, "sandbox ready: pid %d", (int)s->pid);
 	*ret = s;
 	return 0;
@@ -499,8 +501,9 @@ static int adopt(struct corral_launcher *l, const struct corral_policy *p, struc
 		corral_sandbox_close(s, NULL);
 		return -EAGAIN;
 	}
-	memset(s->receipt.stage_usec, 0, sizeof(s->receipt.stage_usec));
+	memset(s->course.receipt.stage_usec, 0, sizeof(s->course.receipt.stage_usec));
 	stage_add(s, CORRAL_STAGE_PREPARE, &t);
+	s->made = s->course.receipt;
 	*ret = s;
 	return 0;
 }

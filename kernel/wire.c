@@ -19,7 +19,7 @@ uint64_t corral_now_nsec(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-ssize_t corral_sandbox_receive(struct corral_sandbox *s, void *buf, size_t size, int *ret_fd, int flags)
+ssize_t corral_wire_receive(int socket_fd, void *buf, size_t size, int *ret_fd, int flags)
 {
 	union {
 		struct cmsghdr align;
@@ -38,7 +38,7 @@ ssize_t corral_sandbox_receive(struct corral_sandbox *s, void *buf, size_t size,
 	 * itself, which is still there (unix(7)).
 	 */
 	for (int resets = 0;;) {
-		n = recvmsg(s->socket_fd, &msg, flags | MSG_CMSG_CLOEXEC);
+		n = recvmsg(socket_fd, &msg, flags | MSG_CMSG_CLOEXEC);
 		if (n >= 0 || (errno != EINTR && (errno != ECONNRESET || resets++)))
 			break;
 	}
@@ -68,8 +68,8 @@ ssize_t corral_sandbox_receive(struct corral_sandbox *s, void *buf, size_t size,
 	return n;
 }
 
-int corral_sandbox_send(struct corral_sandbox *s, const void *buf, size_t size, const int *fds,
-			unsigned int n_fds, struct corral_error *err)
+int corral_wire_send(int socket_fd, const void *buf, size_t size, const int *fds, unsigned int n_fds,
+		     struct corral_error *err)
 {
 	union {
 		struct cmsghdr align;
@@ -89,7 +89,7 @@ int corral_sandbox_send(struct corral_sandbox *s, const void *buf, size_t size, 
 		msg.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
 	}
 	do {
-		n = sendmsg(s->socket_fd, &msg, MSG_NOSIGNAL);
+		n = sendmsg(socket_fd, &msg, MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
 	if (n >= 0)
 		return 0;

@@ -19,7 +19,7 @@
 #include <linux/time.h>
 #include <linux/wait.h>
 
-#include "kernel/init/init.h"
+#include "kernel/init/tree.h"
 
 #define OPEN_PATH_ (010000000 | 02000000) /* O_PATH|O_CLOEXEC */
 
@@ -36,9 +36,6 @@ struct path_beneath {
 #define SCOPE_ABSTRACT_SOCKET (1ull << 0)
 #define SCOPE_SIGNAL          (1ull << 1)
 
-/* More than two sweeps, and something forks as fast as it dies: everything is stopped first. */
-#define PATIENT_SWEEPS 3
-#define STOP_PASSES    64
 #define END_NSEC       2000000000u
 #define PAUSE_NSEC     5000000
 #define LONG_NSEC      500000000
@@ -105,141 +102,6 @@ static long rule_add(long ruleset, const struct corral_wire_allow *a, uint64_t h
 	return r;
 }
 
-/* "PID (name) S PPID ...": the parent and *ret_state; -errno when it is gone. The name may hold anything, ")" too. */
-static long stat_read(const struct init *in, const char *pid, char *ret_state)
-{
-	char path[32], text[512], *p;
-	size_t len = text_add(path, sizeof(path), 0, pid);
-	long fd, n, parent = 0;
-
-	(void)text_add(path, sizeof(path), len, "/stat");
-	fd = sys4(__NR_openat, in->proc_fd, path, 02000000, 0);
-	if (fd < 0)
-		return fd;
-	n = sys3(__NR_read, fd, text, sizeof(text) - 1);
-	(void)sys1(__NR_close, fd);
-	if (n <= 0)
-		return n < 0 ? n : -ESRCH;
-	text[n] = '\0';
-	for (p = text + n; p > text && *p != ')'; p--)
-		;
-	if (p == text || p + 4 > text + n)
-		return -ESRCH;
-	*ret_state = p[2];
-	for (p += 4; *p >= '0' && *p <= '9'; p++)
-		parent = parent * 10 + (*p - '0');
-	return parent;
-}
-
-/* Up the chain of parents to ourselves. */
-static int descends(const struct init *in, const char *pid, char *ret_state)
-{
-	char name[24], state;
-	long self = sys0(__NR_getpid), parent = stat_read(in, pid, ret_state);
-
-	for (int depth = 0; parent > 1 && depth < 10000; depth++) {
-		if (parent == self)
-			return 1;
-		(void)text_add_number(name, sizeof(name), 0, (uint64_t)parent);
-		parent = stat_read(in, name, &state);
-	}
-	return 0;
-}
-
-/* A pid may have gone to somebody else since it was read: the descriptor holds it, and then it is asked again. */
-static int signal_if_ours(const struct init *in, const char *name, int signo)
-{
-	char state = 'Z';
-	long pid = 0, fd, r = -1;
-
-	if (!descends(in, name, &state) || state == 'Z' || state == 'X' || (signo == SIGSTOP && state == 'T'))
-		return 0;
-	for (const char *p = name; *p; p++)
-		pid = pid * 10 + (*p - '0');
-	fd = sys2(__NR_pidfd_open, pid, 0);
-	if (fd < 0)
-		return 0;
-	if (descends(in, name, &state))
-		r = sys4(__NR_pidfd_send_signal, fd, signo, 0, 0);
-	(void)sys1(__NR_close, fd);
-	return r >= 0;
-}
-
-static unsigned int sweep(const struct init *in, int signo)
-{
-	static _Alignas(8) char entries[8192];
-	struct entry {
-		uint64_t ino;
-		int64_t off;
-		uint16_t size;
-		uint8_t type;
-		char name[];
-	};
-	unsigned int n = 0;
-	long len;
-
-	(void)sys3(__NR_lseek, in->proc_fd, 0, 0);
-	while ((len = sys3(__NR_getdents64, in->proc_fd, entries, sizeof(entries))) > 0)
-		for (long at = 0; at < len;) {
-			const struct entry *e = (const void *)(entries + at);
-
-			at += e->size;
-			if (e->name[0] >= '1' && e->name[0] <= '9')
-				n += signal_if_ours(in, e->name, signo) != 0;
-		}
-	return n;
-}
-
-static long children_open(const struct init *in)
-{
-	char path[64];
-	uint64_t self = (uint64_t)sys0(__NR_getpid);
-	size_t len = text_add_number(path, sizeof(path), 0, self);
-
-	len = text_add(path, sizeof(path), len, "/task/");
-	len = text_add_number(path, sizeof(path), len, self);
-	(void)text_add(path, sizeof(path), len, "/children");
-	return sys4(__NR_openat, in->proc_fd, path, 02000000, 0);
-}
-
-/*
- * Our own children, by a list that hides none of them. Nobody else reaps them, so their pids are theirs until we do; and who runs ahead of a
- * sweep, by a fork and an exit of its parent over and over, has landed here each time.
- */
-static void children_kill(const struct init *in)
-{
-	static char text[4096];
-	long fd = children_open(in), pidfd, pid = 0, n;
-
-	if (fd < 0)
-		return;
-	/* "PID PID ", and a number may be cut by the end of what one read gives. */
-	while ((n = sys3(__NR_read, fd, text, sizeof(text))) > 0)
-		for (long i = 0; i < n; i++) {
-			if (text[i] >= '0' && text[i] <= '9') {
-				pid = pid * 10 + (text[i] - '0');
-				continue;
-			}
-			pidfd = pid ? sys2(__NR_pidfd_open, pid, 0) : -1;
-			pid = 0;
-			if (pidfd < 0)
-				continue;
-			(void)sys4(__NR_pidfd_send_signal, pidfd, SIGKILL, 0, 0);
-			(void)sys1(__NR_close, pidfd);
-		}
-	(void)sys1(__NR_close, fd);
-}
-
-void confined_kill(struct init *in)
-{
-	children_kill(in);
-	/* Stopped, they keep their places below the limit of processes, so that a bomb comes to rest. */
-	if (in->sweeps++ >= PATIENT_SWEEPS)
-		for (int i = 0; i < STOP_PASSES && sweep(in, SIGSTOP); i++)
-			;
-	(void)sweep(in, SIGKILL);
-}
-
 void confined_end(struct init *in)
 {
 	uint64_t start = now_nsec();
@@ -253,7 +115,7 @@ void confined_end(struct init *in)
 			;
 		if (r == -ECHILD)
 			return;
-		confined_kill(in);
+		tree_kill(in);
 		(void)sys5(__NR_ppoll, 0, 0, &pause, 0, 8);
 	}
 }
@@ -273,13 +135,10 @@ static long keeper_prepare(struct init *in)
 		return r;
 	link[r] = '\0';
 	(void)text_add_number(self, sizeof(self), 0, (uint64_t)sys0(__NR_getpid));
-	if (!text_equal(link, self) || stat_read(in, self, &state) < 0)
+	if (!text_equal(link, self) || tree_parent(in, self, &state) < 0)
 		return -ESRCH;
 	/* A kernel without that list (CONFIG_PROC_CHILDREN) will do where /proc shows everybody. */
-	r = children_open(in);
-	if (r >= 0)
-		(void)sys1(__NR_close, r);
-	else if (stat_read(in, "1", &state) < 0)
+	if (!tree_lists_children(in) && tree_parent(in, "1", &state) < 0)
 		return -ESRCH;
 	return sys5(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }

@@ -35,28 +35,28 @@ static int by_number(int nr)
 	}
 }
 
-static void count(struct init *in, const struct seccomp_data *call, uint32_t error)
+static void count(struct refusals *to, const struct seccomp_data *call, uint32_t error)
 {
-	for (uint32_t i = 0; i < in->n_denials; i++) {
-		struct corral_wire_denial *d = &in->denials[i];
+	for (uint32_t i = 0; i < to->n; i++) {
+		struct corral_wire_denial *d = &to->list[i];
 
 		if (d->error != error || d->call.nr != call->nr)
 			continue;
 		if (!by_number(call->nr) && !same_kind(&d->call, call) &&
-		    in->n_denials < CORRAL_WIRE_DENIALS)
+		    to->n < CORRAL_WIRE_DENIALS)
 			continue;
 		if (d->count != ~0u)
 			d->count++;
 		return;
 	}
-	if (in->n_denials == CORRAL_WIRE_DENIALS) {
-		in->denials_dropped++;
+	if (to->n == CORRAL_WIRE_DENIALS) {
+		to->dropped++;
 		return;
 	}
-	in->denials[in->n_denials].call = *call;
-	in->denials[in->n_denials].error = error;
-	in->denials[in->n_denials].count = 1;
-	in->n_denials++;
+	to->list[to->n].call = *call;
+	to->list[to->n].error = error;
+	to->list[to->n].count = 1;
+	to->n++;
 }
 
 void deny_answer(struct init *in)
@@ -74,6 +74,6 @@ void deny_answer(struct init *in)
 	resp.error = -EPERM;
 	if ((action & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO && (action & SECCOMP_RET_DATA))
 		resp.error = -(int)(action & SECCOMP_RET_DATA);
-	count(in, &n.data, (uint32_t)-resp.error);
+	count(refusals_of(in, (long)n.pid), &n.data, (uint32_t)-resp.error);
 	(void)sys3(__NR_ioctl, in->listener_fd, SECCOMP_IOCTL_NOTIF_SEND, &resp);
 }

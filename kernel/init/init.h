@@ -9,6 +9,8 @@
 
 #define INIT_MADE_MAX 40
 
+struct refusals;
+
 struct init {
 	const struct corral_wire_launch *launch; /* the message, until the root stands */
 	int fds[CORRAL_WIRE_FDS_MAX];
@@ -24,18 +26,20 @@ struct init {
 	unsigned int n_made;
 	uint64_t stage_nsec[10], started_nsec;
 	uint32_t landlock;
+	int proc_fd;         /* processes below us, as they are seen here */
 	/* the confined tier, kernel/init/confined.c */
 	int confined;
-	int ruleset_fd, proc_fd;
+	int ruleset_fd;
 	int no_signals;      /* Landlock cannot fence signals here */
 	unsigned int sweeps; /* for the tree that is being ended */
+	int is_supervisor;
+	int strays;          /* orphans of a supervisor that was killed are about */
+	int signals_fd;
 	/* denials */
 	int listener_fd;
 	struct sock_filter *filter; /* as compiled, with errnos */
 	uint32_t n_filter;
-	struct corral_wire_denial denials[CORRAL_WIRE_DENIALS];
-	uint32_t n_denials;
-	uint64_t denials_dropped;
+	struct refusals *refusals; /* of the command that this process runs itself */
 };
 
 /* The text at an offset of the launch message; "" for 0. */
@@ -44,7 +48,7 @@ int init_fd(struct init *in, int slot);
 
 /* main.c: the socket to the caller. One message with its descriptors: its size, 0 at the end, -errno. */
 long wire_receive(void *buf, size_t size, int *fds, unsigned int *ret_n_fds);
-long wire_send(const void *buf, size_t size, int fd);
+long wire_send(int to, const void *buf, size_t size, int fd);
 
 /* step.c: runs one step; 0 or -errno, with in->detail. */
 long step_run(struct init *in, const struct corral_step *step);
@@ -79,8 +83,7 @@ long step_seccomp(struct init *in, const struct corral_step *s);
 /* confined.c: the fence is made, and each command enters it. */
 long confined_landlock(struct init *in, const struct corral_step *s);
 long confined_enter(const struct init *in);
-/* One sweep of SIGKILL over all descendants; and the same until they are gone. */
-void confined_kill(struct init *in);
+/* Ends all descendants, and returns when they are gone. */
 void confined_end(struct init *in);
 
 /* deny.c: answers one notification from the listener. */
@@ -88,6 +91,18 @@ void deny_answer(struct init *in);
 
 /* serve.c: commands, until the caller is gone. */
 _Noreturn void serve(struct init *in);
+/* In a supervisor: one command, until its tree is gone. */
+_Noreturn void serve_one(struct init *in);
+
+/* The page in which a supervisor finds what was refused to its command. */
+struct refusals {
+	uint32_t n;
+	uint32_t pad;
+	uint64_t dropped;
+	struct corral_wire_denial list[CORRAL_WIRE_DENIALS];
+};
+/* supervisor.c: whose command a process belongs to; the list for the one that guest init runs itself when nobody else's. */
+struct refusals *refusals_of(struct init *in, long pid);
 
 /* spawn.S: runs fn(arg) in a child that shares memory, the parent waiting for its exec or exit; pid or -errno. */
 long spawn_vfork(void (*fn)(void *), void *arg, void *stack_top, unsigned long flags);

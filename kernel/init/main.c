@@ -92,7 +92,7 @@ long wire_receive(void *buf, size_t size, int *fds, unsigned int *ret_n_fds)
 	return r;
 }
 
-long wire_send(const void *buf, size_t size, int fd)
+long wire_send(int to, const void *buf, size_t size, int fd)
 {
 	struct {
 		struct kernel_cmsghdr head;
@@ -104,7 +104,7 @@ long wire_send(const void *buf, size_t size, int fd)
 	long r;
 
 	do {
-		r = sys3(__NR_sendmsg, CORRAL_WIRE_FD, &msg, 0x4000 /* MSG_NOSIGNAL */);
+		r = sys3(__NR_sendmsg, to, &msg, 0x4000 /* MSG_NOSIGNAL */);
 	} while (r == -4 /* EINTR */);
 	return r;
 }
@@ -114,7 +114,7 @@ static void say_failed(struct init *in, uint32_t step, long code)
 	struct corral_wire_number m = { { CORRAL_WIRE_FAILED, sizeof(m) }, step, (int32_t)-code,
 					in->detail, 0 };
 
-	(void)wire_send(&m, sizeof(m), -1);
+	(void)wire_send(CORRAL_WIRE_FD, &m, sizeof(m), -1);
 }
 
 static void say_ready(struct init *in)
@@ -128,7 +128,7 @@ static void say_ready(struct init *in)
 	memcpy(m.stage_nsec, in->stage_nsec, sizeof(m.stage_nsec));
 	m.landlock = in->landlock;
 	m.notify = in->listener_fd >= 0;
-	(void)wire_send(&m, sizeof(m), -1);
+	(void)wire_send(CORRAL_WIRE_FD, &m, sizeof(m), -1);
 }
 
 static void run_plan(struct init *in)

@@ -84,7 +84,7 @@ enum corral_wire_type {
 	CORRAL_WIRE_DESCRIPTORS, /* to init: more of the plan's descriptors */
 	CORRAL_WIRE_START,      /* to init: a command */
 	CORRAL_WIRE_SIGNAL,     /* to init: n = signal for the command's main process */
-	CORRAL_WIRE_KILL,       /* to init: end the command's tree */
+	CORRAL_WIRE_KILL,       /* to init: end the command's tree; n = 1: its supervisor did not hear */
 	CORRAL_WIRE_READY,      /* to the caller */
 	CORRAL_WIRE_FAILED,     /* step n failed with error */
 	CORRAL_WIRE_STARTED,    /* with the terminal's master, if any */
@@ -110,11 +110,15 @@ enum corral_start_flags {
 	CORRAL_START_STDIN = 1u << 1, /* which of the three descriptors came along */
 	CORRAL_START_STDOUT = 1u << 2,
 	CORRAL_START_STDERR = 1u << 3,
+	CORRAL_START_REPORT = 1u << 5,  /* the first descriptor: a socket for what is said of this command */
+	CORRAL_START_PROGRAM = 1u << 6, /* the next: what is executed, instead of argv[0] */
+	CORRAL_START_BACKGROUND = 1u << 7, /* beside others: under a supervisor of its own */
 };
 
 struct corral_wire_start {
 	struct corral_wire_head head;
 	uint32_t flags;
+	uint32_t id;       /* for SIGNAL and KILL; 0 without a report socket */
 	uint16_t tty_rows, tty_cols;
 	uint32_t argv, n_argv; /* offset of NUL-separated texts */
 	uint32_t env, n_env;
@@ -127,7 +131,7 @@ struct corral_wire_number {
 	uint32_t n;
 	int32_t error;
 	int32_t detail; /* FAILED: which object of the step, where there are several */
-	uint32_t pad;
+	uint32_t id;    /* SIGNAL, KILL: which command */
 };
 
 struct corral_wire_ready {

@@ -10,6 +10,7 @@ set(public_headers
   kernel/doctor.h
   kernel/host.h
   kernel/plan.h
+  kernel/process.h
   kernel/receipt.h
   kernel/sandbox.h
   policy/caps.h

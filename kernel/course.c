@@ -1,0 +1,145 @@
+/*
+ * What is told of one command when it has ended.
+ */
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "kernel/base/cleanup.h"
+#include "kernel/sandbox_state.h"
+
+#define DISK_FULL_LEFT 65536u
+
+void corral_course_begin(struct corral_sandbox *s, struct corral_course *c)
+{
+	struct corral_receipt *r = &c->receipt;
+	const uint64_t keep[] = { CORRAL_STAGE_EXEC, CORRAL_STAGE_RUN, CORRAL_STAGE_KILL, CORRAL_STAGE_WIPE };
+
+	if (c != &s->course)
+		*r = s->made;
+	r->reason = CORRAL_REASON_EXIT;
+	r->exit_code = r->signal = r->exec_error = 0;
+	r->n_denials = 0;
+	r->denials_dropped = r->output_bytes = 0;
+	for (size_t i = 0; i < CORRAL_COUNT(keep); i++)
+		r->stage_usec[keep[i]] = 0;
+	c->ended = c->has_pending = false;
+	c->output_bytes = 0;
+	c->start_nsec = corral_now_nsec();
+}
+
+void corral_course_started(struct corral_course *c)
+{
+	c->receipt.stage_usec[CORRAL_STAGE_EXEC] = (corral_now_nsec() - c->start_nsec) / 1000;
+}
+
+static void statistics_unknown(struct corral_receipt *r)
+{
+	if (r->memory_peak_bytes == 0)
+		r->memory_peak_bytes = UINT64_MAX;
+	r->pids_peak = UINT64_MAX;
+}
+
+static void statistics_take(struct corral_sandbox *s, struct corral_course *c, uint64_t *ret_oom, uint64_t *ret_pids)
+{
+	struct corral_cgroup_stats st;
+	struct corral_receipt *r = &c->receipt;
+
+	*ret_oom = *ret_pids = 0;
+	statistics_unknown(r);
+	if (!s->has_cgroup || corral_cgroup_read(&s->cgroup, &st, NULL) < 0)
+		return;
+	if (st.memory_peak_bytes != UINT64_MAX)
+		r->memory_peak_bytes = st.memory_peak_bytes;
+	r->pids_peak = st.pids_peak;
+	r->throttled_usec = st.throttled_usec != UINT64_MAX ? st.throttled_usec : 0;
+	pthread_mutex_lock(&s->lock);
+	if (st.oom_kills != UINT64_MAX) {
+		*ret_oom = st.oom_kills - s->oom_before;
+		s->oom_before = st.oom_kills;
+	}
+	if (st.pids_events != UINT64_MAX) {
+		*ret_pids = st.pids_events - s->pids_before;
+		s->pids_before = st.pids_events;
+	}
+	pthread_mutex_unlock(&s->lock);
+	r->oom_kills = *ret_oom;
+	r->pids_refused = *ret_pids;
+}
+
+static enum corral_reason reason_of(const struct corral_course *c, uint64_t oom, uint64_t pids, bool disk_full)
+{
+	const struct corral_receipt *r = &c->receipt;
+	bool failed = r->exit_code != 0;
+
+	if (c->has_pending)
+		return c->pending;
+	if (oom && failed)
+		return CORRAL_REASON_OOM;
+	if (disk_full && failed && (r->signal == 0 || r->signal == SIGBUS))
+		return CORRAL_REASON_DISK;
+	if (pids && failed && r->signal == 0)
+		return CORRAL_REASON_PIDS;
+	return r->signal ? CORRAL_REASON_SIGNAL : CORRAL_REASON_EXIT;
+}
+
+static void finish(struct corral_sandbox *s, struct corral_course *c, int status, bool disk_full)
+{
+	struct corral_receipt *r = &c->receipt;
+	uint64_t oom = 0, pids = 0;
+
+	r->wall_usec = (corral_now_nsec() - c->start_nsec) / 1000;
+	r->stage_usec[CORRAL_STAGE_RUN] = r->wall_usec > r->stage_usec[CORRAL_STAGE_EXEC]
+						  ? r->wall_usec - r->stage_usec[CORRAL_STAGE_EXEC]
+						  : 0;
+	r->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	r->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	/* Half a dozen files to be opened. What went wrong is looked into in any case. */
+	if (!c->no_statistics || c->has_pending || r->signal || r->exit_code)
+		statistics_take(s, c, &oom, &pids);
+	else
+		statistics_unknown(r);
+	/* Heard of when memory ran out, we may have killed the group before the kernel took its first victim. */
+	if (c->has_pending && c->pending == CORRAL_REASON_OOM && !r->oom_kills)
+		r->oom_kills = 1;
+	r->reason = reason_of(c, oom, pids, disk_full);
+	r->output_bytes = c->output_bytes;
+	c->ended = true;
+}
+
+void corral_course_exited(struct corral_sandbox *s, struct corral_course *c, const struct corral_wire_exited *m)
+{
+	struct corral_receipt *r = &c->receipt;
+	bool disk_full = s->limits.disk_bytes && m->scratch_free_bytes < DISK_FULL_LEFT;
+
+	disk_full |= s->limits.disk_inodes && m->scratch_free_inodes == 0;
+	r->user_usec = m->user_usec;
+	r->system_usec = m->system_usec;
+	r->written_bytes = m->written_bytes;
+	r->memory_peak_bytes = m->maxrss_kb < (1ull << 40) ? m->maxrss_kb * 1024 : UINT64_MAX;
+	r->n_denials = m->n_denials < CORRAL_DENIALS_MAX ? m->n_denials : CORRAL_DENIALS_MAX;
+	r->denials_dropped = m->denials_dropped;
+	for (uint32_t i = 0; i < r->n_denials; i++)
+		r->denials[i] = (struct corral_denial){ m->denials[i].call, m->denials[i].error,
+							m->denials[i].count };
+	if (m->gone_nsec > m->end_nsec)
+		r->stage_usec[CORRAL_STAGE_KILL] = (m->gone_nsec - m->end_nsec) / 1000;
+	finish(s, c, m->status, disk_full);
+}
+
+void corral_course_gone(struct corral_sandbox *s, struct corral_course *c)
+{
+	bool oom;
+
+	pthread_mutex_lock(&s->lock);
+	oom = s->oom;
+	pthread_mutex_unlock(&s->lock);
+	if (oom && !c->has_pending) {
+		c->pending = CORRAL_REASON_OOM;
+		c->has_pending = true;
+	}
+	c->receipt.written_bytes = UINT64_MAX;
+	finish(s, c, SIGKILL, false);
+	if (!c->has_pending && c->receipt.reason == CORRAL_REASON_SIGNAL)
+		c->receipt.reason = CORRAL_REASON_KILLED;
+}

@@ -1,0 +1,108 @@
+/*
+ * What the files of kernel/files/ share with each other and nobody else.
+ */
+#ifndef CORRAL_KERNEL_FILES_INTERNAL_H
+#define CORRAL_KERNEL_FILES_INTERNAL_H
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "kernel/base/cleanup.h"
+#include "kernel/files/files.h"
+
+struct corral_files {
+	int root_fd;
+	unsigned int flags;
+	/* The name of a confined root, to know absolute links that stay inside; "" when there is none. */
+	char root_path[CORRAL_FILES_PATH_MAX];
+};
+
+/* 0 to go on. */
+int files_stopped(const struct corral_files_stop *stop, struct corral_error *err);
+
+/* Whether the path names the root: "", ".", "./", "/." and, for searches or confined, "/". */
+bool files_is_root(const struct corral_files *f, const char *path, bool search);
+
+/* Opens what the path names; never blocks on a FIFO when O_NONBLOCK is given. -errno without text. */
+int files_open_at(const struct corral_files *f, const char *path, int open_flags);
+
+/* The sentence for an errno of something done with path. Returns -code. */
+int files_fail(struct corral_error *err, int code, const char *path);
+
+enum files_parent_flags {
+	FILES_PARENT_MAKE = 1u << 0,   /* missing directories are made */
+	FILES_PARENT_FOLLOW = 1u << 1, /* a last symbolic link is gone through, so that the name is none */
+};
+
+struct files_parent {
+	int fd;               /* O_PATH */
+	char name[256];       /* never "", "." or ".." */
+};
+
+/*
+ * The directory that holds the path's last name. -EINVAL when there is no last name ("/", "a/.."), else
+ * -errno; no text. The caller closes fd.
+ */
+int files_parent(const struct corral_files *f, const char *path, unsigned int flags,
+                 struct files_parent *ret);
+
+/* With all parents: the directory, O_PATH. */
+int files_make_dirs(const struct corral_files *f, const char *path, int *ret_fd);
+
+/* For content: regular files only, never blocking. Sets st. */
+int files_open_regular(const struct corral_files *f, const char *path, struct stat *st,
+                       struct corral_error *err);
+
+void files_stat_from(const struct stat *st, struct corral_files_stat *ret);
+
+/* pread(2)'s cousins that go on after EINTR; -errno. */
+long files_read(int fd, void *data, size_t size);
+int files_write_all(int fd, const void *data, size_t len);
+
+/*
+ * The UTF-8 sequence at data: its length, or minus the number of bytes that make one U+FFFD. len > 0.
+ */
+int files_utf8(const unsigned char *data, size_t len);
+bool files_utf8_valid(const char *data, size_t len);
+/* Appends with U+FFFD for what is invalid. */
+void files_utf8_add(struct corral_buf *b, const char *data, size_t len);
+
+/* A temporary file in parent->fd that is to replace parent->name. */
+struct files_replace {
+	struct files_parent parent;
+	int fd;          /* what is written to */
+	int target_mode; /* -1: a new file */
+	char temp[40];   /* "" when fd is the target itself */
+};
+
+int files_replace_open(const struct corral_files *f, const char *path, unsigned int mode,
+                       struct files_replace *r, struct corral_error *err);
+int files_replace_commit(struct files_replace *r, const char *path, struct corral_error *err);
+void files_replace_done(struct files_replace *r);
+
+/* One directory's names, sorted as their full paths would be: a directory as if it ended with "/". */
+struct files_name {
+	const char *name;
+	unsigned char type; /* DT_*, never DT_UNKNOWN */
+};
+
+struct files_names {
+	struct files_name *v;
+	size_t n;
+	struct corral_files_arena *arena;
+	bool truncated;
+};
+
+/* Reads the directory (not O_PATH); fd stays the caller's. */
+int files_names_read(int dir_fd, const struct corral_files_stop *stop, struct files_names *ret);
+void files_names_done(struct files_names *n);
+
+struct corral_files_arena *files_arena_new(void);
+void files_arena_free(struct corral_files_arena *a);
+/* NULL without memory; aligned for any of our structs. */
+void *files_arena_alloc(struct corral_files_arena *a, size_t size);
+/* With a NUL behind. */
+char *files_arena_dup(struct corral_files_arena *a, const char *data, size_t len);
+size_t files_arena_used(const struct corral_files_arena *a);
+
+#endif

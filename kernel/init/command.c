@@ -1,0 +1,403 @@
+/*
+ * One command of the process that runs this: guest init itself, or a supervisor. It is complete when its main process has ended and
+ * everything that it started has been killed and reaped.
+ */
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/resource.h>
+#include <linux/signal.h>
+#include <linux/wait.h>
+
+#include "kernel/init/command.h"
+#include "kernel/init/supervisor.h"
+#include "kernel/init/tree.h"
+
+#define ARGS_MAX 20000
+
+#define TIOCSCTTY_   0x540E
+#define TIOCSWINSZ_  0x5414
+#define TIOCSPTLCK_  0x40045431
+#define TIOCGPTPEER_ 0x5441
+
+#define VFORK_FLAGS (0x00000100 /* CLONE_VM */ | 0x00004000 /* CLONE_VFORK */ | 17 /* SIGCHLD */)
+
+
+struct window {
+	uint16_t rows, cols, x, y;
+};
+
+struct command {
+	struct init *in;
+	const struct corral_wire_start *start;
+	const char *path, *dir;
+	int program;  /* -1: argv[0] is looked up */
+	int stdio[3]; /* -1: /dev/null */
+	int tty_slave;
+	int error, detail; /* set by the child, whose memory is ours */
+};
+
+static _Alignas(16) char child_stack[16384];
+static char *vector[ARGS_MAX];
+
+static struct running running;
+
+struct fs_numbers {
+	long type, bsize, blocks, bfree, bavail, files, ffree;
+	long fsid, namelen, frsize, flags, spare[4];
+};
+
+static void root_numbers(struct fs_numbers *st)
+{
+	memset(st, 0, sizeof(*st));
+	(void)sys2(__NR_statfs, "/", st);
+}
+
+/* argv at [0], NULL, then env, NULL. Offsets and counts come from the caller, yet are checked: -E2BIG. */
+static long vector_fill(const struct corral_wire_start *st, char ***ret_env)
+{
+	char *request = (char *)(uintptr_t)st;
+	size_t size = st->head.size;
+	uint32_t offsets[2] = { st->argv, st->env }, counts[2] = { st->n_argv, st->n_env };
+	size_t at = 0;
+
+	for (int i = 0; i < 2; i++) {
+		char *p = request + offsets[i], *end = request + size;
+
+		if (counts[i] > ARGS_MAX || at + counts[i] + 1 > ARGS_MAX || offsets[i] > size)
+			return -E2BIG;
+		if (i == 1)
+			*ret_env = &vector[at];
+		for (uint32_t k = 0; k < counts[i]; k++) {
+			vector[at++] = p;
+			while (p < end && *p)
+				p++;
+			if (p++ >= end)
+				return -E2BIG;
+		}
+		vector[at++] = 0;
+	}
+	return st->n_argv ? 0 : -EINVAL;
+}
+
+/* execvp(3)'s rules: a name with a slash is itself; else each directory of PATH; EACCES is remembered. */
+static long exec_search(const char *path, char **argv, char **env)
+{
+	static char file[4096 + 512];
+	long r, found = -ENOENT;
+	size_t len;
+
+	for (const char *p = argv[0]; *p; p++)
+		if (*p == '/')
+			return sys3(__NR_execve, argv[0], argv, env);
+	if (!*argv[0])
+		return -ENOENT;
+	while (*path) {
+		const char *end = path;
+
+		while (*end && *end != ':')
+			end++;
+		len = (size_t)(end - path);
+		if (len && len < 4096) {
+			memcpy(file, path, len);
+			file[len++] = '/';
+			if (text_add(file, sizeof(file), len, argv[0]) < sizeof(file)) {
+				r = sys3(__NR_execve, file, argv, env);
+				if (r != -ENOENT && r != -ENOTDIR && r != -EACCES)
+					return r;
+				if (r == -EACCES)
+					found = r;
+			}
+		}
+		path = *end ? end + 1 : end;
+	}
+	return found;
+}
+
+static long stdio_set(const struct command *c)
+{
+	long r = 0;
+
+	for (int i = 0; i < 3 && r >= 0; i++) {
+		int from = c->tty_slave >= 0 ? c->tty_slave : c->stdio[i];
+
+		if (from >= 0)
+			r = sys3(__NR_dup3, from, i, 0);
+		/* otherwise /dev/null, which our own 0, 1 and 2 are */
+	}
+	if (r >= 0 && c->tty_slave >= 0)
+		r = sys3(__NR_ioctl, 0, TIOCSCTTY_, 0);
+	return r;
+}
+
+/* In the child, which shares our memory and has its own stack, descriptors and working directory. */
+static void command_child(void *arg)
+{
+	struct command *c = arg;
+	char **env = 0;
+	uint64_t none = 0;
+	long r;
+
+	(void)vector_fill(c->start, &env);
+	(void)sys0(__NR_setsid);
+	r = stdio_set(c);
+	(void)sys4(__NR_rt_sigprocmask, SIG_SETMASK, &none, 0, 8);
+	if (r >= 0) {
+		r = sys1(__NR_chdir, c->dir);
+		if (r < 0)
+			c->detail = 1;
+	}
+	if (r >= 0 && c->in->confined) {
+		r = confined_enter(c->in);
+		if (r < 0)
+			c->detail = 2;
+	}
+	if (r >= 0 && c->program >= 0)
+		r = sys5(__NR_execveat, c->program, "", vector, env, 0x1000 /* AT_EMPTY_PATH */);
+	else if (r >= 0)
+		r = exec_search(c->path, vector, env);
+	c->error = (int)-r;
+	die(127);
+}
+
+/* In the confined tier the host's own terminals are all there is; others of them cannot be opened behind the fence. */
+static long tty_open(struct command *c, int *ret_master)
+{
+	struct window size = { c->start->tty_rows, c->start->tty_cols, 0, 0 };
+	long master, slave;
+	int unlocked = 0;
+
+	master = sys4(__NR_openat, -100, c->in->confined ? "/dev/ptmx" : "/dev/pts/ptmx", 02 | 0400 | 02000000, 0);
+	if (master < 0)
+		return master;
+	(void)sys3(__NR_ioctl, master, TIOCSPTLCK_, &unlocked);
+	/* By the master alone: the name in /dev/pts could be swapped (CVE-2025-52565). */
+	slave = sys3(__NR_ioctl, master, TIOCGPTPEER_, 02 | 0400 | 02000000);
+	if (slave < 0) {
+		(void)sys1(__NR_close, master);
+		return slave;
+	}
+	if (size.rows && size.cols)
+		(void)sys3(__NR_ioctl, master, TIOCSWINSZ_, &size);
+	c->tty_slave = (int)slave;
+	*ret_master = (int)master;
+	return 0;
+}
+
+static void say(uint32_t type, long error, int detail, int fd)
+{
+	struct corral_wire_number m = { { type, sizeof(m) }, 0, (int32_t)-error, detail, running.id };
+
+	(void)wire_send(running.report_fd, &m, sizeof(m), fd);
+}
+
+static int next(const int *fds, unsigned int n_fds, unsigned int *slot)
+{
+	return *slot < n_fds ? fds[(*slot)++] : -1;
+}
+
+static long command_prepare(struct command *c, const void *request, size_t size, const int *fds, unsigned int n_fds)
+{
+	const struct corral_wire_start *st = request;
+	unsigned int slot = 0;
+	char **env;
+
+	if (running.pid)
+		return -EBUSY;
+	if (size < sizeof(*st) || st->head.size != size || st->path >= size || st->dir >= size ||
+	    ((const char *)request)[size - 1])
+		return -EINVAL;
+	running.id = st->id;
+	running.report_fd = CORRAL_WIRE_FD;
+	if (st->flags & CORRAL_START_REPORT)
+		running.report_fd = (int)sys3(__NR_fcntl, next(fds, n_fds, &slot), F_DUPFD_CLOEXEC, 4);
+	if (running.report_fd < 0)
+		return -EINVAL;
+	if (st->flags & CORRAL_START_PROGRAM)
+		c->program = next(fds, n_fds, &slot);
+	for (unsigned int i = 0; i < 3; i++)
+		if (st->flags & (CORRAL_START_STDIN << i))
+			c->stdio[i] = next(fds, n_fds, &slot);
+	c->path = (const char *)request + st->path;
+	c->dir = (const char *)request + st->dir;
+	return vector_fill(st, &env);
+}
+
+static void report_close(void)
+{
+	if (running.report_fd > CORRAL_WIRE_FD)
+		(void)sys1(__NR_close, running.report_fd);
+	running.report_fd = CORRAL_WIRE_FD;
+}
+
+int command_start(struct init *in, const void *request, size_t size, const int *fds, unsigned int n_fds)
+{
+	struct command c = { in, request, 0, 0, -1, { -1, -1, -1 }, -1, 0, 0 };
+	struct fs_numbers st;
+	int master = -1;
+	long r, pid = 0;
+
+	r = command_prepare(&c, request, size, fds, n_fds);
+	if (r == -EBUSY)
+		return 0; /* who asked for a second one has lost count */
+	if (r >= 0 && c.start->flags & CORRAL_START_TTY)
+		r = tty_open(&c, &master);
+	if (r >= 0) {
+		root_numbers(&st);
+		running.blocks_before = (uint64_t)(st.blocks - st.bfree);
+		(void)sys2(__NR_getrusage, RUSAGE_CHILDREN, &running.before);
+		running.exec_nsec = now_nsec();
+		pid = spawn_vfork(command_child, &c, child_stack + sizeof(child_stack), VFORK_FLAGS);
+		r = pid < 0 ? pid : -c.error;
+	}
+	if (pid > 0 && r < 0)
+		(void)sys4(__NR_wait4, pid, 0, 0, 0);
+	if (r >= 0) {
+		running.pid = pid;
+		running.ending = running.killed = 0;
+		in->sweeps = 0;
+		running.last = (c.start->flags & CORRAL_START_LAST) != 0;
+		say(CORRAL_WIRE_STARTED, 0, 0, master);
+	} else {
+		say(CORRAL_WIRE_NOT_STARTED, r, c.detail, -1);
+		report_close();
+	}
+	if (c.tty_slave >= 0)
+		(void)sys1(__NR_close, c.tty_slave);
+	if (master >= 0)
+		(void)sys1(__NR_close, master);
+	return r >= 0;
+}
+
+static uint64_t usec_of(const struct __kernel_old_timeval *after, const struct __kernel_old_timeval *before)
+{
+	return (uint64_t)((after->tv_sec - before->tv_sec) * 1000000 + (after->tv_usec - before->tv_usec));
+}
+
+static void say_exited(struct init *in)
+{
+	static struct corral_wire_exited m;
+	struct rusage after;
+	struct fs_numbers st;
+	uint64_t used;
+
+	memset(&m, 0, sizeof(m));
+	root_numbers(&st);
+	(void)sys2(__NR_getrusage, RUSAGE_CHILDREN, &after);
+	used = (uint64_t)(st.blocks - st.bfree);
+	m.head.type = CORRAL_WIRE_EXITED;
+	m.head.size = sizeof(m);
+	m.status = running.status;
+	m.exec_nsec = running.exec_nsec;
+	m.end_nsec = running.end_nsec;
+	m.gone_nsec = now_nsec();
+	m.user_usec = usec_of((const void *)&after.ru_utime, (const void *)&running.before.ru_utime);
+	m.system_usec = usec_of((const void *)&after.ru_stime, (const void *)&running.before.ru_stime);
+	m.maxrss_kb = (uint64_t)after.ru_maxrss;
+	m.written_bytes = used > running.blocks_before
+				  ? (used - running.blocks_before) * (uint64_t)st.bsize
+				  : 0;
+	m.scratch_free_bytes = (uint64_t)st.bavail * (uint64_t)st.bsize;
+	m.scratch_free_inodes = (uint64_t)st.ffree;
+	/* Of a root of its own only: the host's file system is everybody's. */
+	if (in->confined)
+		m.written_bytes = m.scratch_free_bytes = m.scratch_free_inodes = ~0ull;
+	m.n_denials = in->refusals->n;
+	m.denials_dropped = in->refusals->dropped;
+	memcpy(m.denials, in->refusals->list, m.n_denials * sizeof(m.denials[0]));
+	in->refusals->n = 0;
+	in->refusals->dropped = 0;
+	(void)wire_send(running.report_fd, &m, sizeof(m), -1);
+	report_close();
+}
+
+/*
+ * All that may end with the command: in a pid namespace where nothing else runs, in one sweep that no fork slips through: a fork fails while
+ * a fatal signal is pending (kill(2), NOTES on pid -1). In the confined tier that call would reach every process of this user on the host.
+ * 0 when nothing is left.
+ */
+static unsigned int kill_everything(struct init *in)
+{
+	long supervisors[SUPERVISORS_MAX];
+	unsigned int n = in->is_supervisor ? 0 : supervisors_list(supervisors);
+
+	if (n)
+		return tree_kill_children(in, supervisors, n);
+	if (in->confined || in->is_supervisor) {
+		tree_kill(in);
+		return 1;
+	}
+	if (sys0(__NR_getpid) != 1)
+		die(126);
+	(void)sys2(__NR_kill, -1, SIGKILL);
+	return 1;
+}
+
+/* Reaps whatever died. Once main has, everything else is killed, until no child is left but supervisors. */
+void command_reap(struct init *in)
+{
+	int status;
+	long pid;
+
+	while ((pid = sys4(__NR_wait4, -1, &status, WNOHANG | __WALL, 0)) > 0) {
+		if (!in->is_supervisor && supervisor_reaped(in, pid, status))
+			continue;
+		if (pid != running.pid || running.ending)
+			continue;
+		running.status = status;
+		running.end_nsec = now_nsec();
+		running.ending = 1;
+	}
+	/* Orphans of a supervisor that was killed; those of a command that runs here go with it. */
+	if (!running.pid && in->strays)
+		in->strays = pid != -ECHILD && kill_everything(in) != 0;
+	if (!running.ending && !running.killed)
+		return;
+	if (running.ending && (pid == -ECHILD || kill_everything(in) == 0)) {
+		running.pid = 0;
+		running.ending = running.killed = 0;
+		say_exited(in);
+		if (running.last)
+			die(0);
+		return;
+	}
+	if (!running.ending)
+		(void)kill_everything(in); /* the rest is heard of by SIGCHLD */
+}
+
+void command_signal(uint32_t id, int signo)
+{
+	if (!running.pid || running.ending || running.id != id)
+		return;
+	/* As a terminal would: the whole foreground group, which the command leads unless it left. */
+	if (sys2(__NR_kill, -running.pid, signo) < 0)
+		(void)sys2(__NR_kill, running.pid, signo);
+}
+
+int command_kill(struct init *in, uint32_t id)
+{
+	if (!running.pid || running.id != id)
+		return 0;
+	running.killed = 1;
+	(void)kill_everything(in);
+	return 1;
+}
+
+int command_busy(void)
+{
+	return running.pid != 0;
+}
+
+uint32_t command_id(void)
+{
+	return running.id;
+}
+
+int command_ends(void)
+{
+	return running.ending || running.killed;
+}
+
+void command_forget(void)
+{
+	memset(&running, 0, sizeof(running));
+}

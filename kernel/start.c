@@ -1,0 +1,120 @@
+/*
+ * Asking guest init for a command, and its answer.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "kernel/base/buf.h"
+#include "kernel/base/cleanup.h"
+#include "kernel/sandbox_state.h"
+
+#define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+static uint32_t text_list_add(struct corral_buf *b, char *const *list, uint32_t *ret_n)
+{
+	uint32_t at = (uint32_t)b->len, n = 0;
+
+	for (; list && list[n]; n++)
+		corral_buf_add(b, list[n], strlen(list[n]) + 1);
+	*ret_n = n;
+	return at;
+}
+
+static const char *path_of(char *const *env)
+{
+	for (; env && *env; env++)
+		if (!strncmp(*env, "PATH=", 5))
+			return *env + 5;
+	return PATH_DEFAULT;
+}
+
+int corral_start_send(struct corral_sandbox *s, const struct corral_command *c, const struct corral_start *how,
+		      struct corral_error *err)
+{
+	corral_autobuf struct corral_buf b = CORRAL_BUF_INIT;
+	char *const *env = c->env ? c->env : s->env;
+	struct corral_wire_start head = { .head = { CORRAL_WIRE_START, 0 }, .flags = how->flags, .id = how->id };
+	const int stdio[3] = { c->stdin_fd, c->stdout_fd, c->stderr_fd };
+	int fds[5];
+	unsigned int n = 0;
+
+	corral_buf_add(&b, &head, sizeof(head));
+	head.argv = text_list_add(&b, c->argv, &head.n_argv);
+	head.env = text_list_add(&b, env, &head.n_env);
+	head.path = (uint32_t)b.len;
+	corral_buf_add(&b, path_of(env), strlen(path_of(env)) + 1);
+	head.dir = (uint32_t)b.len;
+	corral_buf_add(&b, c->guest_dir ? c->guest_dir : s->work_dir,
+		       strlen(c->guest_dir ? c->guest_dir : s->work_dir) + 1);
+	if (b.failed)
+		return corral_error_set(err, ENOMEM, "start the command: out of memory");
+	if (b.len > CORRAL_WIRE_MAX)
+		return corral_error_set(err, E2BIG, "arguments and environment of %zu bytes: at most %u", b.len,
+					CORRAL_WIRE_MAX);
+	if (how->report_fd >= 0) {
+		head.flags |= CORRAL_START_REPORT;
+		fds[n++] = how->report_fd;
+	}
+	if (how->program_fd >= 0) {
+		head.flags |= CORRAL_START_PROGRAM;
+		fds[n++] = how->program_fd;
+	}
+	if (c->tty) {
+		head.flags |= CORRAL_START_TTY;
+		head.tty_rows = c->tty_rows;
+		head.tty_cols = c->tty_cols;
+	} else {
+		for (unsigned int i = 0; i < 3; i++)
+			if (stdio[i] >= 0) {
+				head.flags |= CORRAL_START_STDIN << i;
+				fds[n++] = stdio[i];
+			}
+	}
+	head.flags |= c->last ? CORRAL_START_LAST : 0;
+	head.head.size = (uint32_t)b.len;
+	memcpy(b.data, &head, sizeof(head));
+	return corral_wire_send(s->socket_fd, b.data, b.len, fds, n, err);
+}
+
+static int not_started(const struct corral_sandbox *s, const struct corral_command *c, struct corral_receipt *receipt,
+		       const struct corral_wire_number *m, struct corral_error *err)
+{
+	int code = m->error > 0 && m->error < 4096 ? m->error : EIO;
+
+	receipt->exec_error = code;
+	receipt->exit_code = -1;
+	if (m->detail == 1)
+		return corral_error_sys(err, code, "working directory '%s'",
+					c->guest_dir ? c->guest_dir : s->work_dir);
+	if (m->detail == 2)
+		return corral_error_sys(err, code, "put the command behind its fence (Landlock)");
+	if (code == ENOENT && !strchr(c->argv[0], '/'))
+		return corral_error_set(err, code, "'%s': no such program in the sandbox's PATH", c->argv[0]);
+	return corral_error_sys(err, code, "execute '%s'", c->argv[0]);
+}
+
+int corral_start_wait(struct corral_sandbox *s, const struct corral_command *c, int socket_fd,
+		      struct corral_receipt *receipt, int *ret_tty_fd, struct corral_error *err)
+{
+	union {
+		struct corral_wire_head head;
+		struct corral_wire_number number;
+		struct corral_wire_exited exited;
+	} m;
+	corral_autofd int fd = -1;
+	ssize_t n;
+
+	n = corral_wire_receive(socket_fd, &m, sizeof(m), &fd, 0);
+	if (n == 0)
+		return corral_error_set(err, EPIPE, "the sandbox is gone");
+	if (n < 0)
+		return corral_error_sys(err, (int)-n, "hear from guest init");
+	if (m.head.type == CORRAL_WIRE_NOT_STARTED && (size_t)n == sizeof(m.number))
+		return not_started(s, c, receipt, &m.number, err);
+	if (m.head.type != CORRAL_WIRE_STARTED)
+		return corral_error_set(err, EPROTO, "guest init said something unexpected");
+	if (c->tty && fd < 0)
+		return corral_error_set(err, EPROTO, "guest init sent no terminal");
+	*ret_tty_fd = corral_take_fd(&fd);
+	return 0;
+}
