@@ -297,7 +297,10 @@ static int seccomp_compile(const struct corral_config *c, const char *cache_dir,
 	base = base ? base + 1 : c->seccomp;
 	r = corral_seccomp_load(text.data ? text.data : "", text.len, base, p->caps, cache_dir,
 	                        &p->seccomp, err);
-	return r < 0 ? corral_error_wrap(err, r, "seccomp") : 0;
+	if (r < 0)
+		return corral_error_wrap(err, r, "seccomp");
+	r = corral_seccomp_check_needs(&p->seccomp, err);
+	return r < 0 ? corral_error_wrap(err, r, "seccomp: '%s'", c->seccomp) : 0;
 }
 
 int corral_policy_compile(const struct corral_config *c, const char *cache_dir,

@@ -24,6 +24,9 @@ static int dir_open(void **state)
 	file_make(dir, "unknown_call.json",
 	          "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":"
 	          "[{\"names\":[\"no_such_call\"],\"action\":\"SCMP_ACT_ALLOW\"}]}");
+	file_make(dir, "deaf.json",
+	          "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"sendmsg\"],"
+	          "\"action\":\"SCMP_ACT_ERRNO\"}]}");
 	file_make(dir, "unknown_key.json", "{\"memmory\": 1}");
 	file_make(dir, "wrong_type.json", "{\"hostname\": 1}");
 	return 0;
@@ -131,6 +134,8 @@ static void bad_profiles_and_configurations_are_refused_with_their_place(void **
 		{ "--seccomp", "cut.json", "cut.json: line " },
 		{ "--seccomp", "unknown_call.json",
 		  "syscalls[0].names[0]: no syscall 'no_such_call'" },
+		/* Guest init is behind it too, and would hang. */
+		{ "--seccomp", "deaf.json", "it does not allow 'sendmsg'" },
 		{ "--config", "cut.json", "cut.json" },
 		{ "--config", "unknown_key.json", "unknown key 'memmory'" },
 		{ "--config", "wrong_type.json", "hostname" },

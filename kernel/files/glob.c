@@ -1,0 +1,372 @@
+#include "kernel/files/glob.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/files/internal.h"
+
+#define STATES_MAX 16384
+
+/* One character and its length; bytes that are no UTF-8 get numbers that no character has. */
+static uint32_t character(const char *text, size_t *ret_len)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	int n = files_utf8(s, strnlen(text, 4));
+
+	*ret_len = n > 0 ? (size_t)n : 1;
+	switch (n) {
+	case 1:
+		return s[0];
+	case 2:
+		return (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu);
+	case 3:
+		return (s[0] & 0x0fu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
+	case 4:
+		return (s[0] & 0x07u) << 18 | (s[1] & 0x3fu) << 12 | (s[2] & 0x3fu) << 6 |
+		       (s[3] & 0x3fu);
+	default:
+		return 0x110000u + s[0];
+	}
+}
+
+/* The "]" that closes the class that begins here, or NULL. */
+static const char *class_end(const char *p)
+{
+	p++;
+	if (*p == '!' || *p == '^')
+		p++;
+	if (*p == ']')
+		p++;
+	for (; *p && *p != ']' && *p != '/'; p++) {
+		if (*p == '\\' && p[1])
+			p++;
+	}
+	return *p == ']' ? p : NULL;
+}
+
+static bool class_has(const char *p, const char *end, uint32_t c)
+{
+	bool negated = false, found = false;
+	size_t len;
+
+	p++;
+	if (*p == '!' || *p == '^') {
+		negated = true;
+		p++;
+	}
+	while (p < end) {
+		uint32_t low, high;
+
+		if (*p == '\\' && p + 1 < end)
+			p++;
+		low = character(p, &len);
+		p += len;
+		high = low;
+		if (*p == '-' && p + 1 < end) {
+			p++;
+			if (*p == '\\' && p + 1 < end)
+				p++;
+			high = character(p, &len);
+			p += len;
+		}
+		found |= c >= low && c <= high;
+	}
+	return found != negated;
+}
+
+/* One element of the pattern that is no star against one character; the element's length, 0: no match. */
+static size_t element(const char *p, uint32_t c)
+{
+	const char *end;
+	size_t len;
+
+	if (*p == '?') {
+		return 1;
+	}
+	if (*p == '[' && (end = class_end(p)))
+		return class_has(p, end, c) ? (size_t)(end + 1 - p) : 0;
+	if (*p == '\\' && p[1])
+		return character(p + 1, &len) == c ? len + 1 : 0;
+	return character(p, &len) == c ? len : 0;
+}
+
+bool files_glob_name(const struct files_glob_segment *s, const char *name, bool hidden)
+{
+	const char *p = s->text, *n = name;
+	const char *star_p = NULL, *star_n = NULL;
+	size_t len, used;
+
+	if (s->literal)
+		return !strcmp(p, n);
+	if (n[0] == '.' && !hidden && !s->dot)
+		return false;
+	/* The last star is the only one that can be asked for more: no exponential time. */
+	while (*n) {
+		uint32_t c = character(n, &len);
+
+		if (*p == '*') {
+			star_p = ++p;
+			star_n = n;
+			continue;
+		}
+		used = *p ? element(p, c) : 0;
+		if (used) {
+			p += used;
+			n += len;
+			continue;
+		}
+		if (!star_p)
+			return false;
+		(void)character(star_n, &len);
+		star_n += len;
+		n = star_n;
+		p = star_p;
+	}
+	while (*p == '*')
+		p++;
+	return !*p;
+}
+
+/* One name of the path against a segment; what is ahead of it comes back in *ret_next. */
+static bool path_part(const struct files_glob_segment *s, const char *path, bool hidden,
+                      const char **ret_next)
+{
+	size_t len = strcspn(path, "/");
+	char name[256];
+
+	if (len >= sizeof(name))
+		return false;
+	memcpy(name, path, len);
+	name[len] = '\0';
+	*ret_next = path + len + (path[len] == '/');
+	return files_glob_name(s, name, hidden);
+}
+
+static bool pattern_path(const struct files_glob_pattern *p, const char *path, bool hidden)
+{
+	const char *from = NULL, *next;
+	size_t i = 0, back = 0;
+
+	while (*path) {
+		if (i < p->n && p->segments[i].any_depth) {
+			back = ++i;
+			from = path;
+			continue;
+		}
+		if (i < p->n && path_part(&p->segments[i], path, hidden, &next)) {
+			i++;
+			path = next;
+			continue;
+		}
+		/* The last "**" takes one directory more. */
+		if (!from || (*from == '.' && !hidden))
+			return false;
+		from += strcspn(from, "/");
+		if (!*from)
+			return false;
+		path = ++from;
+		i = back;
+	}
+	return i == p->n;
+}
+
+bool files_glob_path(const struct files_glob *g, const char *path)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		if (pattern_path(&g->patterns[i], path, g->flags & FILES_GLOB_HIDDEN))
+			return true;
+	}
+	return false;
+}
+
+/* The "}" of the brace that begins here, if there is one and a comma of its own. */
+static const char *brace_end(const char *p)
+{
+	const char *end;
+	int depth = 0;
+	bool comma = false;
+
+	for (; *p; p++) {
+		if (*p == '\\' && p[1])
+			p++;
+		else if (*p == '[' && (end = class_end(p)))
+			p = end;
+		else if (*p == '{')
+			depth++;
+		else if (*p == ',' && depth == 1)
+			comma = true;
+		else if (*p == '}' && !--depth)
+			return comma ? p : NULL;
+	}
+	return NULL;
+}
+
+struct expansion {
+	char **texts;
+	size_t n;
+};
+
+/* The first brace that has an end, or NULL. */
+static const char *first_brace(const char *p, const char **ret_end)
+{
+	const char *end;
+
+	for (; *p; p++) {
+		if (*p == '\\' && p[1])
+			p++;
+		else if (*p == '[' && (end = class_end(p)))
+			p = end;
+		else if (*p == '{' && (*ret_end = brace_end(p)))
+			return p;
+	}
+	return NULL;
+}
+
+/* All ways through the braces, the leftmost first. Each level has one brace less, so it ends. */
+static int expand(const char *pattern, struct expansion *x)
+{
+	const char *end, *part, *open = first_brace(pattern, &end);
+
+	if (!open) {
+		if (x->n == CORRAL_FILES_BRACES_MAX)
+			return -E2BIG;
+		x->texts[x->n] = strdup(pattern);
+		return x->texts[x->n++] ? 0 : -ENOMEM;
+	}
+	part = open + 1;
+	while (part <= end) {
+		corral_autobuf struct corral_buf b = CORRAL_BUF_INIT;
+		const char *p = part, *skip;
+		int depth = 0, r;
+
+		for (; p < end; p++) {
+			if (*p == '\\' && p[1])
+				p++;
+			else if (*p == '[' && (skip = class_end(p)))
+				p = skip;
+			else if (*p == '{')
+				depth++;
+			else if (*p == '}')
+				depth--;
+			else if (*p == ',' && !depth)
+				break;
+		}
+		corral_buf_add(&b, pattern, (size_t)(open - pattern));
+		corral_buf_add(&b, part, (size_t)(p - part));
+		corral_buf_str(&b, end + 1);
+		if (b.failed)
+			return -ENOMEM;
+		r = expand(b.data, x);
+		if (r < 0)
+			return r;
+		part = p + 1;
+	}
+	return 0;
+}
+
+/* Cuts the text at its slashes; it stays where it is, and the segments point into it. */
+static int cut(char *text, struct files_glob_pattern *p)
+{
+	size_t most = 2;
+
+	for (const char *c = text; *c; c++)
+		most += *c == '/';
+	p->segments = calloc(most, sizeof(*p->segments));
+	if (!p->segments)
+		return -ENOMEM;
+	for (char *rest = text, *part; (part = strsep(&rest, "/"));) {
+		struct files_glob_segment *s = &p->segments[p->n];
+
+		if (!*part || !strcmp(part, "."))
+			continue;
+		if (!strcmp(part, ".."))
+			return -EINVAL;
+		s->text = part;
+		s->any_depth = !strcmp(part, "**");
+		s->literal = !strpbrk(part, "*?[\\");
+		s->dot = part[0] == '.' || (part[0] == '\\' && part[1] == '.');
+		if (s->any_depth && p->n && p->segments[p->n - 1].any_depth)
+			continue;
+		p->n++;
+	}
+	if (!p->n)
+		return -EINVAL;
+	if (p->segments[p->n - 1].any_depth)
+		p->segments[p->n++] = (struct files_glob_segment){ .text = "*" };
+	return 0;
+}
+
+void files_glob_free(struct files_glob *g)
+{
+	if (!g)
+		return;
+	for (size_t i = 0; i < g->n; i++) {
+		free(g->texts[i]);
+		free(g->patterns[i].segments);
+	}
+	free((void *)g->texts);
+	free(g->patterns);
+	free(g);
+}
+
+static void glob_freep(struct files_glob **g)
+{
+	files_glob_free(*g);
+}
+
+int files_glob_compile(const char *pattern, unsigned int flags, struct files_glob **ret,
+                       struct corral_error *err)
+{
+	corral_auto(glob_freep) struct files_glob *g = NULL;
+	struct expansion x = { 0 };
+	int r;
+
+	if (strlen(pattern) > CORRAL_FILES_PATTERN_MAX)
+		return corral_error_set(err, E2BIG, "Pattern is longer than %d bytes",
+		                        CORRAL_FILES_PATTERN_MAX);
+	g = calloc(1, sizeof(*g));
+	if (!g)
+		return corral_error_set(err, ENOMEM, "out of memory");
+	g->flags = flags;
+	x.texts = (char **)calloc(flags & FILES_GLOB_NO_BRACES ? 1 : CORRAL_FILES_BRACES_MAX,
+	                          sizeof(*x.texts));
+	g->texts = x.texts;
+	if (!x.texts)
+		return corral_error_set(err, ENOMEM, "out of memory");
+	if (flags & FILES_GLOB_NO_BRACES) {
+		x.texts[0] = strdup(pattern);
+		x.n = 1;
+		r = x.texts[0] ? 0 : -ENOMEM;
+	} else {
+		r = expand(pattern, &x);
+	}
+	g->n = x.n;
+	g->patterns = calloc(x.n ? x.n : 1, sizeof(*g->patterns));
+	if (!g->patterns) {
+		for (size_t i = 0; i < x.n; i++)
+			free(x.texts[i]);
+		g->n = 0;
+		r = -ENOMEM;
+	}
+	for (size_t i = 0; r == 0 && i < g->n; i++) {
+		g->patterns[i].first_state = g->n_states;
+		r = cut(g->texts[i], &g->patterns[i]);
+		g->n_states += g->patterns[i].n + 1;
+		if (g->n_states > STATES_MAX)
+			r = -E2BIG;
+	}
+	switch (r) {
+	case 0:
+		break;
+	case -E2BIG:
+		return corral_error_set(err, E2BIG, "Pattern '%s' has too many alternatives", pattern);
+	case -EINVAL:
+		return corral_error_set(err, EINVAL, "Unacceptable pattern: '%s'", pattern);
+	default:
+		return corral_error_set(err, ENOMEM, "out of memory");
+	}
+	*ret = corral_take_ptr(&g);
+	return 0;
+}

@@ -1,0 +1,121 @@
+/*
+ * One directory's names in the order of the paths they begin: sorted by bytes, a directory as if its name ended with
+ * "/", so that a walk that goes down as it meets them meets every path in order.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "kernel/files/internal.h"
+
+#define NAMES_BYTES_MAX (128u << 20) /* of one directory */
+#define READ_SIZE       (32u << 10)
+
+struct kernel_dirent {
+	uint64_t ino;
+	int64_t off;
+	unsigned short reclen;
+	unsigned char type;
+	char name[];
+};
+
+static int by_path(const void *a, const void *b)
+{
+	const struct files_name *x = a, *y = b;
+	const unsigned char *p = (const unsigned char *)x->name, *q = (const unsigned char *)y->name;
+	int c, d;
+
+	while (*p && *p == *q) {
+		p++;
+		q++;
+	}
+	c = *p ? *p : x->type == DT_DIR ? '/' : 0;
+	d = *q ? *q : y->type == DT_DIR ? '/' : 0;
+	return c - d;
+}
+
+static unsigned char type_of(int dir_fd, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return DT_FIFO; /* gone: nothing to open */
+	return (unsigned char)IFTODT(st.st_mode);
+}
+
+static int add(struct files_names *n, size_t *size, int dir_fd, const struct kernel_dirent *e)
+{
+	struct files_name *name;
+
+	if (e->name[0] == '.' && (!e->name[1] || (e->name[1] == '.' && !e->name[2])))
+		return 0;
+	if (n->n == *size) {
+		size_t want = *size ? *size * 2 : 64;
+
+		name = reallocarray(n->v, want, sizeof(*n->v));
+		if (!name)
+			return -ENOMEM;
+		n->v = name;
+		*size = want;
+	}
+	name = &n->v[n->n];
+	name->name = files_arena_dup(n->arena, e->name, strlen(e->name));
+	if (!name->name)
+		return -ENOMEM;
+	name->type = e->type == DT_UNKNOWN ? type_of(dir_fd, e->name) : e->type;
+	n->n++;
+	return 0;
+}
+
+int files_names_read(int dir_fd, const struct corral_files_stop *stop, struct files_names *ret)
+{
+	corral_autofree char *buf = malloc(READ_SIZE);
+	size_t size = 0;
+	int r = 0;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->arena = files_arena_new();
+	if (!buf || !ret->arena)
+		return -ENOMEM;
+	for (;;) {
+		long got = syscall(SYS_getdents64, dir_fd, buf, READ_SIZE);
+
+		if (got < 0) {
+			/* What was read so far is still good. */
+			ret->truncated = true;
+			if (!ret->n)
+				return -errno;
+			break;
+		}
+		if (got == 0)
+			break;
+		for (long at = 0; r == 0 && at < got;) {
+			const struct kernel_dirent *e = (const void *)(buf + at);
+
+			r = add(ret, &size, dir_fd, e);
+			at += e->reclen;
+		}
+		if (r == 0)
+			r = files_stopped(stop, NULL);
+		if (r < 0)
+			return r;
+		if (files_arena_used(ret->arena) > NAMES_BYTES_MAX) {
+			ret->truncated = true;
+			break;
+		}
+	}
+	if (ret->n)
+		qsort(ret->v, ret->n, sizeof(*ret->v), by_path);
+	return 0;
+}
+
+void files_names_done(struct files_names *n)
+{
+	free(n->v);
+	files_arena_free(n->arena);
+	memset(n, 0, sizeof(*n));
+}
