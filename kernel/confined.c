@@ -187,6 +187,8 @@ static int policy_check(const struct corral_policy *p, const struct corral_host 
 		return needs("--rootfs", err);
 	if (strcmp(p->hostname, CORRAL_HOSTNAME_DEFAULT) != 0)
 		return needs("--hostname", err);
+	if (p->keep_path)
+		return needs("--keep", err);
 	if ((p->guest_uid && p->guest_uid != host->uid) || (p->guest_gid && p->guest_gid != host->gid))
 		return needs("--user other than yourself", err);
 	if (p->ids == CORRAL_IDS_RANGE)

@@ -24,6 +24,7 @@
 #include "kernel/base/trace.h"
 #include "kernel/confined.h"
 #include "kernel/host_reason.h"
+#include "kernel/keep.h"
 #include "kernel/sandbox_state.h"
 #include "kernel/source.h"
 
@@ -62,7 +63,7 @@ static int limits_judge(struct corral_sandbox *s, const struct corral_policy *p,
 	s->course.receipt.limits_enforced = (wanted & ~(uint32_t)LIMITS_BY_CGROUP) |
 				     (s->has_cgroup ? s->cgroup.enforced : 0) |
 				     (corral_plan_limits_processes(f) ? wanted & CORRAL_LIMIT_PIDS : 0);
-	if (s->confined)
+	if (s->confined || p->keep_path)
 		s->course.receipt.limits_enforced &= ~(uint32_t)CORRAL_CONFINED_NO_LIMITS;
 	lost = wanted & ~s->course.receipt.limits_enforced;
 	for (unsigned int i = 0; i < CORRAL_LIMIT_COUNT; i++) {
@@ -72,7 +73,8 @@ static int limits_judge(struct corral_sandbox *s, const struct corral_policy *p,
 		if (!(lost & p->limits_asked & limit))
 			continue;
 		reason = limit & CORRAL_CONFINED_NO_LIMITS
-				 ? "it takes a file system of its own, and this host refuses mounts"
+				 ? (p->keep_path ? "what is kept lies on the host's disk"
+						 : "it takes a file system of its own, and this host refuses mounts")
 				 : corral_cgroup_host_reason(s->launcher->cgroups, limit);
 		return corral_error_set(err, EOPNOTSUPP, "limit '%s' cannot be enforced here: %s",
 					corral_limit_name(limit),
@@ -399,6 +401,11 @@ static int prepare(struct corral_sandbox *s, const struct corral_policy *p,
 		f->scheme = CORRAL_ID_HOST;
 		f->launchpad = f->netns_ready = false;
 	}
+	if (r == 0 && p->keep_path && !s->confined) {
+		/* On the host's disk, which is everybody's. */
+		s->limits.disk_bytes = s->limits.disk_inodes = 0;
+		r = corral_keep_open(p->keep_path, f->scheme == CORRAL_ID_RANGE, &s->keep_fd, err);
+	}
 	if (r == 0 && f->scheme == CORRAL_ID_RANGE) {
 		r = corral_launcher_take_ids(s->launcher, &s->ids, err);
 		f->base = s->ids.base;
@@ -458,7 +465,8 @@ static int open_tier(struct corral_launcher *l, const struct corral_policy *p, b
 		return corral_error_set(err, ENOMEM, "create the sandbox: out of memory");
 	s->launcher = l;
 	(void)pthread_mutex_init(&s->lock, NULL);
-	s->socket_fd = s->pidfd = s->event_fd = s->timer_fd = s->oom_fd = s->tty_fd = -1;
+	s->scratch_free_bytes = p->limits.disk_bytes;
+	s->socket_fd = s->pidfd = s->event_fd = s->timer_fd = s->oom_fd = s->tty_fd = s->keep_fd = -1;
 	s->ids = (struct corral_ids){ 0, -1, -1 };
 	s->confined = confined;
 	s->allow_weaker = p->allow_weaker;

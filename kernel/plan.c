@@ -57,7 +57,7 @@ static uint16_t detached(const struct corral_build *b)
 {
 	const struct corral_host *h = b->facts->host;
 
-	return b->facts->launchpad && b->policy->rootfs_is_host &&
+	return b->facts->launchpad && b->policy->rootfs_is_host && !b->policy->keep_path &&
 			       (h->kernel_major > 6 || (h->kernel_major == 6 && h->kernel_minor >= 15))
 		       ? CORRAL_STEP_DETACHED
 		       : 0;
@@ -117,30 +117,51 @@ static void late_steps(struct corral_build *b)
 	}
 }
 
+#define SCRATCH_OWN_INODES 128
+
 static void scratch_step(struct corral_build *b)
 {
 	struct corral_step *s = step_add(b, CORRAL_STEP_SCRATCH);
 
 	s->attr = b->policy->limits.disk_bytes;
-	s->n[0] = (uint32_t)b->policy->limits.disk_inodes;
+	/* What the sandbox itself puts there is not the program's. */
+	if (b->policy->limits.disk_inodes)
+		s->n[0] = (uint32_t)b->policy->limits.disk_inodes + SCRATCH_OWN_INODES;
 	s->flags |= detached(b);
 }
 
-static void skeleton_add(struct corral_build *b, const struct corral_buf *entries)
+/* The directory of the host that keeps the changes: below the overlays as root, else as the root itself. */
+static uint16_t keep_step(struct corral_build *b)
 {
+	struct corral_step *s;
+
+	if (!b->policy->keep_path)
+		return 0;
+	s = step_add(b, CORRAL_STEP_LAYER);
+	s->flags |= CORRAL_STEP_KEPT;
+	s->n[0] = is_root(b) ? 0 : 1;
+	source_put(b, s, b->policy->keep_path, "--keep", CORRAL_MAP_RANGE, ATTR_PLAIN, false);
+	return CORRAL_STEP_KEPT;
+}
+
+static void skeleton_add(struct corral_build *b, const struct corral_buf *entries, uint16_t kept)
+{
+	struct corral_step *s = step_add(b, CORRAL_STEP_SKELETON);
+
 	b->text.failed |= entries->failed;
-	blob_put(b, step_add(b, CORRAL_STEP_SKELETON), entries->data, entries->len);
+	s->flags |= kept;
+	blob_put(b, s, entries->data, entries->len);
 }
 
 /* Directories, links and small files: made for this sandbox, or a layer that was made once. */
-static void composed_root_steps(struct corral_build *b)
+static void composed_root_steps(struct corral_build *b, uint16_t kept)
 {
 	corral_autobuf struct corral_buf entries = CORRAL_BUF_INIT;
 	struct corral_step *s;
 
 	if (!b->facts->template_path) {
 		corral_skeleton_build(&entries, b->policy, b->facts->etc);
-		skeleton_add(b, &entries);
+		skeleton_add(b, &entries, kept);
 		step_add(b, CORRAL_STEP_ROOT)->flags |= detached(b);
 		return;
 	}
@@ -149,7 +170,7 @@ static void composed_root_steps(struct corral_build *b)
 	s->flags |= detached(b);
 	source_put(b, s, b->facts->template_path, "layer", CORRAL_MAP_RANGE, ATTR_RO, false);
 	s = step_add(b, CORRAL_STEP_OVERLAY);
-	s->flags |= detached(b);
+	s->flags |= detached(b) | kept;
 	s->s[2] = text_put(b, "a composed root");
 	if (entries.len)
 		blob_put(b, s, entries.data, entries.len);
@@ -172,9 +193,10 @@ static void temporary_step(struct corral_build *b)
 static void host_root_steps(struct corral_build *b)
 {
 	const struct corral_etc *etc = b->facts->etc;
+	uint16_t kept = keep_step(b);
 	struct corral_step *s;
 
-	composed_root_steps(b);
+	composed_root_steps(b, kept);
 	if (is_root(b)) {
 		s = step_add(b, CORRAL_STEP_LAYER);
 		s->flags |= detached(b);
@@ -182,7 +204,7 @@ static void host_root_steps(struct corral_build *b)
 		source_put(b, s, "/usr", "layer", CORRAL_MAP_RANGE, ATTR_RO, false);
 		s = step_add(b, CORRAL_STEP_OVERLAY);
 		s->n[0] = 1;
-		s->flags |= detached(b);
+		s->flags |= detached(b) | kept;
 		s->s[0] = text_put(b, "/usr");
 		s->s[2] = text_put(b, "/usr");
 		s->n[1] = 1;
@@ -200,7 +222,7 @@ static void host_root_steps(struct corral_build *b)
 	/* The host's own configuration of what lies in /usr/local. */
 	s = step_add(b, CORRAL_STEP_MASK);
 	s->s[0] = text_put(b, "/usr/local/etc");
-	if (b->facts->template_path)
+	if (b->facts->template_path || kept)
 		temporary_step(b);
 }
 
@@ -472,6 +494,10 @@ int corral_plan_compile(const struct corral_policy *p, const struct corral_plan_
 		return corral_error_set(err, EOPNOTSUPP,
 					"a directory of the host cannot be writable in a sandbox with ids of its own "
 					"before Linux 5.19 (id-mapped mounts): run as an ordinary user, or use --ro-bind");
+	if (p->keep_path && f->scheme == CORRAL_ID_RANGE && !f->template_path)
+		return corral_error_set(err, EOPNOTSUPP,
+					"keep: as root it takes id-mapped mounts, of /run/corral too (Linux 5.19; 6.3 where /run is "
+					"a tmpfs): run as an ordinary user");
 	b = malloc(sizeof(*b));
 	if (b) {
 		memset(b, 0, offsetof(struct corral_build, steps));

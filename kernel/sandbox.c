@@ -289,6 +289,7 @@ void corral_sandbox_wipe(struct corral_sandbox *s)
 	corral_fd_closep(&s->timer_fd);
 	corral_fd_closep(&s->oom_fd);
 	corral_fd_closep(&s->tty_fd);
+	corral_fd_closep(&s->keep_fd);
 	corral_plan_free(s->plan);
 	free(s->env);
 	free(s->work_dir);

@@ -113,6 +113,23 @@ const struct corral_receipt *corral_sandbox_receipt(const struct corral_sandbox 
 /* For callers that pump the output themselves. */
 void corral_sandbox_count_output(struct corral_sandbox *s, uint64_t bytes);
 
+/* Whether guest init lives. */
+bool corral_sandbox_is_alive(const struct corral_sandbox *s);
+/* Every process in it, at once; what waits for them hears of it. Any thread. */
+void corral_sandbox_kill_now(struct corral_sandbox *s);
+/*
+ * Freezes all its processes, guest init as well, or lets them go on: nothing is answered meanwhile. -EOPNOTSUPP without a control
+ * group.
+ */
+int corral_sandbox_freeze(struct corral_sandbox *s, bool frozen, struct corral_error *err);
+
+struct corral_sandbox_usage {
+	struct corral_cgroup_stats group; /* UINT64_MAX: not known here */
+	uint64_t disk_bytes;              /* of its own writable space, as of the last command's end */
+	struct corral_limits limits;
+};
+void corral_sandbox_usage(struct corral_sandbox *s, struct corral_sandbox_usage *ret);
+
 /* Init's pid on the host, for messages only. */
 pid_t corral_sandbox_pid(const struct corral_sandbox *s);
 

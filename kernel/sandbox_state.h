@@ -38,7 +38,7 @@ struct corral_sandbox {
 	bool allow_weaker;   /* the caller accepts that tier */
 	bool refused;        /* the launch failed for want of namespaces or mounts */
 	struct corral_ids ids;
-	int socket_fd, pidfd, event_fd, timer_fd, oom_fd, tty_fd;
+	int socket_fd, pidfd, event_fd, timer_fd, oom_fd, tty_fd, keep_fd;
 	pid_t pid;
 	enum corral_sandbox_phase phase;
 	bool grace;
@@ -46,6 +46,7 @@ struct corral_sandbox {
 	struct corral_receipt made;  /* what every command's receipt begins with: how it is contained */
 	pthread_mutex_t lock;        /* commands beside each other: what follows */
 	uint64_t oom_before, pids_before; /* events of the group that a receipt has told already */
+	uint64_t scratch_free_bytes; /* as the last command left it */
 	bool oom;                    /* it ran out of memory, and was killed for it */
 	atomic_uint next_id;
 	struct corral_child child; /* read by the child until it has executed */

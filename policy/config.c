@@ -26,6 +26,7 @@ void corral_config_free(struct corral_config *c)
 	free(c->rootfs);
 	free(c->workspace);
 	free(c->work_dir);
+	free(c->keep);
 	free(c->hostname);
 	free(c->seccomp);
 	for (size_t i = 0; i < c->n_mounts; i++) {

@@ -47,6 +47,7 @@ struct corral_config {
 	char *rootfs;    /* NULL or "host": the host's /usr; else a directory */
 	char *workspace; /* host directory at work_dir; NULL: an empty one in memory */
 	char *work_dir;  /* guest path; NULL: /workspace */
+	char *keep;      /* host directory for all other changes; NULL: they go with the sandbox */
 	char *hostname;  /* NULL: "corral" */
 	char *seccomp;   /* NULL or "default": the built-in profile; else a host path */
 	struct corral_config_mount *mounts;
@@ -78,7 +79,7 @@ void corral_config_free(struct corral_config *c);
  * wrong types and values out of range are -EINVAL with the place in the text: "mounts[2].source:
  * ...".
  *
- * Keys: runtime, rootfs, workspace, work_dir, hostname, seccomp, network ("none", "host"), ids
+ * Keys: runtime, rootfs, workspace, work_dir, keep, hostname, seccomp, network ("none", "host"), ids
  * ("auto", "single", "range"), user ("UID:GID" or number), env (object), clear_env, mounts (array
  * of {type: "bind"|"ro-bind"|"tmpfs", source, target, size}), cap_add, cap_drop (arrays), limits
  * (object: memory, memory_swap, disk, file_size, output as number of bytes or text with unit; cpus

@@ -362,6 +362,7 @@ static const struct key {
 	{ "env", .parse = env_parse },
 	{ "hostname", .text_offset = offsetof(struct corral_config, hostname) },
 	{ "ids", .parse = ids_parse },
+	{ "keep", .text_offset = offsetof(struct corral_config, keep) },
 	{ "limits", .parse = limits_parse },
 	{ "mounts", .parse = mounts_parse },
 	{ "network", .parse = network_parse },

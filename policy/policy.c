@@ -37,6 +37,7 @@ void corral_policy_free(struct corral_policy *p)
 	free(p->rootfs_path);
 	free(p->workspace_path);
 	free(p->work_dir);
+	free(p->keep_path);
 	free(p->hostname);
 	mounts_free(p->mounts, p->n_mounts);
 	for (size_t i = 0; i < p->n_env; i++)
@@ -148,6 +149,14 @@ static int texts_compile(const struct corral_config *c, struct corral_policy *p,
 		r = host_path_absolute(c->workspace, &p->workspace_path, err);
 		if (r < 0)
 			return corral_error_wrap(err, r, "workspace");
+	}
+	if (c->keep) {
+		r = host_path_absolute(c->keep, &p->keep_path, err);
+		if (r < 0)
+			return corral_error_wrap(err, r, "keep");
+		if (!p->rootfs_is_host)
+			return corral_error_set(err, EINVAL,
+			                        "keep: only with the host's root filesystem: leave out rootfs");
 	}
 	return 0;
 }

@@ -31,7 +31,7 @@ static bool same_limits(const struct corral_limits *a, const struct corral_limit
 
 static bool self_contained(const struct corral_policy *p)
 {
-	return p->rootfs_is_host && !p->workspace_path && !p->n_mounts &&
+	return p->rootfs_is_host && !p->workspace_path && !p->keep_path && !p->n_mounts &&
 	       p->network == CORRAL_NETWORK_NONE;
 }
 

@@ -34,13 +34,19 @@ static inline int corral_test_without(const char *what)
 	return 0;
 }
 
-/* How often to repeat: n times, or a tenth of that where CORRAL_TESTS_SLOW=1 says that the machine
- * is emulated. */
-static inline int corral_test_times(int n)
+/* CORRAL_TESTS_SLOW=1 says that the machine is emulated: what takes how long means nothing there.
+ */
+static inline int corral_test_slow(void)
 {
 	const char *slow = getenv("CORRAL_TESTS_SLOW");
 
-	return slow && strcmp(slow, "1") == 0 ? (n + 9) / 10 : n;
+	return slow && strcmp(slow, "1") == 0;
+}
+
+/* How often to repeat: n times, or a tenth of that on a slow machine. */
+static inline int corral_test_times(int n)
+{
+	return corral_test_slow() ? (n + 9) / 10 : n;
 }
 
 static inline void corral_test_skip(const char *fmt, ...)

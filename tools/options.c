@@ -160,6 +160,8 @@ const struct corral_option corral_option_table[] = {
 	  "Files", BOTH, false, TEXT(workspace) },
 	{ "workdir", 'w', "PATH", "work directory inside (default: /workspace)",
 	  NULL, BOTH, false, TEXT(work_dir) },
+	{ "keep", 0, "DIR", "keep in host directory DIR what is changed elsewhere, and begin with what is there",
+	  NULL, BOTH, false, TEXT(keep) },
 	{ "rootfs", 0, "host|DIR", "root: the host's /usr with a small /etc (default), or a directory",
 	  NULL, BOTH, false, TEXT(rootfs) },
 	{ "bind", 0, "SRC:DST", "host directory or file SRC, read-write at DST",

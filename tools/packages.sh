@@ -2,7 +2,8 @@
 # does nothing at all when they are not.
 
 # What building takes; also what a static program is linked from.
-build_packages=(cmake ninja-build gcc libc6-dev pkg-config libseccomp-dev libcap-dev libjansson-dev libmd-dev)
+build_packages=(cmake ninja-build gcc libc6-dev pkg-config libseccomp-dev libcap-dev libjansson-dev libmd-dev
+	libpcre2-dev)
 
 say() {
 	printf '%s: %s\n' "$(basename "$0")" "$*"

@@ -1,4 +1,5 @@
-/* Memory that is given back at once: blocks that never move, so that pointers into them stay good. */
+/* Memory that is given back at once: blocks that never move, so that pointers into them stay good.
+ */
 #include <stdlib.h>
 #include <string.h>
 

@@ -15,7 +15,8 @@ static int read_whole(int fd, const char *path, uint64_t size_known,
 	corral_autofree char *chunk = NULL;
 
 	if (size_known > CORRAL_FILES_EDIT_MAX)
-		return corral_error_set(err, EFBIG, "File is %" PRIu64 " bytes, over the %u-byte read limit",
+		return corral_error_set(err, EFBIG,
+		                        "File is %" PRIu64 " bytes, over the %u-byte read limit",
 		                        size_known, CORRAL_FILES_EDIT_MAX);
 	chunk = malloc(CORRAL_FILES_CHUNK);
 	if (!chunk)
@@ -39,7 +40,8 @@ static int read_whole(int fd, const char *path, uint64_t size_known,
 	return ret->failed ? corral_error_set(err, ENOMEM, "out of memory") : 0;
 }
 
-/* The next place of the old text from `at` on, or NULL. Empty: every character's beginning, and the end. */
+/* The next place of the old text from `at` on, or NULL. Empty: every character's beginning, and the
+ * end. */
 static const char *next_place(const struct corral_buf *text, const char *at,
                               const struct corral_files_edit *e)
 {
@@ -119,7 +121,8 @@ static int apply(const struct corral_buf *text, const struct corral_files_edit *
 	if (!n || (n > 1 && !e.replace_all)) {
 		corral_autofree char *why = corral_files_edit_text(edit, n);
 
-		return corral_error_set(err, n ? ENOTUNIQ : ENOMSG, "%s", why ? why : "out of memory");
+		return corral_error_set(err, n ? ENOTUNIQ : ENOMSG, "%s",
+		                        why ? why : "out of memory");
 	}
 	if (e.new_len > e.old_len &&
 	    text->len + n * (e.new_len - e.old_len) > 2ull * CORRAL_FILES_EDIT_MAX)
@@ -150,7 +153,8 @@ int corral_files_edit(const struct corral_files *f, const char *path,
 	if (r < 0)
 		return r;
 	if (!files_utf8_valid(text.data, text.len))
-		return corral_error_set(err, EILSEQ, "'%s' is not valid UTF-8 text and cannot be edited", path);
+		return corral_error_set(err, EILSEQ,
+		                        "'%s' is not valid UTF-8 text and cannot be edited", path);
 	r = apply(&text, edit, &out, &n, err);
 	if (r == -ENOMSG || r == -ENOTUNIQ)
 		*ret_occurrences = n;

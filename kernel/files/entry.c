@@ -211,8 +211,9 @@ int corral_files_rename(const struct corral_files *f, const char *path, const ch
 		int code = errno;
 
 		if (code == EXDEV)
-			return corral_error_set(err, EOPNOTSUPP, "'%s' and '%s' are on different file systems",
-			                        path, new_path);
+			return corral_error_set(err, EOPNOTSUPP,
+			                        "'%s' and '%s' are on different file systems", path,
+			                        new_path);
 		return files_fail(err, code, code == EEXIST || code == EISDIR ? new_path : path);
 	}
 	return 0;

@@ -1,6 +1,6 @@
 /*
- * corral_files_glob(): a walk that carries, for each directory, the places in the patterns that its path has
- * reached, so that only those directories are read in which something can still match.
+ * corral_files_glob(): a walk that carries, for each directory, the places in the patterns that its
+ * path has reached, so that only those directories are read in which something can still match.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -45,8 +45,8 @@ static void states_add(const struct files_glob_pattern *p, uint64_t *s, size_t i
 }
 
 struct outcome {
-	bool matches;     /* the path, if it is a file */
-	bool descends;    /* something may match below, if it is a directory */
+	bool matches;      /* the path, if it is a file */
+	bool descends;     /* something may match below, if it is a directory */
 	bool through_link; /* also when it is a link to one: not by "**" alone */
 };
 
@@ -173,7 +173,8 @@ int corral_files_glob(const struct corral_files *f, const char *pattern, const c
 	size_t len = strlen(path);
 	int r;
 
-	r = files_glob_compile(pattern, flags & CORRAL_FILES_HIDDEN ? FILES_GLOB_HIDDEN : 0, &glob, err);
+	r = files_glob_compile(pattern, flags & CORRAL_FILES_HIDDEN ? FILES_GLOB_HIDDEN : 0, &glob,
+	                       err);
 	if (r < 0)
 		return r;
 	w.glob = glob;

@@ -76,7 +76,8 @@ static bool class_has(const char *p, const char *end, uint32_t c)
 	return found != negated;
 }
 
-/* One element of the pattern that is no star against one character; the element's length, 0: no match. */
+/* One element of the pattern that is no star against one character; the element's length, 0: no
+ * match. */
 static size_t element(const char *p, uint32_t c)
 {
 	const char *end;
@@ -294,7 +295,7 @@ static int cut(char *text, struct files_glob_pattern *p)
 	if (!p->n)
 		return -EINVAL;
 	if (p->segments[p->n - 1].any_depth)
-		p->segments[p->n++] = (struct files_glob_segment){ .text = "*" };
+		p->segments[p->n++] = (struct files_glob_segment) { .text = "*" };
 	return 0;
 }
 
@@ -361,7 +362,8 @@ int files_glob_compile(const char *pattern, unsigned int flags, struct files_glo
 	case 0:
 		break;
 	case -E2BIG:
-		return corral_error_set(err, E2BIG, "Pattern '%s' has too many alternatives", pattern);
+		return corral_error_set(err, E2BIG, "Pattern '%s' has too many alternatives",
+		                        pattern);
 	case -EINVAL:
 		return corral_error_set(err, EINVAL, "Unacceptable pattern: '%s'", pattern);
 	default:

@@ -6,10 +6,11 @@
  *   [a-z]    one of these                    [!a-z]   one that is not ("^" as well)
  *   {a,b}    either, nested at will          \x       x itself
  *
- * Wildcards match no leading dot of a name, and "**" enters no hidden directory, unless FILES_GLOB_HIDDEN is
- * given; a segment that begins with a dot itself matches. Case counts. What is malformed ("[" without "]",
- * "{" without "}") stands for itself. Leading "/" and "./" are dropped. A character is one of UTF-8, or one
- * byte that is none.
+ * Wildcards match no leading dot of a name, and "**" enters no hidden directory, unless
+ * FILES_GLOB_HIDDEN is given; a segment that begins with a dot itself matches. Case counts. What is
+ * malformed ("[" without "]",
+ * "{" without "}") stands for itself. Leading "/" and "./" are dropped. A character is one of
+ * UTF-8, or one byte that is none.
  */
 #ifndef CORRAL_KERNEL_FILES_GLOB_H
 #define CORRAL_KERNEL_FILES_GLOB_H

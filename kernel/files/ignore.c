@@ -87,7 +87,8 @@ void files_ignore_free(struct files_ignore *i, const struct files_ignore *above)
 	}
 }
 
-int files_ignore_load(int dir_fd, size_t base, struct files_ignore *above, struct files_ignore **ret)
+int files_ignore_load(int dir_fd, size_t base, struct files_ignore *above,
+                      struct files_ignore **ret)
 {
 	corral_autofd int fd = openat(dir_fd, ".gitignore",
 	                              O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);

@@ -13,7 +13,8 @@
 struct corral_files {
 	int root_fd;
 	unsigned int flags;
-	/* The name of a confined root, to know absolute links that stay inside; "" when there is none. */
+	/* The name of a confined root, to know absolute links that stay inside; "" when there is
+	 * none. */
 	char root_path[CORRAL_FILES_PATH_MAX];
 };
 
@@ -23,25 +24,27 @@ int files_stopped(const struct corral_files_stop *stop, struct corral_error *err
 /* Whether the path names the root: "", ".", "./", "/." and, for searches or confined, "/". */
 bool files_is_root(const struct corral_files *f, const char *path, bool search);
 
-/* Opens what the path names; never blocks on a FIFO when O_NONBLOCK is given. -errno without text. */
+/* Opens what the path names; never blocks on a FIFO when O_NONBLOCK is given. -errno without text.
+ */
 int files_open_at(const struct corral_files *f, const char *path, int open_flags);
 
 /* The sentence for an errno of something done with path. Returns -code. */
 int files_fail(struct corral_error *err, int code, const char *path);
 
 enum files_parent_flags {
-	FILES_PARENT_MAKE = 1u << 0,   /* missing directories are made */
-	FILES_PARENT_FOLLOW = 1u << 1, /* a last symbolic link is gone through, so that the name is none */
+	FILES_PARENT_MAKE = 1u << 0, /* missing directories are made */
+	FILES_PARENT_FOLLOW =
+	        1u << 1, /* a last symbolic link is gone through, so that the name is none */
 };
 
 struct files_parent {
-	int fd;               /* O_PATH */
-	char name[256];       /* never "", "." or ".." */
+	int fd;         /* O_PATH */
+	char name[256]; /* never "", "." or ".." */
 };
 
 /*
- * The directory that holds the path's last name. -EINVAL when there is no last name ("/", "a/.."), else
- * -errno; no text. The caller closes fd.
+ * The directory that holds the path's last name. -EINVAL when there is no last name ("/", "a/.."),
+ * else -errno; no text. The caller closes fd.
  */
 int files_parent(const struct corral_files *f, const char *path, unsigned int flags,
                  struct files_parent *ret);
@@ -60,7 +63,8 @@ long files_read(int fd, void *data, size_t size);
 int files_write_all(int fd, const void *data, size_t len);
 
 /*
- * The UTF-8 sequence at data: its length, or minus the number of bytes that make one U+FFFD. len > 0.
+ * The UTF-8 sequence at data: its length, or minus the number of bytes that make one U+FFFD. len >
+ * 0.
  */
 int files_utf8(const unsigned char *data, size_t len);
 bool files_utf8_valid(const char *data, size_t len);
@@ -80,7 +84,8 @@ int files_replace_open(const struct corral_files *f, const char *path, unsigned 
 int files_replace_commit(struct files_replace *r, const char *path, struct corral_error *err);
 void files_replace_done(struct files_replace *r);
 
-/* One directory's names, sorted as their full paths would be: a directory as if it ended with "/". */
+/* One directory's names, sorted as their full paths would be: a directory as if it ended with "/".
+ */
 struct files_name {
 	const char *name;
 	unsigned char type; /* DT_*, never DT_UNKNOWN */

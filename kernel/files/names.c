@@ -1,9 +1,11 @@
 /*
- * One directory's names in the order of the paths they begin: sorted by bytes, a directory as if its name ended with
+ * One directory's names in the order of the paths they begin: sorted by bytes, a directory as if
+ * its name ended with
  * "/", so that a walk that goes down as it meets them meets every path in order.
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -26,7 +28,8 @@ struct kernel_dirent {
 static int by_path(const void *a, const void *b)
 {
 	const struct files_name *x = a, *y = b;
-	const unsigned char *p = (const unsigned char *)x->name, *q = (const unsigned char *)y->name;
+	const unsigned char *p = (const unsigned char *)x->name,
+	                    *q = (const unsigned char *)y->name;
 	int c, d;
 
 	while (*p && *p == *q) {

@@ -1,8 +1,9 @@
 /*
- * Where a path leads, seen from a view's root. Confined, the kernel resolves it (openat2(2)) where it can; the
- * walk below takes over where it cannot: without openat2, and for absolute links, which the kernel refuses
- * also when they lead back inside. The walk opens one component at a time without following, so that
- * whatever is renamed meanwhile, each step begins at a directory that was found beneath the root.
+ * Where a path leads, seen from a view's root. Confined, the kernel resolves it (openat2(2)) where
+ * it can; the walk below takes over where it cannot: without openat2, and for absolute links, which
+ * the kernel refuses also when they lead back inside. The walk opens one component at a time
+ * without following, so that whatever is renamed meanwhile, each step begins at a directory that
+ * was found beneath the root.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -415,32 +416,4 @@ int files_open_regular(const struct corral_files *f, const char *path, struct st
 	if (!S_ISREG(st->st_mode))
 		return corral_error_set(err, EINVAL, "'%s' is not a regular file", path);
 	return corral_take_fd(&fd);
-}
-
-long files_read(int fd, void *data, size_t size)
-{
-	ssize_t n;
-
-	do
-		n = read(fd, data, size);
-	while (n < 0 && errno == EINTR);
-	/* Files of /proc that wait for news: there is none. */
-	if (n < 0 && errno == EAGAIN)
-		return 0;
-	return n < 0 ? -errno : n;
-}
-
-int files_write_all(int fd, const void *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data = (const char *)data + n;
-		len -= (size_t)n;
-	}
-	return 0;
 }

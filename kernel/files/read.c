@@ -34,8 +34,8 @@ static void keep(struct numbered *n, const char *data, size_t len)
 static void begin_line(struct numbered *n)
 {
 	char label[40];
-	int len = snprintf(label, sizeof(label), "%s%6" PRIu64 "\t", n->line > n->offset ? "\n" : "",
-	                   n->line + 1);
+	int len = snprintf(label, sizeof(label), "%s%6" PRIu64 "\t",
+	                   n->line > n->offset ? "\n" : "", n->line + 1);
 
 	keep(n, label, (size_t)len);
 }
@@ -87,7 +87,8 @@ static const char *thousands(uint64_t value, char text[32])
 }
 
 /* The slice as valid UTF-8, cut when it is too long. */
-static int render(struct numbered *n, bool cuttable, struct corral_buf *ret, struct corral_error *err)
+static int render(struct numbered *n, bool cuttable, struct corral_buf *ret,
+                  struct corral_error *err)
 {
 	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
 	uint64_t chars = 0;
@@ -100,7 +101,8 @@ static int render(struct numbered *n, bool cuttable, struct corral_buf *ret, str
 		return corral_error_set(
 		        err, EFBIG,
 		        "The requested range is too large to return (%s chars, limit 200,000). "
-		        "Read a smaller slice with a lower `limit`, or use `grep` to locate the part you "
+		        "Read a smaller slice with a lower `limit`, or use `grep` to locate the "
+		        "part you "
 		        "need.",
 		        thousands(n->chars, number));
 	if (n->chars > CORRAL_FILES_READ_CHARS) {
@@ -140,7 +142,8 @@ static int scan(int fd, const char *path, struct numbered *n, const struct corra
 			*ret_complete = true;
 			return 0;
 		}
-		if (first && memchr(chunk, '\0', got < CORRAL_FILES_SNIFF ? (size_t)got : CORRAL_FILES_SNIFF))
+		if (first && memchr(chunk, '\0',
+		                    got < CORRAL_FILES_SNIFF ? (size_t)got : CORRAL_FILES_SNIFF))
 			return corral_error_set(err, EILSEQ,
 			                        "'%s' is binary; read it as bytes instead", path);
 		first = false;
@@ -154,8 +157,8 @@ static int scan(int fd, const char *path, struct numbered *n, const struct corra
 	return 0;
 }
 
-int corral_files_read(const struct corral_files *f, const char *path, uint64_t offset, uint64_t limit,
-                      const struct corral_files_stop *stop, struct corral_buf *ret,
+int corral_files_read(const struct corral_files *f, const char *path, uint64_t offset,
+                      uint64_t limit, const struct corral_files_stop *stop, struct corral_buf *ret,
                       struct corral_error *err)
 {
 	struct numbered n = { .offset = offset, .out = CORRAL_BUF_INIT };
@@ -178,13 +181,14 @@ int corral_files_read(const struct corral_files *f, const char *path, uint64_t o
 		keep(&n, "\r", 1);
 	total = n.line + (n.in_line || !n.line);
 	if (r == 0 && offset >= total)
-		r = corral_error_set(err, ERANGE, "Offset %" PRIu64 " exceeds file length (%" PRIu64 " lines)",
+		r = corral_error_set(err, ERANGE,
+		                     "Offset %" PRIu64 " exceeds file length (%" PRIu64 " lines)",
 		                     offset, total);
 	if (r == 0)
 		r = render(&n, offset == 0 && limit == CORRAL_FILES_READ_LINES, &text, err);
 	if (r == 0 && total > n.end && n.chars <= CORRAL_FILES_READ_CHARS)
-		corral_buf_fmt(&text, "\n\n... (%s%" PRIu64 " more lines)", complete ? "" : "more than ",
-		               total - n.end);
+		corral_buf_fmt(&text, "\n\n... (%s%" PRIu64 " more lines)",
+		               complete ? "" : "more than ", total - n.end);
 	corral_buf_done(&n.out);
 	if (r < 0)
 		return r;
@@ -211,8 +215,10 @@ int corral_files_read_bytes(const struct corral_files *f, const char *path, uint
 	if (fd < 0)
 		return corral_take_fd(&fd);
 	if (max && length == UINT64_MAX && offset == 0 && (uint64_t)st.st_size > max)
-		return corral_error_set(err, EFBIG, "File is %" PRIu64 " bytes, over the %" PRIu64
-		                                    "-byte read limit", (uint64_t)st.st_size, max);
+		return corral_error_set(err, EFBIG,
+		                        "File is %" PRIu64 " bytes, over the %" PRIu64
+		                        "-byte read limit",
+		                        (uint64_t)st.st_size, max);
 	/* An offset that no file can have is past the end of any. */
 	if (offset > INT64_MAX)
 		return 0;
@@ -236,7 +242,8 @@ int corral_files_read_bytes(const struct corral_files *f, const char *path, uint
 		done += (uint64_t)got;
 		if (max && done > max)
 			return corral_error_set(err, EFBIG,
-			                        "File exceeds the %" PRIu64 "-byte read limit", max);
+			                        "File exceeds the %" PRIu64 "-byte read limit",
+			                        max);
 		r = sink->put(sink->ctx, chunk, (size_t)got, err);
 		if (r == 0)
 			r = files_stopped(stop, err);

@@ -1,6 +1,6 @@
 /*
- * A file's content changed at once: what is new goes to a temporary file in the same directory, which is then
- * renamed over the old. Where that cannot be, the target itself is written.
+ * A file's content changed at once: what is new goes to a temporary file in the same directory,
+ * which is then renamed over the old. Where that cannot be, the target itself is written.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -135,8 +135,9 @@ void files_replace_done(struct files_replace *r)
 }
 
 int corral_files_write(const struct corral_files *f, const char *path, unsigned int mode,
-                       const struct corral_files_stop *stop, const struct corral_files_source *source,
-                       uint64_t *ret_size, struct corral_error *err)
+                       const struct corral_files_stop *stop,
+                       const struct corral_files_source *source, uint64_t *ret_size,
+                       struct corral_error *err)
 {
 	corral_auto(files_replace_done) struct files_replace replace;
 	corral_autofree char *chunk = NULL;

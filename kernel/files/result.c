@@ -127,9 +127,10 @@ char *corral_files_edit_text(const struct corral_files_edit *edit, uint64_t occu
 	if (!occurrences)
 		corral_buf_str(&b, "' not found in file");
 	else
-		corral_buf_fmt(&b,
-		               "' found %llu times. Use replace_all=True to replace all, or provide "
-		               "more context.",
-		               (unsigned long long)occurrences);
+		corral_buf_fmt(
+		        &b,
+		        "' found %llu times. Use replace_all=True to replace all, or provide "
+		        "more context.",
+		        (unsigned long long)occurrences);
 	return corral_buf_take(&b);
 }

@@ -1,6 +1,7 @@
 /*
- * What file operations take and give, as plain values; the same on both sides of the wire. A result that has
- * rows or matches owns their memory until its _done, which is fine on one that is zeroed or half-made.
+ * What file operations take and give, as plain values; the same on both sides of the wire. A result
+ * that has rows or matches owns their memory until its _done, which is fine on one that is zeroed
+ * or half-made.
  */
 #ifndef CORRAL_KERNEL_FILES_RESULT_H
 #define CORRAL_KERNEL_FILES_RESULT_H
@@ -51,7 +52,7 @@ struct corral_files_arena;
 struct corral_files_rows {
 	struct corral_files_row *rows;
 	size_t n;
-	bool truncated;  /* there were more */
+	bool truncated;  /* a ceiling was reached: there may be more */
 	bool incomplete; /* some could not be looked at */
 	struct corral_files_arena *arena;
 	size_t size;
@@ -60,7 +61,8 @@ struct corral_files_rows {
 struct corral_files_match {
 	const char *path;
 	uint64_t line_number; /* from 1 */
-	const char *line;     /* valid UTF-8 without the line's end; may hold NULs, ends with one more */
+	const char
+	        *line; /* valid UTF-8 without the line's end; may hold NULs, ends with one more */
 	size_t line_len;
 	bool cut; /* the line was longer */
 };
@@ -68,7 +70,7 @@ struct corral_files_match {
 struct corral_files_matches {
 	struct corral_files_match *matches;
 	size_t n;
-	bool truncated;
+	bool truncated;  /* a ceiling was reached: there may be more */
 	bool incomplete; /* unreadable places, lines that cost too much to match */
 	struct corral_files_arena *arena;
 	size_t size;
@@ -99,7 +101,8 @@ struct corral_files_copied {
 void corral_files_rows_done(struct corral_files_rows *r);
 void corral_files_matches_done(struct corral_files_matches *m);
 
-/* Strings are copied. -ENOMEM, or -EFBIG when the result's ceilings are reached, which sets truncated. */
+/* Strings are copied. -ENOMEM, or -EFBIG when the result's ceilings are reached, which sets
+ * truncated. */
 int corral_files_rows_add(struct corral_files_rows *r, const char *path, size_t path_len,
                           const struct corral_files_stat *stat);
 int corral_files_matches_add(struct corral_files_matches *m, const char *path, size_t path_len,
@@ -109,8 +112,8 @@ int corral_files_matches_add(struct corral_files_matches *m, const char *path, s
 void corral_files_rows_sort(struct corral_files_rows *r, bool dirs_first);
 
 /*
- * The whole sentence of an edit that found nothing (occurrences 0) or too much, however long the old text is;
- * the caller frees. NULL without memory.
+ * The whole sentence of an edit that found nothing (occurrences 0) or too much, however long the
+ * old text is; the caller frees. NULL without memory.
  */
 char *corral_files_edit_text(const struct corral_files_edit *edit, uint64_t occurrences);
 

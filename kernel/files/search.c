@@ -1,11 +1,12 @@
 /*
- * Files are read in pieces of whole lines, and a piece is searched as one subject: that is several times faster
- * than line by line, as most lines have no match. A match that runs over a line's end is tried again on its
- * line alone, and expressions that can tell a line's end from a subject's (look-around, \A, atomic groups)
- * are matched line by line from the start; so the answers are those of a search by lines.
+ * Files are read in pieces of whole lines, and a piece is searched as one subject: that is several
+ * times faster than line by line, as most lines have no match. A match that runs over a line's end
+ * is tried again on its line alone, and expressions that can tell a line's end from a subject's
+ * (look-around, \A, atomic groups) are matched line by line from the start; so the answers are
+ * those of a search by lines.
  *
- * Every match is bounded by PCRE2's match limit (and its heap limit without JIT): what costs more is passed
- * over, first with the piece searched line by line, then the line.
+ * Every match is bounded by PCRE2's match limit (and its heap limit without JIT): what costs more
+ * is passed over, first with the piece searched line by line, then the line.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 
@@ -21,10 +22,10 @@
 #include "kernel/files/internal.h"
 
 #define PIECE_SIZE    (128u << 10)
-#define LINE_HOLD_MAX (1u << 20)  /* a longer line is searched in parts */
-#define MATCH_LIMIT   200000u     /* some milliseconds */
+#define LINE_HOLD_MAX (1u << 20) /* a longer line is searched in parts */
+#define MATCH_LIMIT   200000u    /* some milliseconds */
 #define HEAP_LIMIT_KB 20000u
-#define COSTLY_MAX    64          /* lines passed over before the search is given up */
+#define COSTLY_MAX    64 /* lines passed over before the search is given up */
 #define JIT_STACK_MAX (512u << 10)
 
 struct files_pattern {
@@ -48,10 +49,13 @@ static bool needs_lines(const char *p)
 	for (; *p; p++) {
 		if (*p == '\\' && p[1]) {
 			p++;
-			if (strchr("AzZGKQRXC", *p) || (*p >= '1' && *p <= '9') || *p == 'g' || *p == 'k')
+			if (strchr("AzZGKQRXC", *p) || (*p >= '1' && *p <= '9') || *p == 'g' ||
+			    *p == 'k')
 				return true;
 		} else if (*p == '(' && p[1] == '*') {
 			return true;
+		} else if (!strncmp(p, "(?i)", 4) || !strncmp(p, "(?i:", 4)) {
+			p += 3;
 		} else if (*p == '(' && p[1] == '?' && p[2] != ':') {
 			return true;
 		} else if (strchr("*+?}", *p) && p[1] == '+') {
@@ -62,8 +66,8 @@ static bool needs_lines(const char *p)
 }
 
 /*
- * Whether bytes do as well as characters: plain ASCII, and nothing that counts or classifies characters. Such a
- * search need not look at the encoding at all.
+ * Whether bytes do as well as characters: plain ASCII, and nothing that counts or classifies
+ * characters. Such a search need not look at the encoding at all.
  */
 static bool bytes_will_do(const char *p, bool ignore_case)
 {
@@ -76,8 +80,8 @@ static bool bytes_will_do(const char *p, bool ignore_case)
 			return false;
 		if (*p == '\\') {
 			p++;
-			if (!*p || (*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z' && *p != 't') ||
-			    (*p >= 'A' && *p <= 'Z'))
+			if (!*p || (*p >= '0' && *p <= '9') ||
+			    (*p >= 'a' && *p <= 'z' && *p != 't') || (*p >= 'A' && *p <= 'Z'))
 				return false;
 		} else if (*p == '(' && *after == '?') {
 			return false;
@@ -88,7 +92,8 @@ static bool bytes_will_do(const char *p, bool ignore_case)
 			if (*after == ']')
 				after++;
 			for (; *after && *after != ']'; after++) {
-				if (*after == '\\' || *after == '[' || (unsigned char)*after >= 0x80)
+				if (*after == '\\' || *after == '[' ||
+				    (unsigned char)*after >= 0x80)
 					return false;
 			}
 			if (!*after || (negated && after[1] != '*' && after[1] != '+'))
@@ -128,7 +133,8 @@ int files_pattern_new(const char *text, bool ignore_case, struct files_pattern *
 		return corral_error_set(err, ENOMEM, "out of memory");
 	}
 	/* "$" is also before the "\r" of a "\r\n". */
-	(void)pcre2_set_newline(context, strchr(text, '$') ? PCRE2_NEWLINE_ANYCRLF : PCRE2_NEWLINE_LF);
+	(void)pcre2_set_newline(context,
+	                        strchr(text, '$') ? PCRE2_NEWLINE_ANYCRLF : PCRE2_NEWLINE_LF);
 	p->code = pcre2_compile((PCRE2_SPTR)text, strlen(text), options, &code, &offset, context);
 	pcre2_compile_context_free(context);
 	if (!p->code) {
@@ -196,14 +202,15 @@ struct search {
 	uint64_t left;        /* matches that may still be added */
 	uint64_t line_number; /* of counted */
 	const char *counted;  /* newlines before it are in line_number */
-	bool skip_line;       /* the piece goes on with a line that has its match already */
+	uint64_t reported;    /* a line that was searched in parts has one match */
 };
 
 /* Where the subject's first match begins and ends; 0 none, 1 found, -E2BIG too expensive. */
 static int match(struct files_searcher *s, const char *subject, size_t len, size_t from,
                  size_t *ret_start, size_t *ret_end)
 {
-	int r = pcre2_match(s->pattern->code, (PCRE2_SPTR)subject, len, from, 0, s->data, s->limits);
+	int r = pcre2_match(s->pattern->code, (PCRE2_SPTR)subject, len, from, 0, s->data,
+	                    s->limits);
 	size_t *v;
 
 	if (r >= 0) {
@@ -237,6 +244,9 @@ static int add_line(struct search *w, const char *line, size_t len)
 		at++;
 	}
 	w->counted = line;
+	if (w->reported == w->line_number)
+		return 0;
+	w->reported = w->line_number;
 	if (len && line[len - 1] == '\r')
 		len--;
 	cut = len > CORRAL_FILES_LINE_MAX;
@@ -367,8 +377,13 @@ static bool all_zero(const char *data, size_t len)
 int files_search(struct files_searcher *s, int fd, const char *path, size_t path_len, uint64_t max,
                  const struct corral_files_stop *stop, struct corral_files_matches *ret)
 {
-	struct search w = { .s = s, .stop = stop, .ret = ret, .path = path, .path_len = path_len,
-		            .left = max, .line_number = 1 };
+	struct search w = { .s = s,
+		            .stop = stop,
+		            .ret = ret,
+		            .path = path,
+		            .path_len = path_len,
+		            .left = max,
+		            .line_number = 1 };
 	size_t have = 0;
 	bool first = true, end = false;
 	int r = 0;
@@ -381,7 +396,8 @@ int files_search(struct files_searcher *s, int fd, const char *path, size_t path
 		if (got < 0)
 			return (int)got;
 		end = got == 0;
-		if (first && memchr(s->buf, '\0', got < CORRAL_FILES_SNIFF ? (size_t)got : CORRAL_FILES_SNIFF))
+		if (first && memchr(s->buf, '\0',
+		                    got < CORRAL_FILES_SNIFF ? (size_t)got : CORRAL_FILES_SNIFF))
 			return 0;
 		first = false;
 		/* The hole of a sparse file: nothing there that a person looks for. */

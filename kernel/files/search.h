@@ -18,8 +18,8 @@ struct files_searcher *files_searcher_new(const struct files_pattern *p);
 void files_searcher_free(struct files_searcher *s);
 
 /*
- * Adds the lines of fd that match, at most max of them, to ret. A binary file has none. -errno when it cannot be
- * read or the stop says so; -E2BIG when lines were too expensive to match too often.
+ * Adds the lines of fd that match, at most max of them, to ret. A binary file has none. -errno when
+ * it cannot be read or the stop says so; -E2BIG when lines were too expensive to match too often.
  */
 int files_search(struct files_searcher *s, int fd, const char *path, size_t path_len, uint64_t max,
                  const struct corral_files_stop *stop, struct corral_files_matches *ret);

@@ -7,6 +7,7 @@
  *     h, t   the work directory, /tmp
  *     u0 w0  upper and work of the overlay on the root, u1 w1 of the one on /usr
  *     l0 l1  where layers are attached
+ *     k      a directory of the host with u0, w0, u1 and w1 in it, where changes are kept
  *     e, f   an empty directory and an empty file, to hide things behind
  *
  * The scratch itself stays with the old root when that goes, so the guest sees only what was bound from it.
@@ -14,6 +15,8 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mount.h>
+#include <linux/prctl.h>
+#include <linux/securebits.h>
 #include <linux/stat.h>
 
 #include "kernel/init/mount.h"
@@ -151,6 +154,8 @@ static long entries_make(struct init *in, const struct corral_step *s, const cha
 
 		in->detail = index++;
 		r = entry_make((int)dir, e);
+		if (r == -EEXIST && s->flags & CORRAL_STEP_KEPT)
+			r = 0;
 		blob += e->size;
 	}
 	(void)sys1(__NR_setfsuid, 0);
@@ -190,7 +195,11 @@ long step_layer(struct init *in, const struct corral_step *s)
 		in->layer_fd = init_fd(in, s->fd);
 		return in->layer_fd < 0 ? -EBADF : 0;
 	}
-	r = dir_make(in, indexed(name, 'l', s->n[0]), 0755, 0, 0);
+	(void)indexed(name, 'l', s->n[0]);
+	/* The root itself, which is there already, or beside it. */
+	if (s->flags & CORRAL_STEP_KEPT)
+		(void)text_add(name, sizeof(name), 0, s->n[0] ? "r" : "k");
+	r = s->flags & CORRAL_STEP_KEPT && s->n[0] ? 0 : dir_make(in, name, 0755, 0, 0);
 	if (r < 0)
 		return r;
 	object = s->fd >= 0 ? init_fd(in, s->fd) : mount_clone(in, AT_FDCWD_, init_text(in, s->s[0]), 0);
@@ -215,9 +224,23 @@ long step_layer(struct init *in, const struct corral_step *s)
 	return r;
 }
 
+/*
+ * An overlay works on its upper layer as who mounted it, and where that layer is id-mapped our own id 0 has no place in it: every file made
+ * there would be EOVERFLOW. So it is mounted with the guest's ids for files, and with all capabilities, which setfsuid(2) would take.
+ */
+static void maker_is(const struct corral_step *s, int guest)
+{
+	if (!(s->flags & CORRAL_STEP_KEPT))
+		return;
+	(void)sys2(__NR_prctl, PR_SET_SECUREBITS, guest ? SECBIT_NO_SETUID_FIXUP : SECUREBITS_DEFAULT);
+	(void)sys1(__NR_setfsgid, guest ? s->gid : 0);
+	(void)sys1(__NR_setfsuid, guest ? s->uid : 0);
+}
+
 long step_overlay(struct init *in, const struct corral_step *s)
 {
-	char lower[8], upper[8], work[8];
+	char lower[8], upper[16], work[16];
+	size_t kept = 0;
 	struct fs_option options[6];
 	const uint64_t attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 	int detached = s->flags & CORRAL_STEP_DETACHED;
@@ -225,10 +248,14 @@ long step_overlay(struct init *in, const struct corral_step *s)
 	long r, target;
 
 	(void)indexed(lower, 'l', s->n[0]);
-	(void)indexed(upper, 'u', s->n[1]);
-	(void)indexed(work, 'w', s->n[1]);
-	r = dir_make(in, upper, 0755, s->uid, s->gid);
-	if (r >= 0)
+	if (s->flags & CORRAL_STEP_KEPT) {
+		(void)text_add(upper, sizeof(upper), 0, "k/");
+		kept = text_add(work, sizeof(work), 0, "k/");
+	}
+	(void)indexed(upper + kept, 'u', s->n[1]);
+	(void)indexed(work + kept, 'w', s->n[1]);
+	r = kept ? 0 : dir_make(in, upper, 0755, s->uid, s->gid);
+	if (r >= 0 && !kept)
 		r = dir_make(in, work, 0755, s->uid, s->gid);
 	if (r >= 0 && s->blob_len)
 		r = entries_make(in, s, upper);
@@ -240,11 +267,14 @@ long step_overlay(struct init *in, const struct corral_step *s)
 	options[n++] = (struct fs_option){ "workdir", work, 0 };
 	if (s->flags & CORRAL_STEP_USERXATTR)
 		options[n++] = (struct fs_option){ "userxattr", 0, 0 };
+	maker_is(s, 1);
 	if (!s->s[0]) { /* it is the root */
 		target = sys4(__NR_openat, detached ? AT_FDCWD_ : in->scratch_fd,
 			      detached ? LAUNCHPAD_PLACE : "r", O_PATH_ | O_CLOEXEC_, 0);
-		if (target < 0)
+		if (target < 0) {
+			maker_is(s, 0);
 			return target;
+		}
 		r = mount_new(in, "overlay", options, n, attr, (int)target);
 		(void)sys1(__NR_close, target);
 		if (r == -EAGAIN)
@@ -258,6 +288,7 @@ long step_overlay(struct init *in, const struct corral_step *s)
 			(void)sys1(__NR_close, r);
 		}
 	}
+	maker_is(s, 0);
 	return r < 0 ? r : 0;
 }
 

@@ -56,6 +56,7 @@ enum corral_step_flags {
 	CORRAL_STEP_DETACHED = 1u << 8,  /* from a launchpad: the scratch is attached nowhere (6.15) */
 	CORRAL_STEP_NO_ROOT = 1u << 7,   /* confined tier: no root of its own */
 	CORRAL_STEP_STICKY = 1u << 9,    /* a directory as /tmp is */
+	CORRAL_STEP_KEPT = 1u << 10,     /* of a directory of the host that outlives the sandbox: what is there stays */
 };
 
 struct corral_step {

@@ -2,8 +2,9 @@
 # Runs the catalogue: every case in table.txt is tried inside a sandbox and must be held; with --open
 # the same case is run with its fence taken away, and must get out: a test that cannot fail proves nothing.
 #
-#   run.sh [--corral PATH] [--programs DIR] [--user] [--open] [NAME...]
+#   run.sh [--corral PATH] [--programs DIR] [--user] [--open] [--part K/N] [NAME...]
 #
+# --part: every Nth case from the Kth on, so that N runners beside each other try them all.
 # --user: as root, become an ordinary user first (CORRAL_TEST_UID, 1000). Needs bash, coreutils, findutils;
 # setpriv(1) and unshare(1) for --user and --open. CORRAL_TESTS_MUST_RUN=1 makes a skipped case a failure,
 # except those whose names are among the words of CORRAL_TESTS_WITHOUT.
@@ -14,6 +15,7 @@ corral=$(command -v corral)
 programs=$here/programs
 user=no
 mode=inside
+part=1/1
 names=()
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -21,6 +23,7 @@ while [ $# -gt 0 ]; do
 	--programs) programs=$2 && shift ;;
 	--user) user=yes ;;
 	--open) mode=open ;;
+	--part) part=$2 && shift ;;
 	-*) echo "run.sh: unknown option '$1'" >&2 && exit 2 ;;
 	*) names+=("$1") ;;
 	esac
@@ -50,7 +53,7 @@ if [ $user = yes ] && [ "$(id -u)" = 0 ]; then
 	setpriv --reuid "$uid" --regid "$uid" --clear-groups \
 		env -u XDG_RUNTIME_DIR -u DBUS_SESSION_BUS_ADDRESS HOME="$base/home" TMPDIR="$base/home" \
 		bash "$base/cases/run.sh" --corral "$base/bin/corral" --programs "$base/programs" \
-		"${open[@]}" ${names[@]+"${names[@]}"}
+		--part "$part" "${open[@]}" ${names[@]+"${names[@]}"}
 	exit
 fi
 
@@ -130,12 +133,15 @@ result()
 }
 
 skipped_ok=0
+count=0 last=
 while IFS='|' read -r NAME OPTIONS open; do
 	NAME=$(trim "$NAME") OPTIONS=$(trim "$OPTIONS") open=$(trim "$open")
 	case $NAME in '' | '#'*) continue ;; esac
 	if [ ${#names[@]} -gt 0 ]; then
 		case " ${names[*]} " in *" $NAME "*) ;; *) continue ;; esac
 	fi
+	[ "$NAME" = "$last" ] || count=$((count + 1)) last=$NAME
+	[ $(((count - ${part%/*}) % ${part#*/})) = 0 ] || continue
 	[ $mode = open ] && [ "$open" = none ] && continue
 	TMP=$(mktemp -d "$base/$NAME-XXXXXX") || exit 2
 	cd "$TMP" || exit 2

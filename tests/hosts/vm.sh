@@ -16,5 +16,10 @@ if ! reason=$("$run" --check 2>&1); then
 	echo "skipped: $reason"
 	exit 77
 fi
-exec "$run" --mode "$mode" --build "$build" --timeout "${CORRAL_VM_TIMEOUT:-1740}" -- \
-	env CORRAL_TESTS_MUST_RUN="${CORRAL_TESTS_MUST_RUN:-}" bash "$(realpath "$here")/vm_suite.sh" "$build"
+# Debian's kernel has no fence in Landlock for abstract sockets, and in mode `user` nothing is delegated, which
+# is what that mode is for.
+without=abstract_socket
+[ "$mode" != user ] || without+=" cgroup"
+exec "$run" --mode "$mode" --build "$build" --timeout "${CORRAL_VM_TIMEOUT:-870}" -- \
+	env CORRAL_TESTS_MUST_RUN="${CORRAL_TESTS_MUST_RUN:-}" CORRAL_TESTS_WITHOUT="$without" \
+	bash "$(realpath "$here")/vm_suite.sh" "$mode" "$build"

@@ -178,7 +178,7 @@ int corral_probe_birth(char **argv)
 	(void)snprintf(path, sizeof(path), "%s/born", argv[0]);
 	tell("open", "", open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 04755));
 	tell("open", "tmpfile", open(argv[0], O_WRONLY | O_TMPFILE | O_CLOEXEC, 02755));
-	tell("creat", "", creat(path, 06755));
+	tell("creat", "", creat(path, 06755)); /* NOLINT(android-cloexec-creat) */
 	tell("mknod", "", mknod(path, S_IFREG | 04755, 0));
 	tell("device", "", mknod(path, S_IFCHR | 0600, 0x103));
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0755);

@@ -107,7 +107,8 @@ static void terminal_is_real_and_has_the_callers_size(void **state)
 	assert_int_equal(ioctl(s.master, TIOCSWINSZ, &size), 0);
 	assert_shows(&s, "resized=40x90\n");
 	session_type(&s, "\003"); /* Ctrl-C */
-	assert_shows(&s, "heard=2\n");
+	/* The echo of the key may come before the end of the line. */
+	assert_shows(&s, "heard=2");
 	assert_int_equal(session_end(&s), 7);
 }
 

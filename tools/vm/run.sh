@@ -133,6 +133,9 @@ pack() {
 	cp "$here/guest/init.sh" "$here/guest/command.sh" "$dir/stage/.corral-vm/"
 	cp "$here/guest/corral-vm.service" "$dir/stage/etc/systemd/system/"
 	ln -s ../corral-vm.service "$dir/stage/etc/systemd/system/multi-user.target.wants/"
+	# The tree may lie below /tmp, which systemd would empty when it boots.
+	mkdir -p "$dir/stage/etc/tmpfiles.d"
+	echo 'd /tmp 1777 root root -' >"$dir/stage/etc/tmpfiles.d/tmp.conf"
 	echo "$mode" >"$dir/stage/.corral-vm/mode"
 	printf '#!/bin/bash\nexec %s\n' "${command[*]@Q}" >"$dir/stage/.corral-vm/argv.sh"
 	chmod 755 "$dir/stage/.corral-vm/"*.sh

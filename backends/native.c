@@ -1,0 +1,369 @@
+#include "backends/native.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backends/execute.h"
+#include "backends/native_box.h"
+#include "kernel/base/cleanup.h"
+
+/* How long the end of a sandbox waits for the calls that are in it. */
+#define END_S  20
+#define STOP_S 5
+
+static void wait_until(struct timespec *t, unsigned int seconds)
+{
+	(void)clock_gettime(CLOCK_MONOTONIC, t);
+	t->tv_sec += seconds;
+}
+
+static void box_free(struct corral_native_box *box)
+{
+	corral_native_files_close(box);
+	corral_native_backgrounds_free(box->backgrounds);
+	corral_sandbox_close(box->sandbox, NULL);
+	free(box);
+}
+
+void corral_native_release(struct corral_native *n, struct corral_native_box *box)
+{
+	bool last;
+
+	pthread_mutex_lock(&n->lock);
+	last = --box->refs == 0;
+	pthread_mutex_unlock(&n->lock);
+	if (!last)
+		return;
+	box_free(box);
+	pthread_mutex_lock(&n->lock);
+	n->n_boxes--;
+	pthread_cond_broadcast(&n->changed);
+	pthread_mutex_unlock(&n->lock);
+}
+
+/* Takes the backend's own hold off the box; with the lock held. Who gets it releases it. */
+static struct corral_native_box *detach(struct corral_native *n)
+{
+	struct corral_native_box *box = n->box;
+
+	n->box = NULL;
+	return box;
+}
+
+/* With the lock held, which is let go while it is made. */
+static int box_make(struct corral_native *n, struct corral_error *err)
+{
+	struct corral_native_box *box = calloc(1, sizeof(*box));
+	int r;
+
+	if (!box)
+		return corral_error_set(err, ENOMEM, "open the sandbox: out of memory");
+	n->opening = true;
+	pthread_mutex_unlock(&n->lock);
+	r = corral_sandbox_open(n->launcher, n->policy, &box->sandbox, err);
+	pthread_mutex_lock(&n->lock);
+	n->opening = false;
+	pthread_cond_broadcast(&n->changed);
+	if (r < 0) {
+		free(box);
+		return r;
+	}
+	box->refs = 1;
+	n->box = box;
+	n->n_boxes++;
+	return 0;
+}
+
+int corral_native_acquire(struct corral_native *n, struct corral_native_box **ret, struct corral_error *err)
+{
+	struct corral_native_box *dead = NULL;
+	int r = 0;
+
+	pthread_mutex_lock(&n->lock);
+	while (n->opening)
+		pthread_cond_wait(&n->changed, &n->lock);
+	if (n->box && !corral_sandbox_is_alive(n->box->sandbox)) {
+		(void)snprintf(n->lost, sizeof(n->lost),
+			       "the sandbox is gone, killed or out of memory, and what was in it as well");
+		dead = detach(n);
+	}
+	if (n->lost[0])
+		r = corral_error_set(err, EPIPE, "%s: start it again", n->lost);
+	else if (!n->box)
+		r = box_make(n, err);
+	if (r == 0) {
+		n->box->refs++;
+		*ret = n->box;
+	}
+	pthread_mutex_unlock(&n->lock);
+	if (dead)
+		corral_native_release(n, dead);
+	return r;
+}
+
+static int native_start(struct corral_backend *b, struct corral_error *err)
+{
+	struct corral_native *n = to_native(b);
+	struct corral_native_box *box;
+	int r;
+
+	pthread_mutex_lock(&n->lock);
+	n->lost[0] = '\0';
+	pthread_mutex_unlock(&n->lock);
+	r = corral_native_acquire(n, &box, err);
+	if (r == 0) {
+		corral_native_release(n, box);
+		return 0;
+	}
+	/* It was dead, and nobody had noticed: this is the new beginning that was asked for. */
+	if (r == -EPIPE) {
+		pthread_mutex_lock(&n->lock);
+		n->lost[0] = '\0';
+		pthread_mutex_unlock(&n->lock);
+		r = corral_native_acquire(n, &box, err);
+		if (r == 0)
+			corral_native_release(n, box);
+	}
+	return r;
+}
+
+static bool native_is_alive(struct corral_backend *b)
+{
+	struct corral_native *n = to_native(b);
+	bool alive;
+
+	pthread_mutex_lock(&n->lock);
+	alive = n->box && corral_sandbox_is_alive(n->box->sandbox);
+	pthread_mutex_unlock(&n->lock);
+	return alive;
+}
+
+static int native_end(struct corral_backend *b, struct corral_error *err)
+{
+	struct corral_native *n = to_native(b);
+	struct corral_native_box *box;
+	struct timespec until;
+	int r = 0;
+
+	pthread_mutex_lock(&n->lock);
+	while (n->opening)
+		pthread_cond_wait(&n->changed, &n->lock);
+	box = detach(n);
+	n->lost[0] = '\0';
+	pthread_mutex_unlock(&n->lock);
+	if (box) {
+		corral_sandbox_kill_now(box->sandbox);
+		corral_native_release(n, box);
+	}
+	wait_until(&until, END_S);
+	pthread_mutex_lock(&n->lock);
+	while (n->n_boxes && r == 0)
+		r = pthread_cond_timedwait(&n->changed, &n->lock, &until);
+	r = n->n_boxes ? -ETIMEDOUT : 0;
+	pthread_mutex_unlock(&n->lock);
+	return r < 0 ? corral_error_set(err, ETIMEDOUT, "calls are still in the sandbox %d s after its end", END_S) : 0;
+}
+
+static void native_close(struct corral_backend *b)
+{
+	struct corral_native *n = to_native(b);
+
+	(void)native_end(b, NULL);
+	corral_policy_free((struct corral_policy *)(uintptr_t)n->policy);
+	(void)pthread_mutex_destroy(&n->lock);
+	(void)pthread_cond_destroy(&n->changed);
+	free(n);
+}
+
+static int run_enlist(struct corral_native *n, struct corral_native_run *run, struct corral_error *err)
+{
+	if (!run->id)
+		return 0;
+	run->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (run->stop_fd < 0)
+		return corral_error_sys(err, errno, "eventfd");
+	pthread_mutex_lock(&n->lock);
+	for (const struct corral_native_run *other = n->runs; other; other = other->next)
+		if (!strcmp(other->id, run->id)) {
+			pthread_mutex_unlock(&n->lock);
+			corral_fd_closep(&run->stop_fd);
+			return corral_error_set(err, EEXIST, "run '%.64s' is running already", run->id);
+		}
+	run->next = n->runs;
+	n->runs = run;
+	pthread_mutex_unlock(&n->lock);
+	return 0;
+}
+
+static void run_delist(struct corral_native *n, struct corral_native_run *run)
+{
+	if (run->stop_fd < 0)
+		return;
+	pthread_mutex_lock(&n->lock);
+	for (struct corral_native_run **at = &n->runs; *at; at = &(*at)->next)
+		if (*at == run) {
+			*at = run->next;
+			break;
+		}
+	pthread_cond_broadcast(&n->changed);
+	pthread_mutex_unlock(&n->lock);
+	corral_fd_closep(&run->stop_fd);
+}
+
+static int native_execute(struct corral_backend *b, const struct corral_execute *x, struct corral_executed *ret,
+			  struct corral_error *err)
+{
+	struct corral_native *n = to_native(b);
+	struct corral_native_run run = { .id = x->run_id, .stop_fd = -1 };
+	struct corral_native_box *box;
+	int r;
+
+	r = corral_native_acquire(n, &box, err);
+	if (r < 0)
+		return r;
+	r = run_enlist(n, &run, err);
+	if (r == 0)
+		r = corral_execute_in(box->sandbox, x, n->policy->env, run.stop_fd, ret, err);
+	run_delist(n, &run);
+	corral_native_release(n, box);
+	return r;
+}
+
+static bool runs(const struct corral_native *n, const char *run_id)
+{
+	for (const struct corral_native_run *run = n->runs; run; run = run->next)
+		if (!strcmp(run->id, run_id))
+			return true;
+	return false;
+}
+
+static int native_stop(struct corral_backend *b, const char *run_id, struct corral_error *err)
+{
+	struct corral_native *n = to_native(b);
+	struct timespec until;
+	int r = 0;
+
+	wait_until(&until, STOP_S);
+	pthread_mutex_lock(&n->lock);
+	for (const struct corral_native_run *run = n->runs; run; run = run->next)
+		if (!strcmp(run->id, run_id))
+			(void)eventfd_write(run->stop_fd, 1);
+	while (runs(n, run_id) && r == 0)
+		r = pthread_cond_timedwait(&n->changed, &n->lock, &until);
+	r = runs(n, run_id) ? -ETIMEDOUT : 0;
+	pthread_mutex_unlock(&n->lock);
+	return r < 0 ? corral_error_set(err, ETIMEDOUT, "run '%.64s' goes on %d s after it was stopped", run_id, STOP_S)
+		     : 0;
+}
+
+static int native_pause(struct corral_backend *b, bool paused, struct corral_error *err)
+{
+	struct corral_native *n = to_native(b);
+	struct corral_native_box *box;
+	int r = corral_native_acquire(n, &box, err);
+
+	if (r < 0)
+		return r;
+	r = corral_sandbox_freeze(box->sandbox, paused, err);
+	corral_native_release(n, box);
+	return r;
+}
+
+static double percent(struct corral_native_box *box, uint64_t cpu_usec)
+{
+	struct timespec t;
+	uint64_t now, used, passed;
+	double answer = -1;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	now = (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+	if (cpu_usec == UINT64_MAX)
+		return -1;
+	used = cpu_usec - box->cpu_usec;
+	passed = now - box->cpu_at_usec;
+	if (box->cpu_at_usec && passed && cpu_usec >= box->cpu_usec)
+		answer = 100.0 * (double)used / (double)passed;
+	box->cpu_usec = cpu_usec;
+	box->cpu_at_usec = now;
+	return answer;
+}
+
+static int native_usage(struct corral_backend *b, struct corral_usage *ret, struct corral_error *err)
+{
+	struct corral_native *n = to_native(b);
+	struct corral_sandbox_usage u;
+	struct corral_native_box *box;
+	int r = corral_native_acquire(n, &box, err);
+
+	if (r < 0)
+		return r;
+	corral_sandbox_usage(box->sandbox, &u);
+	*ret = (struct corral_usage){
+		.memory_bytes = u.group.memory_bytes,
+		.memory_limit_bytes = u.limits.memory_bytes ? u.limits.memory_bytes : UINT64_MAX,
+		.memory_peak_bytes = u.group.memory_peak_bytes,
+		.cpu_usec = u.group.cpu_usec,
+		.pids = u.group.pids,
+		.pids_limit = u.limits.pids ? u.limits.pids : UINT64_MAX,
+		.disk_bytes = u.disk_bytes,
+		.disk_limit_bytes = u.limits.disk_bytes ? u.limits.disk_bytes : UINT64_MAX,
+	};
+	pthread_mutex_lock(&n->lock);
+	ret->cpu_percent = percent(box, u.group.cpu_usec);
+	pthread_mutex_unlock(&n->lock);
+	corral_native_release(n, box);
+	return 0;
+}
+
+static struct corral_backend_ops native_ops = {
+	.kind = "native",
+	.caps = CORRAL_BACKEND_CAN_EXECUTE | CORRAL_BACKEND_CAN_BACKGROUND | CORRAL_BACKEND_CAN_TERMINAL |
+		CORRAL_BACKEND_CAN_PAUSE | CORRAL_BACKEND_CAN_MEASURE | CORRAL_BACKEND_CAN_ARCHIVE,
+	.close = native_close,
+	.execute = native_execute,
+	.stop = native_stop,
+	.background_start = corral_native_background_start,
+	.background_read = corral_native_background_read,
+	.background_kill = corral_native_background_kill,
+	.background_list = corral_native_background_list,
+	.background_kill_all = corral_native_background_kill_all,
+	.terminal_open = corral_native_terminal_open,
+	.start = native_start,
+	.is_alive = native_is_alive,
+	.end = native_end,
+	.pause = native_pause,
+	.usage = native_usage,
+};
+
+int corral_native_sandbox_new(struct corral_launcher *launcher, const struct corral_policy *policy,
+			      const struct corral_native_options *options, struct corral_backend **ret,
+			      struct corral_error *err)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct corral_native *n = calloc(1, sizeof(*n));
+	pthread_condattr_t monotonic;
+	int r;
+
+	if (!n)
+		return corral_error_set(err, ENOMEM, "native sandbox: out of memory");
+	(void)once;
+	r = corral_backend_init(&n->base, &native_ops, options ? options->id : NULL, err);
+	if (r < 0) {
+		free(n);
+		return r;
+	}
+	n->launcher = launcher;
+	n->policy = corral_policy_share(policy);
+	(void)pthread_mutex_init(&n->lock, NULL);
+	(void)pthread_condattr_init(&monotonic);
+	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&n->changed, &monotonic);
+	(void)pthread_condattr_destroy(&monotonic);
+	*ret = &n->base;
+	return 0;
+}

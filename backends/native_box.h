@@ -1,0 +1,82 @@
+/*
+ * Inside the native backend: one live sandbox that several threads use, and that the last of them closes.
+ */
+#ifndef CORRAL_BACKENDS_NATIVE_BOX_H
+#define CORRAL_BACKENDS_NATIVE_BOX_H
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#include "backends/backend_ops.h"
+#include "backends/native.h"
+#include "kernel/process.h"
+
+struct corral_native_background {
+	struct corral_native_background *next;
+	char shell_id[CORRAL_SHELL_ID_SIZE];
+	char *command;
+	struct corral_process *process; /* NULL when it has ended */
+	int fds[2];                     /* what it wrote to stdout and stderr */
+	off_t at[2];                    /* read so far */
+	int exit_code;
+};
+
+struct corral_native_run {
+	struct corral_native_run *next;
+	const char *id;
+	int stop_fd;
+};
+
+struct corral_native_box {
+	struct corral_sandbox *sandbox;
+	unsigned int refs; /* under the backend's lock, as is all that follows */
+	struct corral_native_background *backgrounds;
+	struct corral_files_client *files;    /* NULL until the first file operation */
+	struct corral_process *files_process;
+	uint64_t cpu_usec, cpu_at_usec;       /* of the last measure */
+};
+
+struct corral_native {
+	struct corral_backend base;
+	struct corral_launcher *launcher;
+	const struct corral_policy *policy; /* a share */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct corral_native_box *box; /* NULL: none yet */
+	unsigned int n_boxes;          /* not yet closed */
+	bool opening;
+	char lost[160]; /* why the last one went by itself; "" when it did not */
+	struct corral_native_run *runs;
+	unsigned int last_background;
+};
+
+static inline struct corral_native *to_native(struct corral_backend *b)
+{
+	return (struct corral_native *)b;
+}
+
+/* The live sandbox, made when there is none; to be released. -EPIPE when it went by itself, and nobody has begun anew since. */
+int corral_native_acquire(struct corral_native *n, struct corral_native_box **ret, struct corral_error *err);
+void corral_native_release(struct corral_native *n, struct corral_native_box *box);
+
+/* native_background.c: the ops, and the end of all of a box's. */
+int corral_native_background_start(struct corral_backend *b, const char *command, struct corral_background *ret,
+				   struct corral_error *err);
+int corral_native_background_read(struct corral_backend *b, const char *shell_id, struct corral_buf *out,
+				  struct corral_buf *err_out, struct corral_background *ret,
+				  struct corral_error *err);
+int corral_native_background_kill(struct corral_backend *b, const char *shell_id, struct corral_error *err);
+int corral_native_background_list(struct corral_backend *b, struct corral_background_list *ret,
+				  struct corral_error *err);
+int corral_native_background_kill_all(struct corral_backend *b, struct corral_error *err);
+void corral_native_backgrounds_free(struct corral_native_background *list);
+
+/* native_terminal.c */
+int corral_native_terminal_open(struct corral_backend *b, const struct corral_terminal_options *o,
+				struct corral_terminal **ret, struct corral_error *err);
+
+/* native_files.c: the ops are set in a table; and the end of a box's server. */
+void corral_native_files_ops(struct corral_backend_ops *ops);
+void corral_native_files_close(struct corral_native_box *box);
+
+#endif

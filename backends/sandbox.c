@@ -1,0 +1,217 @@
+/*
+ * The front door of backends that run commands.
+ */
+#include "backends/sandbox.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/backend_ops.h"
+#include "kernel/base/cleanup.h"
+
+static int needs(const struct corral_backend *b, enum corral_backend_cap cap, const char *what,
+		 struct corral_error *err)
+{
+	return corral_backend_lacks(b, corral_backend_can(b, cap), what, err);
+}
+
+int corral_backend_execute(struct corral_backend *b, const struct corral_execute *x, struct corral_executed *ret,
+			   struct corral_error *err)
+{
+	struct corral_execute whole = *x;
+	int r = needs(b, CORRAL_BACKEND_CAN_EXECUTE, "commands", err);
+
+	memset(ret, 0, sizeof(*ret));
+	ret->exit_code = 1;
+	if (r < 0)
+		return r;
+	if (!x->command == !(x->argv && x->argv[0]))
+		return corral_error_set(err, EINVAL, "execute: a command or an argv, and only one of them");
+	if (!whole.output_bytes)
+		whole.output_bytes = CORRAL_EXECUTE_OUTPUT_BYTES;
+	corral_backend_enter(b);
+	r = b->ops->execute(b, &whole, ret, err);
+	corral_backend_leave(b);
+	return r;
+}
+
+void corral_executed_done(struct corral_executed *x)
+{
+	corral_buf_done(&x->out);
+	corral_buf_done(&x->err);
+	memset(x, 0, sizeof(*x));
+}
+
+/* The length of the UTF-8 sequence at p (RFC 3629), or 0 when there is none. */
+static size_t utf8_length(const unsigned char *p, size_t left)
+{
+	static const struct {
+		unsigned char mask, lead, low, high; /* of the lead byte, and of the second */
+		size_t len;
+	} forms[] = {
+		{ 0xff, 0xe0, 0xa0, 0xbf, 3 }, { 0xff, 0xed, 0x80, 0x9f, 3 }, { 0xff, 0xf0, 0x90, 0xbf, 4 },
+		{ 0xff, 0xf4, 0x80, 0x8f, 4 }, { 0xf0, 0xe0, 0x80, 0xbf, 3 }, { 0xf8, 0xf0, 0x80, 0xbf, 4 },
+		{ 0xe0, 0xc0, 0x80, 0xbf, 2 },
+	};
+
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] == 0xc0 || p[0] == 0xc1 || p[0] > 0xf4)
+		return 0;
+	for (size_t i = 0; i < CORRAL_COUNT(forms); i++) {
+		if ((p[0] & forms[i].mask) != forms[i].lead)
+			continue;
+		if (left < forms[i].len || p[1] < forms[i].low || p[1] > forms[i].high)
+			return 0;
+		for (size_t k = 2; k < forms[i].len; k++)
+			if ((p[k] & 0xc0) != 0x80)
+				return 0;
+		return forms[i].len;
+	}
+	return 0;
+}
+
+static void text_add(struct corral_buf *ret, const struct corral_buf *bytes)
+{
+	const unsigned char *p = (const unsigned char *)bytes->data;
+	size_t at = 0, from = 0;
+
+	while (at < bytes->len) {
+		size_t n = utf8_length(p + at, bytes->len - at);
+
+		if (n) {
+			at += n;
+			continue;
+		}
+		corral_buf_add(ret, p + from, at - from);
+		corral_buf_add(ret, "\xef\xbf\xbd", 3);
+		from = ++at;
+	}
+	if (bytes->len)
+		corral_buf_add(ret, p + from, at - from);
+}
+
+void corral_executed_text(const struct corral_executed *x, const struct corral_error *err, struct corral_buf *ret)
+{
+	size_t begin = ret->len;
+
+	text_add(ret, &x->out);
+	text_add(ret, &x->err);
+	if (x->timed_out || (err && err->text[0])) {
+		if (ret->len > begin)
+			corral_buf_str(ret, "\n\n");
+		corral_buf_str(ret, "Error: ");
+		corral_buf_str(ret, x->timed_out ? "Command timed out" : err->text);
+	}
+}
+
+int corral_backend_stop(struct corral_backend *b, const char *run_id, struct corral_error *err)
+{
+	int r = needs(b, CORRAL_BACKEND_CAN_EXECUTE, "commands", err);
+
+	/* Not counted as use: it ends what is. */
+	return r < 0 ? r : b->ops->stop(b, run_id, err);
+}
+
+int corral_backend_background_start(struct corral_backend *b, const char *command, struct corral_background *ret,
+				    struct corral_error *err)
+{
+	int r = needs(b, CORRAL_BACKEND_CAN_BACKGROUND, "background processes", err);
+
+	memset(ret, 0, sizeof(*ret));
+	if (r < 0)
+		return r;
+	corral_backend_enter(b);
+	r = b->ops->background_start(b, command, ret, err);
+	corral_backend_leave(b);
+	return r;
+}
+
+int corral_backend_background_read(struct corral_backend *b, const char *shell_id, struct corral_buf *out,
+				   struct corral_buf *err_out, struct corral_background *ret, struct corral_error *err)
+{
+	int r = needs(b, CORRAL_BACKEND_CAN_BACKGROUND, "background processes", err);
+
+	memset(ret, 0, sizeof(*ret));
+	return r < 0 ? r : b->ops->background_read(b, shell_id, out, err_out, ret, err);
+}
+
+int corral_backend_background_kill(struct corral_backend *b, const char *shell_id, struct corral_error *err)
+{
+	int r = needs(b, CORRAL_BACKEND_CAN_BACKGROUND, "background processes", err);
+
+	return r < 0 ? r : b->ops->background_kill(b, shell_id, err);
+}
+
+int corral_backend_background_list(struct corral_backend *b, struct corral_background_list *ret,
+				   struct corral_error *err)
+{
+	int r = needs(b, CORRAL_BACKEND_CAN_BACKGROUND, "background processes", err);
+
+	memset(ret, 0, sizeof(*ret));
+	return r < 0 ? r : b->ops->background_list(b, ret, err);
+}
+
+void corral_background_list_done(struct corral_background_list *l)
+{
+	free(l->items);
+	free(l->text);
+	memset(l, 0, sizeof(*l));
+}
+
+int corral_backend_background_kill_all(struct corral_backend *b, struct corral_error *err)
+{
+	int r = needs(b, CORRAL_BACKEND_CAN_BACKGROUND, "background processes", err);
+
+	return r < 0 ? r : b->ops->background_kill_all(b, err);
+}
+
+int corral_backend_terminal_open(struct corral_backend *b, const struct corral_terminal_options *o,
+				 struct corral_terminal **ret, struct corral_error *err)
+{
+	int r = needs(b, CORRAL_BACKEND_CAN_TERMINAL, "terminals", err);
+
+	if (r < 0)
+		return r;
+	corral_backend_enter(b);
+	r = b->ops->terminal_open(b, o, ret, err);
+	corral_backend_leave(b);
+	return r;
+}
+
+int corral_backend_start(struct corral_backend *b, struct corral_error *err)
+{
+	int r = needs(b, CORRAL_BACKEND_CAN_EXECUTE, "commands", err);
+
+	if (r < 0)
+		return r;
+	corral_backend_enter(b);
+	r = b->ops->start(b, err);
+	corral_backend_leave(b);
+	return r;
+}
+
+bool corral_backend_is_alive(struct corral_backend *b)
+{
+	return corral_backend_can(b, CORRAL_BACKEND_CAN_EXECUTE) && b->ops->is_alive(b);
+}
+
+int corral_backend_end(struct corral_backend *b, struct corral_error *err)
+{
+	return corral_backend_can(b, CORRAL_BACKEND_CAN_EXECUTE) ? b->ops->end(b, err) : 0;
+}
+
+int corral_backend_pause(struct corral_backend *b, bool paused, struct corral_error *err)
+{
+	int r = needs(b, CORRAL_BACKEND_CAN_PAUSE, "pause", err);
+
+	return r < 0 ? r : b->ops->pause(b, paused, err);
+}
+
+int corral_backend_usage(struct corral_backend *b, struct corral_usage *ret, struct corral_error *err)
+{
+	int r = needs(b, CORRAL_BACKEND_CAN_MEASURE, "measure of its resources", err);
+
+	return r < 0 ? r : b->ops->usage(b, ret, err);
+}

@@ -1,0 +1,583 @@
+/*
+ * corral_files_grep(): one walk in order, several threads that search.
+ *
+ * Theory of operation: the calling thread walks the tree and cuts it into batches, a few files of
+ * one directory each, numbered in the order of their paths. Helpers take batches from a short
+ * queue; when it is full, and when the walk is over, the caller takes them as well, so it never
+ * waits for a helper to come into being, and a host that grants no threads is only slower. Batches
+ * are taken in order: once enough matches are there, all that are still to come are behind them,
+ * and the answer is the same as one thread's.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kernel/files/glob.h"
+#include "kernel/files/ignore.h"
+#include "kernel/files/internal.h"
+#include "kernel/files/search.h"
+
+#define THREADS_MAX 4
+#define BATCH_FILES 32
+#define QUEUE_MAX   64 /* batches, each of which holds a directory open */
+#define STACK_SIZE  (256u << 10)
+
+struct folder { /* an open directory; the walk and its batches hold it */
+	int fd;
+	unsigned int users; /* under the lock */
+};
+
+struct batch {
+	struct batch *next;
+	struct folder *folder;
+	char *dir; /* what rows show, with the slash */
+	const char *names[BATCH_FILES];
+	size_t n;
+	struct corral_files_arena *arena;
+	struct corral_files_matches found;
+};
+
+struct grepper {
+	const struct corral_files *f;
+	const struct corral_files_grep *ask;
+	const struct corral_files_stop *stop;
+	const struct files_pattern *pattern;
+	struct files_glob *filter;
+	uint64_t max;
+	const char *shown;      /* in front of paths below the search path; "" or with a slash */
+	size_t norm_base;       /* where these begin in norm */
+	struct corral_buf norm; /* the walk's path as .gitignore files see it */
+
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	struct batch *first, **last; /* all batches, for their results */
+	struct batch *queue;         /* the first that nobody has taken */
+	size_t queued, waiting;
+	pthread_t threads[THREADS_MAX];
+	size_t n_threads, max_threads;
+	bool walked, full, incomplete;
+	int failed;
+	uint64_t matches, bytes;
+};
+
+static const char *const build_dirs[] = {
+	".eggs", ".git",        ".mypy_cache", ".pytest_cache", ".ruff_cache",  ".tox",
+	".venv", "__pycache__", "build",       "dist",          "node_modules", "venv",
+};
+
+/* Under the lock. */
+static void folder_put(struct folder *folder)
+{
+	if (--folder->users)
+		return;
+	(void)close(folder->fd);
+	free(folder);
+}
+
+static int search_file(struct grepper *g, struct files_searcher *s, struct batch *b,
+                       const char *name, struct corral_buf *path)
+{
+	corral_autofd int fd = openat(b->folder->fd, name,
+	                              O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	path->len = 0;
+	corral_buf_str(path, b->dir);
+	corral_buf_str(path, name);
+	if (path->failed)
+		return -ENOMEM;
+	r = files_search(s, fd, path->data, path->len, g->max - b->found.n, g->stop, &b->found);
+	return r;
+}
+
+static bool fatal(int r)
+{
+	return r == -ENOMEM || r == -ECANCELED || r == -ETIMEDOUT || r == -E2BIG;
+}
+
+static void run_batch(struct grepper *g, struct files_searcher *s, struct batch *b)
+{
+	corral_autobuf struct corral_buf path = CORRAL_BUF_INIT;
+	bool incomplete = false;
+	int r = 0;
+
+	for (size_t i = 0; i < b->n && b->found.n < g->max && !b->found.truncated; i++) {
+		r = search_file(g, s, b, b->names[i], &path);
+		if (fatal(r))
+			break;
+		incomplete |= r < 0;
+	}
+	(void)pthread_mutex_lock(&g->lock);
+	folder_put(b->folder);
+	b->folder = NULL;
+	files_arena_free(b->arena);
+	b->arena = NULL;
+	g->incomplete |= incomplete;
+	g->matches += b->found.n;
+	g->bytes += b->found.arena ? files_arena_used(b->found.arena) : 0;
+	g->full |=
+	        g->matches >= g->max || g->bytes >= CORRAL_FILES_RESULT_MAX || b->found.truncated;
+	if (fatal(r) && !g->failed)
+		g->failed = r;
+	(void)pthread_mutex_unlock(&g->lock);
+}
+
+/* Under the lock. NULL when there is none, or none is wanted any more. */
+static struct batch *take(struct grepper *g)
+{
+	struct batch *b = g->queue;
+
+	if (!b || g->full || g->failed)
+		return NULL;
+	g->queue = b->next;
+	g->queued--;
+	return b;
+}
+
+static void *help(void *arg)
+{
+	struct grepper *g = arg;
+	struct files_searcher *s = files_searcher_new(g->pattern);
+	struct batch *b;
+
+	/* Without memory the caller does it alone. */
+	if (!s)
+		return NULL;
+	(void)pthread_mutex_lock(&g->lock);
+	for (;;) {
+		b = take(g);
+		if (b) {
+			(void)pthread_mutex_unlock(&g->lock);
+			run_batch(g, s, b);
+			(void)pthread_mutex_lock(&g->lock);
+			continue;
+		}
+		if (g->walked || g->full || g->failed)
+			break;
+		g->waiting++;
+		(void)pthread_cond_wait(&g->work, &g->lock);
+		g->waiting--;
+	}
+	(void)pthread_mutex_unlock(&g->lock);
+	files_searcher_free(s);
+	return NULL;
+}
+
+static void start_helper(struct grepper *g)
+{
+	pthread_attr_t attr;
+
+	if (pthread_attr_init(&attr))
+		return;
+	(void)pthread_attr_setstacksize(&attr, STACK_SIZE);
+	if (pthread_create(&g->threads[g->n_threads], &attr, help, g) == 0)
+		g->n_threads++;
+	else
+		g->max_threads = g->n_threads;
+	(void)pthread_attr_destroy(&attr);
+}
+
+/* Takes the batch, also on failure. */
+static int submit(struct grepper *g, struct files_searcher *s, struct batch *b)
+{
+	struct batch *mine = NULL;
+	bool more = false;
+	int r;
+
+	(void)pthread_mutex_lock(&g->lock);
+	b->folder->users++;
+	*g->last = b;
+	g->last = &b->next;
+	if (!g->queue)
+		g->queue = b;
+	g->queued++;
+	if (g->queued >= QUEUE_MAX)
+		mine = take(g);
+	else if (g->waiting)
+		(void)pthread_cond_signal(&g->work);
+	else
+		more = g->queued > 1 && g->n_threads < g->max_threads;
+	(void)pthread_mutex_unlock(&g->lock);
+	if (mine)
+		run_batch(g, s, mine);
+	if (more)
+		start_helper(g);
+	(void)pthread_mutex_lock(&g->lock);
+	r = g->failed;
+	(void)pthread_mutex_unlock(&g->lock);
+	return r;
+}
+
+static void batch_free(struct batch *b)
+{
+	free(b->dir);
+	files_arena_free(b->arena);
+	corral_files_matches_done(&b->found);
+	free(b);
+}
+
+/* The directory's path as rows show it, from norm's first len bytes. */
+static struct batch *batch_new(const struct grepper *g, struct folder *folder, size_t len)
+{
+	struct batch *b = calloc(1, sizeof(*b));
+	size_t shown = strlen(g->shown), rest = len - g->norm_base;
+
+	if (!b)
+		return NULL;
+	b->folder = folder;
+	b->arena = files_arena_new();
+	b->dir = malloc(shown + rest + 1);
+	if (!b->arena || !b->dir) {
+		batch_free(b);
+		return NULL;
+	}
+	memcpy(b->dir, g->shown, shown);
+	if (rest)
+		memcpy(b->dir + shown, g->norm.data + g->norm_base, rest);
+	b->dir[shown + rest] = '\0';
+	return b;
+}
+
+static bool wanted(const struct grepper *g, const char *name, unsigned char type,
+                   const struct files_ignore *ignore)
+{
+	const char *rel = g->norm.data + g->norm_base;
+
+	if (type != DT_REG && type != DT_DIR)
+		return false;
+	if (g->ask->flags & CORRAL_FILES_IGNORE_HIDDEN) {
+		if (name[0] == '.')
+			return false;
+		for (size_t i = 0; type == DT_DIR && i < CORRAL_COUNT(build_dirs); i++) {
+			if (!strcmp(name, build_dirs[i]))
+				return false;
+		}
+	}
+	if (type == DT_REG && g->filter &&
+	    !files_glob_path(g->filter, strchr(g->ask->glob, '/') ? rel : name))
+		return false;
+	return !files_ignore_has(ignore, g->norm.data, name, type == DT_DIR);
+}
+
+static int walk(struct grepper *g, struct files_searcher *s, struct folder *folder,
+                struct files_ignore *above, unsigned int depth);
+
+static int descend(struct grepper *g, struct files_searcher *s, struct folder *parent,
+                   const char *name, struct files_ignore *ignore, unsigned int depth)
+{
+	struct folder *folder;
+	int fd, r;
+
+	fd = openat(parent->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || depth >= CORRAL_FILES_DEPTH_MAX) {
+		if (fd >= 0)
+			(void)close(fd);
+		(void)pthread_mutex_lock(&g->lock);
+		g->incomplete = true;
+		(void)pthread_mutex_unlock(&g->lock);
+		return 0;
+	}
+	folder = malloc(sizeof(*folder));
+	corral_buf_str(&g->norm, "/");
+	if (!folder || g->norm.failed) {
+		free(folder);
+		(void)close(fd);
+		return -ENOMEM;
+	}
+	folder->fd = fd;
+	folder->users = 1;
+	r = walk(g, s, folder, ignore, depth + 1);
+	(void)pthread_mutex_lock(&g->lock);
+	folder_put(folder);
+	(void)pthread_mutex_unlock(&g->lock);
+	return r;
+}
+
+static int walk_names(struct grepper *g, struct files_searcher *s, struct folder *folder,
+                      const struct files_names *names, struct files_ignore *ignore,
+                      unsigned int depth)
+{
+	size_t base = g->norm.len;
+	struct batch *b = NULL;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < names->n; i++) {
+		const char *name = names->v[i].name;
+
+		g->norm.len = base;
+		corral_buf_str(&g->norm, name);
+		if (g->norm.failed) {
+			r = -ENOMEM;
+			break;
+		}
+		if (!wanted(g, name, names->v[i].type, ignore))
+			continue;
+		/* What comes before a directory is handed out before what is in it. */
+		if (b && (names->v[i].type == DT_DIR || b->n == BATCH_FILES)) {
+			r = submit(g, s, corral_take_ptr(&b));
+			if (r < 0)
+				break;
+		}
+		if (names->v[i].type == DT_DIR) {
+			r = descend(g, s, folder, name, ignore, depth);
+			continue;
+		}
+		if (!b)
+			b = batch_new(g, folder, base);
+		if (b)
+			b->names[b->n] = files_arena_dup(b->arena, name, strlen(name));
+		if (!b || !b->names[b->n++])
+			r = -ENOMEM;
+	}
+	g->norm.len = base;
+	if (b && r == 0)
+		return submit(g, s, b);
+	if (b)
+		batch_free(b);
+	return r;
+}
+
+static int walk(struct grepper *g, struct files_searcher *s, struct folder *folder,
+                struct files_ignore *above, unsigned int depth)
+{
+	struct files_ignore *ignore = above;
+	struct files_names names = { 0 };
+	bool full;
+	int r;
+
+	(void)pthread_mutex_lock(&g->lock);
+	full = g->full;
+	(void)pthread_mutex_unlock(&g->lock);
+	if (full)
+		return 0;
+	r = files_names_read(folder->fd, g->stop, &names);
+	if (r < 0 && !fatal(r)) {
+		(void)pthread_mutex_lock(&g->lock);
+		g->incomplete = true;
+		(void)pthread_mutex_unlock(&g->lock);
+		r = 0;
+	}
+	if (r == 0 && !(g->ask->flags & CORRAL_FILES_NO_GITIGNORE))
+		r = files_ignore_load(folder->fd, g->norm.len, above, &ignore);
+	if (r == 0)
+		r = files_stopped(g->stop, NULL);
+	if (r == 0)
+		r = walk_names(g, s, folder, &names, ignore, depth);
+	files_ignore_free(ignore, above);
+	files_names_done(&names);
+	return r;
+}
+
+/* The .gitignore files of the directories from the root down to the search path, which is in norm.
+ */
+static int ignore_above(struct grepper *g, struct files_ignore **ret)
+{
+	char part[CORRAL_FILES_PATH_MAX];
+	size_t len = 0;
+	int r = 0;
+
+	while (r == 0 && len < g->norm.len && g->norm.len < sizeof(part)) {
+		corral_autofd int fd = -1;
+
+		memcpy(part, g->norm.data, len);
+		part[len] = '\0';
+		fd = files_open_at(g->f, part, O_PATH | O_DIRECTORY);
+		if (fd >= 0)
+			r = files_ignore_load(fd, len, *ret, ret);
+		len += strcspn(g->norm.data + len, "/") + 1;
+	}
+	return r;
+}
+
+/* The path without "." and doubled slashes, as below the root; left empty when it is not. */
+static void normalize(struct grepper *g, const char *path)
+{
+	corral_buf_str(&g->norm, "");
+	if (path[0] == '/' && !(g->f->flags & CORRAL_FILES_CONFINED))
+		return;
+	while (*(path += strspn(path, "/"))) {
+		size_t len = strcspn(path, "/");
+
+		if (len == 2 && path[0] == '.' && path[1] == '.') {
+			g->norm.len = 0;
+			return;
+		}
+		if (len != 1 || path[0] != '.') {
+			corral_buf_add(&g->norm, path, len);
+			corral_buf_str(&g->norm, "/");
+		}
+		path += len;
+	}
+}
+
+static int walk_all(struct grepper *g, struct files_searcher *s, int *dir_fd)
+{
+	struct folder folder = { .fd = *dir_fd, .users = 2 }; /* never put to an end by a batch */
+	struct files_ignore *above = NULL;
+	struct batch *b;
+	int r = 0;
+
+	if (!(g->ask->flags & CORRAL_FILES_NO_GITIGNORE))
+		r = ignore_above(g, &above);
+	if (r == 0)
+		r = walk(g, s, &folder, above, 0);
+	files_ignore_free(above, NULL);
+	(void)pthread_mutex_lock(&g->lock);
+	if (r < 0 && !g->failed)
+		g->failed = r;
+	g->walked = true;
+	(void)pthread_cond_broadcast(&g->work);
+	while ((b = take(g))) {
+		(void)pthread_mutex_unlock(&g->lock);
+		run_batch(g, s, b);
+		(void)pthread_mutex_lock(&g->lock);
+	}
+	(void)pthread_mutex_unlock(&g->lock);
+	for (size_t i = 0; i < g->n_threads; i++)
+		(void)pthread_join(g->threads[i], NULL);
+	/* Those that nobody wanted any more. */
+	for (; g->queue; g->queue = g->queue->next)
+		folder_put(g->queue->folder);
+	return g->failed;
+}
+
+/* All batches' matches, in order, into one result. */
+static int gather(struct grepper *g, struct corral_files_matches *ret)
+{
+	int r = 0;
+
+	for (struct batch *b = g->first; b && r == 0; b = b->next) {
+		for (size_t i = 0; i < b->found.n && r == 0; i++) {
+			const struct corral_files_match *m = &b->found.matches[i];
+
+			if (ret->n == g->max) {
+				ret->truncated = true;
+				return 0;
+			}
+			r = corral_files_matches_add(ret, m->path, strlen(m->path), m->line_number,
+			                             m->line, m->line_len, m->cut);
+		}
+		ret->incomplete |= b->found.incomplete;
+		corral_files_matches_done(&b->found);
+	}
+	ret->truncated |= g->full;
+	ret->incomplete |= g->incomplete;
+	return r == -EFBIG ? 0 : r;
+}
+
+static int grep_tree(struct grepper *g, struct files_searcher *s, int dir_fd,
+                     struct corral_files_matches *ret)
+{
+	cpu_set_t cpus;
+	int r, n;
+
+	n = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+	g->max_threads = (size_t)(n > THREADS_MAX ? THREADS_MAX : n) - 1;
+	g->last = &g->first;
+	(void)pthread_mutex_init(&g->lock, NULL);
+	(void)pthread_cond_init(&g->work, NULL);
+	r = walk_all(g, s, &dir_fd);
+	if (r == 0)
+		r = gather(g, ret);
+	while (g->first) {
+		struct batch *next = g->first->next;
+
+		batch_free(g->first);
+		g->first = next;
+	}
+	(void)pthread_cond_destroy(&g->work);
+	(void)pthread_mutex_destroy(&g->lock);
+	return r;
+}
+
+static int grep_path(struct grepper *g, struct corral_files_matches *ret, struct corral_error *err)
+{
+	bool root = files_is_root(g->f, g->ask->path, true);
+	const char *path = root ? "." : g->ask->path;
+	corral_autofd int fd = files_open_at(g->f, path, O_RDONLY | O_NONBLOCK);
+	struct corral_buf shown = CORRAL_BUF_INIT;
+	struct files_searcher *s;
+	size_t len = strlen(path);
+	struct stat st;
+	int r;
+
+	if (fd == -ENOENT || fd == -ENOTDIR)
+		return corral_error_set(err, ENOENT, "Path '%s' not found", g->ask->path);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return files_fail(err, fd < 0 ? -fd : errno, g->ask->path);
+	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
+		return corral_error_set(err, EINVAL, "'%s' is not a regular file", g->ask->path);
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	corral_buf_add(&shown, path, root ? 0 : len);
+	if (!root && S_ISDIR(st.st_mode) && path[len - 1] != '/')
+		corral_buf_str(&shown, "/");
+	if (!root)
+		normalize(g, path);
+	else
+		corral_buf_str(&g->norm, "");
+	g->norm_base = g->norm.len;
+	g->shown = shown.data;
+	s = files_searcher_new(g->pattern);
+	if (!s || shown.failed || g->norm.failed)
+		r = -ENOMEM;
+	else if (S_ISREG(st.st_mode))
+		r = files_search(s, fd, shown.data, shown.len, g->max, g->stop, ret);
+	else
+		r = grep_tree(g, s, fd, ret);
+	files_searcher_free(s);
+	corral_buf_done(&shown);
+	corral_buf_done(&g->norm);
+	switch (r) {
+	case 0:
+		return 0;
+	case -ENOMEM:
+		return corral_error_set(err, ENOMEM, "out of memory");
+	case -E2BIG:
+		return corral_error_set(err, E2BIG, "Regex pattern is too expensive to match");
+	case -ECANCELED:
+		return corral_error_set(err, ECANCELED, "cancelled");
+	case -ETIMEDOUT:
+		return corral_error_set(err, ETIMEDOUT, "timed out");
+	default:
+		return files_fail(err, -r, g->ask->path);
+	}
+}
+
+int corral_files_grep(const struct corral_files *f, const struct corral_files_grep *grep,
+                      const struct corral_files_stop *stop, struct corral_files_matches *ret,
+                      struct corral_error *err)
+{
+	struct grepper g = { .f = f, .ask = grep, .stop = stop };
+	struct corral_files_matches found = { 0 };
+	struct files_pattern *pattern = NULL;
+	int r;
+
+	g.max = grep->max_matches && grep->max_matches < CORRAL_FILES_MATCHES_MAX
+	                ? grep->max_matches
+	                : CORRAL_FILES_MATCHES_MAX;
+	r = files_pattern_new(grep->pattern, grep->flags & CORRAL_FILES_IGNORE_CASE, &pattern, err);
+	if (r < 0)
+		return r;
+	g.pattern = pattern;
+	if (grep->glob)
+		r = files_glob_compile(grep->glob, FILES_GLOB_HIDDEN, &g.filter, err);
+	if (r == 0)
+		r = grep_path(&g, &found, err);
+	files_glob_free(g.filter);
+	files_pattern_free(pattern);
+	if (r < 0) {
+		corral_files_matches_done(&found);
+		return r;
+	}
+	*ret = found;
+	return 0;
+}

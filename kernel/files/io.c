@@ -1,0 +1,33 @@
+/* read(2) and write(2) that go on after signals. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "kernel/files/internal.h"
+
+long files_read(int fd, void *data, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = read(fd, data, size);
+	while (n < 0 && errno == EINTR);
+	/* Files of /proc that wait for news: there is none. */
+	if (n < 0 && errno == EAGAIN)
+		return 0;
+	return n < 0 ? -errno : n;
+}
+
+int files_write_all(int fd, const void *data, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, data, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		data = (const char *)data + n;
+		len -= (size_t)n;
+	}
+	return 0;
+}

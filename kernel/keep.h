@@ -1,0 +1,18 @@
+/*
+ * A directory of the host that keeps what sandboxes change, one after the other.
+ */
+#ifndef CORRAL_KERNEL_KEEP_H
+#define CORRAL_KERNEL_KEEP_H
+
+#include <stdbool.h>
+
+#include "kernel/base/error.h"
+
+/*
+ * Makes it ready and locks it: two sandboxes over one upper directory would garble each other (overlayfs's documentation calls it
+ * undefined). overlays: with upper and work directories in it. The lock goes with the last copy of *ret_fd. -EBUSY when another has it;
+ * -EPERM when somebody else could change it meanwhile.
+ */
+int corral_keep_open(const char *path, bool overlays, int *ret_fd, struct corral_error *err);
+
+#endif
