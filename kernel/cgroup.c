@@ -69,7 +69,8 @@ static int group_make_dir(const struct corral_cgroup_host *h, int base_fd, const
 	for (unsigned int turn = 0; turn < CORRAL_CGROUP_RETRIES_MAX; turn++) {
 		corral_autofd int fd = -1;
 
-		if (!twin && mkdirat(base_fd, path, 0755) < 0) {
+		/* Nobody else may open it, as a lock on it means an owner. */
+		if (!twin && mkdirat(base_fd, path, 0700) < 0) {
 			r = -errno;
 			if ((r != -ENOENT && r != -ENODEV) || strcmp(prefix, CORRAL_CGROUP_FLAT) == 0)
 				return r;

@@ -156,8 +156,11 @@ static int parent_try(int base_fd, bool *ret_found)
 /* Without controllers to hand on no parent is needed: the operator's, or none. */
 static int seat_try(int base_fd, const char **ret_prefix)
 {
+	struct stat st;
+
 	*ret_prefix = CORRAL_CGROUP_NESTED;
-	if (faccessat(base_fd, CORRAL_CGROUP_PARENT, W_OK | X_OK, AT_EACCESS) == 0)
+	if (fstatat(base_fd, CORRAL_CGROUP_PARENT, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_uid == geteuid() &&
+	    faccessat(base_fd, CORRAL_CGROUP_PARENT, W_OK | X_OK, AT_EACCESS) == 0)
 		return 0;
 	*ret_prefix = CORRAL_CGROUP_FLAT;
 	return faccessat(base_fd, ".", W_OK | X_OK, AT_EACCESS) < 0 ? -errno : 0;

@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <linux/securebits.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -82,12 +84,47 @@ static void holder_end(int pidfd, pid_t pid)
 		;
 }
 
-int corral_userns_open(const struct corral_id_extent *uids, unsigned int n_uids,
+/*
+ * This thread as another user, all capabilities kept, for the making of a namespace: what is counted for each user climbs to whoever made the
+ * namespace (inotify instances, bytes of message queues, pending signals; user_namespaces(7)), which would be the host's root, and one guest
+ * could take all that root has. The range is the sandbox's own, so nobody else runs as this user.
+ */
+struct maker {
+	int securebits, dumpable, death_signal;
+};
+
+static void maker_become(struct maker *m, uint32_t owner)
+{
+	m->securebits = prctl(PR_GET_SECUREBITS);
+	m->dumpable = prctl(PR_GET_DUMPABLE);
+	(void)prctl(PR_GET_PDEATHSIG, &m->death_signal);
+	(void)prctl(PR_SET_SECUREBITS, (unsigned long)m->securebits | SECBIT_NO_SETUID_FIXUP);
+	/* The calls themselves: the C library would change every thread. */
+	(void)syscall(SYS_setresgid, -1, owner, -1);
+	(void)syscall(SYS_setresuid, -1, owner, -1);
+}
+
+/* Both of the last are lost with a change of ids (prctl(2)). */
+static void maker_return(const struct maker *m, uid_t uid, gid_t gid)
+{
+	(void)syscall(SYS_setresuid, -1, uid, -1);
+	(void)syscall(SYS_setresgid, -1, gid, -1);
+	(void)prctl(PR_SET_SECUREBITS, (unsigned long)m->securebits);
+	if (m->dumpable == 1)
+		(void)prctl(PR_SET_DUMPABLE, 1);
+	if (m->death_signal)
+		(void)prctl(PR_SET_PDEATHSIG, m->death_signal);
+}
+
+int corral_userns_open(uint32_t owner, const struct corral_id_extent *uids, unsigned int n_uids,
 		       const struct corral_id_extent *gids, unsigned int n_gids, int *ret_fd,
 		       struct corral_error *err)
 {
 	char stack[CORRAL_CHILD_STACK_SIZE] __attribute__((aligned(16)));
 	corral_autofd int pidfd = -1;
+	const uid_t uid = geteuid();
+	const gid_t gid = getegid();
+	struct maker maker = { 0 };
 	sigset_t all, old;
 	char path[64];
 	long pid;
@@ -95,7 +132,11 @@ int corral_userns_open(const struct corral_id_extent *uids, unsigned int n_uids,
 
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
+	if (owner)
+		maker_become(&maker, owner);
 	pid = corral_child_hold(CLONE_NEWUSER, 0, -1, stack, &pidfd);
+	if (owner)
+		maker_return(&maker, uid, gid);
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (pid < 0)
 		return corral_error_sys(err, (int)-pid, "create a user namespace");
@@ -129,7 +170,7 @@ int corral_ids_map(struct corral_ids *ids, struct corral_error *err)
 {
 	struct corral_id_extent map = { 0, ids->base, CORRAL_IDS_COUNT };
 
-	return ids->userns_fd >= 0 ? 0 : corral_userns_open(&map, 1, &map, 1, &ids->userns_fd, err);
+	return ids->userns_fd >= 0 ? 0 : corral_userns_open(ids->base, &map, 1, &map, 1, &ids->userns_fd, err);
 }
 
 void corral_ids_close(struct corral_ids *ids)

@@ -32,8 +32,11 @@ int corral_ids_open(const char *runtime_dir, struct corral_ids *ret, struct corr
 int corral_ids_map(struct corral_ids *ids, struct corral_error *err);
 void corral_ids_close(struct corral_ids *ids);
 
-/* A user namespace with this map for uids and gids, kept alive by its descriptor alone. */
-int corral_userns_open(const struct corral_id_extent *uids, unsigned int n_uids,
+/*
+ * A user namespace with this map for uids and gids, kept alive by its descriptor alone. owner: the host user to whom the kernel counts what its
+ * users take of the host (inotify instances, message queues); 0: the caller.
+ */
+int corral_userns_open(uint32_t owner, const struct corral_id_extent *uids, unsigned int n_uids,
 		       const struct corral_id_extent *gids, unsigned int n_gids, int *ret_fd,
 		       struct corral_error *err);
 

@@ -32,6 +32,11 @@ bool corral_launcher_is_root(const struct corral_launcher *l)
 	return (l->host.features & CORRAL_HOST_PRIVILEGED) != 0;
 }
 
+bool corral_launcher_keeps(const struct corral_launcher *l)
+{
+	return l->has_keeper && l->owner == getpid();
+}
+
 /*
  * A sealed memfd: whoever reaches it through /proc/PID/exe can neither write it nor make it writable, and it is no file of the
  * host's (CVE-2019-5736).
@@ -246,6 +251,7 @@ int corral_launcher_open(unsigned int flags, struct corral_launcher **ret, struc
 	if (!l)
 		return corral_error_set(err, ENOMEM, "open the launcher: out of memory");
 	l->flags = flags;
+	l->owner = getpid();
 	l->image_fd = l->launchpad_fd = -1;
 	(void)pthread_mutex_init(&l->lock, NULL);
 	(void)pthread_condattr_init(&monotonic);
@@ -283,7 +289,7 @@ void corral_launcher_close(struct corral_launcher *l)
 {
 	if (!l)
 		return;
-	if (l->has_keeper) {
+	if (corral_launcher_keeps(l)) {
 		pthread_mutex_lock(&l->lock);
 		l->stopping = true;
 		pthread_cond_broadcast(&l->work);
@@ -308,7 +314,7 @@ int corral_launcher_take_ids(struct corral_launcher *l, struct corral_ids *ret,
 {
 	bool found = false;
 
-	if (l->has_keeper) {
+	if (corral_launcher_keeps(l)) {
 		pthread_mutex_lock(&l->lock);
 		found = l->n_ids > 0;
 		if (found)
@@ -325,29 +331,11 @@ int corral_launcher_take_ids(struct corral_launcher *l, struct corral_ids *ret,
 	return corral_ids_open(l->runtime_dir, ret, err);
 }
 
-void corral_launcher_return_ids(struct corral_launcher *l, struct corral_ids *ids)
-{
-	bool kept = false;
-
-	/* Only with its namespace made; a launch that failed before gives back the lease alone. */
-	if (l->has_keeper && ids->userns_fd >= 0) {
-		pthread_mutex_lock(&l->lock);
-		kept = !l->stopping && l->n_ids < CORRAL_POOL_SIZE;
-		if (kept)
-			l->ids[l->n_ids++] = *ids;
-		pthread_mutex_unlock(&l->lock);
-	}
-	if (kept)
-		*ids = (struct corral_ids){ 0, -1, -1 };
-	else
-		corral_ids_close(ids);
-}
-
 int corral_launcher_take_netns(struct corral_launcher *l, int *ret_fd, struct corral_error *err)
 {
 	int fd = -1;
 
-	if (l->has_keeper) {
+	if (corral_launcher_keeps(l)) {
 		pthread_mutex_lock(&l->lock);
 		if (l->n_netns)
 			fd = l->netns[--l->n_netns];
@@ -365,7 +353,7 @@ bool corral_launcher_wipe_later(struct corral_launcher *l, struct corral_sandbox
 {
 	bool taken = false;
 
-	if (!l->has_keeper)
+	if (!corral_launcher_keeps(l))
 		return false;
 	pthread_mutex_lock(&l->lock);
 	if (!l->stopping && l->n_wipe < CORRAL_WIPE_QUEUE) {

@@ -21,7 +21,8 @@
 #define CORRAL_WARM_POLICIES  4
 #define CORRAL_WARM_SANDBOXES 4
 /* A sandbox shows the host as it was when it was made: libraries, their cache, certificates. */
-#define CORRAL_WARM_AGE_MS 60000
+#define CORRAL_WARM_AGE_MS   60000
+#define CORRAL_WARM_RETRY_MS 5000
 
 /* Sandboxes made ahead for one policy. Under the launcher's lock. */
 struct corral_warm {
@@ -29,7 +30,7 @@ struct corral_warm {
 	struct corral_sandbox *boxes[CORRAL_WARM_SANDBOXES]; /* the oldest first */
 	unsigned int n;
 	uint64_t used_ms;
-	bool failed; /* none could be made; whoever opens one hears why */
+	uint64_t failed_ms; /* when the last could not be made; whoever opens one hears why */
 };
 
 struct corral_launcher {
@@ -47,6 +48,7 @@ struct corral_launcher {
 	/* The keeper thread of a pooled launcher makes ahead and wipes behind. */
 	pthread_t keeper;
 	bool has_keeper, stopping, netns_fail;
+	pid_t owner; /* what is made ahead is this process's: a fork of it has copies of the descriptors, and no keeper */
 	pthread_mutex_t lock;
 	pthread_cond_t work;
 	int netns[CORRAL_POOL_SIZE];
@@ -59,12 +61,12 @@ struct corral_launcher {
 };
 
 bool corral_launcher_is_root(const struct corral_launcher *l);
+/* There is a keeper, and this process is the one that it serves. */
+bool corral_launcher_keeps(const struct corral_launcher *l);
 
 /* A leased range, from the pool or made now. */
 int corral_launcher_take_ids(struct corral_launcher *l, struct corral_ids *ret,
 			     struct corral_error *err);
-/* Back into the pool: every process that had it is dead. */
-void corral_launcher_return_ids(struct corral_launcher *l, struct corral_ids *ids);
 int corral_launcher_take_netns(struct corral_launcher *l, int *ret_fd, struct corral_error *err);
 
 /* Hands a dead sandbox to the keeper; false when there is none or its queue is full, and the caller must do it. */

@@ -331,7 +331,9 @@ bool corral_plan_counts_processes(const struct corral_plan_facts *f)
 
 bool corral_plan_limits_processes(const struct corral_plan_facts *f)
 {
-	return f->scheme == CORRAL_ID_SINGLE && !f->cgroup_pids && corral_plan_counts_processes(f);
+	/* The kernel lets its own root have as many as it likes, whatever capabilities that has lost. */
+	return f->scheme == CORRAL_ID_SINGLE && !f->cgroup_pids && f->host->uid != 0 &&
+	       corral_plan_counts_processes(f);
 }
 
 void corral_plan_rlimits(struct corral_build *b)

@@ -282,8 +282,8 @@ void corral_sandbox_wipe(struct corral_sandbox *s)
 	corral_sandbox_end(s);
 	if (s->has_cgroup && corral_cgroup_close(&s->cgroup, WIPE_MS, &err) < 0)
 		corral_trace(CORRAL_TRACE_CGROUP, "left behind for the next sweep: %s", err.text);
-	if (s->ids.lease_fd >= 0)
-		corral_launcher_return_ids(s->launcher, &s->ids);
+	/* Not into a pool: what a guest left with the user namespace, its users' keyrings, would be the next one's. */
+	corral_ids_close(&s->ids);
 	corral_fd_closep(&s->socket_fd);
 	corral_fd_closep(&s->event_fd);
 	corral_fd_closep(&s->timer_fd);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -30,20 +31,25 @@ static int mount_attributes(int fd, uint64_t attr, int userns_fd, bool recursive
  * nobody's inside. Where owner and user have the same number, the sandbox's own map says the same.
  */
 static int owner_userns(int fd, const struct corral_ids *ids, const struct corral_policy *p,
-			int *ret_fd, struct corral_error *err)
+			bool read_only, int *ret_fd, struct corral_error *err)
 {
 	struct corral_id_extent uid, gid;
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return corral_error_sys(err, errno, "stat");
+	/* A file capability set by the namespace's root is stored as that of the owner on disk, and the host's root is obeyed there. */
+	if (st.st_uid == 0 && !read_only && (p->caps >> CAP_SETFCAP & 1))
+		return corral_error_set(err, EPERM,
+					"it belongs to root, and with CAP_SETFCAP the guest could leave programs with "
+					"capabilities of the host there: --cap-drop setfcap, or another owner");
 	if (st.st_uid == p->guest_uid && st.st_gid == p->guest_gid) {
 		*ret_fd = fcntl(ids->userns_fd, F_DUPFD_CLOEXEC, 10);
 		return *ret_fd < 0 ? corral_error_sys(err, errno, "keep the user namespace") : 0;
 	}
 	uid = (struct corral_id_extent){ st.st_uid, ids->base + p->guest_uid, 1 };
 	gid = (struct corral_id_extent){ st.st_gid, ids->base + p->guest_gid, 1 };
-	return corral_userns_open(&uid, 1, &gid, 1, ret_fd, err);
+	return corral_userns_open(0, &uid, 1, &gid, 1, ret_fd, err);
 }
 
 int corral_source_open(const struct corral_slot *slot, const struct corral_host *host,
@@ -62,7 +68,7 @@ int corral_source_open(const struct corral_slot *slot, const struct corral_host 
 	if (slot->map == CORRAL_MAP_RANGE)
 		userns_fd = ids->userns_fd;
 	if (slot->map == CORRAL_MAP_OWNER) {
-		r = owner_userns(fd, ids, p, &owner_fd, err);
+		r = owner_userns(fd, ids, p, (slot->attr & MOUNT_ATTR_RDONLY) != 0, &owner_fd, err);
 		if (r < 0)
 			return corral_error_wrap(err, r, "%s '%s'", slot->label, slot->host_path);
 		userns_fd = owner_fd;

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
@@ -28,6 +29,18 @@ static const char *path_of(char *const *env)
 	return PATH_DEFAULT;
 }
 
+/* A directory is a way to everything beside and above it: openat(2) with "..". */
+static int stdio_check(const struct corral_command *c, struct corral_error *err)
+{
+	const int fds[3] = { c->stdin_fd, c->stdout_fd, c->stderr_fd };
+	struct stat st;
+
+	for (size_t i = 0; i < CORRAL_COUNT(fds) && !c->tty; i++)
+		if (fds[i] >= 0 && fstat(fds[i], &st) == 0 && S_ISDIR(st.st_mode))
+			return corral_error_set(err, EISDIR, "descriptor %d is a directory of the host", fds[i]);
+	return 0;
+}
+
 int corral_start_send(struct corral_sandbox *s, const struct corral_command *c, const struct corral_start *how,
 		      struct corral_error *err)
 {
@@ -38,6 +51,8 @@ int corral_start_send(struct corral_sandbox *s, const struct corral_command *c, 
 	int fds[5];
 	unsigned int n = 0;
 
+	if (stdio_check(c, err) < 0)
+		return -EISDIR;
 	corral_buf_add(&b, &head, sizeof(head));
 	head.argv = text_list_add(&b, c->argv, &head.n_argv);
 	head.env = text_list_add(&b, env, &head.n_env);

@@ -73,7 +73,7 @@ struct corral_sandbox *corral_warm_take(struct corral_launcher *l, const struct 
 	struct corral_sandbox *s = NULL;
 	struct corral_warm *w;
 
-	if (!(l->flags & CORRAL_LAUNCHER_WARM) || !l->has_keeper ||
+	if (!(l->flags & CORRAL_LAUNCHER_WARM) || !corral_launcher_keeps(l) ||
 	    !corral_policy_interchangeable(p, p))
 		return NULL;
 	pthread_mutex_lock(&l->lock);
@@ -106,7 +106,7 @@ static void make_one(struct corral_launcher *l, struct corral_warm *w)
 	r = corral_sandbox_make(l, p, &s);
 	pthread_mutex_lock(&l->lock);
 	if (w->policy == p && r < 0)
-		w->failed = true;
+		w->failed_ms = now_ms();
 	if (w->policy == p && r == 0 && w->n < CORRAL_WARM_SANDBOXES && !l->stopping) {
 		w->boxes[w->n++] = s;
 		s = NULL;
@@ -152,7 +152,7 @@ bool corral_warm_tend(struct corral_launcher *l, int *ret_wait_ms)
 		}
 		if (w->used_ms + CORRAL_WARM_AGE_MS < until)
 			until = w->used_ms + CORRAL_WARM_AGE_MS;
-		if (!w->failed && w->n < CORRAL_WARM_SANDBOXES && (!needy || w->n < needy->n))
+		if (now - w->failed_ms > CORRAL_WARM_RETRY_MS && w->n < CORRAL_WARM_SANDBOXES && (!needy || w->n < needy->n))
 			needy = w;
 	}
 	if (needy) {

@@ -33,6 +33,8 @@ static const struct {
 	{ SYS_dup3, "dup3", { 0, 1 } },
 	{ SYS_close, "close", { 4 } },
 	{ SYS_signalfd4, "signalfd4", { 0 } },
+	{ SYS_madvise, "madvise", { 0 } },
+	{ SYS_clock_gettime, "clock_gettime", { 1 } },
 	/* for each command */
 	{ SYS_ppoll, "ppoll", { 0 } },
 	{ SYS_recvmsg, "recvmsg", { 3 } },
@@ -46,6 +48,8 @@ static const struct {
 	{ SYS_execve, "execve", { 0 } },
 	{ SYS_read, "read", { 4 } },
 	{ SYS_wait4, "wait4", { 0 } },
+	{ SYS_statfs, "statfs", { 0 } },
+	{ SYS_getrusage, "getrusage", { UINT64_MAX } },
 	{ SYS_kill, "kill", { UINT64_MAX, 9 } },
 	{ SYS_exit_group, "exit_group", { 0 } },
 	/* for several at once */
@@ -55,6 +59,11 @@ static const struct {
 	{ SYS_getdents64, "getdents64", { 0 } },
 	{ SYS_lseek, "lseek", { 0 } },
 	{ SYS_getpid, "getpid", { 0 } },
+	{ SYS_prctl, "prctl", { PR_SET_PDEATHSIG, 15 } },
+	{ SYS_rt_sigqueueinfo, "rt_sigqueueinfo", { 2 } },
+	{ SYS_pidfd_open, "pidfd_open", { 2 } },
+	{ SYS_pidfd_send_signal, "pidfd_send_signal", { 4, 9 } },
+	{ SYS_execveat, "execveat", { 4 } },
 	/* for refusals by name */
 	{ SYS_ioctl, "ioctl", { 5, SECCOMP_IOCTL_NOTIF_RECV } },
 	{ SYS_ioctl, "ioctl", { 5, SECCOMP_IOCTL_NOTIF_SEND } },

@@ -77,6 +77,8 @@ static int step(struct exchange *x, struct files_call *call, struct files_event 
 		return upload(x, call, err);
 	if (e->type == CORRAL_FILES_REPLY && e->reply.code < 0)
 		return say_error(e, err);
+	if (e->type == CORRAL_FILES_REPLY && call->sending)
+		return corral_error_set(err, EPROTO, "file server: was content before it had all");
 	r = put(x, e->data, e->len, err);
 	if (r == 0 && e->type == CORRAL_FILES_DATA)
 		r = files_call_grant(call, err);

@@ -146,6 +146,11 @@ static void command_child(void *arg)
 		if (r < 0)
 			c->detail = 1;
 	}
+	if (r >= 0 && !c->in->confined) {
+		r = streams_fence(c->in, c->stdio);
+		if (r < 0)
+			c->detail = 2;
+	}
 	if (r >= 0 && c->in->confined) {
 		r = confined_enter(c->in);
 		if (r < 0)

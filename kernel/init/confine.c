@@ -253,6 +253,7 @@ long step_landlock(struct init *in, const struct corral_step *s)
 	(void)sys1(__NR_close, fd);
 	if (r >= 0)
 		in->landlock = 1;
+	in->landlock_abi = s->n[0];
 	return r;
 }
 
@@ -295,5 +296,6 @@ long step_seccomp(struct init *in, const struct corral_step *s)
 	if (r < 0)
 		return r;
 	in->listener_fd = flags ? (int)r : -1;
+	streams_prepare(in);
 	return 0;
 }

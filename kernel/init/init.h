@@ -25,7 +25,8 @@ struct init {
 	uint64_t made[INIT_MADE_MAX];
 	unsigned int n_made;
 	uint64_t stage_nsec[10], started_nsec;
-	uint32_t landlock;
+	uint32_t landlock, landlock_abi;
+	int fences_streams; /* kernel and profile allow it */
 	int proc_fd;         /* processes below us, as they are seen here */
 	/* the confined tier, kernel/init/confined.c */
 	int confined;
@@ -85,6 +86,10 @@ long confined_landlock(struct init *in, const struct corral_step *s);
 long confined_enter(const struct init *in);
 /* Ends all descendants, and returns when they are gone. */
 void confined_end(struct init *in);
+
+/* streams.c: in a command before its exec; the standard streams as they were handed over, -1 for none. */
+long streams_fence(const struct init *in, const int *fds);
+void streams_prepare(struct init *in);
 
 /* deny.c: answers one notification from the listener. */
 void deny_answer(struct init *in);

@@ -161,6 +161,8 @@ _Noreturn void init_main(void *stack)
 
 	(void)stack;
 	in->started_nsec = now_nsec();
+	/* The caller's would be on every directory that the root is made of. */
+	(void)sys1(__NR_umask, 022);
 	/*
 	 * Before anything else: whoever gets into this pid namespace must not read or trace us (CVE-2016-9962).
 	 * The mm belongs to the user namespace of the exec, so as root no capability inside helps either.

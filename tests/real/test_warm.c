@@ -7,7 +7,9 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "tests/support.h"
 
@@ -296,9 +298,38 @@ static void fifth_policy_gets_a_place_in_the_end(void **state)
 		corral_policy_free(p[i]);
 }
 
+/* A server that forks its workers after opening the launcher: each has a copy of every descriptor,
+ * and two tenants would get one sandbox, one range of ids, one network. */
+static void a_fork_takes_nothing_that_was_made_ahead(void **state)
+{
+	struct fixture *f = *state;
+	struct corral_sandbox *s = NULL;
+	struct corral_policy *p;
+	int status = 0;
+	pid_t pid;
+
+	if (missing(f))
+		return;
+	p = policy_of("{}");
+	warm_up(f, p);
+	pid = fork();
+	if (pid == 0) {
+		bool fresh = corral_sandbox_open(f->launcher, p, &s, NULL) == 0 &&
+		             corral_sandbox_receipt(s)->stage_usec[CORRAL_STAGE_CLONE] != 0;
+
+		corral_sandbox_close(s, NULL);
+		_exit(fresh ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	corral_sandbox_close(open_one(f, p, true), NULL);
+	corral_policy_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_fork_takes_nothing_that_was_made_ahead, setup, teardown),
 		cmocka_unit_test_setup_teardown(sandbox_made_ahead_is_a_fresh_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(environment_is_that_of_who_opens, setup, teardown),
 		cmocka_unit_test_setup_teardown(policy_may_go_while_its_sandboxes_wait, setup,

@@ -1,0 +1,100 @@
+/*
+ * Standard streams that are files of the host. A descriptor can be opened anew through /proc/self/fd with rights that it was not given: input could
+ * be written, an appended log read or overwritten, where the guest's user may do so on disk. Landlock fences by what lies beneath "/" of the
+ * sandbox, and these do not: their own rights are added for them alone.
+ */
+#include <asm/stat.h>
+#include <linux/audit.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <linux/stat.h>
+
+#include "kernel/base/bpf.h"
+#include "kernel/init/init.h"
+
+#if defined(__x86_64__)
+#define OWN_ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define OWN_ARCH AUDIT_ARCH_AARCH64
+#endif
+
+#define ACCESS_TRUNCATE (1ull << 14) /* LANDLOCK_ACCESS_FS_TRUNCATE, ABI 3 */
+#define O_ACCMODE_      3
+
+/*
+ * Asked before, as a command is started while guest init waits for its exec: a call that the profile refuses by notification would wait for
+ * guest init in turn.
+ */
+void streams_prepare(struct init *in)
+{
+	static const int calls[] = { __NR_fstat, __NR_fcntl, __NR_openat, __NR_close, __NR_landlock_create_ruleset,
+				     __NR_landlock_add_rule, __NR_landlock_restrict_self };
+	int all = in->landlock_abi >= 3;
+
+	for (unsigned int i = 0; i < sizeof(calls) / sizeof(calls[0]) && all; i++) {
+		struct seccomp_data call = { .nr = calls[i], .arch = OWN_ARCH };
+
+		if (calls[i] == __NR_fcntl)
+			call.args[1] = F_GETFL;
+		all = (corral_bpf_eval(in->filter, in->n_filter, &call) & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ALLOW;
+	}
+	in->fences_streams = all;
+}
+
+static int is_file(int fd)
+{
+	struct stat st;
+
+	return sys2(__NR_fstat, fd, &st) >= 0 && (st.st_mode & S_IFMT) == S_IFREG;
+}
+
+static uint64_t access_of(int fd)
+{
+	long flags = sys3(__NR_fcntl, fd, F_GETFL, 0);
+	uint64_t access = 0;
+
+	if (flags < 0)
+		return 0;
+	if ((flags & O_ACCMODE_) != 1 /* O_WRONLY */)
+		access |= LANDLOCK_ACCESS_FS_READ_FILE;
+	/* Of one that is appended to, nothing: who opened it so wants what is there to stay. */
+	if ((flags & O_ACCMODE_) != 0 && !(flags & 02000 /* O_APPEND */))
+		access |= LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_TRUNCATE;
+	return access;
+}
+
+static long allow(long ruleset, int fd, uint64_t access)
+{
+	struct landlock_path_beneath_attr rule = { access, fd };
+
+	return access ? sys4(__NR_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) : 0;
+}
+
+long streams_fence(const struct init *in, const int *fds)
+{
+	struct landlock_ruleset_attr attr = { LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
+					      ACCESS_TRUNCATE };
+	long ruleset, root, r;
+	int any = 0;
+
+	for (int i = 0; i < 3; i++)
+		any |= fds[i] >= 0 && is_file(fds[i]);
+	if (!any || !in->fences_streams)
+		return 0;
+	ruleset = sys3(__NR_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
+	if (ruleset < 0)
+		return ruleset;
+	root = sys4(__NR_openat, -100, "/", 010000000 | 02000000, 0); /* O_PATH|O_CLOEXEC */
+	r = root < 0 ? root : allow(ruleset, (int)root, attr.handled_access_fs);
+	for (int i = 0; i < 3 && r >= 0; i++)
+		if (fds[i] >= 0 && is_file(fds[i]))
+			r = allow(ruleset, fds[i], access_of(fds[i]));
+	if (r >= 0)
+		r = sys2(__NR_landlock_restrict_self, ruleset, 0);
+	if (root >= 0)
+		(void)sys1(__NR_close, root);
+	(void)sys1(__NR_close, ruleset);
+	return r;
+}
