@@ -21,6 +21,7 @@ void corral_course_begin(struct corral_sandbox *s, struct corral_course *c)
 	r->exit_code = r->signal = r->exec_error = 0;
 	r->n_denials = 0;
 	r->denials_dropped = r->output_bytes = 0;
+	r->struck = 0;
 	for (size_t i = 0; i < CORRAL_COUNT(keep); i++)
 		r->stage_usec[keep[i]] = 0;
 	c->ended = c->has_pending = false;
@@ -37,7 +38,7 @@ static void statistics_unknown(struct corral_receipt *r)
 {
 	if (r->memory_peak_bytes == 0)
 		r->memory_peak_bytes = UINT64_MAX;
-	r->pids_peak = UINT64_MAX;
+	r->pids_peak = r->oom_kills = r->pids_refused = r->throttled_usec = UINT64_MAX;
 }
 
 static void statistics_take(struct corral_sandbox *s, struct corral_course *c, uint64_t *ret_oom, uint64_t *ret_pids)
@@ -52,7 +53,8 @@ static void statistics_take(struct corral_sandbox *s, struct corral_course *c, u
 	if (st.memory_peak_bytes != UINT64_MAX)
 		r->memory_peak_bytes = st.memory_peak_bytes;
 	r->pids_peak = st.pids_peak;
-	r->throttled_usec = st.throttled_usec != UINT64_MAX ? st.throttled_usec : 0;
+	/* Without a quota nobody is held back, and there is no group that counts. */
+	r->throttled_usec = s->limits.cpu_millis ? st.throttled_usec : 0;
 	pthread_mutex_lock(&s->lock);
 	if (st.oom_kills != UINT64_MAX) {
 		*ret_oom = st.oom_kills - s->oom_before;
@@ -63,8 +65,8 @@ static void statistics_take(struct corral_sandbox *s, struct corral_course *c, u
 		s->pids_before = st.pids_events;
 	}
 	pthread_mutex_unlock(&s->lock);
-	r->oom_kills = *ret_oom;
-	r->pids_refused = *ret_pids;
+	r->oom_kills = st.oom_kills != UINT64_MAX ? *ret_oom : UINT64_MAX;
+	r->pids_refused = st.pids_events != UINT64_MAX ? *ret_pids : UINT64_MAX;
 }
 
 static enum corral_reason reason_of(const struct corral_course *c, uint64_t oom, uint64_t pids, bool disk_full)
@@ -100,7 +102,7 @@ static void finish(struct corral_sandbox *s, struct corral_course *c, int status
 	else
 		statistics_unknown(r);
 	/* Heard of when memory ran out, we may have killed the group before the kernel took its first victim. */
-	if (c->has_pending && c->pending == CORRAL_REASON_OOM && !r->oom_kills)
+	if (c->has_pending && c->pending == CORRAL_REASON_OOM && (!r->oom_kills || r->oom_kills == UINT64_MAX))
 		r->oom_kills = 1;
 	r->reason = reason_of(c, oom, pids, disk_full);
 	r->output_bytes = c->output_bytes;
@@ -115,7 +117,11 @@ void corral_course_exited(struct corral_sandbox *s, struct corral_course *c, con
 	pthread_mutex_lock(&s->lock);
 	s->scratch_free_bytes = m->scratch_free_bytes;
 	pthread_mutex_unlock(&s->lock);
-	disk_full |= s->limits.disk_inodes && m->scratch_free_inodes == 0;
+	r->struck = disk_full ? CORRAL_LIMIT_DISK : 0;
+	if (s->limits.disk_inodes && m->scratch_free_inodes == 0) {
+		disk_full = true;
+		r->struck |= CORRAL_LIMIT_DISK_INODES;
+	}
 	r->user_usec = m->user_usec;
 	r->system_usec = m->system_usec;
 	r->written_bytes = s->keep_fd >= 0 ? UINT64_MAX : m->written_bytes;

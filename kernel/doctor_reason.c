@@ -57,10 +57,6 @@ static bool tell_own_reason(const struct corral_doctor_context *ctx,
 	}
 	if (strcmp(step->what, "clone-into-cgroup") == 0 && ctx->cgroup_fd < 0) {
 		SAY(ret->why, "there is no v2 cgroup that this caller may write (see cgroup)");
-		SAY(ret->remedy,
-		    ctx->host.uid ? "systemd-run --user --scope -p Delegate=yes corral ..."
-		                  : "mount -t cgroup2 none /sys/fs/cgroup (pure v2), or boot "
-		                    "with systemd.unified_cgroup_hierarchy=1");
 		return true;
 	}
 	return false;

@@ -158,6 +158,20 @@ static bool tool_can_map(const char *path)
 	return getxattr(path, "security.capability", NULL, 0) > 0;
 }
 
+uint32_t corral_host_subid_free(const char *text)
+{
+	uint64_t next = 100000;
+
+	for (const char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : "") {
+		unsigned long long first, count;
+
+		if (sscanf(line, "%*[^:\n]:%llu:%llu", &first, &count) == 2 && first < UINT32_MAX &&
+		    count < UINT32_MAX && first + count > next)
+			next = first + count;
+	}
+	return next < UINT32_MAX - 65536 ? (uint32_t)next : 0;
+}
+
 static void read_subids(struct corral_host_facts *f)
 {
 	corral_autofree char *uids = read_text("/etc/subuid"), *gids = read_text("/etc/subgid");
@@ -169,6 +183,9 @@ static void read_subids(struct corral_host_facts *f)
 	}
 	(void)corral_host_subid_in(uids, f->user, f->uid, &f->subuid_start, &f->subuid_count);
 	(void)corral_host_subid_in(gids, f->user, f->uid, &f->subgid_start, &f->subgid_count);
+	f->subid_free = corral_host_subid_free(uids);
+	if (corral_host_subid_free(gids) > f->subid_free)
+		f->subid_free = corral_host_subid_free(gids);
 }
 
 enum corral_host_container corral_host_container_in(const char *cgroup_text)

@@ -117,13 +117,11 @@ static bool cause_newuidmap(const struct inquiry *q, struct answer *a)
 		why(a, "%s has no range of ids in %s", f->user[0] ? f->user : "this user",
 		    f->subuid_count ? "/etc/subgid" : "/etc/subuid");
 		if (f->user[0])
-			remedy(a,
-			       "sudo usermod --add-subuids 100000-165535 --add-subgids "
-			       "100000-165535 %s",
-			       f->user);
+			remedy(a, "sudo usermod --add-subuids %u-%u --add-subgids %u-%u %s", f->subid_free,
+			       f->subid_free + 65535, f->subid_free, f->subid_free + 65535, f->user);
 		else
-			remedy(a, "echo %u:100000:65536 | sudo tee -a /etc/subuid /etc/subgid",
-			       f->uid);
+			remedy(a, "echo %u:%u:65536 | sudo tee -a /etc/subuid /etc/subgid", f->uid,
+			       f->subid_free);
 	} else if (f->no_new_privs) {
 		why(a, "no_new_privs is set, so newuidmap gains no privilege");
 		remedy(a, "%s",

@@ -227,9 +227,8 @@ static int subid_find(const char *file, uint32_t host_uid, struct corral_id_exte
 		return 0;
 	}
 	return corral_error_set(err, ENOENT,
-				"'%s' gives no range of 65536 ids to user %s: as root, usermod "
-				"--add-subuids 100000-165535 --add-subgids 100000-165535 %s",
-				file, number, name[0] ? name : number);
+				"'%s' gives no range of 65536 ids to user %s: corral doctor prints the line that does", file,
+				name[0] ? name : number);
 }
 
 static int helper_run(const char *program, pid_t pid, const struct corral_id_extent *e,

@@ -30,9 +30,6 @@
 
 #define READY_TIMEOUT_MS 30000
 
-#define LIMITS_BY_CGROUP                                                                   \
-	(CORRAL_LIMIT_MEMORY | CORRAL_LIMIT_MEMORY_SWAP | CORRAL_LIMIT_CPUS | CORRAL_LIMIT_CPU_WEIGHT | \
-	 CORRAL_LIMIT_PIDS)
 
 static void stage_add(struct corral_sandbox *s, enum corral_stage stage, uint64_t *since)
 {
@@ -60,7 +57,7 @@ static int limits_judge(struct corral_sandbox *s, const struct corral_policy *p,
 {
 	uint32_t wanted = limits_wanted(&p->limits), lost;
 
-	s->course.receipt.limits_enforced = (wanted & ~(uint32_t)LIMITS_BY_CGROUP) |
+	s->course.receipt.limits_enforced = (wanted & ~(uint32_t)CORRAL_LIMITS_BY_CGROUP) |
 				     (s->has_cgroup ? s->cgroup.enforced : 0) |
 				     (corral_plan_limits_processes(f) ? wanted & CORRAL_LIMIT_PIDS : 0);
 	if (s->confined || p->keep_path)
@@ -394,7 +391,9 @@ static int prepare(struct corral_sandbox *s, const struct corral_policy *p,
 {
 	int r;
 
-	r = policy_keep(s, p, err);
+	r = corral_sources_look(p, err);
+	if (r == 0)
+		r = policy_keep(s, p, err);
 	if (r == 0)
 		r = corral_launcher_facts(s->launcher, p, f, err);
 	if (s->confined) {

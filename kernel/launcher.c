@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -19,11 +20,14 @@
 #include "kernel/child.h"
 #include "kernel/host_reason.h"
 #include "kernel/netns.h"
+#include "kernel/source.h"
 #include "kernel/template.h"
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010u
 #endif
+
+#define DESCRIPTORS_MIN 128
 
 extern const char corral_init_image[], corral_init_image_end[];
 
@@ -242,6 +246,23 @@ static int keeper_start(struct corral_launcher *l, struct corral_error *err)
 	return 0;
 }
 
+/* A dozen for us, and one for each part of a plan at the same time. */
+static int descriptors_check(struct corral_error *err)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= DESCRIPTORS_MIN)
+		return 0;
+	/* What the guest may open is another limit (open_files). */
+	if (l.rlim_max >= DESCRIPTORS_MIN) {
+		l.rlim_cur = DESCRIPTORS_MIN;
+		if (setrlimit(RLIMIT_NOFILE, &l) == 0)
+			return 0;
+	}
+	return corral_error_set(err, EMFILE, "this process may have %llu files open, and corral needs %d: ulimit -n %d",
+				(unsigned long long)l.rlim_cur, DESCRIPTORS_MIN, DESCRIPTORS_MIN);
+}
+
 int corral_launcher_open(unsigned int flags, struct corral_launcher **ret, struct corral_error *err)
 {
 	struct corral_launcher *l = calloc(1, sizeof(*l));
@@ -258,7 +279,9 @@ int corral_launcher_open(unsigned int flags, struct corral_launcher **ret, struc
 	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&l->work, &monotonic);
 	(void)pthread_condattr_destroy(&monotonic);
-	r = corral_host_probe(&l->host, err);
+	r = descriptors_check(err);
+	if (r == 0)
+		r = corral_host_probe(&l->host, err);
 	if (r == 0)
 		r = corral_cgroup_host_open(&l->cgroups, err);
 	if (r == 0)
@@ -387,9 +410,28 @@ int corral_launcher_facts(struct corral_launcher *l, const struct corral_policy 
 	/* Before the group is there, for printing: as many files as its kind usually has. */
 	f.n_join = kind == CORRAL_CGROUP_HYBRID ? 2 : kind == CORRAL_CGROUP_V1 ? 2 : 0;
 	f.netns_ready = f.scheme == CORRAL_ID_RANGE;
+	f.one_thread = (l->flags & CORRAL_LAUNCHER_ONE_SHOT) != 0;
 	f.launchpad = l->launchpad_fd >= 0;
 	f.template_path = f.scheme == CORRAL_ID_RANGE && l->template_path[0] ? l->template_path : NULL;
 	*ret = f;
+	return 0;
+}
+
+/* As a launch would find it, but for what only a launch can. */
+static int limits_look(const struct corral_launcher *l, const struct corral_policy *p,
+		       const struct corral_plan_facts *f, struct corral_error *err)
+{
+	uint32_t can = corral_cgroup_host_can(l->cgroups);
+
+	if (corral_plan_limits_processes(f))
+		can |= CORRAL_LIMIT_PIDS;
+	for (unsigned int i = 0; i < CORRAL_LIMIT_COUNT; i++) {
+		enum corral_limit limit = 1u << i;
+
+		if ((CORRAL_LIMITS_BY_CGROUP & limit) && (p->limits_asked & limit) && !(can & limit))
+			return corral_error_set(err, EOPNOTSUPP, "limit '%s' cannot be enforced here: %s",
+						corral_limit_name(limit), corral_cgroup_host_reason(l->cgroups, limit));
+	}
 	return 0;
 }
 
@@ -400,6 +442,10 @@ int corral_launcher_plan(struct corral_launcher *l, const struct corral_policy *
 	int r;
 
 	r = corral_launcher_facts(l, p, &f, err);
+	if (r == 0)
+		r = corral_sources_look(p, err);
+	if (r == 0)
+		r = limits_look(l, p, &f, err);
 	if (r < 0)
 		return r;
 	f.base = f.scheme == CORRAL_ID_RANGE ? CORRAL_IDS_FIRST : 0;

@@ -60,6 +60,10 @@ struct corral_launcher {
 	unsigned int n_wipe;
 };
 
+#define CORRAL_LIMITS_BY_CGROUP                                                                   \
+	(CORRAL_LIMIT_MEMORY | CORRAL_LIMIT_MEMORY_SWAP | CORRAL_LIMIT_CPUS | CORRAL_LIMIT_CPU_WEIGHT | \
+	 CORRAL_LIMIT_PIDS)
+
 bool corral_launcher_is_root(const struct corral_launcher *l);
 /* There is a keeper, and this process is the one that it serves. */
 bool corral_launcher_keeps(const struct corral_launcher *l);

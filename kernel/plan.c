@@ -117,7 +117,8 @@ static void late_steps(struct corral_build *b)
 	}
 }
 
-#define SCRATCH_OWN_INODES 128
+#define OWN_INODES      40
+#define SKELETON_INODES 56
 
 static void scratch_step(struct corral_build *b)
 {
@@ -126,7 +127,8 @@ static void scratch_step(struct corral_build *b)
 	s->attr = b->policy->limits.disk_bytes;
 	/* What the sandbox itself puts there is not the program's. */
 	if (b->policy->limits.disk_inodes)
-		s->n[0] = (uint32_t)b->policy->limits.disk_inodes + SCRATCH_OWN_INODES;
+		s->n[0] = (uint32_t)b->policy->limits.disk_inodes +
+			  (b->facts->template_path ? OWN_INODES : OWN_INODES + SKELETON_INODES);
 	s->flags |= detached(b);
 }
 
@@ -415,6 +417,7 @@ static uint32_t absolute(uint32_t offset, uint32_t start)
 static uint32_t wire_features(const struct corral_build *b)
 {
 	return (b->facts->scheme == CORRAL_ID_HOST ? CORRAL_WIRE_CONFINED : 0) |
+	       (b->facts->one_thread ? CORRAL_WIRE_ONE_THREAD : 0) |
 	       (has(b, CORRAL_HOST_NEW_MOUNT_API) ? CORRAL_WIRE_NEW_MOUNT_API : 0) |
 	       (has(b, CORRAL_HOST_MOUNT_SETATTR) ? CORRAL_WIRE_MOUNT_SETATTR : 0) |
 	       (has(b, CORRAL_HOST_OPENAT2) ? CORRAL_WIRE_OPENAT2 : 0);

@@ -31,6 +31,7 @@ struct corral_plan_facts {
 	bool cgroup_pids;       /* and that counts processes */
 	bool netns_ready;       /* a network namespace comes as a descriptor */
 	const char *template_path; /* the skeleton of a composed root as a layer; NULL: each sandbox has its own */
+	bool one_thread;        /* the caller, whose end is seen by its thread's */
 	bool launchpad;         /* started from a mount namespace of one mount: host paths come as descriptors */
 };
 

@@ -94,7 +94,8 @@ struct corral_receipt {
 	uint32_t limits_lost;     /* wanted by default, but this host cannot */
 	uint64_t wall_usec, user_usec, system_usec;
 	uint64_t memory_peak_bytes, pids_peak, written_bytes; /* UINT64_MAX: not known here */
-	uint64_t oom_kills, pids_refused, throttled_usec;
+	uint64_t oom_kills, pids_refused, throttled_usec;     /* the same */
+	uint32_t struck; /* of disk and disk_inodes, which was used up at the end */
 	uint64_t stage_usec[CORRAL_STAGE_COUNT];
 	struct corral_denial denials[CORRAL_DENIALS_MAX];
 	uint32_t n_denials;

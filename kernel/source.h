@@ -13,4 +13,7 @@ int corral_source_open(const struct corral_slot *slot, const struct corral_host 
 		       const struct corral_ids *ids, const struct corral_policy *p, int *ret_fd,
 		       struct corral_error *err);
 
+/* kernel/source_look.c: 0, or what is wrong with a path of the policy, in the words of its option. */
+int corral_sources_look(const struct corral_policy *p, struct corral_error *err);
+
 #endif

@@ -2,12 +2,15 @@
  * Asking guest init for a command, and its answer.
  */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/sandbox_state.h"
+
+#define STARTED_TIMEOUT_MS 30000
 
 #define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -105,6 +108,9 @@ static int not_started(const struct corral_sandbox *s, const struct corral_comma
 		return corral_error_sys(err, code, "put the command behind its fence (Landlock)");
 	if (code == ENOENT && !strchr(c->argv[0], '/'))
 		return corral_error_set(err, code, "'%s': no such program in the sandbox's PATH", c->argv[0]);
+	if (code == ENOENT)
+		return corral_error_set(err, code, "execute '%s': no such file, or the interpreter that it names is not there",
+					c->argv[0]);
 	return corral_error_sys(err, code, "execute '%s'", c->argv[0]);
 }
 
@@ -116,9 +122,15 @@ int corral_start_wait(struct corral_sandbox *s, const struct corral_command *c, 
 		struct corral_wire_number number;
 		struct corral_wire_exited exited;
 	} m;
+	struct pollfd pfd = { .fd = socket_fd, .events = POLLIN };
 	corral_autofd int fd = -1;
 	ssize_t n;
 
+	do {
+		n = poll(&pfd, 1, STARTED_TIMEOUT_MS);
+	} while (n < 0 && errno == EINTR);
+	if (n == 0)
+		return corral_error_set(err, ETIMEDOUT, "guest init has not started the command within 30 s");
 	n = corral_wire_receive(socket_fd, &m, sizeof(m), &fd, 0);
 	if (n == 0)
 		return corral_error_set(err, EPIPE, "the sandbox is gone");

@@ -39,11 +39,12 @@
 #define CORRAL_FILES_DEPTH_MAX   256         /* levels that a search or copy descends */
 #define CORRAL_FILES_READ_CHARS  200000      /* characters of one numbered read */
 #define CORRAL_FILES_READ_LINES  2000        /* the default limit of one */
-#define CORRAL_FILES_EDIT_MAX    (64u << 20) /* bytes of a file that can be edited, and of each text \
-	                                      */
-#define CORRAL_FILES_SNIFF       8192        /* a NUL in so many bytes makes a file binary */
-#define CORRAL_FILES_PATTERN_MAX 4096        /* bytes of a glob or a regular expression */
-#define CORRAL_FILES_BRACES_MAX  1024        /* alternatives that a glob's braces may make */
+#define CORRAL_FILES_EDIT_MAX                                                                 \
+	(64u << 20)                   /* bytes of a file that can be edited, and of each text \
+	                               */
+#define CORRAL_FILES_SNIFF       8192 /* a NUL in so many bytes makes a file binary */
+#define CORRAL_FILES_PATTERN_MAX 4096 /* bytes of a glob or a regular expression */
+#define CORRAL_FILES_BRACES_MAX  1024 /* alternatives that a glob's braces may make */
 #define CORRAL_FILES_PATH_MAX    4096
 #define CORRAL_FILES_CHUNK       (64u << 10) /* bytes that a sink or source handles at once */
 

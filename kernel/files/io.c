@@ -1,5 +1,6 @@
-/* read(2) and write(2) that go on after signals. */
+/* read(2) and write(2) that go on after signals, and when to stop altogether. */
 #include <errno.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kernel/files/internal.h"
@@ -29,5 +30,21 @@ int files_write_all(int fd, const void *data, size_t len)
 		data = (const char *)data + n;
 		len -= (size_t)n;
 	}
+	return 0;
+}
+
+int files_stopped(const struct corral_files_stop *stop, struct corral_error *err)
+{
+	struct timespec now;
+
+	if (!stop)
+		return 0;
+	if (stop->cancelled && atomic_load_explicit(stop->cancelled, memory_order_relaxed))
+		return corral_error_set(err, ECANCELED, "cancelled");
+	if (!stop->deadline_nsec)
+		return 0;
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	if ((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec >= stop->deadline_nsec)
+		return corral_error_set(err, ETIMEDOUT, "timed out");
 	return 0;
 }

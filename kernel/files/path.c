@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kernel/files/internal.h"
@@ -56,22 +55,6 @@ void corral_files_close(struct corral_files *f)
 		return;
 	(void)close(f->root_fd);
 	free(f);
-}
-
-int files_stopped(const struct corral_files_stop *stop, struct corral_error *err)
-{
-	struct timespec now;
-
-	if (!stop)
-		return 0;
-	if (stop->cancelled && atomic_load_explicit(stop->cancelled, memory_order_relaxed))
-		return corral_error_set(err, ECANCELED, "cancelled");
-	if (!stop->deadline_nsec)
-		return 0;
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	if ((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec >= stop->deadline_nsec)
-		return corral_error_set(err, ETIMEDOUT, "timed out");
-	return 0;
 }
 
 bool files_is_root(const struct corral_files *f, const char *path, bool search)

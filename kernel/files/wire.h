@@ -28,10 +28,11 @@
 #include "kernel/files/files.h"
 
 #define CORRAL_FILES_WIRE_MAX    (CORRAL_FILES_CHUNK + 2048u + 3 * (CORRAL_FILES_PATH_MAX + 1))
-#define CORRAL_FILES_WINDOW      4u          /* chunks */
-#define CORRAL_FILES_OUTSTANDING 64u         /* requests of one client, cancelled ones included */
-#define CORRAL_FILES_SHOWN_MAX   (80u << 10) /* bytes of a path in a row: all levels of a deep tree \
-	                                      */
+#define CORRAL_FILES_WINDOW      4u  /* chunks */
+#define CORRAL_FILES_OUTSTANDING 64u /* requests of one client, cancelled ones included */
+#define CORRAL_FILES_SHOWN_MAX                                             \
+	(80u << 10) /* bytes of a path in a row: all levels of a deep tree \
+	             */
 
 enum corral_files_op {
 	CORRAL_FILES_OP_EXISTS = 1,

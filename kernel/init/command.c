@@ -147,7 +147,7 @@ static void command_child(void *arg)
 			c->detail = 1;
 	}
 	if (r >= 0 && !c->in->confined) {
-		r = streams_fence(c->in, c->stdio);
+		r = streams_fence(c->in, c->stdio, c->program);
 		if (r < 0)
 			c->detail = 2;
 	}

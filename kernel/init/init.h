@@ -87,8 +87,8 @@ long confined_enter(const struct init *in);
 /* Ends all descendants, and returns when they are gone. */
 void confined_end(struct init *in);
 
-/* streams.c: in a command before its exec; the standard streams as they were handed over, -1 for none. */
-long streams_fence(const struct init *in, const int *fds);
+/* streams.c: in a command before its exec; the standard streams and the program as they were handed over, -1 for none. */
+long streams_fence(const struct init *in, const int *fds, int program);
 void streams_prepare(struct init *in);
 
 /* deny.c: answers one notification from the listener. */

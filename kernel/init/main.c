@@ -182,6 +182,12 @@ _Noreturn void init_main(void *stack)
 	in->confined = (in->features & CORRAL_WIRE_CONFINED) != 0;
 	in->ruleset_fd = in->proc_fd = -1;
 	run_plan(in);
+	/*
+	 * The end of the socket tells the same, but not to who is stuck. Of a thread, not of a process (prctl(2)), and lost with a change of ids.
+	 * The confined tier has a tree to end first.
+	 */
+	if (in->features & CORRAL_WIRE_ONE_THREAD && !in->confined)
+		(void)sys5(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 
 	/* The plan holds paths of the host: forget it, and hand its pages back. No descriptor stays but the socket, the
 	 * listener, and the lock on our range of ids. */

@@ -68,11 +68,13 @@ static uint64_t access_of(int fd)
 static long allow(long ruleset, int fd, uint64_t access)
 {
 	struct landlock_path_beneath_attr rule = { access, fd };
+	long r = access ? sys4(__NR_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) : 0;
 
-	return access ? sys4(__NR_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) : 0;
+	/* A file of memory is on no file system that anybody can name, and no fence is put around it. */
+	return r == -EBADFD ? 0 : r;
 }
 
-long streams_fence(const struct init *in, const int *fds)
+long streams_fence(const struct init *in, const int *fds, int program)
 {
 	struct landlock_ruleset_attr attr = { LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
 					      ACCESS_TRUNCATE };
@@ -91,6 +93,8 @@ long streams_fence(const struct init *in, const int *fds)
 	for (int i = 0; i < 3 && r >= 0; i++)
 		if (fds[i] >= 0 && is_file(fds[i]))
 			r = allow(ruleset, fds[i], access_of(fds[i]));
+	if (r >= 0 && program >= 0)
+		r = allow(ruleset, program, LANDLOCK_ACCESS_FS_READ_FILE);
 	if (r >= 0)
 		r = sys2(__NR_landlock_restrict_self, ruleset, 0);
 	if (root >= 0)

@@ -77,6 +77,7 @@ enum corral_wire_features {
 	CORRAL_WIRE_NEW_MOUNT_API = 1u << 0,
 	CORRAL_WIRE_MOUNT_SETATTR = 1u << 1,
 	CORRAL_WIRE_OPENAT2 = 1u << 2,
+	CORRAL_WIRE_ONE_THREAD = 1u << 4, /* the caller is one thread, with whose end ours comes */
 	CORRAL_WIRE_CONFINED = 1u << 3, /* the weaker tier: guest init is no PID 1, and the host's processes are in reach */
 };
 

@@ -170,7 +170,7 @@ static void unsuitable_directories_are_refused(void **state)
 	file_make(dir, "file", "");
 	(void)snprintf(path, sizeof(path), "%s/file", dir);
 	RUN(&r, "--keep", path, "--", "true");
-	assert_refused(&r, "Not a directory");
+	assert_refused(&r, "it is no directory");
 	RUN(&r, "--rootfs", "/usr", "--keep", dir, "--", "true");
 	assert_refused(&r, "keep: only with the host's root filesystem");
 	assert_int_equal(chmod(dir, 0777), 0);

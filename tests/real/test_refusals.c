@@ -118,9 +118,9 @@ static void files_of_the_wrong_kind_are_refused(void **state)
 		return;
 	(void)snprintf(path, sizeof(path), "%s/file", dir);
 	RUN(&r, "--workspace", path, "--", "true");
-	assert_refused(&r, "a file and the other a directory");
+	assert_refused(&r, "it is no directory: name one");
 	RUN(&r, "--rootfs", path, "--", "true");
-	assert_refused(&r, "Not a directory");
+	assert_refused(&r, "it is no directory: name one");
 	RUN(&r, "--seccomp", dir, "--", "true");
 	assert_refused(&r, "is not a regular file");
 	run_done(&r);

@@ -1,6 +1,6 @@
 /*
- * kernel/files/client.c with server.c: over the real server as a child process, over one inside this process (where
- * sanitizers see it), and over servers that lie.
+ * kernel/files/client.c with server.c: over the real server as a child process, over one inside
+ * this process (where sanitizers see it), and over servers that lie.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -43,7 +43,7 @@ static int real_setup(void **state)
 {
 	int socks[2], memfd;
 	struct served *s = served_new(socks);
-	char *argv[] = { (char[]){ "corral-files" }, NULL }, *env[] = { NULL };
+	char *argv[] = { (char[]) { "corral-files" }, NULL }, *env[] = { NULL };
 
 	assert_int_equal(corral_files_server_memfd(&memfd, NULL), 0);
 	s->pid = fork();
@@ -129,7 +129,9 @@ static void every_operation_goes_through(void **state)
 	struct corral_files_copied n;
 	uint64_t count;
 
-	assert_int_equal(corral_files_client_write_all(c, NULL, "d/a.txt", 0, "hello\nworld\n", 12, err), 0);
+	assert_int_equal(corral_files_client_write_all(c, NULL, "d/a.txt", 0, "hello\nworld\n", 12,
+	                                               err),
+	                 0);
 	assert_int_equal(corral_files_client_exists(c, NULL, "d/a.txt", err), 1);
 	assert_int_equal(corral_files_client_exists(c, NULL, "d", err), 0);
 	assert_int_equal(corral_files_client_read(c, NULL, "d/a.txt", 1, 10, &b, err), 0);
@@ -158,8 +160,8 @@ static void every_operation_goes_through(void **state)
 	assert_int_equal(corral_files_client_rename(c, NULL, "d/a.txt", "x/y/b", 0, err), 0);
 	assert_int_equal(corral_files_client_tar_out(c, NULL, "x", &sink, &n, err), 0);
 	assert_int_equal(n.entries, 3);
-	m = (struct tree_memory){ tar.data, tar.len, 0, 1000 };
-	source = (struct corral_files_source){ tree_memory_get, &m };
+	m = (struct tree_memory) { tar.data, tar.len, 0, 1000 };
+	source = (struct corral_files_source) { tree_memory_get, &m };
 	assert_int_equal(corral_files_client_tar_in(c, NULL, "copy", &source, &n, err), 0);
 	assert_int_equal(n.bytes, 12);
 	assert_content(s->tree, "copy/y/b", "HELLO\nworld\n");
@@ -176,9 +178,11 @@ static void errors_come_with_code_and_text(void **state)
 	struct corral_files_rows rows;
 	uint64_t n;
 
-	assert_int_equal(corral_files_client_read(s->client, NULL, "none", 0, 10, &b, &s->err), -ENOENT);
+	assert_int_equal(corral_files_client_read(s->client, NULL, "none", 0, 10, &b, &s->err),
+	                 -ENOENT);
 	assert_string_equal(s->err.text, "File 'none' not found");
-	assert_int_equal(corral_files_client_ls(s->client, NULL, "a\nb\x1b[0m", 0, &rows, &s->err), -ENOENT);
+	assert_int_equal(corral_files_client_ls(s->client, NULL, "a\nb\x1b[0m", 0, &rows, &s->err),
+	                 -ENOENT);
 	assert_string_equal(s->err.text, "File 'a?b?[0m' not found");
 	memset(old_text, 'o', sizeof(old_text));
 	tree_text(s->tree, "a", "x");
@@ -186,10 +190,12 @@ static void errors_come_with_code_and_text(void **state)
 	assert_int_equal(strncmp(s->err.text, "String 'ooo", 11), 0);
 	assert_int_equal(n, 0);
 	tree_text(s->tree, "a", "xx");
-	e = (struct corral_files_edit){ "x", 1, "", 0, false };
-	assert_int_equal(corral_files_client_edit(s->client, NULL, "a", &e, &n, &s->err), -ENOTUNIQ);
+	e = (struct corral_files_edit) { "x", 1, "", 0, false };
+	assert_int_equal(corral_files_client_edit(s->client, NULL, "a", &e, &n, &s->err),
+	                 -ENOTUNIQ);
 	assert_int_equal(n, 2);
-	assert_int_equal(corral_files_client_glob(s->client, NULL, "", "", 0, &rows, &s->err), -EINVAL);
+	assert_int_equal(corral_files_client_glob(s->client, NULL, "", "", 0, &rows, &s->err),
+	                 -EINVAL);
 }
 
 static void large_files_stream_both_ways(void **state)
@@ -202,16 +208,21 @@ static void large_files_stream_both_ways(void **state)
 	for (size_t i = 0; i < 20u << 20; i++)
 		data[i] = (char)(i * 2654435761u >> 13);
 	for (size_t i = 0; i < CORRAL_COUNT(sizes); i++) {
-		assert_int_equal(corral_files_client_write_all(s->client, NULL, "f", 0, data, sizes[i], &s->err), 0);
+		assert_int_equal(corral_files_client_write_all(s->client, NULL, "f", 0, data,
+		                                               sizes[i], &s->err),
+		                 0);
 		content = tree_content(s->tree, "f", &len);
 		assert_int_equal(len, sizes[i]);
 		assert_memory_equal(content, data, len);
 		free(content);
-		assert_int_equal(corral_files_client_read_all(s->client, NULL, "f", 64u << 20, &b, &s->err), 0);
+		assert_int_equal(corral_files_client_read_all(s->client, NULL, "f", 64u << 20, &b,
+		                                              &s->err),
+		                 0);
 		assert_int_equal(b.len, sizes[i]);
 		assert_memory_equal(b.data, data, b.len);
 	}
-	assert_int_equal(corral_files_client_read_all(s->client, NULL, "f", 1000, &b, &s->err), -EFBIG);
+	assert_int_equal(corral_files_client_read_all(s->client, NULL, "f", 1000, &b, &s->err),
+	                 -EFBIG);
 	assert_string_equal(s->err.text, "File is 20971520 bytes, over the 1000-byte read limit");
 	{
 		struct corral_files_edit e = { data, 0, "x", 1, false };
@@ -220,8 +231,9 @@ static void large_files_stream_both_ways(void **state)
 		/* Texts larger than one message. */
 		memset(data, 'q', 200000);
 		tree_file(s->tree, "f", data, 200000);
-		e = (struct corral_files_edit){ data, 200000, data, 150000, false };
-		assert_int_equal(corral_files_client_edit(s->client, NULL, "f", &e, &n, &s->err), 0);
+		e = (struct corral_files_edit) { data, 200000, data, 150000, false };
+		assert_int_equal(corral_files_client_edit(s->client, NULL, "f", &e, &n, &s->err),
+		                 0);
 		content = tree_content(s->tree, "f", &len);
 		assert_int_equal(len, 150000);
 		free(content);
@@ -251,7 +263,8 @@ static void a_slow_reader_holds_up_nobody(void **state)
 
 	assert_int_equal(ftruncate(fd, 4 << 20), 0);
 	tree_text(s->tree, "small", "x");
-	assert_int_equal(corral_files_client_read_bytes(s->client, NULL, "big", 0, UINT64_MAX, 0, &sink, &s->err),
+	assert_int_equal(corral_files_client_read_bytes(s->client, NULL, "big", 0, UINT64_MAX, 0,
+	                                                &sink, &s->err),
 	                 0);
 }
 
@@ -284,11 +297,13 @@ static void a_call_given_up_leaves_the_client_usable(void **state)
 
 	assert_int_equal(ftruncate(fd, 4 << 20), 0);
 	for (int i = 0; i < 200; i++) {
-		assert_int_equal(corral_files_client_read_bytes(s->client, NULL, "big", 0, UINT64_MAX, 0, &sink,
-		                                                &s->err),
+		assert_int_equal(corral_files_client_read_bytes(s->client, NULL, "big", 0,
+		                                                UINT64_MAX, 0, &sink, &s->err),
 		                 -ENOSPC);
 		left = 5;
-		assert_int_equal(corral_files_client_write(s->client, NULL, "w", 0, &source, NULL, &s->err), -EIO);
+		assert_int_equal(corral_files_client_write(s->client, NULL, "w", 0, &source, NULL,
+		                                           &s->err),
+		                 -EIO);
 		assert_string_equal(s->err.text, "source broke");
 	}
 	assert_int_equal(corral_files_client_exists(s->client, NULL, "big", &s->err), 1);
@@ -312,13 +327,15 @@ static void time_runs_out_and_cancelling_works(void **state)
 	fd = openat(s->tree->fd, "a", O_WRONLY | O_CLOEXEC);
 	assert_int_equal(ftruncate(fd, 50ll << 30), 0);
 	began = tree_now();
-	assert_int_equal(corral_files_client_read(s->client, &b, "a", 0, 1, &text, &s->err), -ETIMEDOUT);
+	assert_int_equal(corral_files_client_read(s->client, &b, "a", 0, 1, &text, &s->err),
+	                 -ETIMEDOUT);
 	assert_string_equal(s->err.text, "timed out");
 	assert_true(tree_now() - began < 2000000000u);
-	b = (struct corral_files_bounds){ -1, &cancelled };
+	b = (struct corral_files_bounds) { -1, &cancelled };
 	began = tree_now();
-	assert_int_equal(corral_files_client_read(s->client, &b, "a", 0, 1, &text, &s->err), -ECANCELED);
-	b = (struct corral_files_bounds){ 0, NULL };
+	assert_int_equal(corral_files_client_read(s->client, &b, "a", 0, 1, &text, &s->err),
+	                 -ECANCELED);
+	b = (struct corral_files_bounds) { 0, NULL };
 	assert_int_equal(corral_files_client_exists(s->client, &b, "a", &s->err), -ETIMEDOUT);
 	assert_true(tree_now() - began < 2000000000u);
 	assert_int_equal(corral_files_client_exists(s->client, NULL, "a", &s->err), 1);
@@ -348,7 +365,8 @@ static void *mixed_work(void *arg)
 		w->failures += corral_files_client_read_all(c, NULL, path, 1u << 20, &b, &err) < 0;
 		w->failures += b.len != len || (len && memcmp(b.data, data, len) != 0);
 		(void)corral_files_client_read_all(c, &short_time, path, 1u << 20, &b, &err);
-		w->failures += corral_files_client_glob(c, NULL, "**/f", "", 0, &rows, &err) < 0 || !rows.n;
+		w->failures += corral_files_client_glob(c, NULL, "**/f", "", 0, &rows, &err) < 0 ||
+		               !rows.n;
 		corral_files_rows_done(&rows);
 	}
 	return NULL;
@@ -362,7 +380,7 @@ static void many_threads_share_one_client(void **state)
 	struct work work[THREADS];
 
 	for (int i = 0; i < THREADS; i++) {
-		work[i] = (struct work){ s, i, 0 };
+		work[i] = (struct work) { s, i, 0 };
 		assert_int_equal(pthread_create(&threads[i], NULL, mixed_work, &work[i]), 0);
 	}
 	for (int i = 0; i < THREADS; i++) {
@@ -395,8 +413,11 @@ static void a_server_without_threads_does_one_after_the_other(void **state)
 		skip(); /* root has no such limit */
 	data = calloc(1, 2u << 20);
 	assert_int_equal(prlimit(s->pid, RLIMIT_NPROC, &limit, NULL), 0);
-	assert_int_equal(corral_files_client_write_all(s->client, NULL, "f", 0, data, 2u << 20, &s->err), 0);
-	assert_int_equal(corral_files_client_read_all(s->client, NULL, "f", 4u << 20, &b, &s->err), 0);
+	assert_int_equal(corral_files_client_write_all(s->client, NULL, "f", 0, data, 2u << 20,
+	                                               &s->err),
+	                 0);
+	assert_int_equal(corral_files_client_read_all(s->client, NULL, "f", 4u << 20, &b, &s->err),
+	                 0);
 	assert_int_equal(b.len, 2u << 20);
 	free(data);
 }
@@ -428,7 +449,8 @@ struct answer {
 
 static struct answer good_answer(size_t data_len)
 {
-	struct answer a = { .reply = { .head = { CORRAL_FILES_REPLY, (uint32_t)(sizeof(a.reply) + data_len), 1 },
+	struct answer a = { .reply = { .head = { CORRAL_FILES_REPLY,
+		                                 (uint32_t)(sizeof(a.reply) + data_len), 1 },
 		                       .data_len = (uint32_t)data_len } };
 
 	return a;
@@ -464,7 +486,8 @@ static void endless_silence_costs_each_call_its_time(void **state)
 	struct corral_files_rows rows;
 
 	for (int i = 0; i < 100; i++)
-		assert_int_equal(corral_files_client_ls(s->client, &b, "x", 0, &rows, &s->err), -ETIMEDOUT);
+		assert_int_equal(corral_files_client_ls(s->client, &b, "x", 0, &rows, &s->err),
+		                 -ETIMEDOUT);
 }
 
 static void wrong_sizes_break_the_client(void **state)
@@ -528,7 +551,8 @@ static void more_than_the_window_breaks_the_client(void **state)
 		m.d.seq = i == 2 ? 7 : i;
 		say(s, &m, sizeof(m));
 	}
-	assert_int_equal(corral_files_client_read_all(s->client, &b, "x", 1000, &(struct corral_buf){ 0 }, &s->err),
+	assert_int_equal(corral_files_client_read_all(s->client, &b, "x", 1000,
+	                                              &(struct corral_buf) { 0 }, &s->err),
 	                 -EPROTO);
 }
 
@@ -552,7 +576,8 @@ static void a_flood_ends_at_the_ceiling(void **state)
 	pthread_t thread;
 	int r;
 
-	/* It keeps to the rules but sends for ever: each chunk is granted, until there was too much. */
+	/* It keeps to the rules but sends for ever: each chunk is granted, until there was too
+	 * much. */
 	assert_int_equal(pthread_create(&thread, NULL, flood, s), 0);
 	r = corral_files_client_read_all(s->client, NULL, "x", 10u << 20, &b, &s->err);
 	assert_int_equal(r, -EPROTO);
@@ -575,7 +600,9 @@ static void descriptors_never_arrive(void **state)
 	struct answer a = good_answer(0);
 	struct iovec part = { &a, a.reply.head.size };
 	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control,
+	struct msghdr msg = { .msg_iov = &part,
+		              .msg_iovlen = 1,
+		              .msg_control = control,
 		              .msg_controllen = sizeof(control) };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 	int before = dup(0), after;
@@ -636,9 +663,15 @@ static void a_bad_request_ends_the_server(void **state)
 	(void)tree_teardown(&tree);
 }
 
-#define real_test(name)   { "real: " #name, name, real_setup, served_teardown, NULL }
-#define thread_test(name) { "in-process: " #name, name, thread_setup, served_teardown, NULL }
-#define lying_test(name)  cmocka_unit_test_setup_teardown(name, lying_setup, served_teardown)
+#define real_test(name)                                                 \
+	{                                                               \
+		"real: " #name, name, real_setup, served_teardown, NULL \
+	}
+#define thread_test(name)                                                       \
+	{                                                                       \
+		"in-process: " #name, name, thread_setup, served_teardown, NULL \
+	}
+#define lying_test(name) cmocka_unit_test_setup_teardown(name, lying_setup, served_teardown)
 
 int main(void)
 {

@@ -64,7 +64,8 @@ static void listing_has_directories_first_then_bytes(void **state)
 	assert_int_equal(rows.rows[5].stat.size, 3);
 	assert_true(rows.rows[7].stat.is_link);
 	corral_files_rows_done(&rows);
-	assert_int_equal(corral_files_ls(t->open, ".", CORRAL_FILES_LS_LINKS, NULL, &rows, &t->err), 0);
+	assert_int_equal(corral_files_ls(t->open, ".", CORRAL_FILES_LS_LINKS, NULL, &rows, &t->err),
+	                 0);
 	assert_int_equal(rows.n, CORRAL_COUNT(expected) + 1);
 	corral_files_rows_done(&rows);
 }
@@ -100,16 +101,20 @@ static void all_spellings_of_the_root_are_the_root(void **state)
 	for (size_t i = 0; i < CORRAL_COUNT(spellings); i++) {
 		struct corral_files_rows rows;
 
-		assert_int_equal(corral_files_ls(t->confined, spellings[i], 0, NULL, &rows, &t->err), 0);
+		assert_int_equal(corral_files_ls(t->confined, spellings[i], 0, NULL, &rows,
+		                                 &t->err),
+		                 0);
 		assert_int_equal(rows.n, 1);
 		assert_string_equal(rows.rows[0].path, "a");
 		corral_files_rows_done(&rows);
-		assert_int_equal(corral_files_glob(t->open, "*", spellings[i], 0, NULL, &rows, &t->err), 0);
+		assert_int_equal(corral_files_glob(t->open, "*", spellings[i], 0, NULL, &rows,
+		                                   &t->err),
+		                 0);
 		assert_int_equal(rows.n, 1);
 		assert_string_equal(rows.rows[0].path, "a");
 		corral_files_rows_done(&rows);
-		assert_int_equal(corral_files_remove(t->confined, spellings[i], CORRAL_FILES_RECURSIVE,
-		                                     NULL, &t->err),
+		assert_int_equal(corral_files_remove(t->confined, spellings[i],
+		                                     CORRAL_FILES_RECURSIVE, NULL, &t->err),
 		                 -EBUSY);
 	}
 }
@@ -134,8 +139,9 @@ static void listing_of_what_is_no_directory_fails(void **state)
 /* A link out of the root and ways around it: on both ways of resolving. */
 static void assert_confined(struct tree *t, const struct corral_files *f)
 {
-	static const char *const out[] = { "up", "abs",        "d/deep",         "../x", "d/../../x",
-		                           "up/", "chain", "d/deep/passwd", "abs/x", "self/../../etc" };
+	static const char *const out[] = { "up",        "abs",           "d/deep", "../x",
+		                           "d/../../x", "up/",           "chain",  "d/deep/passwd",
+		                           "abs/x",     "self/../../etc" };
 	struct corral_buf b = CORRAL_BUF_INIT;
 	struct corral_files_rows rows;
 	struct corral_files_stat st;
@@ -213,14 +219,19 @@ static void removing_a_link_leaves_its_target(void **state)
 	tree_dir(t, "d");
 	tree_text(t, "d/a", "x");
 	tree_link(t, "d", "l");
-	assert_int_equal(corral_files_remove(t->open, "l", CORRAL_FILES_RECURSIVE, NULL, &t->err), 0);
+	assert_int_equal(corral_files_remove(t->open, "l", CORRAL_FILES_RECURSIVE, NULL, &t->err),
+	                 0);
 	assert_int_equal(corral_files_exists(t->open, "d/a"), 1);
 	assert_int_equal(corral_files_remove(t->open, "l", 0, NULL, &t->err), -ENOENT);
 	assert_int_equal(corral_files_remove(t->open, "d", 0, NULL, &t->err), -ENOTEMPTY);
-	assert_int_equal(corral_files_remove(t->open, "d/a/..", CORRAL_FILES_RECURSIVE, NULL, &t->err),
+	assert_int_equal(corral_files_remove(t->open, "d/a/..", CORRAL_FILES_RECURSIVE, NULL,
+	                                     &t->err),
 	                 -EINVAL);
-	assert_int_equal(corral_files_remove(t->open, t->path, CORRAL_FILES_RECURSIVE, NULL, &t->err), -EBUSY);
-	assert_int_equal(corral_files_remove(t->open, "d", CORRAL_FILES_RECURSIVE, NULL, &t->err), 0);
+	assert_int_equal(corral_files_remove(t->open, t->path, CORRAL_FILES_RECURSIVE, NULL,
+	                                     &t->err),
+	                 -EBUSY);
+	assert_int_equal(corral_files_remove(t->open, "d", CORRAL_FILES_RECURSIVE, NULL, &t->err),
+	                 0);
 	assert_int_equal(faccessat(t->fd, "d", F_OK, 0), -1);
 }
 
@@ -247,7 +258,9 @@ static void deep_and_wide_trees_are_removed(void **state)
 		assert_int_equal(mkdirat(fd, name, 0755), 0);
 	}
 	(void)close(fd);
-	assert_int_equal(corral_files_remove(t->confined, "deep", CORRAL_FILES_RECURSIVE, NULL, &t->err), 0);
+	assert_int_equal(corral_files_remove(t->confined, "deep", CORRAL_FILES_RECURSIVE, NULL,
+	                                     &t->err),
+	                 0);
 	assert_int_equal(faccessat(t->fd, "deep", F_OK, 0), -1);
 	assert_content(t, "outside", "x");
 }
@@ -258,7 +271,8 @@ static void rename_makes_parents_and_may_not_replace(void **state)
 
 	tree_text(t, "a", "a");
 	tree_text(t, "b", "b");
-	assert_int_equal(corral_files_rename(t->open, "a", "b", CORRAL_FILES_NOREPLACE, &t->err), -EEXIST);
+	assert_int_equal(corral_files_rename(t->open, "a", "b", CORRAL_FILES_NOREPLACE, &t->err),
+	                 -EEXIST);
 	assert_content(t, "b", "b");
 	assert_int_equal(corral_files_rename(t->confined, "a", "new/b", 0, &t->err), 0);
 	assert_content(t, "new/b", "a");
@@ -277,7 +291,8 @@ static void overlong_paths_are_enametoolong(void **state)
 	memset(path, 'a', sizeof(path) - 1);
 	path[sizeof(path) - 1] = '\0';
 	assert_int_equal(corral_files_exists(t->open, path), 0);
-	assert_int_equal(corral_files_ls(t->confined, path, 0, NULL, &rows, &t->err), -ENAMETOOLONG);
+	assert_int_equal(corral_files_ls(t->confined, path, 0, NULL, &rows, &t->err),
+	                 -ENAMETOOLONG);
 	assert_int_equal(tree_write(t, t->open, path, "x", 1), -ENAMETOOLONG);
 	path[300] = '\0';
 	assert_int_equal(tree_write(t, t->walked, path, "x", 1), -ENAMETOOLONG);

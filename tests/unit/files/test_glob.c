@@ -144,8 +144,8 @@ static void many_stars_take_no_time(void **state)
 	assert_true(tree_now() - began < 1000000000u);
 }
 
-static char *found(struct tree *t, const struct corral_files *f, const char *pattern, const char *path,
-                   unsigned int flags)
+static char *found(struct tree *t, const struct corral_files *f, const char *pattern,
+                   const char *path, unsigned int flags)
 {
 	struct corral_files_rows rows = { 0 };
 	struct corral_buf b = CORRAL_BUF_INIT;
@@ -258,9 +258,12 @@ static void large_tree_is_found_and_can_be_stopped(void **state)
 	assert_int_equal(rows.n, TREE_FILES);
 	assert_false(rows.truncated || rows.incomplete);
 	corral_files_rows_done(&rows);
-	assert_int_equal(corral_files_glob(t->confined, "**", "", 0, &stop, &rows, &t->err), -ETIMEDOUT);
+	assert_int_equal(corral_files_glob(t->confined, "**", "", 0, &stop, &rows, &t->err),
+	                 -ETIMEDOUT);
 	assert_string_equal(t->err.text, "timed out");
-	assert_int_equal(corral_files_remove(t->open, "d000", CORRAL_FILES_RECURSIVE, NULL, &t->err), 0);
+	assert_int_equal(corral_files_remove(t->open, "d000", CORRAL_FILES_RECURSIVE, NULL,
+	                                     &t->err),
+	                 0);
 }
 
 int main(void)

@@ -18,8 +18,8 @@ static char *shown(struct tree *t, const struct corral_files *f, const struct co
 	if (corral_files_grep(f, g, NULL, &found, &t->err) < 0)
 		return strdup(t->err.text);
 	for (size_t i = 0; i < found.n; i++)
-		corral_buf_fmt(&b, "%s:%d:%s|", found.matches[i].path, (int)found.matches[i].line_number,
-		               found.matches[i].line);
+		corral_buf_fmt(&b, "%s:%d:%s|", found.matches[i].path,
+		               (int)found.matches[i].line_number, found.matches[i].line);
 	corral_files_matches_done(&found);
 	return corral_buf_take(&b);
 }
@@ -96,7 +96,8 @@ static void characters_are_utf8_and_bytes_that_are_none_do_no_harm(void **state)
 	assert_grep(t, "^caf.$", "", NULL, 0, "a:1:caf\xc3\xa9|");
 	assert_grep(t, "x", "", NULL, 0, "a:2:caf\xef\xbf\xbd x|");
 	assert_grep(t, "\\w{4}", "", NULL, 0, "a:1:caf\xc3\xa9|");
-	assert_grep(t, "\xc3\xa9t\xc3\xa9", "", NULL, CORRAL_FILES_IGNORE_CASE, "a:3:\xc3\x89t\xc3\xa9|");
+	assert_grep(t, "\xc3\xa9t\xc3\xa9", "", NULL, CORRAL_FILES_IGNORE_CASE,
+	            "a:3:\xc3\x89t\xc3\xa9|");
 	assert_grep(t, "caf.* x", "", NULL, 0, "a:2:caf\xef\xbf\xbd x|");
 }
 
@@ -161,8 +162,9 @@ static void hidden_and_build_directories_are_ignored_when_asked(void **state)
 	tree_text(t, "src/build", "foo");
 	tree_text(t, ".hidden", "foo");
 	assert_grep(t, "foo", "", NULL, hidden, "src/build:1:foo|");
-	assert_grep(t, "foo", "", NULL, 0,
-	            ".git/a:1:foo|.hidden:1:foo|build/a:1:foo|node_modules/a:1:foo|src/build:1:foo|");
+	assert_grep(
+	        t, "foo", "", NULL, 0,
+	        ".git/a:1:foo|.hidden:1:foo|build/a:1:foo|node_modules/a:1:foo|src/build:1:foo|");
 	/* Named outright, they are searched. */
 	assert_grep(t, "foo", "build", NULL, hidden, "build/a:1:foo|");
 	assert_grep(t, "foo", ".git", NULL, hidden, ".git/a:1:foo|");
@@ -176,7 +178,8 @@ static void gitignore_files_are_honoured_at_every_level(void **state)
 	struct corral_files_matches all;
 
 	tree_text(t, ".gitignore",
-	          "# comment\n*.log\r\n!keep.log\n/only\nout/\ndoc/*.txt\n**/gen/x\nsp \\ \n\n[bad\n");
+	          "# comment\n*.log\r\n!keep.log\n/only\nout/\ndoc/*.txt\n**/gen/x\nsp \\ "
+	          "\n\n[bad\n");
 	tree_dir(t, "out");
 	tree_dir(t, "d");
 	tree_dir(t, "doc");

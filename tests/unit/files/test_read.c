@@ -85,9 +85,10 @@ static void invalid_utf8_becomes_replacement_characters(void **state)
 	struct tree *t = *state;
 
 	tree_text(t, "a", "caf\xe9 \xf0\x9f\x98\x80 \xed\xa0\x80 \xe2\x82");
-	assert_numbered(t, "a", 0, 2000,
-	                "     1\tcaf\xef\xbf\xbd \xf0\x9f\x98\x80 \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd "
-	                "\xef\xbf\xbd");
+	assert_numbered(
+	        t, "a", 0, 2000,
+	        "     1\tcaf\xef\xbf\xbd \xf0\x9f\x98\x80 \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd "
+	        "\xef\xbf\xbd");
 }
 
 static void binary_file_is_told_so(void **state)
@@ -148,15 +149,16 @@ static void too_much_is_cut_unless_a_range_was_asked_for(void **state)
 	tree_file(t, "a", big, len);
 	text = numbered(t, "a", 0, 2000);
 	assert_int_equal(strncmp(text, "     1\txxx", 10), 0);
-	assert_string_equal(text + 200000,
-	                    "\n\n... (truncated at 200,000 chars — pass a smaller `limit`/`offset` or "
-	                    "use `grep` to read the rest)");
+	assert_string_equal(
+	        text + 200000,
+	        "\n\n... (truncated at 200,000 chars — pass a smaller `limit`/`offset` or "
+	        "use `grep` to read the rest)");
 	free(text);
 	text = numbered(t, "a", 0, 1);
-	assert_string_equal(text,
-	                    "The requested range is too large to return (300,007 chars, limit 200,000). "
-	                    "Read a smaller slice with a lower `limit`, or use `grep` to locate the part "
-	                    "you need.");
+	assert_string_equal(
+	        text, "The requested range is too large to return (300,007 chars, limit 200,000). "
+	              "Read a smaller slice with a lower `limit`, or use `grep` to locate the part "
+	              "you need.");
 	assert_int_equal(t->err.code, EFBIG);
 	free(text);
 	free(big);

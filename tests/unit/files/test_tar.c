@@ -1,11 +1,13 @@
-/* kernel/files/tar_out.c and tar_in.c: what comes out goes in, and nothing that goes in gets out. */
+/* kernel/files/tar_out.c and tar_in.c: what comes out goes in, and nothing that goes in gets out.
+ */
 #include <sys/wait.h>
 
 #include "tests/unit/files/files_support.h"
 
 #include "kernel/files/tar.h"
 
-static int pack(struct tree *t, const char *path, struct corral_buf *ret, struct corral_files_copied *n)
+static int pack(struct tree *t, const char *path, struct corral_buf *ret,
+                struct corral_files_copied *n)
 {
 	struct corral_files_sink sink = { tree_buf_put, ret };
 
@@ -115,15 +117,17 @@ static void other_tools_read_it_and_are_read(void **state)
 	tree_file(t, "a.tar", b.data, b.len);
 	if (run_tar(t, "command -v tar >/dev/null") != 0)
 		skip();
-	assert_int_equal(run_tar(t, "mkdir got && tar -xf a.tar -C got && diff -r --no-dereference in got"), 0);
+	assert_int_equal(
+	        run_tar(t, "mkdir got && tar -xf a.tar -C got && diff -r --no-dereference in got"),
+	        0);
 	assert_int_equal(linkat(t->fd, "in/a", t->fd, "in/hard", 0), 0);
 	for (size_t i = 0; i < CORRAL_COUNT(formats); i++) {
 		corral_autofd int fd = -1;
 		bool old = i > 1;
 
 		/* The older ones cannot say such names. */
-		(void)snprintf(command, sizeof(command), "tar --format=%s %s -cf b.tar -C in .", formats[i],
-		               old ? "--exclude='./nnn*'" : "");
+		(void)snprintf(command, sizeof(command), "tar --format=%s %s -cf b.tar -C in .",
+		               formats[i], old ? "--exclude='./nnn*'" : "");
 		assert_int_equal(run_tar(t, command), 0);
 		fd = openat(t->fd, "b.tar", O_RDONLY | O_CLOEXEC);
 		other.len = 0;
@@ -160,7 +164,8 @@ static void add_entry(struct corral_buf *b, const char *name, char type, const c
 static void entries_do_not_leave_the_directory(void **state)
 {
 	struct tree *t = *state;
-	static const char *const names[] = { "../x", "a/../../x", "..", "link/x", "up/x", "deep/link2/x" };
+	static const char *const names[] = { "../x",   "a/../../x", "..",
+		                             "link/x", "up/x",      "deep/link2/x" };
 	struct corral_files_copied n;
 	struct stat st;
 

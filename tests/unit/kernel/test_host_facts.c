@@ -124,6 +124,11 @@ static void id_range_is_found_by_name_or_number(void **state)
 	assert_int_equal(start, 300000);
 	assert_false(corral_host_subid_in(text, "bob", 1002, &start, &count));
 	assert_false(corral_host_subid_in(NULL, "ada", 1000, &start, &count));
+	/* A remedy must not give away what is somebody's. */
+	assert_int_equal(corral_host_subid_free(NULL), 100000);
+	assert_int_equal(corral_host_subid_free("a:100000:65536\nb:165536:65536\n"), 231072);
+	assert_int_equal(corral_host_subid_free("a:1000:10\nrubbish\n"), 100000);
+	assert_int_equal(corral_host_subid_free("a:4294900000:65536\n"), 0);
 	assert_int_equal(start, 300000);
 }
 

@@ -27,6 +27,7 @@ static struct corral_host_facts ordinary(void)
 		.newuidmap_can = true,
 		.subuid_start = 100000,
 		.subuid_count = 65536,
+		.subid_free = 231072,
 		.subgid_start = 100000,
 		.subgid_count = 65536,
 	};
@@ -221,11 +222,11 @@ static void each_want_of_newuidmap_is_told_apart(void **state)
 	expect(&f, "newuidmap", EPERM, "no_new_privs", "NoNewPrivileges=no");
 	f.subgid_count = 0;
 	expect(&f, "newuidmap", ENOENT, "ada has no range of ids in /etc/subgid",
-	       "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ada");
+	       "usermod --add-subuids 231072-296607 --add-subgids 231072-296607 ada");
 	f.subuid_count = 0;
 	expect(&f, "newuidmap", ENOENT, "/etc/subuid", "usermod");
 	f.user[0] = '\0';
-	expect(&f, "newuidmap", ENOENT, "this user", "echo 1000:100000:65536");
+	expect(&f, "newuidmap", ENOENT, "this user", "echo 1000:231072:65536");
 	f.has_newuidmap = false;
 	expect(&f, "newuidmap", ENOENT, "not installed", "apt-get install uidmap");
 }
