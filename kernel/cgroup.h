@@ -18,6 +18,10 @@
 #include "kernel/base/error.h"
 #include "policy/limits.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum corral_cgroup_kind {
 	CORRAL_CGROUP_NONE, /* nothing that we may write */
 	CORRAL_CGROUP_V1,
@@ -123,5 +127,9 @@ int corral_cgroup_populated(const struct corral_cgroup *c, struct corral_error *
  * and the next process that opens the host sweeps them.
  */
 int corral_cgroup_close(struct corral_cgroup *c, unsigned int timeout_ms, struct corral_error *err);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

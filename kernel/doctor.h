@@ -10,6 +10,10 @@
 
 #include "kernel/base/error.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum corral_doctor_status {
 	CORRAL_DOCTOR_OK,
 	CORRAL_DOCTOR_DEGRADED, /* runs without it; `lost` says what that costs */
@@ -38,5 +42,9 @@ struct corral_doctor {
 
 /* Never fails: what could not be tried is a row. Leaves nothing behind. */
 void corral_doctor_run(struct corral_doctor *ret);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

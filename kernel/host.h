@@ -11,6 +11,10 @@
 
 #include "kernel/base/error.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum corral_host_feature {
 	CORRAL_HOST_NEW_MOUNT_API = 1u << 0,     /* open_tree, move_mount, fsopen (5.2) */
 	CORRAL_HOST_MOUNT_SETATTR = 1u << 1,     /* 5.12 */
@@ -32,5 +36,9 @@ struct corral_host {
 };
 
 int corral_host_probe(struct corral_host *ret, struct corral_error *err);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

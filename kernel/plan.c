@@ -281,7 +281,7 @@ static void mount_add(struct corral_build *b, const struct corral_config_mount *
 	s->s[0] = text_put(b, m->guest_path);
 	s->attr = m->size_bytes ? m->size_bytes : b->policy->limits.disk_bytes;
 	s->n[0] = (uint32_t)b->policy->limits.disk_inodes;
-	s->n[1] = 0755;
+	s->n[1] = !strcmp(m->guest_path, "/tmp") || !strcmp(m->guest_path, "/var/tmp") ? 01777 : 0755;
 	s->uid += b->facts->scheme == CORRAL_ID_SINGLE ? 0 : b->policy->guest_uid;
 	s->gid += b->facts->scheme == CORRAL_ID_SINGLE ? 0 : b->policy->guest_gid;
 }

@@ -12,6 +12,10 @@
 #include "kernel/base/buf.h"
 #include "kernel/base/error.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct corral_plan;
 
 void corral_plan_free(struct corral_plan *p);
@@ -21,5 +25,9 @@ const char *corral_plan_kind(const struct corral_plan *p, size_t i);
 /* What step i does, for people: "overlay on /usr (lower /usr, upper in memory, nosuid nodev)".
  * Appended to out. */
 void corral_plan_describe(const struct corral_plan *p, size_t i, struct corral_buf *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -12,6 +12,10 @@
 
 #include "kernel/sandbox.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct corral_process;
 
 enum corral_process_flags {
@@ -57,5 +61,9 @@ void corral_process_count_output(struct corral_process *p, uint64_t bytes);
 
 /* Kills it if it still runs. Takes NULL. */
 void corral_process_close(struct corral_process *p);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -13,6 +13,10 @@
 #include "kernel/cgroup.h"
 #include "policy/limits.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Why the command ended, in one word. */
 enum corral_reason {
 	CORRAL_REASON_EXIT,    /* by itself */
@@ -103,5 +107,9 @@ struct corral_receipt {
 	uint64_t output_bytes; /* as counted by the caller's pumps; 0 when streams passed straight
 	                          through */
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

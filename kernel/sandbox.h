@@ -20,6 +20,10 @@
 #include "kernel/receipt.h"
 #include "policy/policy.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct corral_launcher;
 struct corral_sandbox;
 struct corral_plan;
@@ -139,5 +143,9 @@ pid_t corral_sandbox_pid(const struct corral_sandbox *s);
  * Takes NULL.
  */
 void corral_sandbox_close(struct corral_sandbox *s, struct corral_receipt *ret_receipt);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -10,6 +10,10 @@
 
 #include "kernel/base/error.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define CORRAL_CAPS_ALL ((1ull << 41) - 1) /* CAP_CHOWN .. CAP_CHECKPOINT_RESTORE */
 
 /*
@@ -23,5 +27,9 @@ int corral_caps_compose(char *const *add, size_t n_add, char *const *drop, size_
 
 /* "CAP_CHOWN" for 0; NULL above the last one known. */
 const char *corral_caps_name(unsigned int cap);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -13,6 +13,10 @@
 #include "kernel/base/error.h"
 #include "policy/limits.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define CORRAL_CONFIG_MOUNTS_MAX 256
 #define CORRAL_CONFIG_ENV_MAX    1024
 #define CORRAL_CONFIG_ARGS_MAX   16384
@@ -113,5 +117,9 @@ int corral_config_set_limit(struct corral_config *c, enum corral_limit limit, co
                             struct corral_error *err);
 int corral_config_set_argv(struct corral_config *c, char *const *argv, size_t n,
                            struct corral_error *err);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,6 +8,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum corral_limit {
 	CORRAL_LIMIT_MEMORY = 1u << 0,
 	CORRAL_LIMIT_MEMORY_SWAP = 1u << 1,
@@ -43,5 +47,9 @@ extern const struct corral_limits corral_limits_default;
 
 /* "memory", "cpus", ...: as in the configuration and in receipts. NULL for no single limit. */
 const char *corral_limit_name(enum corral_limit limit);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

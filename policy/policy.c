@@ -32,7 +32,7 @@ static void mounts_free(struct corral_config_mount *mounts, size_t n)
 
 void corral_policy_free(struct corral_policy *p)
 {
-	if (!p || atomic_fetch_sub(&p->shares, 1) > 0)
+	if (!p || __atomic_fetch_sub(&p->shares, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
 	free(p->rootfs_path);
 	free(p->workspace_path);

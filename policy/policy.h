@@ -6,7 +6,6 @@
 #ifndef CORRAL_POLICY_POLICY_H
 #define CORRAL_POLICY_POLICY_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,6 +14,10 @@
 #include "policy/config.h"
 #include "policy/limits.h"
 #include "policy/seccomp.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* What is taken when nothing was asked for. */
 #define CORRAL_WORK_DIR_DEFAULT "/workspace"
@@ -39,7 +42,7 @@ struct corral_policy {
 	uint32_t limits_asked;
 	bool allow_weaker;
 	struct corral_seccomp seccomp;
-	atomic_uint shares; /* holders beside the first */
+	unsigned int shares; /* holders beside the first, by several threads: not to be touched */
 };
 
 /*
@@ -58,5 +61,9 @@ const struct corral_policy *corral_policy_share(const struct corral_policy *p);
 bool corral_policy_interchangeable(const struct corral_policy *a, const struct corral_policy *b);
 /* Takes NULL. */
 void corral_policy_free(struct corral_policy *p);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

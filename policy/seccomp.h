@@ -24,6 +24,10 @@
 
 #include "kernel/base/error.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define CORRAL_SECCOMP_INSNS_MAX 4096u /* the kernel's own ceiling, BPF_MAXINSNS */
 
 struct corral_seccomp {
@@ -80,5 +84,9 @@ struct corral_denial_text {
 	const char *remedy; /* "--seccomp FILE with a profile that allows bpf", ...; static text */
 };
 void corral_seccomp_explain(const struct seccomp_data *data, struct corral_denial_text *ret);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -17,9 +17,15 @@ void corral_say(const char *fmt, ...)
 	(void)vsnprintf(line + start, sizeof(line) - start - 1, fmt, ap);
 	va_end(ap);
 	len = strlen(line);
-	for (size_t i = start; i < len; i++)
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+	for (size_t i = start; i < len; i++) {
+		unsigned char c = (unsigned char)line[i];
+
+		if (c < 0x20 || c == 0x7f)
 			line[i] = '?';
+		/* U+0080 to U+009F: the C1 controls of terminals, in UTF-8. */
+		else if (c == 0xc2 && (unsigned char)line[i + 1] >= 0x80 && (unsigned char)line[i + 1] < 0xa0)
+			line[i] = line[i + 1] = '?';
+	}
 	line[len++] = '\n';
 	/* One write: lines of several processes on one terminal do not mix. */
 	(void)!write(STDERR_FILENO, line, len);

@@ -12,6 +12,7 @@ void corral_pump_init(struct corral_pump *p, int from, int to)
 	p->passed = NULL;
 	p->cut = p->at_end = false;
 	p->start = p->len = 0;
+	p->error = 0;
 }
 
 bool corral_pump_done(const struct corral_pump *p)
@@ -59,6 +60,7 @@ static void drain(struct corral_pump *p)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n < 0) {
+		p->error = errno;
 		p->to = -1;
 		p->len = 0;
 		return;

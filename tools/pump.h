@@ -19,6 +19,7 @@ struct corral_pump {
 	uint64_t *passed; /* NULL, or where passed bytes are counted */
 	bool cut;         /* the budget ended: what comes now is read and dropped */
 	bool at_end;      /* the source ended or broke */
+	int error;        /* why nothing can be written any more; EPIPE: the reader has gone */
 	char data[CORRAL_PUMP_SIZE];
 	size_t start, len;
 };

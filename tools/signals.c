@@ -23,6 +23,8 @@ int corral_signals_open(struct corral_signals *s, struct corral_error *err)
 		if (sigaction(taken[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
 			sigaddset(&set, taken[i]);
 	(void)signal(SIGPIPE, SIG_IGN);
+	/* A limit on files of the caller's (ulimit -f) is an error with words, too. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return corral_error_sys(err, errno, "block signals");
 	s->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

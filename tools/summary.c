@@ -1,6 +1,7 @@
 #include "tools/summary.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -165,39 +166,69 @@ void corral_summary_print(const struct corral_receipt *r, const struct corral_po
 		(void)corral_write_all(STDERR_FILENO, b.data, b.len);
 }
 
-void corral_verdict_print(const struct corral_receipt *r, const struct corral_policy *p)
+void corral_verdict_text(const struct corral_receipt *r, const struct corral_limits *limits, char *buf,
+                         size_t buf_size)
 {
 	char size[32];
 
 	switch (r->reason) {
 	case CORRAL_REASON_EXIT:
-	case CORRAL_REASON_SIGNAL:
 	case CORRAL_REASON_KILLED:
+		buf[0] = '\0';
+		return;
+	case CORRAL_REASON_SIGNAL:
+		buf[0] = '\0';
+		if (r->signal != SIGXFSZ || !limits->file_size_bytes)
+			return;
+		corral_human_bytes(limits->file_size_bytes, size, sizeof(size));
+		(void)snprintf(buf, buf_size, "a file of it went beyond %s (--file-size gives it more)",
+		               size);
 		return;
 	case CORRAL_REASON_TIMEOUT:
-		corral_say("timed out after %g s: killed with all it started (--timeout gives it "
-		           "more)",
-		           (double)p->limits.timeout_ms / 1000);
+		(void)snprintf(buf, buf_size,
+		               "timed out after %g s: killed with all it started (--timeout gives it "
+		               "more)",
+		               (double)limits->timeout_ms / 1000);
 		return;
 	case CORRAL_REASON_OOM:
-		corral_human_bytes(p->limits.memory_bytes, size, sizeof(size));
-		corral_say(
+		corral_human_bytes(limits->memory_bytes, size, sizeof(size));
+		(void)snprintf(
+		        buf, buf_size,
 		        "out of memory at %s: killed with all it started (--memory gives it more)",
 		        size);
 		return;
 	case CORRAL_REASON_PIDS:
-		corral_say("it was refused new processes at %" PRIu64 " (--pids gives it more)",
-		           p->limits.pids);
+		(void)snprintf(buf, buf_size,
+		               "it was refused new processes at %" PRIu64 " (--pids gives it more)",
+		               limits->pids);
 		return;
 	case CORRAL_REASON_DISK:
-		corral_human_bytes(p->limits.disk_bytes, size, sizeof(size));
-		corral_say("its writable space was full at %s (--disk gives it more)", size);
+		if (r->struck == CORRAL_LIMIT_DISK_INODES) {
+			(void)snprintf(buf, buf_size,
+			               "it had written %" PRIu64
+			               " files (--disk-inodes gives it more)",
+			               limits->disk_inodes);
+			return;
+		}
+		corral_human_bytes(limits->disk_bytes, size, sizeof(size));
+		(void)snprintf(buf, buf_size,
+		               "its writable space was full at %s (--disk gives it more)", size);
 		return;
 	case CORRAL_REASON_OUTPUT:
-		corral_human_bytes(p->limits.output_bytes, size, sizeof(size));
-		corral_say(
+		corral_human_bytes(limits->output_bytes, size, sizeof(size));
+		(void)snprintf(
+		        buf, buf_size,
 		        "more output than %s: killed with all it started (--output gives it more)",
 		        size);
 		return;
 	}
+}
+
+void corral_verdict_print(const struct corral_receipt *r, const struct corral_policy *p)
+{
+	char text[256] = "";
+
+	corral_verdict_text(r, &p->limits, text, sizeof(text));
+	if (text[0])
+		corral_say("%s", text);
 }

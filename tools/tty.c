@@ -1,8 +1,31 @@
 #include "tools/tty.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+void corral_streams_save(struct corral_streams *s)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		s->flags[fd] = fcntl(fd, F_GETFL);
+		s->has_modes[fd] = s->flags[fd] >= 0 && tcgetattr(fd, &s->modes[fd]) == 0;
+	}
+}
+
+void corral_streams_restore(const struct corral_streams *s)
+{
+	struct termios now;
+
+	for (int fd = 0; fd < 3; fd++) {
+		if (s->flags[fd] >= 0 && fcntl(fd, F_GETFL) != s->flags[fd])
+			(void)fcntl(fd, F_SETFL, s->flags[fd]);
+		if (s->has_modes[fd] && tcgetattr(fd, &now) == 0 &&
+		    (now.c_lflag != s->modes[fd].c_lflag || now.c_iflag != s->modes[fd].c_iflag ||
+		     now.c_oflag != s->modes[fd].c_oflag || now.c_cflag != s->modes[fd].c_cflag))
+			(void)tcsetattr(fd, TCSANOW, &s->modes[fd]);
+	}
+}
 
 int corral_tty_raw(struct corral_tty *t, struct corral_error *err)
 {

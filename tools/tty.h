@@ -16,6 +16,19 @@ struct corral_tty {
 	struct termios saved;
 };
 
+/*
+ * How the caller's standard streams are: a command that holds them can change the terminal's modes, and the
+ * flags of what others hold as well, such as O_NONBLOCK.
+ */
+struct corral_streams {
+	int flags[3]; /* -1: not open */
+	bool has_modes[3];
+	struct termios modes[3];
+};
+void corral_streams_save(struct corral_streams *s);
+/* What has changed is as it was. Harmless twice. */
+void corral_streams_restore(const struct corral_streams *s);
+
 /* Makes standard input raw; does nothing when it is no terminal. */
 int corral_tty_raw(struct corral_tty *t, struct corral_error *err);
 /* As it was. Harmless when it never was raw, or twice. */

@@ -8,6 +8,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct corral_buf {
 	char *data; /* NULL until the first byte */
 	size_t len;
@@ -35,5 +39,9 @@ char *corral_buf_take(struct corral_buf *b);
  * caller knows what the file was.
  */
 int corral_buf_read_fd(struct corral_buf *b, int fd, size_t max);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

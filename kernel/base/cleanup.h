@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define corral_auto(fn) __attribute__((cleanup(fn)))
 #define corral_autofd   corral_auto(corral_fd_closep) /* int, -1 when empty */
 #define corral_autofree corral_auto(corral_freep)     /* any malloc()ed pointer */
@@ -53,5 +57,9 @@ static inline int corral_take_fd(int *fd)
 	})
 
 #define CORRAL_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

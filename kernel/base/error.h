@@ -8,6 +8,10 @@
 
 #include <stdarg.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define CORRAL_ERROR_TEXT_SIZE 508
 
 struct corral_error {
@@ -42,6 +46,10 @@ int corral_error_wrap(struct corral_error *err, int r, const char *fmt, ...)
 #define corral_error_set(...)  corral_error_told((corral_error_set)(__VA_ARGS__))
 #define corral_error_sys(...)  corral_error_told((corral_error_sys)(__VA_ARGS__))
 #define corral_error_wrap(...) corral_error_told((corral_error_wrap)(__VA_ARGS__))
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 
 #endif

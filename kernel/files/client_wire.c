@@ -184,8 +184,8 @@ static int queue_event(struct files_call *call, enum corral_files_wire_type type
 
 	if (!e)
 		return -ENOMEM;
+	memset(e, 0, sizeof(*e));
 	memcpy(e->message, message, len);
-	e->next = NULL;
 	e->type = type;
 	if (type == CORRAL_FILES_REPLY) {
 		if (corral_files_reply_parse(e->message, len, &e->reply) < 0) {

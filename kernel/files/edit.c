@@ -106,7 +106,8 @@ static int apply(const struct corral_buf *text, const struct corral_files_edit *
 	struct corral_files_edit e = *edit;
 	uint64_t n = count(text, &e);
 
-	if (!n && memchr(e.old_text, '\n', e.old_len) && memmem(text->data, text->len, "\r\n", 2)) {
+	if (!n && e.old_len && text->len && memchr(e.old_text, '\n', e.old_len) &&
+	    memmem(text->data, text->len, "\r\n", 2)) {
 		to_crlf(e.old_text, e.old_len, &old);
 		to_crlf(e.new_text, e.new_len, &new);
 		if (old.failed || new.failed)

@@ -94,24 +94,24 @@ static int go_up(int *fd, const struct level *level, bool top)
 static int remove_tree(int parent_fd, const char *name, const struct corral_files_stop *stop)
 {
 	corral_autofd int fd = fcntl(parent_fd, F_DUPFD_CLOEXEC, 0);
-	corral_autofree struct level *levels = NULL;
-	size_t depth = 0, size = 0;
+	size_t depth = 0, size = 16;
+	corral_autofree struct level *levels = calloc(size, sizeof(*levels));
 	char next[256];
 	int r;
 
 	if (fd < 0)
 		return -errno;
+	if (!levels)
+		return -ENOMEM;
 	memcpy(next, name, strlen(name) + 1);
 	do {
 		if (next[0]) {
 			if (depth == size) {
-				size_t want = size ? size * 2 : 16;
-				struct level *more = reallocarray(levels, want, sizeof(*more));
+				struct level *more = reallocarray(levels, size *= 2, sizeof(*more));
 
 				if (!more)
 					return -ENOMEM;
 				levels = more;
-				size = want;
 			}
 			r = go_down(&fd, next, &levels[depth]);
 			if (r < 0)

@@ -360,12 +360,13 @@ static void count_piece(struct search *w, const char *end)
 /* Room for more of a line that did not end: until LINE_HOLD_MAX. */
 static int grow(struct files_searcher *s)
 {
-	char *more = realloc(s->buf, s->size * 2);
+	size_t want = s->size + PIECE_SIZE;
+	char *more = want > LINE_HOLD_MAX + PIECE_SIZE ? NULL : realloc(s->buf, want);
 
 	if (!more)
 		return -ENOMEM;
 	s->buf = more;
-	s->size *= 2;
+	s->size = want;
 	return 0;
 }
 

@@ -122,6 +122,13 @@ static inline uint64_t tree_now(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* The text without its NUL. */
+static inline void tree_put(char *at, const char *text)
+{
+	while (*text)
+		*at++ = *text++;
+}
+
 /* A source of memory, and a sink into a buffer. */
 struct tree_memory {
 	const char *data;

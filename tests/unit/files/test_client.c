@@ -605,7 +605,7 @@ static void descriptors_never_arrive(void **state)
 		              .msg_control = control,
 		              .msg_controllen = sizeof(control) };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-	int before = dup(0), after;
+	int before = fcntl(0, F_DUPFD_CLOEXEC, 0), after;
 
 	(void)close(before);
 	c->cmsg_level = SOL_SOCKET;
@@ -614,7 +614,7 @@ static void descriptors_never_arrive(void **state)
 	memcpy(CMSG_DATA(c), &s->sock, sizeof(int));
 	assert_int_equal(sendmsg(s->sock, &msg, 0), a.reply.head.size);
 	expect(s, -EPROTO);
-	after = dup(0);
+	after = fcntl(0, F_DUPFD_CLOEXEC, 0);
 	(void)close(after);
 	assert_int_equal(before, after);
 }

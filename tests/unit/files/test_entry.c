@@ -238,7 +238,7 @@ static void removing_a_link_leaves_its_target(void **state)
 static void deep_and_wide_trees_are_removed(void **state)
 {
 	struct tree *t = *state;
-	int fd = dup(t->fd);
+	int fd = fcntl(t->fd, F_DUPFD_CLOEXEC, 0);
 	char name[16];
 
 	tree_text(t, "outside", "x");

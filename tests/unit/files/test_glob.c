@@ -112,7 +112,7 @@ static void impossible_patterns_are_refused(void **state)
 	assert_string_equal(err.text, "Unacceptable pattern: ''");
 	assert_int_equal(files_glob_compile("/", 0, &g, &err), -EINVAL);
 	assert_int_equal(files_glob_compile("a/../b", 0, &g, &err), -EINVAL);
-	for (int i = 0; i < 11; i++)
+	for (size_t i = 0; i < 11; i++)
 		memcpy(many + 5 * i, "{a,b}", 6);
 	assert_int_equal(files_glob_compile(many, 0, &g, &err), -E2BIG);
 	assert_non_null(strstr(err.text, "has too many alternatives"));
@@ -128,16 +128,16 @@ static void many_stars_take_no_time(void **state)
 	char pattern[401], name[256], path[2001];
 
 	(void)state;
-	for (int i = 0; i < 200; i++)
+	for (size_t i = 0; i < 200; i++)
 		memcpy(pattern + 2 * i, "a*", 3);
 	pattern[399] = 'b';
 	memset(name, 'a', 255);
 	name[255] = '\0';
 	assert_false(matches(pattern, name));
-	for (int i = 0; i < 133; i++)
+	for (size_t i = 0; i < 133; i++)
 		memcpy(pattern + 3 * i, "**/", 4);
 	pattern[398] = 'b';
-	for (int i = 0; i < 1000; i++)
+	for (size_t i = 0; i < 1000; i++)
 		memcpy(path + 2 * i, "a/", 3);
 	path[1999] = '\0';
 	assert_false(matches(pattern, path));

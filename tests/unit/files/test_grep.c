@@ -279,8 +279,8 @@ static void long_lines_are_cut_and_found_once(void **state)
 
 	memset(big, 'x', len);
 	for (size_t i = 100; i + 3 < len; i += 100000)
-		memcpy(big + i, "foo", 3);
-	memcpy(big + len - 5, "\nfoo\n", 5);
+		tree_put(big + i, "foo");
+	tree_put(big + len - 5, "\nfoo\n");
 	tree_file(t, "a", big, len);
 	free(big);
 	found = grep(t, &g);
@@ -303,7 +303,7 @@ static void holes_of_sparse_files_are_skipped(void **state)
 	uint64_t began = tree_now();
 
 	memset(head, 'x', sizeof(head));
-	memcpy(head, "foo\n", 4);
+	tree_put(head, "foo\n");
 	head[sizeof(head) - 1] = '\n';
 	tree_file(t, "a", head, sizeof(head));
 	fd = openat(t->fd, "a", O_WRONLY | O_CLOEXEC);

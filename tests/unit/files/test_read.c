@@ -71,7 +71,7 @@ static void carriage_return_at_a_lines_end_is_not_shown(void **state)
 	assert_numbered(t, "a", 0, 2000, "     1\tone\n     2\ttw\ro\r\n     3\tthree\r");
 	/* On the edge of two reads. */
 	memset(big, 'x', CORRAL_FILES_CHUNK + 10);
-	memcpy(big + CORRAL_FILES_CHUNK - 1, "\r\ny\r", 4);
+	tree_put(big + CORRAL_FILES_CHUNK - 1, "\r\ny\r");
 	tree_file(t, "a", big, CORRAL_FILES_CHUNK + 3);
 	text = numbered(t, "a", 0, 2000);
 	assert_int_equal(strlen(text), 7 + CORRAL_FILES_CHUNK - 1 + 1 + 7 + 2);
