@@ -24,7 +24,7 @@ static void wait_until(struct timespec *t, unsigned int seconds)
 
 static void box_free(struct corral_native_box *box)
 {
-	corral_native_files_close(box);
+	corral_native_server_close(box);
 	corral_native_backgrounds_free(box->backgrounds);
 	corral_sandbox_close(box->sandbox, NULL);
 	free(box);
@@ -320,11 +320,25 @@ static int native_usage(struct corral_backend *b, struct corral_usage *ret, stru
 	return 0;
 }
 
-static struct corral_backend_ops native_ops = {
+static const struct corral_backend_ops native_ops = {
 	.kind = "native",
 	.caps = CORRAL_BACKEND_CAN_EXECUTE | CORRAL_BACKEND_CAN_BACKGROUND | CORRAL_BACKEND_CAN_TERMINAL |
 		CORRAL_BACKEND_CAN_PAUSE | CORRAL_BACKEND_CAN_MEASURE | CORRAL_BACKEND_CAN_ARCHIVE,
 	.close = native_close,
+	.exists = corral_native_exists,
+	.stat = corral_native_stat,
+	.ls = corral_native_ls,
+	.read = corral_native_read,
+	.edit = corral_native_edit,
+	.glob = corral_native_glob,
+	.grep = corral_native_grep,
+	.mkdir = corral_native_mkdir,
+	.remove = corral_native_remove,
+	.rename = corral_native_rename,
+	.read_stream = corral_native_read_stream,
+	.write_stream = corral_native_write_stream,
+	.tar_out = corral_native_tar_out,
+	.tar_in = corral_native_tar_in,
 	.execute = native_execute,
 	.stop = native_stop,
 	.background_start = corral_native_background_start,
@@ -344,14 +358,12 @@ int corral_native_sandbox_new(struct corral_launcher *launcher, const struct cor
 			      const struct corral_native_options *options, struct corral_backend **ret,
 			      struct corral_error *err)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct corral_native *n = calloc(1, sizeof(*n));
 	pthread_condattr_t monotonic;
 	int r;
 
 	if (!n)
 		return corral_error_set(err, ENOMEM, "native sandbox: out of memory");
-	(void)once;
 	r = corral_backend_init(&n->base, &native_ops, options ? options->id : NULL, err);
 	if (r < 0) {
 		free(n);

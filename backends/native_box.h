@@ -21,6 +21,8 @@ struct corral_native_background {
 	int exit_code;
 };
 
+struct corral_native_server;
+
 struct corral_native_run {
 	struct corral_native_run *next;
 	const char *id;
@@ -31,8 +33,8 @@ struct corral_native_box {
 	struct corral_sandbox *sandbox;
 	unsigned int refs; /* under the backend's lock, as is all that follows */
 	struct corral_native_background *backgrounds;
-	struct corral_files_client *files;    /* NULL until the first file operation */
-	struct corral_process *files_process;
+	struct corral_native_server *server; /* NULL until the first file operation */
+	bool starting;                       /* it is on its way */
 	uint64_t cpu_usec, cpu_at_usec;       /* of the last measure */
 };
 
@@ -75,8 +77,32 @@ void corral_native_backgrounds_free(struct corral_native_background *list);
 int corral_native_terminal_open(struct corral_backend *b, const struct corral_terminal_options *o,
 				struct corral_terminal **ret, struct corral_error *err);
 
-/* native_files.c: the ops are set in a table; and the end of a box's server. */
-void corral_native_files_ops(struct corral_backend_ops *ops);
-void corral_native_files_close(struct corral_native_box *box);
+/* native_files.c: the ops, and the end of a box's server. */
+bool corral_native_exists(struct corral_backend *b, const char *path);
+int corral_native_stat(struct corral_backend *b, const char *path, unsigned int flags, struct corral_files_stat *ret,
+		       struct corral_error *err);
+int corral_native_ls(struct corral_backend *b, const char *path, struct corral_files_rows *ret,
+		     struct corral_error *err);
+int corral_native_read(struct corral_backend *b, const char *path, uint64_t offset, uint64_t limit,
+		       struct corral_buf *ret, struct corral_error *err);
+int corral_native_edit(struct corral_backend *b, const char *path, const struct corral_files_edit *edit,
+		       uint64_t *ret_occurrences, struct corral_error *err);
+int corral_native_glob(struct corral_backend *b, const char *pattern, const char *path, unsigned int flags,
+		       struct corral_files_rows *ret, struct corral_error *err);
+int corral_native_grep(struct corral_backend *b, const struct corral_files_grep *grep,
+		       struct corral_files_matches *ret, struct corral_error *err);
+int corral_native_mkdir(struct corral_backend *b, const char *path, struct corral_error *err);
+int corral_native_remove(struct corral_backend *b, const char *path, unsigned int flags, struct corral_error *err);
+int corral_native_rename(struct corral_backend *b, const char *path, const char *new_path, unsigned int flags,
+			 struct corral_error *err);
+int corral_native_read_stream(struct corral_backend *b, const char *path, uint64_t offset, uint64_t length,
+			      uint64_t max, const struct corral_files_sink *sink, struct corral_error *err);
+int corral_native_write_stream(struct corral_backend *b, const char *path, unsigned int mode,
+			       const struct corral_files_source *source, struct corral_error *err);
+int corral_native_tar_out(struct corral_backend *b, const char *path, const struct corral_files_sink *sink,
+			  struct corral_files_copied *ret, struct corral_error *err);
+int corral_native_tar_in(struct corral_backend *b, const char *path, const struct corral_files_source *source,
+			 struct corral_files_copied *ret, struct corral_error *err);
+void corral_native_server_close(struct corral_native_box *box);
 
 #endif

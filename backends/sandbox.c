@@ -4,6 +4,7 @@
 #include "backends/sandbox.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,9 +133,12 @@ int corral_backend_background_read(struct corral_backend *b, const char *shell_i
 				   struct corral_buf *err_out, struct corral_background *ret, struct corral_error *err)
 {
 	int r = needs(b, CORRAL_BACKEND_CAN_BACKGROUND, "background processes", err);
+	char id[CORRAL_SHELL_ID_SIZE];
 
+	/* Often it is the one in ret. */
+	(void)snprintf(id, sizeof(id), "%s", shell_id);
 	memset(ret, 0, sizeof(*ret));
-	return r < 0 ? r : b->ops->background_read(b, shell_id, out, err_out, ret, err);
+	return r < 0 ? r : b->ops->background_read(b, id, out, err_out, ret, err);
 }
 
 int corral_backend_background_kill(struct corral_backend *b, const char *shell_id, struct corral_error *err)

@@ -161,7 +161,7 @@ int corral_files_edit(const struct corral_files *f, const char *path,
 		*ret_occurrences = n;
 	if (r < 0)
 		return r;
-	r = files_replace_open(f, path, 0, &target, err);
+	r = files_replace_open(f, path, 0, false, &target, err);
 	if (r == 0) {
 		r = files_write_all(target.fd, out.data, out.len);
 		r = r < 0 ? files_fail(err, -r, path) : files_replace_commit(&target, path, err);

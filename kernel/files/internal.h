@@ -77,10 +77,13 @@ struct files_replace {
 	int fd;          /* what is written to */
 	int target_mode; /* -1: a new file */
 	char temp[40];   /* "" when fd is the target itself */
+	bool unnamed;    /* temp is to be the name of what has none yet */
 };
 
+/* unnamed: what takes long to write leaves nothing behind when we are killed, where file systems
+ * can. */
 int files_replace_open(const struct corral_files *f, const char *path, unsigned int mode,
-                       struct files_replace *r, struct corral_error *err);
+                       bool unnamed, struct files_replace *r, struct corral_error *err);
 int files_replace_commit(struct files_replace *r, const char *path, struct corral_error *err);
 void files_replace_done(struct files_replace *r);
 

@@ -15,15 +15,19 @@
 
 #define NAMES_TRIED 16
 
-static int open_temp(struct files_replace *r, unsigned int mode)
+static void name_temp(struct files_replace *r)
+{
+	uint64_t number;
+
+	if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != sizeof(number))
+		number = (uint64_t)(uintptr_t)r ^ (uint64_t)getpid() << 32;
+	(void)snprintf(r->temp, sizeof(r->temp), ".corral-%016llx.tmp", (unsigned long long)number);
+}
+
+static int open_named(struct files_replace *r, unsigned int mode)
 {
 	for (int i = 0; i < NAMES_TRIED; i++) {
-		uint64_t number;
-
-		if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != sizeof(number))
-			number = (uint64_t)(uintptr_t)r ^ (uint64_t)getpid() << 32 ^ (uint64_t)i;
-		(void)snprintf(r->temp, sizeof(r->temp), ".corral-%016llx.tmp",
-		               (unsigned long long)number);
+		name_temp(r);
 		r->fd = openat(r->parent.fd, r->temp,
 		               O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 		if (r->fd >= 0)
@@ -33,6 +37,17 @@ static int open_temp(struct files_replace *r, unsigned int mode)
 	}
 	r->temp[0] = '\0';
 	return -errno;
+}
+
+static int open_temp(struct files_replace *r, unsigned int mode, bool unnamed)
+{
+	if (unnamed)
+		r->fd = openat(r->parent.fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+	if (r->fd < 0)
+		return open_named(r, mode);
+	r->unnamed = true;
+	name_temp(r);
+	return 0;
 }
 
 /* The target as it is: written in place, since its directory takes no new names. */
@@ -50,7 +65,7 @@ static int open_in_place(struct files_replace *r)
 }
 
 int files_replace_open(const struct corral_files *f, const char *path, unsigned int mode,
-                       struct files_replace *r, struct corral_error *err)
+                       bool unnamed, struct files_replace *r, struct corral_error *err)
 {
 	struct stat st;
 	int code;
@@ -58,6 +73,7 @@ int files_replace_open(const struct corral_files *f, const char *path, unsigned 
 	r->fd = -1;
 	r->parent.fd = -1;
 	r->temp[0] = '\0';
+	r->unnamed = false;
 	r->target_mode = -1;
 	code = files_parent(f, path, FILES_PARENT_MAKE | FILES_PARENT_FOLLOW, &r->parent);
 	if (code == -EINVAL)
@@ -79,7 +95,7 @@ int files_replace_open(const struct corral_files *f, const char *path, unsigned 
 	} else if (errno != ENOENT) {
 		return files_fail(err, errno, path);
 	}
-	code = open_temp(r, mode ? mode & 0777 : 0666);
+	code = open_temp(r, mode ? mode & 0777 : 0666, unnamed);
 	if ((code == -EACCES || code == -EPERM || code == -EROFS) && r->target_mode >= 0)
 		code = open_in_place(r);
 	if (code < 0)
@@ -91,23 +107,60 @@ int files_replace_open(const struct corral_files *f, const char *path, unsigned 
 	return 0;
 }
 
-/* The temporary file's content into the target: it is a mount point, which no rename replaces. */
-static int copy_over(struct files_replace *r)
+/* What from holds, to what r->fd is now; closes from. */
+static int copy_from(struct files_replace *r, int from)
 {
 	corral_autofree char *chunk = malloc(CORRAL_FILES_CHUNK);
-	int from = r->fd, code = 0;
+	int code = chunk ? 0 : -ENOMEM;
 	long got;
 
-	if (!chunk)
-		return -ENOMEM;
-	code = open_in_place(r);
 	if (code == 0 && lseek(from, 0, SEEK_SET) < 0)
 		code = -errno;
 	while (code == 0 && (got = files_read(from, chunk, CORRAL_FILES_CHUNK)) != 0)
 		code = got < 0 ? (int)got : files_write_all(r->fd, chunk, (size_t)got);
 	(void)close(from);
+	return code;
+}
+
+/* The temporary file's content into the target: it is a mount point, which no rename replaces. */
+static int copy_over(struct files_replace *r)
+{
+	int from = r->fd, code;
+
+	r->fd = -1;
+	code = open_in_place(r);
+	if (code < 0)
+		(void)close(from);
+	else
+		code = copy_from(r, from);
 	(void)unlinkat(r->parent.fd, r->temp, 0);
 	r->temp[0] = '\0';
+	return code;
+}
+
+/* Gives the unnamed file its temporary name: by /proc, or as newer kernels can without, or by
+ * copying. */
+static int give_name(struct files_replace *r)
+{
+	int from = r->fd, code;
+	struct stat st;
+	char proc[64];
+
+	r->unnamed = false;
+	(void)snprintf(proc, sizeof(proc), "/proc/self/fd/%d", from);
+	if (linkat(AT_FDCWD, proc, r->parent.fd, r->temp, AT_SYMLINK_FOLLOW) == 0 ||
+	    linkat(from, "", r->parent.fd, r->temp, AT_EMPTY_PATH) == 0)
+		return 0;
+	r->fd = -1;
+	code = fstat(from, &st) < 0 ? -errno : open_named(r, st.st_mode & 0777);
+	if (code < 0) {
+		(void)close(from);
+		return code;
+	}
+	code = fchmod(r->fd, st.st_mode & 01777) < 0 ? -errno : 0;
+	if (code == 0)
+		return copy_from(r, from);
+	(void)close(from);
 	return code;
 }
 
@@ -117,6 +170,10 @@ int files_replace_commit(struct files_replace *r, const char *path, struct corra
 
 	if (!r->temp[0])
 		return 0;
+	if (r->unnamed)
+		code = give_name(r);
+	if (code < 0)
+		return files_fail(err, -code, path);
 	if (renameat(r->parent.fd, r->temp, r->parent.fd, r->parent.name) == 0)
 		r->temp[0] = '\0';
 	else if (errno == EBUSY || ((errno == EPERM || errno == EACCES) && r->target_mode >= 0))
@@ -128,10 +185,29 @@ int files_replace_commit(struct files_replace *r, const char *path, struct corra
 
 void files_replace_done(struct files_replace *r)
 {
-	if (r->temp[0])
+	if (r->temp[0] && !r->unnamed)
 		(void)unlinkat(r->parent.fd, r->temp, 0);
 	corral_fd_closep(&r->fd);
 	corral_fd_closep(&r->parent.fd);
+}
+
+static int write_source(struct files_replace *replace, const char *path, char *chunk, long got,
+                        const struct corral_files_stop *stop,
+                        const struct corral_files_source *source, uint64_t *ret_size,
+                        struct corral_error *err)
+{
+	int r;
+
+	for (; got > 0; got = source->get(source->ctx, chunk, CORRAL_FILES_CHUNK, err)) {
+		r = files_write_all(replace->fd, chunk, (size_t)got);
+		if (r < 0)
+			return files_fail(err, -r, path);
+		*ret_size += (uint64_t)got;
+		r = files_stopped(stop, err);
+		if (r < 0)
+			return r;
+	}
+	return (int)got;
 }
 
 int corral_files_write(const struct corral_files *f, const char *path, unsigned int mode,
@@ -139,33 +215,24 @@ int corral_files_write(const struct corral_files *f, const char *path, unsigned 
                        const struct corral_files_source *source, uint64_t *ret_size,
                        struct corral_error *err)
 {
-	corral_auto(files_replace_done) struct files_replace replace;
-	corral_autofree char *chunk = NULL;
+	corral_autofree char *chunk = malloc(CORRAL_FILES_CHUNK);
+	struct files_replace replace;
 	uint64_t size = 0;
+	long got;
 	int r;
 
-	r = files_replace_open(f, path, mode, &replace, err);
-	if (r < 0)
-		return r;
-	chunk = malloc(CORRAL_FILES_CHUNK);
 	if (!chunk)
 		return corral_error_set(err, ENOMEM, "out of memory");
-	for (;;) {
-		long got = source->get(source->ctx, chunk, CORRAL_FILES_CHUNK, err);
-
-		if (got < 0)
-			return (int)got;
-		if (got == 0)
-			break;
-		r = files_write_all(replace.fd, chunk, (size_t)got);
-		if (r < 0)
-			return files_fail(err, -r, path);
-		size += (uint64_t)got;
-		r = files_stopped(stop, err);
-		if (r < 0)
-			return r;
-	}
-	r = files_replace_commit(&replace, path, err);
+	got = source->get(source->ctx, chunk, CORRAL_FILES_CHUNK, err);
+	if (got < 0)
+		return (int)got;
+	/* A full chunk: there is more, and it may take its time. */
+	r = files_replace_open(f, path, mode, got == (long)CORRAL_FILES_CHUNK, &replace, err);
+	if (r == 0)
+		r = write_source(&replace, path, chunk, got, stop, source, &size, err);
+	if (r == 0)
+		r = files_replace_commit(&replace, path, err);
+	files_replace_done(&replace);
 	if (r == 0 && ret_size)
 		*ret_size = size;
 	return r;

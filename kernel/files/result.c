@@ -23,13 +23,13 @@ void corral_files_matches_done(struct corral_files_matches *m)
 /* Room for one more of the array's elements. */
 static int grow(void *array, size_t element, size_t n, size_t *size)
 {
-	void *more;
+	void *now, *more;
 	size_t want = *size ? *size * 2 : 16;
 
 	if (n < *size)
 		return 0;
-	memcpy(&more, array, sizeof(more));
-	more = realloc(more, want * element);
+	memcpy(&now, array, sizeof(now));
+	more = realloc(now, want * element);
 	if (!more)
 		return -ENOMEM;
 	memcpy(array, &more, sizeof(more));

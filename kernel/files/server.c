@@ -15,6 +15,7 @@
 #include "kernel/files/server.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -312,6 +313,7 @@ static void job_run(struct job *j)
 		.sink = { sink_put, j },
 	};
 	int r = files_stopped(&c.stop, &err);
+	bool is_long;
 
 	if (r == 0)
 		r = corral_files_call_run(&c, &err);
@@ -327,7 +329,11 @@ static void job_run(struct job *j)
 	j->server->n_long -= j->running_long;
 	(void)pthread_mutex_unlock(&j->server->lock);
 	reply(j, &c, r, &err);
+	is_long = j->running_long;
 	job_free(j);
+	/* What a search took is the guest's memory, not ours to keep. */
+	if (is_long)
+		(void)malloc_trim(0);
 }
 
 /* Under the lock. */

@@ -508,7 +508,7 @@ int corral_files_tar_in(const struct corral_files *f, const char *path,
                         const struct corral_files_source *source, struct corral_files_copied *ret,
                         struct corral_error *err)
 {
-	struct corral_error own;
+	struct corral_error own = { 0 };
 	struct unpacker u = { .source = source,
 		              .stop = stop,
 		              .err = err ? err : &own,

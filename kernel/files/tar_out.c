@@ -268,7 +268,7 @@ int corral_files_tar_out(const struct corral_files *f, const char *path,
 {
 	struct packer p = { .sink = sink, .stop = stop, .err = err };
 	corral_autofd int fd = files_open_at(f, path, O_RDONLY | O_NONBLOCK);
-	struct corral_error own;
+	struct corral_error own = { 0 };
 	struct stat st;
 	int r;
 

@@ -229,8 +229,26 @@ struct ruleset_attr {
 };
 #define ACCESS_FS_MAKE_CHAR   (1ull << 6)
 #define ACCESS_FS_MAKE_BLOCK  (1ull << 11)
+#define ACCESS_FS_REFER       (1ull << 13)
 #define SCOPE_ABSTRACT_SOCKET (1ull << 0)
 #define SCOPE_SIGNAL          (1ull << 1)
+
+long landlock_root(int ruleset, uint64_t access)
+{
+	struct {
+		uint64_t access;
+		int32_t fd;
+	} __attribute__((packed)) rule = { access, -1 };
+	long fd = sys4(__NR_openat, -100, "/", 010000000 | 02000000, 0); /* O_PATH|O_CLOEXEC */
+	long r;
+
+	if (fd < 0)
+		return fd;
+	rule.fd = (int32_t)fd;
+	r = sys4(__NR_landlock_add_rule, ruleset, 1 /* LANDLOCK_RULE_PATH_BENEATH */, &rule, 0);
+	(void)sys1(__NR_close, fd);
+	return r;
+}
 
 /*
  * No device nodes anywhere; with that, any change of the mounts is refused as well, whatever capabilities say, and tracing is kept
@@ -246,10 +264,15 @@ long step_landlock(struct init *in, const struct corral_step *s)
 		return confined_landlock(in, s);
 	if (s->n[0] >= 6)
 		attr.scoped = SCOPE_ABSTRACT_SOCKET | SCOPE_SIGNAL;
+	if (s->n[0] >= 2)
+		attr.access_fs |= ACCESS_FS_REFER;
 	fd = sys3(__NR_landlock_create_ruleset, &attr, size, 0);
 	if (fd < 0)
 		return fd;
-	r = sys2(__NR_landlock_restrict_self, fd, 0);
+	/* What no ruleset gives, none has (landlock(7)): files could not be renamed from one directory to another. */
+	r = s->n[0] >= 2 ? landlock_root((int)fd, ACCESS_FS_REFER) : 0;
+	if (r >= 0)
+		r = sys2(__NR_landlock_restrict_self, fd, 0);
 	(void)sys1(__NR_close, fd);
 	if (r >= 0)
 		in->landlock = 1;

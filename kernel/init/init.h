@@ -79,6 +79,8 @@ long step_ids(struct init *in, const struct corral_step *s);
 long step_rlimits(struct init *in, const struct corral_step *s);
 long step_caps(struct init *in, const struct corral_step *s);
 long step_landlock(struct init *in, const struct corral_step *s);
+/* Gives a ruleset these rights beneath "/". */
+long landlock_root(int ruleset, uint64_t access);
 long step_seccomp(struct init *in, const struct corral_step *s);
 
 /* confined.c: the fence is made, and each command enters it. */

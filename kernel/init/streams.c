@@ -20,6 +20,7 @@
 #define OWN_ARCH AUDIT_ARCH_AARCH64
 #endif
 
+#define ACCESS_REFER    (1ull << 13) /* ABI 2; what no ruleset gives, none has */
 #define ACCESS_TRUNCATE (1ull << 14) /* LANDLOCK_ACCESS_FS_TRUNCATE, ABI 3 */
 #define O_ACCMODE_      3
 
@@ -77,8 +78,8 @@ static long allow(long ruleset, int fd, uint64_t access)
 long streams_fence(const struct init *in, const int *fds, int program)
 {
 	struct landlock_ruleset_attr attr = { LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
-					      ACCESS_TRUNCATE };
-	long ruleset, root, r;
+					      ACCESS_TRUNCATE | ACCESS_REFER };
+	long ruleset, r;
 	int any = 0;
 
 	for (int i = 0; i < 3; i++)
@@ -88,8 +89,7 @@ long streams_fence(const struct init *in, const int *fds, int program)
 	ruleset = sys3(__NR_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
 	if (ruleset < 0)
 		return ruleset;
-	root = sys4(__NR_openat, -100, "/", 010000000 | 02000000, 0); /* O_PATH|O_CLOEXEC */
-	r = root < 0 ? root : allow(ruleset, (int)root, attr.handled_access_fs);
+	r = landlock_root((int)ruleset, attr.handled_access_fs);
 	for (int i = 0; i < 3 && r >= 0; i++)
 		if (fds[i] >= 0 && is_file(fds[i]))
 			r = allow(ruleset, fds[i], access_of(fds[i]));
@@ -97,8 +97,6 @@ long streams_fence(const struct init *in, const int *fds, int program)
 		r = allow(ruleset, program, LANDLOCK_ACCESS_FS_READ_FILE);
 	if (r >= 0)
 		r = sys2(__NR_landlock_restrict_self, ruleset, 0);
-	if (root >= 0)
-		(void)sys1(__NR_close, root);
 	(void)sys1(__NR_close, ruleset);
 	return r;
 }

@@ -744,6 +744,22 @@ static void receipt_names_every_layer(void **state)
 		assert_true(receipt_lists(&seen, "layers", "id-range"));
 }
 
+/* Landlock takes this from every process that it fences, unless it is told not to. */
+static void files_are_renamed_from_directory_to_directory(void **state)
+{
+	static const char line[] = "mkdir a b && : >a/x && ln a/x b/l && python3 -c 'import os; "
+	                           "os.rename(\"a/x\", \"b/y\"); "
+	                           "os.rename(\"b\", \"a/c\")' && test -e a/c/y";
+	struct run r = { 0 };
+
+	(void)state;
+	if (!can_run())
+		return;
+	RUN(&r, "--", "sh", "-c", line);
+	assert_status(&r, 0);
+	run_done(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -773,6 +789,7 @@ int main(void)
 		cmocka_unit_test(pooled_sandboxes_are_the_same_inside),
 		cmocka_unit_test(subordinate_ids_make_a_range_for_an_ordinary_user),
 		cmocka_unit_test(receipt_names_every_layer),
+		cmocka_unit_test(files_are_renamed_from_directory_to_directory),
 	};
 
 	return cmocka_run_group_tests(tests, look_inside, look_away);

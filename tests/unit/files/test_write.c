@@ -117,6 +117,35 @@ static void failed_write_leaves_the_old_file_and_nothing_else(void **state)
 	assert_int_equal(names_in(t, "."), 1);
 }
 
+/* Half of a large file has no name that a kill could leave behind. */
+static long looking_get(void *ctx, void *data, size_t size, struct corral_error *err)
+{
+	struct tree *t = ctx;
+	static int calls;
+
+	(void)err;
+	if (++calls == 4)
+		return 0;
+	if (calls == 3)
+		assert_int_equal(names_in(t, "."), 0);
+	memset(data, 'n', size);
+	return (long)size;
+}
+
+static void half_of_a_large_file_is_nowhere_to_be_seen(void **state)
+{
+	struct tree *t = *state;
+	struct corral_files_source source = { looking_get, t };
+	corral_autofd int fd = openat(t->fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	uint64_t size;
+
+	if (fd < 0)
+		skip(); /* the file system cannot */
+	assert_int_equal(corral_files_write(t->open, "a", 0640, NULL, &source, &size, &t->err), 0);
+	assert_int_equal(size, 3 * CORRAL_FILES_CHUNK);
+	assert_int_equal(names_in(t, "."), 1);
+}
+
 static void read_only_file_of_a_user_is_not_replaced(void **state)
 {
 	struct tree *t = *state;
@@ -295,6 +324,7 @@ int main(void)
 		tree_test(loop_of_links_is_eloop),
 		tree_test(directory_and_special_files_are_refused),
 		tree_test(failed_write_leaves_the_old_file_and_nothing_else),
+		tree_test(half_of_a_large_file_is_nowhere_to_be_seen),
 		tree_test(read_only_file_of_a_user_is_not_replaced),
 		tree_test(writable_file_in_a_directory_that_is_not_is_written_in_place),
 		tree_test(mount_point_is_written_in_place),
