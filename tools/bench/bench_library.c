@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "backends/native.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/base/parse.h"
 #include "kernel/sandbox.h"
@@ -29,7 +30,7 @@
 
 #define WARM_UP 10
 
-enum contestant { SPAWN, FRESH, LIVE, TURNS, ROW = TURNS, CONTESTANTS };
+enum contestant { SPAWN, FRESH, LIVE, EXECUTE, READ, WRITE, TURNS, ROW = TURNS, CONTESTANTS };
 
 struct options {
 	uint64_t mounts, rss_bytes, threads, rounds, memory_boxes;
@@ -41,6 +42,7 @@ struct bench {
 	struct corral_launcher *launcher;
 	struct corral_policy *policy;
 	struct corral_sandbox *live;
+	struct corral_backend *backend;
 	posix_spawn_file_actions_t quiet;
 	struct bench_series series[CONTESTANTS];
 	struct bench_series stages[CORRAL_STAGE_COUNT];
@@ -97,6 +99,34 @@ static int run_fresh(struct bench *b, struct corral_receipt *ret_receipt, struct
 	return r;
 }
 
+/* The same shell, with a pipe for its output, as a protocol's execute has it. */
+static int run_execute(struct bench *b, struct corral_error *err)
+{
+	const struct corral_execute x = { .command = "true", .timeout_ms = 60000 };
+	struct corral_executed e;
+	int r = corral_backend_execute(b->backend, &x, &e, err);
+
+	if (r == 0 && e.exit_code != 0)
+		r = corral_error_set(err, EIO, "the shell ended with %d", e.exit_code);
+	corral_executed_done(&e);
+	return r;
+}
+
+static char page[4096];
+
+static int run_file(struct bench *b, bool write, struct corral_error *err)
+{
+	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
+	int r;
+
+	if (write)
+		return corral_backend_write(b->backend, "page", page, sizeof(page), err);
+	r = corral_backend_read_bytes(b->backend, "page", 0, &text, err);
+	if (r == 0 && text.len != sizeof(page))
+		r = corral_error_set(err, EIO, "%zu bytes were read", text.len);
+	return r;
+}
+
 static int run_one(struct bench *b, enum contestant which, bool counted, struct corral_error *err)
 {
 	struct corral_receipt receipt;
@@ -116,6 +146,13 @@ static int run_one(struct bench *b, enum contestant which, bool counted, struct 
 		break;
 	case LIVE:
 		r = run_in(b->live, err);
+		break;
+	case EXECUTE:
+		r = run_execute(b, err);
+		break;
+	case READ:
+	case WRITE:
+		r = run_file(b, which == WRITE, err);
 		break;
 	case CONTESTANTS:
 		break;
@@ -165,6 +202,9 @@ static int time_cycles(struct bench *b, const struct options *o, struct corral_e
 	b->series[SPAWN].name = "posix_spawn";
 	b->series[FRESH].name = "fresh sandbox";
 	b->series[LIVE].name = "command in a live sandbox";
+	b->series[EXECUTE].name = "execute through the backend";
+	b->series[READ].name = "read of a 4 kB file";
+	b->series[WRITE].name = "write of a 4 kB file";
 	b->series[ROW].name = "fresh ones back to back";
 	r = posix_spawn_file_actions_init(&b->quiet);
 	if (r == 0)
@@ -178,6 +218,11 @@ static int time_cycles(struct bench *b, const struct options *o, struct corral_e
 	r = corral_sandbox_open(b->launcher, b->policy, &b->live, err);
 	if (r < 0)
 		return corral_error_wrap(err, r, "open the live sandbox");
+	r = corral_native_sandbox_new(b->launcher, b->policy, NULL, &b->backend, err);
+	if (r == 0)
+		r = corral_backend_write(b->backend, "page", page, sizeof(page), err);
+	if (r < 0)
+		return corral_error_wrap(err, r, "the backend");
 	r = measure(b, o->rounds, err);
 	if (r < 0)
 		return r;
@@ -261,6 +306,7 @@ static void bench_done(struct bench *b)
 {
 	size_t i;
 
+	corral_backend_close(b->backend);
 	if (b->live)
 		corral_sandbox_close(b->live, NULL);
 	if (b->launcher)
