@@ -25,12 +25,14 @@ static void uuid_make(char *ret, size_t size)
 	(void)!getrandom(b, sizeof(b), 0);
 	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40); /* RFC 9562: version 4, variant 10 */
 	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-	(void)snprintf(ret, size, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
-		       b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	(void)snprintf(ret, size,
+	               "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+	               b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
+	               b[13], b[14], b[15]);
 }
 
-int corral_backend_init(struct corral_backend *b, const struct corral_backend_ops *ops, const char *id,
-			struct corral_error *err)
+int corral_backend_init(struct corral_backend *b, const struct corral_backend_ops *ops,
+                        const char *id, struct corral_error *err)
 {
 	b->ops = ops;
 	atomic_init(&b->busy, 0);
@@ -57,9 +59,12 @@ void corral_backend_leave(struct corral_backend *b)
 	(void)atomic_fetch_sub(&b->busy, 1);
 }
 
-int corral_backend_lacks(const struct corral_backend *b, bool has, const char *what, struct corral_error *err)
+int corral_backend_lacks(const struct corral_backend *b, bool has, const char *what,
+                         struct corral_error *err)
 {
-	return has ? 0 : corral_error_set(err, EOPNOTSUPP, "the %s backend has no %s", b->ops->kind, what);
+	return has ? 0
+	           : corral_error_set(err, EOPNOTSUPP, "the %s backend has no %s", b->ops->kind,
+	                              what);
 }
 
 bool corral_backend_can(const struct corral_backend *b, enum corral_backend_cap cap)
@@ -104,15 +109,15 @@ bool corral_backend_exists(struct corral_backend *b, const char *path)
 }
 
 /* One call, counted. */
-#define CALL(r, b, op, ...)                         \
-	do {                                        \
-		corral_backend_enter(b);            \
+#define CALL(r, b, op, ...)                           \
+	do {                                          \
+		corral_backend_enter(b);              \
 		(r) = (b)->ops->op((b), __VA_ARGS__); \
-		corral_backend_leave(b);            \
+		corral_backend_leave(b);              \
 	} while (0)
 
 int corral_backend_stat(struct corral_backend *b, const char *path, unsigned int flags,
-			struct corral_files_stat *ret, struct corral_error *err)
+                        struct corral_files_stat *ret, struct corral_error *err)
 {
 	int r;
 
@@ -121,7 +126,7 @@ int corral_backend_stat(struct corral_backend *b, const char *path, unsigned int
 }
 
 int corral_backend_ls(struct corral_backend *b, const char *path, struct corral_files_rows *ret,
-		      struct corral_error *err)
+                      struct corral_error *err)
 {
 	int r;
 
@@ -130,7 +135,7 @@ int corral_backend_ls(struct corral_backend *b, const char *path, struct corral_
 }
 
 int corral_backend_read(struct corral_backend *b, const char *path, uint64_t offset, uint64_t limit,
-			struct corral_buf *ret, struct corral_error *err)
+                        struct corral_buf *ret, struct corral_error *err)
 {
 	int r;
 
@@ -146,8 +151,8 @@ static int buf_put(void *ctx, const void *data, size_t len, struct corral_error 
 	return b->failed ? corral_error_set(err, ENOMEM, "read: out of memory") : 0;
 }
 
-int corral_backend_read_bytes(struct corral_backend *b, const char *path, uint64_t max, struct corral_buf *ret,
-			      struct corral_error *err)
+int corral_backend_read_bytes(struct corral_backend *b, const char *path, uint64_t max,
+                              struct corral_buf *ret, struct corral_error *err)
 {
 	const struct corral_files_sink sink = { buf_put, ret };
 	int r;
@@ -175,7 +180,7 @@ static long bytes_get(void *ctx, void *data, size_t size, struct corral_error *e
 }
 
 int corral_backend_write(struct corral_backend *b, const char *path, const void *data, size_t len,
-			 struct corral_error *err)
+                         struct corral_error *err)
 {
 	struct bytes bytes = { data, len };
 	const struct corral_files_source source = { bytes_get, &bytes };
@@ -183,8 +188,9 @@ int corral_backend_write(struct corral_backend *b, const char *path, const void 
 	return corral_backend_write_stream(b, path, 0, &source, err);
 }
 
-int corral_backend_edit(struct corral_backend *b, const char *path, const struct corral_files_edit *edit,
-			uint64_t *ret_occurrences, struct corral_error *err)
+int corral_backend_edit(struct corral_backend *b, const char *path,
+                        const struct corral_files_edit *edit, uint64_t *ret_occurrences,
+                        struct corral_error *err)
 {
 	uint64_t none;
 	int r;
@@ -193,8 +199,8 @@ int corral_backend_edit(struct corral_backend *b, const char *path, const struct
 	return r;
 }
 
-int corral_backend_glob(struct corral_backend *b, const char *pattern, const char *path, unsigned int flags,
-			struct corral_files_rows *ret, struct corral_error *err)
+int corral_backend_glob(struct corral_backend *b, const char *pattern, const char *path,
+                        unsigned int flags, struct corral_files_rows *ret, struct corral_error *err)
 {
 	int r;
 
@@ -203,7 +209,7 @@ int corral_backend_glob(struct corral_backend *b, const char *pattern, const cha
 }
 
 int corral_backend_grep(struct corral_backend *b, const struct corral_files_grep *grep,
-			struct corral_files_matches *ret, struct corral_error *err)
+                        struct corral_files_matches *ret, struct corral_error *err)
 {
 	int r;
 
@@ -219,7 +225,8 @@ int corral_backend_mkdir(struct corral_backend *b, const char *path, struct corr
 	return r;
 }
 
-int corral_backend_remove(struct corral_backend *b, const char *path, unsigned int flags, struct corral_error *err)
+int corral_backend_remove(struct corral_backend *b, const char *path, unsigned int flags,
+                          struct corral_error *err)
 {
 	int r;
 
@@ -227,8 +234,8 @@ int corral_backend_remove(struct corral_backend *b, const char *path, unsigned i
 	return r;
 }
 
-int corral_backend_rename(struct corral_backend *b, const char *path, const char *new_path, unsigned int flags,
-			  struct corral_error *err)
+int corral_backend_rename(struct corral_backend *b, const char *path, const char *new_path,
+                          unsigned int flags, struct corral_error *err)
 {
 	int r;
 
@@ -236,8 +243,9 @@ int corral_backend_rename(struct corral_backend *b, const char *path, const char
 	return r;
 }
 
-int corral_backend_read_stream(struct corral_backend *b, const char *path, uint64_t offset, uint64_t length,
-			       const struct corral_files_sink *sink, struct corral_error *err)
+int corral_backend_read_stream(struct corral_backend *b, const char *path, uint64_t offset,
+                               uint64_t length, const struct corral_files_sink *sink,
+                               struct corral_error *err)
 {
 	int r;
 
@@ -246,7 +254,7 @@ int corral_backend_read_stream(struct corral_backend *b, const char *path, uint6
 }
 
 int corral_backend_write_stream(struct corral_backend *b, const char *path, unsigned int mode,
-				const struct corral_files_source *source, struct corral_error *err)
+                                const struct corral_files_source *source, struct corral_error *err)
 {
 	int r;
 
@@ -254,20 +262,24 @@ int corral_backend_write_stream(struct corral_backend *b, const char *path, unsi
 	return r;
 }
 
-int corral_backend_tar_out(struct corral_backend *b, const char *path, const struct corral_files_sink *sink,
-			   struct corral_files_copied *ret, struct corral_error *err)
+int corral_backend_tar_out(struct corral_backend *b, const char *path,
+                           const struct corral_files_sink *sink, struct corral_files_copied *ret,
+                           struct corral_error *err)
 {
-	int r = corral_backend_lacks(b, corral_backend_can(b, CORRAL_BACKEND_CAN_ARCHIVE), "archives", err);
+	int r = corral_backend_lacks(b, corral_backend_can(b, CORRAL_BACKEND_CAN_ARCHIVE),
+	                             "archives", err);
 
 	if (r == 0)
 		CALL(r, b, tar_out, path, sink, ret, err);
 	return r;
 }
 
-int corral_backend_tar_in(struct corral_backend *b, const char *path, const struct corral_files_source *source,
-			  struct corral_files_copied *ret, struct corral_error *err)
+int corral_backend_tar_in(struct corral_backend *b, const char *path,
+                          const struct corral_files_source *source, struct corral_files_copied *ret,
+                          struct corral_error *err)
 {
-	int r = corral_backend_lacks(b, corral_backend_can(b, CORRAL_BACKEND_CAN_ARCHIVE), "archives", err);
+	int r = corral_backend_lacks(b, corral_backend_can(b, CORRAL_BACKEND_CAN_ARCHIVE),
+	                             "archives", err);
 
 	if (r == 0)
 		CALL(r, b, tar_in, path, source, ret, err);

@@ -13,11 +13,12 @@
 
 #include "kernel/base/cleanup.h"
 
-#define CHUNK      65536
-/* After the end of the tree its pipes are at their end, unless it gave one of them to somebody else. */
-#define DRAIN_MS   200
+#define CHUNK 65536
+/* After the end of the tree its pipes are at their end, unless it gave one of them to somebody
+ * else. */
+#define DRAIN_MS 200
 /* Between asking and ending. */
-#define POLITE_MS  2000
+#define POLITE_MS 2000
 
 struct corral_cancel {
 	int fd;
@@ -34,7 +35,7 @@ struct run {
 	struct corral_executed *result;
 	struct corral_process *process;
 	struct stream streams[2];
-	uint64_t kept; /* of both */
+	uint64_t kept;                         /* of both */
 	uint64_t deadline_ms, polite_until_ms; /* 0: none */
 	int stop_fd;
 	bool refused; /* the callback wants no more */
@@ -159,7 +160,8 @@ static void keep(struct run *run, struct stream *s, const char *data, size_t len
 	if (n < len)
 		run->result->truncated = true;
 	corral_process_count_output(run->process, len);
-	if (run->x->on_output && !run->refused && run->x->on_output(run->x->ctx, s->which, data, len) != 0)
+	if (run->x->on_output && !run->refused &&
+	    run->x->on_output(run->x->ctx, s->which, data, len) != 0)
 		run->refused = true;
 }
 
@@ -177,7 +179,7 @@ static void stream_read(struct run *run, struct stream *s)
 static void polled(struct run *run, struct pollfd *fds)
 {
 	for (int i = 0; i < 2; i++)
-		fds[i] = (struct pollfd){ .fd = run->streams[i].fd, .events = POLLIN };
+		fds[i] = (struct pollfd) { .fd = run->streams[i].fd, .events = POLLIN };
 }
 
 static void polled_read(struct run *run, const struct pollfd *fds)
@@ -206,9 +208,9 @@ static bool end_early(struct run *run, bool cancelled, bool stopped)
 		e->timed_out = true;
 	else if (!run->polite_until_ms || now < run->polite_until_ms)
 		return false;
-	corral_process_kill(run->process, e->timed_out	      ? CORRAL_REASON_TIMEOUT
-					  : e->output_limited ? CORRAL_REASON_OUTPUT
-							      : CORRAL_REASON_KILLED);
+	corral_process_kill(run->process, e->timed_out        ? CORRAL_REASON_TIMEOUT
+	                                  : e->output_limited ? CORRAL_REASON_OUTPUT
+	                                                      : CORRAL_REASON_KILLED);
 	return true;
 }
 
@@ -242,9 +244,12 @@ static int loop(struct run *run, struct corral_error *err)
 
 	for (;;) {
 		polled(run, fds);
-		fds[2] = (struct pollfd){ .fd = corral_process_event_fd(run->process), .events = POLLIN };
-		fds[3] = (struct pollfd){ .fd = run->x->cancel ? run->x->cancel->fd : -1, .events = POLLIN };
-		fds[4] = (struct pollfd){ .fd = run->polite_until_ms ? -1 : run->stop_fd, .events = POLLIN };
+		fds[2] = (struct pollfd) { .fd = corral_process_event_fd(run->process),
+			                   .events = POLLIN };
+		fds[3] = (struct pollfd) { .fd = run->x->cancel ? run->x->cancel->fd : -1,
+			                   .events = POLLIN };
+		fds[4] = (struct pollfd) { .fd = run->polite_until_ms ? -1 : run->stop_fd,
+			                   .events = POLLIN };
 		if (poll(fds, CORRAL_COUNT(fds), wait_ms(run)) < 0 && errno != EINTR)
 			return corral_error_sys(err, errno, "poll");
 		polled_read(run, fds);
@@ -293,7 +298,9 @@ static void concluded(struct run *run)
 	const struct corral_receipt *r = corral_process_receipt(run->process);
 
 	e->receipt = *r;
-	e->exit_code = e->timed_out ? CORRAL_EXECUTE_TIMED_OUT : r->signal ? 128 + r->signal : r->exit_code;
+	e->exit_code = e->timed_out ? CORRAL_EXECUTE_TIMED_OUT
+	               : r->signal  ? 128 + r->signal
+	                            : r->exit_code;
 	/* A program's output is complete or told in part. */
 	if (run->x->argv && (e->timed_out || e->output_limited))
 		for (int i = 0; i < 2; i++)
@@ -303,13 +310,16 @@ static void concluded(struct run *run)
 			}
 }
 
-static int start(struct run *run, struct corral_sandbox *s, char *const *env, struct corral_error *err)
+static int start(struct run *run, struct corral_sandbox *s, char *const *env,
+                 struct corral_error *err)
 {
 	const struct corral_execute *x = run->x;
-	char *const shell[] = { (char *)"/bin/sh", (char *)"-c", (char *)(uintptr_t)x->command, NULL };
+	char *const shell[] = { (char *)"/bin/sh", (char *)"-c", (char *)(uintptr_t)x->command,
+		                NULL };
 	corral_autofd int out = -1, err_out = -1, in = -1;
 	corral_autofree char **all = NULL;
-	struct corral_command command = { .argv = x->command ? shell : x->argv, .guest_dir = x->guest_dir };
+	struct corral_command command = { .argv = x->command ? shell : x->argv,
+		                          .guest_dir = x->guest_dir };
 	int r;
 
 	r = input_open(x, &in, err);
@@ -331,8 +341,8 @@ static int start(struct run *run, struct corral_sandbox *s, char *const *env, st
 	return corral_process_start(s, &command, 0, &run->process, err);
 }
 
-int corral_execute_in(struct corral_sandbox *s, const struct corral_execute *x, char *const *env, int stop_fd,
-		      struct corral_executed *ret, struct corral_error *err)
+int corral_execute_in(struct corral_sandbox *s, const struct corral_execute *x, char *const *env,
+                      int stop_fd, struct corral_executed *ret, struct corral_error *err)
 {
 	struct run run = {
 		.x = x,

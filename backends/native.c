@@ -79,7 +79,8 @@ static int box_make(struct corral_native *n, struct corral_error *err)
 	return 0;
 }
 
-int corral_native_acquire(struct corral_native *n, struct corral_native_box **ret, struct corral_error *err)
+int corral_native_acquire(struct corral_native *n, struct corral_native_box **ret,
+                          struct corral_error *err)
 {
 	struct corral_native_box *dead = NULL;
 	int r = 0;
@@ -88,8 +89,9 @@ int corral_native_acquire(struct corral_native *n, struct corral_native_box **re
 	while (n->opening)
 		pthread_cond_wait(&n->changed, &n->lock);
 	if (n->box && !corral_sandbox_is_alive(n->box->sandbox)) {
-		(void)snprintf(n->lost, sizeof(n->lost),
-			       "the sandbox is gone, killed or out of memory, and what was in it as well");
+		(void)snprintf(
+		        n->lost, sizeof(n->lost),
+		        "the sandbox is gone, killed or out of memory, and what was in it as well");
 		dead = detach(n);
 	}
 	if (n->lost[0])
@@ -166,7 +168,9 @@ static int native_end(struct corral_backend *b, struct corral_error *err)
 		r = pthread_cond_timedwait(&n->changed, &n->lock, &until);
 	r = n->n_boxes ? -ETIMEDOUT : 0;
 	pthread_mutex_unlock(&n->lock);
-	return r < 0 ? corral_error_set(err, ETIMEDOUT, "calls are still in the sandbox %d s after its end", END_S) : 0;
+	return r < 0 ? corral_error_set(err, ETIMEDOUT,
+	                                "calls are still in the sandbox %d s after its end", END_S)
+	             : 0;
 }
 
 static void native_close(struct corral_backend *b)
@@ -180,7 +184,8 @@ static void native_close(struct corral_backend *b)
 	free(n);
 }
 
-static int run_enlist(struct corral_native *n, struct corral_native_run *run, struct corral_error *err)
+static int run_enlist(struct corral_native *n, struct corral_native_run *run,
+                      struct corral_error *err)
 {
 	if (!run->id)
 		return 0;
@@ -192,7 +197,8 @@ static int run_enlist(struct corral_native *n, struct corral_native_run *run, st
 		if (!strcmp(other->id, run->id)) {
 			pthread_mutex_unlock(&n->lock);
 			corral_fd_closep(&run->stop_fd);
-			return corral_error_set(err, EEXIST, "run '%.64s' is running already", run->id);
+			return corral_error_set(err, EEXIST, "run '%.64s' is running already",
+			                        run->id);
 		}
 	run->next = n->runs;
 	n->runs = run;
@@ -215,8 +221,8 @@ static void run_delist(struct corral_native *n, struct corral_native_run *run)
 	corral_fd_closep(&run->stop_fd);
 }
 
-static int native_execute(struct corral_backend *b, const struct corral_execute *x, struct corral_executed *ret,
-			  struct corral_error *err)
+static int native_execute(struct corral_backend *b, const struct corral_execute *x,
+                          struct corral_executed *ret, struct corral_error *err)
 {
 	struct corral_native *n = to_native(b);
 	struct corral_native_run run = { .id = x->run_id, .stop_fd = -1 };
@@ -257,8 +263,10 @@ static int native_stop(struct corral_backend *b, const char *run_id, struct corr
 		r = pthread_cond_timedwait(&n->changed, &n->lock, &until);
 	r = runs(n, run_id) ? -ETIMEDOUT : 0;
 	pthread_mutex_unlock(&n->lock);
-	return r < 0 ? corral_error_set(err, ETIMEDOUT, "run '%.64s' goes on %d s after it was stopped", run_id, STOP_S)
-		     : 0;
+	return r < 0 ? corral_error_set(err, ETIMEDOUT,
+	                                "run '%.64s' goes on %d s after it was stopped", run_id,
+	                                STOP_S)
+	             : 0;
 }
 
 static int native_pause(struct corral_backend *b, bool paused, struct corral_error *err)
@@ -293,7 +301,8 @@ static double percent(struct corral_native_box *box, uint64_t cpu_usec)
 	return answer;
 }
 
-static int native_usage(struct corral_backend *b, struct corral_usage *ret, struct corral_error *err)
+static int native_usage(struct corral_backend *b, struct corral_usage *ret,
+                        struct corral_error *err)
 {
 	struct corral_native *n = to_native(b);
 	struct corral_sandbox_usage u;
@@ -303,7 +312,7 @@ static int native_usage(struct corral_backend *b, struct corral_usage *ret, stru
 	if (r < 0)
 		return r;
 	corral_sandbox_usage(box->sandbox, &u);
-	*ret = (struct corral_usage){
+	*ret = (struct corral_usage) {
 		.memory_bytes = u.group.memory_bytes,
 		.memory_limit_bytes = u.limits.memory_bytes ? u.limits.memory_bytes : UINT64_MAX,
 		.memory_peak_bytes = u.group.memory_peak_bytes,
@@ -322,8 +331,9 @@ static int native_usage(struct corral_backend *b, struct corral_usage *ret, stru
 
 static const struct corral_backend_ops native_ops = {
 	.kind = "native",
-	.caps = CORRAL_BACKEND_CAN_EXECUTE | CORRAL_BACKEND_CAN_BACKGROUND | CORRAL_BACKEND_CAN_TERMINAL |
-		CORRAL_BACKEND_CAN_PAUSE | CORRAL_BACKEND_CAN_MEASURE | CORRAL_BACKEND_CAN_ARCHIVE,
+	.caps = CORRAL_BACKEND_CAN_EXECUTE | CORRAL_BACKEND_CAN_BACKGROUND |
+	        CORRAL_BACKEND_CAN_TERMINAL | CORRAL_BACKEND_CAN_PAUSE |
+	        CORRAL_BACKEND_CAN_MEASURE | CORRAL_BACKEND_CAN_ARCHIVE,
 	.close = native_close,
 	.exists = corral_native_exists,
 	.stat = corral_native_stat,
@@ -355,8 +365,8 @@ static const struct corral_backend_ops native_ops = {
 };
 
 int corral_native_sandbox_new(struct corral_launcher *launcher, const struct corral_policy *policy,
-			      const struct corral_native_options *options, struct corral_backend **ret,
-			      struct corral_error *err)
+                              const struct corral_native_options *options,
+                              struct corral_backend **ret, struct corral_error *err)
 {
 	struct corral_native *n = calloc(1, sizeof(*n));
 	pthread_condattr_t monotonic;

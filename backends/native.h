@@ -12,11 +12,12 @@ struct corral_native_options {
 };
 
 /*
- * The launcher stays the caller's and must live longer; the policy is shared. With CORRAL_LAUNCHER_WARM the sandbox is there at once. It has
- * everything that backends/sandbox.h names.
+ * The launcher stays the caller's and must live longer; the policy is shared. With
+ * CORRAL_LAUNCHER_WARM the sandbox is there at once. It has everything that backends/sandbox.h
+ * names.
  */
 int corral_native_sandbox_new(struct corral_launcher *launcher, const struct corral_policy *policy,
-			      const struct corral_native_options *options, struct corral_backend **ret,
-			      struct corral_error *err);
+                              const struct corral_native_options *options,
+                              struct corral_backend **ret, struct corral_error *err);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * Background processes. What they write goes into files of memory that they only append to, charged to the sandbox, so that no thread has to
- * empty pipes and none of them ever waits for a reader; what was read is given back at once.
+ * Background processes. What they write goes into files of memory that they only append to, charged
+ * to the sandbox, so that no thread has to empty pipes and none of them ever waits for a reader;
+ * what was read is given back at once.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,7 @@
 #include "backends/native_box.h"
 #include "kernel/base/cleanup.h"
 
-#define CHUNK 65536
+#define CHUNK    65536
 #define READ_MAX (16u << 20) /* of one stream in one read; the rest comes with the next */
 
 static void one_free(struct corral_native_background *g)
@@ -51,7 +52,8 @@ static int spool_open(int *ret_read_fd, int *ret_write_fd, struct corral_error *
 	return 0;
 }
 
-static int start(struct corral_native_background *g, struct corral_native_box *box, struct corral_error *err)
+static int start(struct corral_native_background *g, struct corral_native_box *box,
+                 struct corral_error *err)
 {
 	char *const argv[] = { (char *)"/bin/sh", (char *)"-c", g->command, NULL };
 	corral_autofd int out = -1, err_out = -1;
@@ -65,7 +67,8 @@ static int start(struct corral_native_background *g, struct corral_native_box *b
 		return r;
 	command.stdout_fd = out;
 	command.stderr_fd = err_out;
-	return corral_process_start(box->sandbox, &command, CORRAL_PROCESS_BACKGROUND, &g->process, err);
+	return corral_process_start(box->sandbox, &command, CORRAL_PROCESS_BACKGROUND, &g->process,
+	                            err);
 }
 
 /* With the lock held: notices an end. */
@@ -91,8 +94,8 @@ static void describe(struct corral_native_background *g, struct corral_backgroun
 	ret->exit_code = ret->running ? 0 : g->exit_code;
 }
 
-int corral_native_background_start(struct corral_backend *b, const char *command, struct corral_background *ret,
-				   struct corral_error *err)
+int corral_native_background_start(struct corral_backend *b, const char *command,
+                                   struct corral_background *ret, struct corral_error *err)
 {
 	struct corral_native *n = to_native(b);
 	struct corral_native_background *g = calloc(1, sizeof(*g));
@@ -137,24 +140,28 @@ static struct corral_native_background *find(struct corral_native *n, const char
 	return g;
 }
 
-static int spool_read(struct corral_native_background *g, int which, struct corral_buf *ret, struct corral_error *err)
+static int spool_read(struct corral_native_background *g, int which, struct corral_buf *ret,
+                      struct corral_error *err)
 {
 	char data[CHUNK];
 	uint64_t total = 0;
 	ssize_t len;
 
-	while (total < READ_MAX && (len = pread(g->fds[which], data, sizeof(data), g->at[which])) > 0) {
+	while (total < READ_MAX &&
+	       (len = pread(g->fds[which], data, sizeof(data), g->at[which])) > 0) {
 		corral_buf_add(ret, data, (size_t)len);
 		/* Read is read: its pages go back. The guest may still append. */
-		(void)fallocate(g->fds[which], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, g->at[which], len);
+		(void)fallocate(g->fds[which], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		                g->at[which], len);
 		g->at[which] += len;
 		total += (uint64_t)len;
 	}
 	return ret->failed ? corral_error_set(err, ENOMEM, "background: out of memory") : 0;
 }
 
-int corral_native_background_read(struct corral_backend *b, const char *shell_id, struct corral_buf *out,
-				  struct corral_buf *err_out, struct corral_background *ret, struct corral_error *err)
+int corral_native_background_read(struct corral_backend *b, const char *shell_id,
+                                  struct corral_buf *out, struct corral_buf *err_out,
+                                  struct corral_background *ret, struct corral_error *err)
 {
 	struct corral_native *n = to_native(b);
 	struct corral_native_background *g;
@@ -188,7 +195,8 @@ static struct corral_process *process_take(struct corral_native_background *g)
 	return p;
 }
 
-int corral_native_background_kill(struct corral_backend *b, const char *shell_id, struct corral_error *err)
+int corral_native_background_kill(struct corral_backend *b, const char *shell_id,
+                                  struct corral_error *err)
 {
 	struct corral_native *n = to_native(b);
 	struct corral_native_background *g;
@@ -214,13 +222,14 @@ int corral_native_background_kill(struct corral_backend *b, const char *shell_id
 }
 
 int corral_native_background_list(struct corral_backend *b, struct corral_background_list *ret,
-				  struct corral_error *err)
+                                  struct corral_error *err)
 {
 	struct corral_native *n = to_native(b);
 	size_t count = 0, text = 0, at = 0;
 
 	pthread_mutex_lock(&n->lock);
-	for (const struct corral_native_background *g = n->box ? n->box->backgrounds : NULL; g; g = g->next) {
+	for (const struct corral_native_background *g = n->box ? n->box->backgrounds : NULL; g;
+	     g = g->next) {
 		count++;
 		text += strlen(g->command) + 1;
 	}
@@ -233,7 +242,8 @@ int corral_native_background_list(struct corral_backend *b, struct corral_backgr
 	}
 	ret->n = count;
 	/* The newest is first in our list, and last in theirs. */
-	for (struct corral_native_background *g = n->box ? n->box->backgrounds : NULL; g; g = g->next) {
+	for (struct corral_native_background *g = n->box ? n->box->backgrounds : NULL; g;
+	     g = g->next) {
 		size_t len = strlen(g->command) + 1;
 
 		describe(g, &ret->items[--count]);

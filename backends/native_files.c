@@ -1,7 +1,8 @@
 /*
- * File operations, done inside the sandbox by its file server, a background command of ours that is started by the first of them. It has the
- * guest's rights and is charged to the guest; what it says is believed as far as a guest is. When it is gone (the guest may kill it), the next
- * operation starts another.
+ * File operations, done inside the sandbox by its file server, a background command of ours that is
+ * started by the first of them. It has the guest's rights and is charged to the guest; what it says
+ * is believed as far as a guest is. When it is gone (the guest may kill it), the next operation
+ * starts another.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -25,7 +26,8 @@ static void server_free(struct corral_native_server *v)
 	free(v);
 }
 
-static int server_start(struct corral_native_box *box, struct corral_native_server *v, struct corral_error *err)
+static int server_start(struct corral_native_box *box, struct corral_native_server *v,
+                        struct corral_error *err)
 {
 	char *const argv[] = { (char *)"corral-files", NULL };
 	corral_autofd int program = -1, ours = -1, theirs = -1;
@@ -40,13 +42,15 @@ static int server_start(struct corral_native_box *box, struct corral_native_serv
 	ours = pair[0];
 	theirs = pair[1];
 	command.stdin_fd = theirs;
-	r = corral_process_start_program(box->sandbox, program, &command, CORRAL_PROCESS_BACKGROUND, &v->process, err);
+	r = corral_process_start_program(box->sandbox, program, &command, CORRAL_PROCESS_BACKGROUND,
+	                                 &v->process, err);
 	if (r < 0)
 		return corral_error_wrap(err, r, "start the file server");
 	return corral_files_client_new_take(corral_take_fd(&ours), &v->client, err);
 }
 
-static int server_new(struct corral_native_box *box, struct corral_native_server **ret, struct corral_error *err)
+static int server_new(struct corral_native_box *box, struct corral_native_server **ret,
+                      struct corral_error *err)
 {
 	struct corral_native_server *v = calloc(1, sizeof(*v));
 	int r;
@@ -78,8 +82,8 @@ static void server_release(struct corral_native *n, struct corral_native_server 
 }
 
 /* Who comes while one is started waits for it. */
-static int server_acquire(struct corral_native *n, struct corral_native_box *box, struct corral_native_server **ret,
-			  struct corral_error *err)
+static int server_acquire(struct corral_native *n, struct corral_native_box *box,
+                          struct corral_native_server **ret, struct corral_error *err)
 {
 	struct corral_native_server *dead = NULL, *fresh = NULL;
 	int r = 0;
@@ -167,37 +171,42 @@ bool corral_native_exists(struct corral_backend *b, const char *path)
 	return exists(b, path, NULL) == 1;
 }
 
-int corral_native_stat(struct corral_backend *b, const char *path, unsigned int flags, struct corral_files_stat *ret,
-		       struct corral_error *err)
+int corral_native_stat(struct corral_backend *b, const char *path, unsigned int flags,
+                       struct corral_files_stat *ret, struct corral_error *err)
 {
 	VISIT(b, err, corral_files_client_stat(v.server->client, NULL, path, flags, ret, err));
 }
 
-int corral_native_ls(struct corral_backend *b, const char *path, struct corral_files_rows *ret, struct corral_error *err)
+int corral_native_ls(struct corral_backend *b, const char *path, struct corral_files_rows *ret,
+                     struct corral_error *err)
 {
 	VISIT(b, err, corral_files_client_ls(v.server->client, NULL, path, 0, ret, err));
 }
 
 int corral_native_read(struct corral_backend *b, const char *path, uint64_t offset, uint64_t limit,
-		       struct corral_buf *ret, struct corral_error *err)
+                       struct corral_buf *ret, struct corral_error *err)
 {
-	VISIT(b, err, corral_files_client_read(v.server->client, NULL, path, offset, limit, ret, err));
+	VISIT(b, err,
+	      corral_files_client_read(v.server->client, NULL, path, offset, limit, ret, err));
 }
 
-int corral_native_edit(struct corral_backend *b, const char *path, const struct corral_files_edit *edit,
-		       uint64_t *ret_occurrences, struct corral_error *err)
+int corral_native_edit(struct corral_backend *b, const char *path,
+                       const struct corral_files_edit *edit, uint64_t *ret_occurrences,
+                       struct corral_error *err)
 {
-	VISIT(b, err, corral_files_client_edit(v.server->client, NULL, path, edit, ret_occurrences, err));
+	VISIT(b, err,
+	      corral_files_client_edit(v.server->client, NULL, path, edit, ret_occurrences, err));
 }
 
-int corral_native_glob(struct corral_backend *b, const char *pattern, const char *path, unsigned int flags,
-		       struct corral_files_rows *ret, struct corral_error *err)
+int corral_native_glob(struct corral_backend *b, const char *pattern, const char *path,
+                       unsigned int flags, struct corral_files_rows *ret, struct corral_error *err)
 {
-	VISIT(b, err, corral_files_client_glob(v.server->client, NULL, pattern, path, flags, ret, err));
+	VISIT(b, err,
+	      corral_files_client_glob(v.server->client, NULL, pattern, path, flags, ret, err));
 }
 
-int corral_native_grep(struct corral_backend *b, const struct corral_files_grep *grep, struct corral_files_matches *ret,
-		       struct corral_error *err)
+int corral_native_grep(struct corral_backend *b, const struct corral_files_grep *grep,
+                       struct corral_files_matches *ret, struct corral_error *err)
 {
 	VISIT(b, err, corral_files_client_grep(v.server->client, NULL, grep, ret, err));
 }
@@ -207,38 +216,45 @@ int corral_native_mkdir(struct corral_backend *b, const char *path, struct corra
 	VISIT(b, err, corral_files_client_mkdir(v.server->client, NULL, path, err));
 }
 
-int corral_native_remove(struct corral_backend *b, const char *path, unsigned int flags, struct corral_error *err)
+int corral_native_remove(struct corral_backend *b, const char *path, unsigned int flags,
+                         struct corral_error *err)
 {
 	VISIT(b, err, corral_files_client_remove(v.server->client, NULL, path, flags, err));
 }
 
-int corral_native_rename(struct corral_backend *b, const char *path, const char *new_path, unsigned int flags,
-			 struct corral_error *err)
-{
-	VISIT(b, err, corral_files_client_rename(v.server->client, NULL, path, new_path, flags, err));
-}
-
-int corral_native_read_stream(struct corral_backend *b, const char *path, uint64_t offset, uint64_t length,
-			      uint64_t max, const struct corral_files_sink *sink, struct corral_error *err)
+int corral_native_rename(struct corral_backend *b, const char *path, const char *new_path,
+                         unsigned int flags, struct corral_error *err)
 {
 	VISIT(b, err,
-	      corral_files_client_read_bytes(v.server->client, NULL, path, offset, length, max, sink, err));
+	      corral_files_client_rename(v.server->client, NULL, path, new_path, flags, err));
+}
+
+int corral_native_read_stream(struct corral_backend *b, const char *path, uint64_t offset,
+                              uint64_t length, uint64_t max, const struct corral_files_sink *sink,
+                              struct corral_error *err)
+{
+	VISIT(b, err,
+	      corral_files_client_read_bytes(v.server->client, NULL, path, offset, length, max,
+	                                     sink, err));
 }
 
 int corral_native_write_stream(struct corral_backend *b, const char *path, unsigned int mode,
-			       const struct corral_files_source *source, struct corral_error *err)
+                               const struct corral_files_source *source, struct corral_error *err)
 {
-	VISIT(b, err, corral_files_client_write(v.server->client, NULL, path, mode, source, NULL, err));
+	VISIT(b, err,
+	      corral_files_client_write(v.server->client, NULL, path, mode, source, NULL, err));
 }
 
-int corral_native_tar_out(struct corral_backend *b, const char *path, const struct corral_files_sink *sink,
-			  struct corral_files_copied *ret, struct corral_error *err)
+int corral_native_tar_out(struct corral_backend *b, const char *path,
+                          const struct corral_files_sink *sink, struct corral_files_copied *ret,
+                          struct corral_error *err)
 {
 	VISIT(b, err, corral_files_client_tar_out(v.server->client, NULL, path, sink, ret, err));
 }
 
-int corral_native_tar_in(struct corral_backend *b, const char *path, const struct corral_files_source *source,
-			 struct corral_files_copied *ret, struct corral_error *err)
+int corral_native_tar_in(struct corral_backend *b, const char *path,
+                         const struct corral_files_source *source, struct corral_files_copied *ret,
+                         struct corral_error *err)
 {
 	VISIT(b, err, corral_files_client_tar_in(v.server->client, NULL, path, source, ret, err));
 }

@@ -14,15 +14,15 @@ struct corral_terminal {
 };
 
 int corral_native_terminal_open(struct corral_backend *b, const struct corral_terminal_options *o,
-				struct corral_terminal **ret, struct corral_error *err)
+                                struct corral_terminal **ret, struct corral_error *err)
 {
 	static char *const shell[] = { (char *)"/bin/sh", NULL };
 	struct corral_native *n = to_native(b);
 	struct corral_command command = { .argv = o->argv ? o->argv : shell,
-					  .guest_dir = o->guest_dir,
-					  .tty = true,
-					  .tty_rows = o->rows,
-					  .tty_cols = o->cols };
+		                          .guest_dir = o->guest_dir,
+		                          .tty = true,
+		                          .tty_rows = o->rows,
+		                          .tty_cols = o->cols };
 	corral_autofree char **env = NULL;
 	struct corral_terminal *t;
 	int r;
@@ -39,7 +39,8 @@ int corral_native_terminal_open(struct corral_backend *b, const struct corral_te
 	t->native = n;
 	r = corral_native_acquire(n, &t->box, err);
 	if (r == 0) {
-		r = corral_process_start(t->box->sandbox, &command, CORRAL_PROCESS_BACKGROUND, &t->process, err);
+		r = corral_process_start(t->box->sandbox, &command, CORRAL_PROCESS_BACKGROUND,
+		                         &t->process, err);
 		if (r < 0)
 			corral_native_release(n, t->box);
 	}
@@ -60,13 +61,14 @@ int corral_terminal_event_fd(const struct corral_terminal *t)
 	return corral_process_event_fd(t->process);
 }
 
-int corral_terminal_resize(struct corral_terminal *t, uint16_t rows, uint16_t cols, struct corral_error *err)
+int corral_terminal_resize(struct corral_terminal *t, uint16_t rows, uint16_t cols,
+                           struct corral_error *err)
 {
 	const struct winsize size = { .ws_row = rows, .ws_col = cols };
 
 	return ioctl(corral_process_tty(t->process), TIOCSWINSZ, &size) < 0
-		       ? corral_error_sys(err, errno, "resize the terminal")
-		       : 0;
+	               ? corral_error_sys(err, errno, "resize the terminal")
+	               : 0;
 }
 
 int corral_terminal_signal(struct corral_terminal *t, int signo, struct corral_error *err)
@@ -74,7 +76,8 @@ int corral_terminal_signal(struct corral_terminal *t, int signo, struct corral_e
 	return corral_process_signal(t->process, signo, err);
 }
 
-int corral_terminal_wait(struct corral_terminal *t, int timeout_ms, int *ret_status, struct corral_error *err)
+int corral_terminal_wait(struct corral_terminal *t, int timeout_ms, int *ret_status,
+                         struct corral_error *err)
 {
 	const struct corral_receipt *receipt;
 	int r = corral_process_wait(t->process, timeout_ms, err);

@@ -12,13 +12,13 @@
 #include "kernel/base/cleanup.h"
 
 static int needs(const struct corral_backend *b, enum corral_backend_cap cap, const char *what,
-		 struct corral_error *err)
+                 struct corral_error *err)
 {
 	return corral_backend_lacks(b, corral_backend_can(b, cap), what, err);
 }
 
-int corral_backend_execute(struct corral_backend *b, const struct corral_execute *x, struct corral_executed *ret,
-			   struct corral_error *err)
+int corral_backend_execute(struct corral_backend *b, const struct corral_execute *x,
+                           struct corral_executed *ret, struct corral_error *err)
 {
 	struct corral_execute whole = *x;
 	int r = needs(b, CORRAL_BACKEND_CAN_EXECUTE, "commands", err);
@@ -28,7 +28,8 @@ int corral_backend_execute(struct corral_backend *b, const struct corral_execute
 	if (r < 0)
 		return r;
 	if (!x->command == !(x->argv && x->argv[0]))
-		return corral_error_set(err, EINVAL, "execute: a command or an argv, and only one of them");
+		return corral_error_set(err, EINVAL,
+		                        "execute: a command or an argv, and only one of them");
 	if (!whole.output_bytes)
 		whole.output_bytes = CORRAL_EXECUTE_OUTPUT_BYTES;
 	corral_backend_enter(b);
@@ -51,8 +52,9 @@ static size_t utf8_length(const unsigned char *p, size_t left)
 		unsigned char mask, lead, low, high; /* of the lead byte, and of the second */
 		size_t len;
 	} forms[] = {
-		{ 0xff, 0xe0, 0xa0, 0xbf, 3 }, { 0xff, 0xed, 0x80, 0x9f, 3 }, { 0xff, 0xf0, 0x90, 0xbf, 4 },
-		{ 0xff, 0xf4, 0x80, 0x8f, 4 }, { 0xf0, 0xe0, 0x80, 0xbf, 3 }, { 0xf8, 0xf0, 0x80, 0xbf, 4 },
+		{ 0xff, 0xe0, 0xa0, 0xbf, 3 }, { 0xff, 0xed, 0x80, 0x9f, 3 },
+		{ 0xff, 0xf0, 0x90, 0xbf, 4 }, { 0xff, 0xf4, 0x80, 0x8f, 4 },
+		{ 0xf0, 0xe0, 0x80, 0xbf, 3 }, { 0xf8, 0xf0, 0x80, 0xbf, 4 },
 		{ 0xe0, 0xc0, 0x80, 0xbf, 2 },
 	};
 
@@ -93,7 +95,8 @@ static void text_add(struct corral_buf *ret, const struct corral_buf *bytes)
 		corral_buf_add(ret, p + from, at - from);
 }
 
-void corral_executed_text(const struct corral_executed *x, const struct corral_error *err, struct corral_buf *ret)
+void corral_executed_text(const struct corral_executed *x, const struct corral_error *err,
+                          struct corral_buf *ret)
 {
 	size_t begin = ret->len;
 
@@ -115,8 +118,8 @@ int corral_backend_stop(struct corral_backend *b, const char *run_id, struct cor
 	return r < 0 ? r : b->ops->stop(b, run_id, err);
 }
 
-int corral_backend_background_start(struct corral_backend *b, const char *command, struct corral_background *ret,
-				    struct corral_error *err)
+int corral_backend_background_start(struct corral_backend *b, const char *command,
+                                    struct corral_background *ret, struct corral_error *err)
 {
 	int r = needs(b, CORRAL_BACKEND_CAN_BACKGROUND, "background processes", err);
 
@@ -129,8 +132,9 @@ int corral_backend_background_start(struct corral_backend *b, const char *comman
 	return r;
 }
 
-int corral_backend_background_read(struct corral_backend *b, const char *shell_id, struct corral_buf *out,
-				   struct corral_buf *err_out, struct corral_background *ret, struct corral_error *err)
+int corral_backend_background_read(struct corral_backend *b, const char *shell_id,
+                                   struct corral_buf *out, struct corral_buf *err_out,
+                                   struct corral_background *ret, struct corral_error *err)
 {
 	int r = needs(b, CORRAL_BACKEND_CAN_BACKGROUND, "background processes", err);
 	char id[CORRAL_SHELL_ID_SIZE];
@@ -141,7 +145,8 @@ int corral_backend_background_read(struct corral_backend *b, const char *shell_i
 	return r < 0 ? r : b->ops->background_read(b, id, out, err_out, ret, err);
 }
 
-int corral_backend_background_kill(struct corral_backend *b, const char *shell_id, struct corral_error *err)
+int corral_backend_background_kill(struct corral_backend *b, const char *shell_id,
+                                   struct corral_error *err)
 {
 	int r = needs(b, CORRAL_BACKEND_CAN_BACKGROUND, "background processes", err);
 
@@ -149,7 +154,7 @@ int corral_backend_background_kill(struct corral_backend *b, const char *shell_i
 }
 
 int corral_backend_background_list(struct corral_backend *b, struct corral_background_list *ret,
-				   struct corral_error *err)
+                                   struct corral_error *err)
 {
 	int r = needs(b, CORRAL_BACKEND_CAN_BACKGROUND, "background processes", err);
 
@@ -172,7 +177,7 @@ int corral_backend_background_kill_all(struct corral_backend *b, struct corral_e
 }
 
 int corral_backend_terminal_open(struct corral_backend *b, const struct corral_terminal_options *o,
-				 struct corral_terminal **ret, struct corral_error *err)
+                                 struct corral_terminal **ret, struct corral_error *err)
 {
 	int r = needs(b, CORRAL_BACKEND_CAN_TERMINAL, "terminals", err);
 
@@ -213,7 +218,8 @@ int corral_backend_pause(struct corral_backend *b, bool paused, struct corral_er
 	return r < 0 ? r : b->ops->pause(b, paused, err);
 }
 
-int corral_backend_usage(struct corral_backend *b, struct corral_usage *ret, struct corral_error *err)
+int corral_backend_usage(struct corral_backend *b, struct corral_usage *ret,
+                         struct corral_error *err)
 {
 	int r = needs(b, CORRAL_BACKEND_CAN_MEASURE, "measure of its resources", err);
 

@@ -72,7 +72,8 @@ static int group_make_dir(const struct corral_cgroup_host *h, int base_fd, const
 		/* Nobody else may open it, as a lock on it means an owner. */
 		if (!twin && mkdirat(base_fd, path, 0700) < 0) {
 			r = -errno;
-			if ((r != -ENOENT && r != -ENODEV) || strcmp(prefix, CORRAL_CGROUP_FLAT) == 0)
+			if ((r != -ENOENT && r != -ENODEV) ||
+			    strcmp(prefix, CORRAL_CGROUP_FLAT) == 0)
 				return r;
 			r = parent_make(h, base_fd);
 			if (r < 0 && r != -ENOENT && r != -ENODEV)
@@ -202,7 +203,8 @@ static int group_remove(const struct corral_cgroup *c)
 			first = -errno;
 	}
 	if (c->v2_fd >= 0 && !first &&
-	    unlinkat(h->v2_base, group_path(h->v2_prefix, c->name, path), AT_REMOVEDIR) < 0 && errno != ENOENT)
+	    unlinkat(h->v2_base, group_path(h->v2_prefix, c->name, path), AT_REMOVEDIR) < 0 &&
+	    errno != ENOENT)
 		first = -errno;
 	return first;
 }

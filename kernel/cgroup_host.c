@@ -159,7 +159,8 @@ static int seat_try(int base_fd, const char **ret_prefix)
 	struct stat st;
 
 	*ret_prefix = CORRAL_CGROUP_NESTED;
-	if (fstatat(base_fd, CORRAL_CGROUP_PARENT, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_uid == geteuid() &&
+	if (fstatat(base_fd, CORRAL_CGROUP_PARENT, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_uid == geteuid() &&
 	    faccessat(base_fd, CORRAL_CGROUP_PARENT, W_OK | X_OK, AT_EACCESS) == 0)
 		return 0;
 	*ret_prefix = CORRAL_CGROUP_FLAT;
@@ -298,7 +299,7 @@ static int v2_make_room(struct corral_cgroup_host *h, int base_fd, uint32_t ctls
 }
 
 struct v2_seat {
-	int fd;        /* -1: none yet */
+	int fd; /* -1: none yet */
 	const char *prefix;
 	uint32_t have; /* controllers that groups there will have */
 	uint32_t offer;
@@ -599,8 +600,9 @@ static void v2_move_back(struct corral_cgroup_host *h)
 }
 
 /*
- * Takes the parent on v2 away, unless others have groups in it. What a killed owner left may have been busy dying at the first sweep:
- * one more look, which only they pay for who find something there.
+ * Takes the parent on v2 away, unless others have groups in it. What a killed owner left may have
+ * been busy dying at the first sweep: one more look, which only they pay for who find something
+ * there.
  */
 static bool parent_remove(int base_fd)
 {
@@ -619,8 +621,8 @@ void corral_cgroup_host_close(struct corral_cgroup_host *h)
 	for (unsigned int i = 0; i < CORRAL_CGROUP_CTLS; i++)
 		corral_fd_closep(&h->v1_base[i]);
 	/* Where it holds controllers it is ours; elsewhere the operator's. */
-	if (h->v2_base >= 0 && h->kind == CORRAL_CGROUP_V2 && parent_remove(h->v2_base) && h->v2_moved &&
-	    corral_cgroup_listed(h->v2_base) == 0)
+	if (h->v2_base >= 0 && h->kind == CORRAL_CGROUP_V2 && parent_remove(h->v2_base) &&
+	    h->v2_moved && corral_cgroup_listed(h->v2_base) == 0)
 		v2_move_back(h);
 	corral_fd_closep(&h->v2_base);
 	free(h);

@@ -18,9 +18,10 @@
 #include "kernel/cgroup.h"
 
 /*
- * Where this group exists, ours are below it: an operator who made it limits all sandboxes at once. Without it they stand beside each
- * other in the base, as a parent made and removed for each run costs more than the group itself; except on v2 where controllers would
- * have to be enabled for all of the base's children.
+ * Where this group exists, ours are below it: an operator who made it limits all sandboxes at once.
+ * Without it they stand beside each other in the base, as a parent made and removed for each run
+ * costs more than the group itself; except on v2 where controllers would have to be enabled for all
+ * of the base's children.
  */
 #define CORRAL_CGROUP_PARENT "corral"
 #define CORRAL_CGROUP_NESTED CORRAL_CGROUP_PARENT "/"
@@ -77,9 +78,10 @@ struct corral_cgroup_host {
 	const struct corral_cgroup_ops *ctl[CORRAL_CGROUP_CTLS]; /* NULL: not to be had */
 	const struct corral_cgroup_ops *tree; /* freezes and kills; NULL with CORRAL_CGROUP_NONE */
 	int v1_base[CORRAL_CGROUP_CTLS];      /* directories that hold our groups; -1 */
-	const char *v1_prefix[CORRAL_CGROUP_CTLS]; /* of their names: CORRAL_CGROUP_FLAT or _NESTED */
+	const char
+	        *v1_prefix[CORRAL_CGROUP_CTLS]; /* of their names: CORRAL_CGROUP_FLAT or _NESTED */
 	const char *v2_prefix;
-	bool v1_twin[CORRAL_CGROUP_CTLS];     /* shares its hierarchy with an earlier controller */
+	bool v1_twin[CORRAL_CGROUP_CTLS]; /* shares its hierarchy with an earlier controller */
 	int v2_base;
 	uint32_t v2_ctls; /* set of 1u << ctl: those that groups on the v2 tree have at once */
 	bool sweep_v2, sweep_v1[CORRAL_CGROUP_CTLS]; /* somebody's leftovers may be there */
@@ -140,8 +142,8 @@ void corral_cgroup_name_format(char *ret, size_t size, pid_t pid, uint64_t opene
 /* 0, or -EINVAL for what is not a name of ours. */
 int corral_cgroup_name_parse(const char *name, pid_t *ret_pid, uint64_t *ret_opened_ms);
 /*
- * Removes the empty groups of ours in the base and below its "corral" whose owner is gone. True when one had an owner no more, yet
- * processes still: then there is reason to look again.
+ * Removes the empty groups of ours in the base and below its "corral" whose owner is gone. True
+ * when one had an owner no more, yet processes still: then there is reason to look again.
  */
 bool corral_cgroup_sweep(int base_fd);
 

@@ -75,8 +75,8 @@ int corral_confined_offer(struct corral_sandbox *s, int r, struct corral_error *
 	return r;
 }
 
-int corral_confined_offer_step(struct corral_sandbox *s, const struct corral_plan *plan, uint32_t step,
-			       int r, struct corral_error *err)
+int corral_confined_offer_step(struct corral_sandbox *s, const struct corral_plan *plan,
+                               uint32_t step, int r, struct corral_error *err)
 {
 	if (step >= plan->message->n_steps ||
 	    !is_isolation((enum corral_step_kind)plan->message->steps[step].kind))
@@ -86,14 +86,16 @@ int corral_confined_offer_step(struct corral_sandbox *s, const struct corral_pla
 
 static int needs(const char *option, struct corral_error *err)
 {
-	return corral_error_set(err, EOPNOTSUPP,
-				"%s needs namespaces, which this host refuses: leave it out, or do without "
-				"--allow-weaker to see why",
-				option);
+	return corral_error_set(
+	        err, EOPNOTSUPP,
+	        "%s needs namespaces, which this host refuses: leave it out, or do without "
+	        "--allow-weaker to see why",
+	        option);
 }
 
 /* A path means the same inside and outside, or it cannot be had. */
-static int same_path(const char *host_path, const char *guest_path, bool *ret, struct corral_error *err)
+static int same_path(const char *host_path, const char *guest_path, bool *ret,
+                     struct corral_error *err)
 {
 	corral_autofree char *plain = NULL;
 	int r = corral_guest_path_normalise(host_path, &plain, err);
@@ -103,7 +105,8 @@ static int same_path(const char *host_path, const char *guest_path, bool *ret, s
 	return r;
 }
 
-/* Where it leads in the end; as it is written where that cannot be said, and the launch will fail for it. */
+/* Where it leads in the end; as it is written where that cannot be said, and the launch will fail
+ * for it. */
 static char *real_dup(const char *host_path)
 {
 	char *real = realpath(host_path, NULL);
@@ -121,8 +124,10 @@ static int beneath(const char *path, const char *host_dir, bool *ret, struct cor
 	return 0;
 }
 
-/* Landlock adds up what the rules above a file allow: in a writable directory nothing can be read-only. */
-static int read_only_check(const struct corral_policy *p, const char *host_path, struct corral_error *err)
+/* Landlock adds up what the rules above a file allow: in a writable directory nothing can be
+ * read-only. */
+static int read_only_check(const struct corral_policy *p, const char *host_path,
+                           struct corral_error *err)
 {
 	corral_autofree char *path = real_dup(host_path);
 	const char *writable = p->workspace_path;
@@ -139,10 +144,11 @@ static int read_only_check(const struct corral_policy *p, const char *host_path,
 			r = beneath(path, writable, &lies, err);
 		}
 	if (r == 0 && lies)
-		return corral_error_set(err, EOPNOTSUPP,
-					"--ro-bind '%.150s' lies in '%.150s', which is writable: read-only there "
-					"needs mounts, which this host refuses",
-					host_path, writable);
+		return corral_error_set(
+		        err, EOPNOTSUPP,
+		        "--ro-bind '%.150s' lies in '%.150s', which is writable: read-only there "
+		        "needs mounts, which this host refuses",
+		        host_path, writable);
 	return r;
 }
 
@@ -161,10 +167,11 @@ static int mounts_check(const struct corral_policy *p, struct corral_error *err)
 		if (r < 0)
 			return corral_error_wrap(err, r, "%s", option);
 		if (!same)
-			return corral_error_set(err, EOPNOTSUPP,
-						"%s '%.150s' on '%.150s': another place needs mounts, which this "
-						"host refuses: bind it where it is",
-						option, m->host_path, m->guest_path);
+			return corral_error_set(
+			        err, EOPNOTSUPP,
+			        "%s '%.150s' on '%.150s': another place needs mounts, which this "
+			        "host refuses: bind it where it is",
+			        option, m->host_path, m->guest_path);
 		if (m->kind == CORRAL_MOUNT_RO_BIND)
 			r = read_only_check(p, m->host_path, err);
 		if (r < 0)
@@ -174,29 +181,32 @@ static int mounts_check(const struct corral_policy *p, struct corral_error *err)
 }
 
 static int policy_check(const struct corral_policy *p, const struct corral_host *host,
-			struct corral_error *err)
+                        struct corral_error *err)
 {
 	bool same = true;
 	int r = 0;
 
 	if (host->landlock_abi <= 0)
-		return corral_error_set(err, EOPNOTSUPP,
-					"this host refuses namespaces, and without Landlock nothing is left to "
-					"contain the command with: corral doctor says what mends either");
+		return corral_error_set(
+		        err, EOPNOTSUPP,
+		        "this host refuses namespaces, and without Landlock nothing is left to "
+		        "contain the command with: corral doctor says what mends either");
 	if (!p->rootfs_is_host)
 		return needs("--rootfs", err);
 	if (strcmp(p->hostname, CORRAL_HOSTNAME_DEFAULT) != 0)
 		return needs("--hostname", err);
 	if (p->keep_path)
 		return needs("--keep", err);
-	if ((p->guest_uid && p->guest_uid != host->uid) || (p->guest_gid && p->guest_gid != host->gid))
+	if ((p->guest_uid && p->guest_uid != host->uid) ||
+	    (p->guest_gid && p->guest_gid != host->gid))
 		return needs("--user other than yourself", err);
 	if (p->ids == CORRAL_IDS_RANGE)
 		return needs("--ids range", err);
 	if (p->caps)
-		return corral_error_set(err, EOPNOTSUPP,
-					"--cap-add needs namespaces, which this host refuses: here a capability "
-					"would be one over the host");
+		return corral_error_set(
+		        err, EOPNOTSUPP,
+		        "--cap-add needs namespaces, which this host refuses: here a capability "
+		        "would be one over the host");
 	if (strcmp(p->work_dir, CORRAL_WORK_DIR_DEFAULT) != 0) {
 		if (p->workspace_path)
 			r = same_path(p->workspace_path, p->work_dir, &same, err);
@@ -206,26 +216,30 @@ static int policy_check(const struct corral_policy *p, const struct corral_host 
 	return r < 0 ? r : mounts_check(p, err);
 }
 
-/* Defaults that name a place or a name which only the full tier makes. NULL without memory, *ret_drop when it is to go. */
+/* Defaults that name a place or a name which only the full tier makes. NULL without memory,
+ * *ret_drop when it is to go. */
 static char *variable_dup(const struct corral_policy *p, const struct corral_host *host,
-			  const char *assignment, const char *home, bool *ret_drop)
+                          const char *assignment, const char *home, bool *ret_drop)
 {
 	char *text = NULL;
-	bool is_home = strncmp(assignment, "HOME=", 5) == 0 &&
-		       (strcmp(assignment + 5, "/root") == 0 || strcmp(assignment + 5, p->work_dir) == 0);
+	bool is_home =
+	        strncmp(assignment, "HOME=", 5) == 0 &&
+	        (strcmp(assignment + 5, "/root") == 0 || strcmp(assignment + 5, p->work_dir) == 0);
 
-	*ret_drop = strncmp(assignment, "HOSTNAME=", 9) == 0 && strcmp(assignment + 9, p->hostname) == 0;
+	*ret_drop = strncmp(assignment, "HOSTNAME=", 9) == 0 &&
+	            strcmp(assignment + 9, p->hostname) == 0;
 	if (*ret_drop)
 		return NULL;
 	if (!is_home)
-		return strdup(host->uid && strcmp(assignment, "USER=root") == 0 ? "USER=user" : assignment);
+		return strdup(host->uid && strcmp(assignment, "USER=root") == 0 ? "USER=user"
+		                                                                : assignment);
 	if (asprintf(&text, "HOME=%s", home) < 0)
 		return NULL;
 	return text;
 }
 
 static int environment_adapt(struct corral_policy *ret, const struct corral_policy *p,
-			     const struct corral_host *host, struct corral_error *err)
+                             const struct corral_host *host, struct corral_error *err)
 {
 	bool has_home = false, has_tmpdir = false, drop;
 
@@ -250,7 +264,7 @@ static int environment_adapt(struct corral_policy *ret, const struct corral_poli
 }
 
 int corral_confined_policy_init(struct corral_policy *ret, const struct corral_policy *p,
-				const struct corral_host *host, struct corral_error *err)
+                                const struct corral_host *host, struct corral_error *err)
 {
 	int r;
 
@@ -260,7 +274,8 @@ int corral_confined_policy_init(struct corral_policy *ret, const struct corral_p
 	ret->n_env = 0;
 	ret->guest_uid = host->uid;
 	ret->guest_gid = host->gid;
-	/* As root "single" is refused, as it would be the host's root; which consent was given to here. */
+	/* As root "single" is refused, as it would be the host's root; which consent was given to
+	 * here. */
 	ret->ids = CORRAL_IDS_AUTO;
 	r = policy_check(p, host, err);
 	if (r < 0)

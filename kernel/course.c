@@ -13,7 +13,8 @@
 void corral_course_begin(struct corral_sandbox *s, struct corral_course *c)
 {
 	struct corral_receipt *r = &c->receipt;
-	const uint64_t keep[] = { CORRAL_STAGE_EXEC, CORRAL_STAGE_RUN, CORRAL_STAGE_KILL, CORRAL_STAGE_WIPE };
+	const uint64_t keep[] = { CORRAL_STAGE_EXEC, CORRAL_STAGE_RUN, CORRAL_STAGE_KILL,
+		                  CORRAL_STAGE_WIPE };
 
 	if (c != &s->course)
 		*r = s->made;
@@ -41,7 +42,8 @@ static void statistics_unknown(struct corral_receipt *r)
 	r->pids_peak = r->oom_kills = r->pids_refused = r->throttled_usec = UINT64_MAX;
 }
 
-static void statistics_take(struct corral_sandbox *s, struct corral_course *c, uint64_t *ret_oom, uint64_t *ret_pids)
+static void statistics_take(struct corral_sandbox *s, struct corral_course *c, uint64_t *ret_oom,
+                            uint64_t *ret_pids)
 {
 	struct corral_cgroup_stats st;
 	struct corral_receipt *r = &c->receipt;
@@ -69,7 +71,8 @@ static void statistics_take(struct corral_sandbox *s, struct corral_course *c, u
 	r->pids_refused = st.pids_events != UINT64_MAX ? *ret_pids : UINT64_MAX;
 }
 
-static enum corral_reason reason_of(const struct corral_course *c, uint64_t oom, uint64_t pids, bool disk_full)
+static enum corral_reason reason_of(const struct corral_course *c, uint64_t oom, uint64_t pids,
+                                    bool disk_full)
 {
 	const struct corral_receipt *r = &c->receipt;
 	bool failed = r->exit_code != 0;
@@ -92,8 +95,8 @@ static void finish(struct corral_sandbox *s, struct corral_course *c, int status
 
 	r->wall_usec = (corral_now_nsec() - c->start_nsec) / 1000;
 	r->stage_usec[CORRAL_STAGE_RUN] = r->wall_usec > r->stage_usec[CORRAL_STAGE_EXEC]
-						  ? r->wall_usec - r->stage_usec[CORRAL_STAGE_EXEC]
-						  : 0;
+	                                          ? r->wall_usec - r->stage_usec[CORRAL_STAGE_EXEC]
+	                                          : 0;
 	r->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	r->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 	/* Half a dozen files to be opened. What went wrong is looked into in any case. */
@@ -101,15 +104,18 @@ static void finish(struct corral_sandbox *s, struct corral_course *c, int status
 		statistics_take(s, c, &oom, &pids);
 	else
 		statistics_unknown(r);
-	/* Heard of when memory ran out, we may have killed the group before the kernel took its first victim. */
-	if (c->has_pending && c->pending == CORRAL_REASON_OOM && (!r->oom_kills || r->oom_kills == UINT64_MAX))
+	/* Heard of when memory ran out, we may have killed the group before the kernel took its
+	 * first victim. */
+	if (c->has_pending && c->pending == CORRAL_REASON_OOM &&
+	    (!r->oom_kills || r->oom_kills == UINT64_MAX))
 		r->oom_kills = 1;
 	r->reason = reason_of(c, oom, pids, disk_full);
 	r->output_bytes = c->output_bytes;
 	c->ended = true;
 }
 
-void corral_course_exited(struct corral_sandbox *s, struct corral_course *c, const struct corral_wire_exited *m)
+void corral_course_exited(struct corral_sandbox *s, struct corral_course *c,
+                          const struct corral_wire_exited *m)
 {
 	struct corral_receipt *r = &c->receipt;
 	bool disk_full = s->limits.disk_bytes && m->scratch_free_bytes < DISK_FULL_LEFT;
@@ -129,8 +135,8 @@ void corral_course_exited(struct corral_sandbox *s, struct corral_course *c, con
 	r->n_denials = m->n_denials < CORRAL_DENIALS_MAX ? m->n_denials : CORRAL_DENIALS_MAX;
 	r->denials_dropped = m->denials_dropped;
 	for (uint32_t i = 0; i < r->n_denials; i++)
-		r->denials[i] = (struct corral_denial){ m->denials[i].call, m->denials[i].error,
-							m->denials[i].count };
+		r->denials[i] = (struct corral_denial) { m->denials[i].call, m->denials[i].error,
+			                                 m->denials[i].count };
 	if (m->gone_nsec > m->end_nsec)
 		r->stage_usec[CORRAL_STAGE_KILL] = (m->gone_nsec - m->end_nsec) / 1000;
 	finish(s, c, m->status, disk_full);

@@ -142,7 +142,8 @@ static const struct {
 	{ CORRAL_LIMIT_MEMORY_SWAP, "cgroup-swap", "a memory limit can be evaded into swap" },
 	{ CORRAL_LIMIT_CPUS, "cgroup-cpus", "no limit on processor time (--cpus)" },
 	{ CORRAL_LIMIT_CPU_WEIGHT, "cgroup-cpu-weight", "no fair shares of processor time" },
-	{ CORRAL_LIMIT_PIDS, "cgroup-pids", "an rlimit holds processes back instead, and receipts cannot tell" },
+	{ CORRAL_LIMIT_PIDS, "cgroup-pids",
+	  "an rlimit holds processes back instead, and receipts cannot tell" },
 };
 
 static const char *cgroup_kind_text(enum corral_cgroup_kind kind)

@@ -515,7 +515,8 @@ const struct corral_doctor_step corral_doctor_steps[] = {
 	{ "memfd-exec", "memfd-exec", MISSING, 0, "guest init cannot be started from sealed memory",
 	  corral_doctor_try_memfd },
 	{ "runtime-directory", "runtime-directory", MISSING, CORRAL_DOCTOR_SKIP_USER,
-	  "no place to lease a range of ids in, which each of root's sandboxes has", try_runtime_dir },
+	  "no place to lease a range of ids in, which each of root's sandboxes has",
+	  try_runtime_dir },
 };
 
 const size_t corral_doctor_step_count = CORRAL_COUNT(corral_doctor_steps);

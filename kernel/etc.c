@@ -8,8 +8,8 @@
 #include "kernel/base/cleanup.h"
 
 /*
- * /etc/ssl as a whole would bring /etc/ssl/private, which the guest's root may read where layers are id-mapped; the same goes for
- * /etc/pki.
+ * /etc/ssl as a whole would bring /etc/ssl/private, which the guest's root may read where layers
+ * are id-mapped; the same goes for /etc/pki.
  */
 static const struct {
 	const char *path;

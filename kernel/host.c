@@ -142,9 +142,11 @@ static uint32_t find_features(const struct corral_host *h)
 		features |= CORRAL_HOST_CLONE_INTO_CGROUP;
 	if (answered(syscall(SYS_openat2, -1, "", NULL, 0)))
 		features |= CORRAL_HOST_OPENAT2;
-	/* The flag as well, which an outer filter may refuse by itself: a kernel that has it looks at the filter next. */
+	/* The flag as well, which an outer filter may refuse by itself: a kernel that has it looks
+	 * at the filter next. */
 	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) == 0 &&
-	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, NULL) < 0 &&
+	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, NULL) <
+	            0 &&
 	    errno == EFAULT)
 		features |= CORRAL_HOST_USER_NOTIF;
 	if (h->landlock_abi > 0)

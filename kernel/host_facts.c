@@ -162,7 +162,8 @@ uint32_t corral_host_subid_free(const char *text)
 {
 	uint64_t next = 100000;
 
-	for (const char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : "") {
+	for (const char *line = text; line && *line;
+	     line = strchr(line, '\n') ? strchr(line, '\n') + 1 : "") {
 		unsigned long long first, count;
 
 		if (sscanf(line, "%*[^:\n]:%llu:%llu", &first, &count) == 2 && first < UINT32_MAX &&

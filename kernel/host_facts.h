@@ -59,7 +59,8 @@ const char *corral_host_namespace_name(unsigned int i);
 
 /* The words that follow, for the reader's tests: each takes the text of a file. */
 enum corral_host_container corral_host_container_in(const char *cgroup_text);
-/* The first id from 100000 on that no line of the text of /etc/subuid gives to anybody. NULL is an empty text. */
+/* The first id from 100000 on that no line of the text of /etc/subuid gives to anybody. NULL is an
+ * empty text. */
 uint32_t corral_host_subid_free(const char *text);
 /* First range of `user` or `uid` in the text of /etc/subuid. */
 bool corral_host_subid_in(const char *text, const char *user, uint32_t uid, uint32_t *ret_start,

@@ -117,8 +117,9 @@ static bool cause_newuidmap(const struct inquiry *q, struct answer *a)
 		why(a, "%s has no range of ids in %s", f->user[0] ? f->user : "this user",
 		    f->subuid_count ? "/etc/subgid" : "/etc/subuid");
 		if (f->user[0])
-			remedy(a, "sudo usermod --add-subuids %u-%u --add-subgids %u-%u %s", f->subid_free,
-			       f->subid_free + 65535, f->subid_free, f->subid_free + 65535, f->user);
+			remedy(a, "sudo usermod --add-subuids %u-%u --add-subgids %u-%u %s",
+			       f->subid_free, f->subid_free + 65535, f->subid_free,
+			       f->subid_free + 65535, f->user);
 		else
 			remedy(a, "echo %u:%u:65536 | sudo tee -a /etc/subuid /etc/subgid", f->uid,
 			       f->subid_free);

@@ -22,7 +22,7 @@
 #include "kernel/host_reason.h"
 
 static int lease_open(const char *runtime_dir, uint32_t *ret_slot, int *ret_fd,
-		      struct corral_error *err)
+                      struct corral_error *err)
 {
 	corral_autofd int fd = -1;
 	char path[256];
@@ -37,7 +37,9 @@ static int lease_open(const char *runtime_dir, uint32_t *ret_slot, int *ret_fd,
 	(void)!getrandom(&start, sizeof(start), GRND_NONBLOCK);
 	for (uint32_t i = 0; i < CORRAL_IDS_SLOTS; i++) {
 		uint32_t slot = (start + i) % CORRAL_IDS_SLOTS;
-		struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = slot, .l_len = 1 };
+		struct flock lock = {
+			.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = slot, .l_len = 1
+		};
 
 		if (fcntl(fd, F_OFD_SETLK, &lock) == 0) {
 			*ret_slot = slot;
@@ -48,7 +50,7 @@ static int lease_open(const char *runtime_dir, uint32_t *ret_slot, int *ret_fd,
 			return corral_error_sys(err, errno, "lock '%s'", path);
 	}
 	return corral_error_set(err, EBUSY, "all %u id ranges are taken by live sandboxes",
-				CORRAL_IDS_SLOTS);
+	                        CORRAL_IDS_SLOTS);
 }
 
 static int map_write(pid_t pid, const char *file, const char *text, struct corral_error *err)
@@ -65,15 +67,15 @@ static int map_write(pid_t pid, const char *file, const char *text, struct corra
 	return 0;
 }
 
-static int extents_write(pid_t pid, const char *file, const struct corral_id_extent *e, unsigned int n,
-			 struct corral_error *err)
+static int extents_write(pid_t pid, const char *file, const struct corral_id_extent *e,
+                         unsigned int n, struct corral_error *err)
 {
 	char text[256];
 	size_t len = 0;
 
 	for (unsigned int i = 0; i < n; i++)
 		len += (size_t)snprintf(text + len, sizeof(text) - len, "%u %u %u\n", e[i].inside,
-					e[i].outside, e[i].count);
+		                        e[i].outside, e[i].count);
 	return map_write(pid, file, text, err);
 }
 
@@ -85,9 +87,10 @@ static void holder_end(int pidfd, pid_t pid)
 }
 
 /*
- * This thread as another user, all capabilities kept, for the making of a namespace: what is counted for each user climbs to whoever made the
- * namespace (inotify instances, bytes of message queues, pending signals; user_namespaces(7)), which would be the host's root, and one guest
- * could take all that root has. The range is the sandbox's own, so nobody else runs as this user.
+ * This thread as another user, all capabilities kept, for the making of a namespace: what is
+ * counted for each user climbs to whoever made the namespace (inotify instances, bytes of message
+ * queues, pending signals; user_namespaces(7)), which would be the host's root, and one guest could
+ * take all that root has. The range is the sandbox's own, so nobody else runs as this user.
  */
 struct maker {
 	int securebits, dumpable, death_signal;
@@ -117,8 +120,8 @@ static void maker_return(const struct maker *m, uid_t uid, gid_t gid)
 }
 
 int corral_userns_open(uint32_t owner, const struct corral_id_extent *uids, unsigned int n_uids,
-		       const struct corral_id_extent *gids, unsigned int n_gids, int *ret_fd,
-		       struct corral_error *err)
+                       const struct corral_id_extent *gids, unsigned int n_gids, int *ret_fd,
+                       struct corral_error *err)
 {
 	char stack[CORRAL_CHILD_STACK_SIZE] __attribute__((aligned(16)));
 	corral_autofd int pidfd = -1;
@@ -162,7 +165,7 @@ int corral_ids_open(const char *runtime_dir, struct corral_ids *ret, struct corr
 	r = lease_open(runtime_dir, &slot, &fd, err);
 	if (r < 0)
 		return corral_error_wrap(err, r, "lease a range of ids");
-	*ret = (struct corral_ids){ CORRAL_IDS_FIRST + slot * CORRAL_IDS_COUNT, fd, -1 };
+	*ret = (struct corral_ids) { CORRAL_IDS_FIRST + slot * CORRAL_IDS_COUNT, fd, -1 };
 	return 0;
 }
 
@@ -170,7 +173,9 @@ int corral_ids_map(struct corral_ids *ids, struct corral_error *err)
 {
 	struct corral_id_extent map = { 0, ids->base, CORRAL_IDS_COUNT };
 
-	return ids->userns_fd >= 0 ? 0 : corral_userns_open(ids->base, &map, 1, &map, 1, &ids->userns_fd, err);
+	return ids->userns_fd >= 0
+	               ? 0
+	               : corral_userns_open(ids->base, &map, 1, &map, 1, &ids->userns_fd, err);
 }
 
 void corral_ids_close(struct corral_ids *ids)
@@ -184,7 +189,8 @@ int corral_ids_map_single(pid_t pid, uint32_t host_uid, uint32_t host_gid, struc
 	struct corral_id_extent uid = { 0, host_uid, 1 }, gid = { 0, host_gid, 1 };
 	int r;
 
-	/* Without it the gid map is refused, and with groups one could drop a group that forbids (CVE-2014-8989). */
+	/* Without it the gid map is refused, and with groups one could drop a group that forbids
+	 * (CVE-2014-8989). */
 	r = map_write(pid, "setgroups", "deny", err);
 	if (r == 0)
 		r = extents_write(pid, "gid_map", &gid, 1, err);
@@ -195,7 +201,7 @@ int corral_ids_map_single(pid_t pid, uint32_t host_uid, uint32_t host_gid, struc
 
 /* The first range of 65535 or more that belongs to the user, by number or by name. */
 static int subid_find(const char *file, uint32_t host_uid, struct corral_id_extent *ret,
-		      struct corral_error *err)
+                      struct corral_error *err)
 {
 	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT, users = CORRAL_BUF_INIT;
 	corral_autofd int fd = -1, users_fd = -1;
@@ -205,10 +211,12 @@ static int subid_find(const char *file, uint32_t host_uid, struct corral_id_exte
 	(void)snprintf(number, sizeof(number), "%u", host_uid);
 	users_fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
 	if (users_fd >= 0 && corral_buf_read_fd(&users, users_fd, 1 << 20) == 0 && users.data)
-		for (line = strtok_r(users.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		for (line = strtok_r(users.data, "\n", &save); line;
+		     line = strtok_r(NULL, "\n", &save)) {
 			char user[64], uid[16];
 
-			if (sscanf(line, "%63[^:]:%*[^:]:%15[0-9]:", user, uid) == 2 && !strcmp(uid, number))
+			if (sscanf(line, "%63[^:]:%*[^:]:%15[0-9]:", user, uid) == 2 &&
+			    !strcmp(uid, number))
 				(void)snprintf(name, sizeof(name), "%s", user);
 		}
 	fd = open(file, O_RDONLY | O_CLOEXEC);
@@ -219,26 +227,30 @@ static int subid_find(const char *file, uint32_t host_uid, struct corral_id_exte
 		char who[64];
 		unsigned int first, count;
 
-		if (sscanf(line, "%63[^:]:%u:%u", who, &first, &count) != 3 || count < CORRAL_IDS_COUNT - 1)
+		if (sscanf(line, "%63[^:]:%u:%u", who, &first, &count) != 3 ||
+		    count < CORRAL_IDS_COUNT - 1)
 			continue;
 		if (strcmp(who, number) != 0 && (!name[0] || strcmp(who, name) != 0))
 			continue;
-		*ret = (struct corral_id_extent){ 1, first, CORRAL_IDS_COUNT - 1 };
+		*ret = (struct corral_id_extent) { 1, first, CORRAL_IDS_COUNT - 1 };
 		return 0;
 	}
 	return corral_error_set(err, ENOENT,
-				"'%s' gives no range of 65536 ids to user %s: corral doctor prints the line that does", file,
-				name[0] ? name : number);
+	                        "'%s' gives no range of 65536 ids to user %s: corral doctor prints "
+	                        "the line that does",
+	                        file, name[0] ? name : number);
 }
 
 static int helper_run(const char *program, pid_t pid, const struct corral_id_extent *e,
-		      uint32_t host_id, struct corral_error *err)
+                      uint32_t host_id, struct corral_error *err)
 {
 	char words[7][16];
 	char *argv[9] = { (char *)(uintptr_t)program };
 	char *envp[] = { NULL };
 	char path[64];
-	const uint32_t numbers[7] = { (uint32_t)pid, 0, host_id, 1, e->inside, e->outside, e->count };
+	const uint32_t numbers[7] = {
+		(uint32_t)pid, 0, host_id, 1, e->inside, e->outside, e->count
+	};
 	pid_t helper;
 	int status, r;
 
@@ -255,8 +267,8 @@ static int helper_run(const char *program, pid_t pid, const struct corral_id_ext
 		if (errno != EINTR)
 			return corral_error_sys(err, errno, "wait for '%s'", path);
 	if (status)
-		return corral_error_set(err, EPERM, "'%s' refused the map %u %u %u", path, e->inside,
-					e->outside, e->count);
+		return corral_error_set(err, EPERM, "'%s' refused the map %u %u %u", path,
+		                        e->inside, e->outside, e->count);
 	return 0;
 }
 

@@ -17,8 +17,9 @@ static int part_make(int dir_fd, const char *path, const char *name, struct corr
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return corral_error_sys(err, errno, "--keep '%s': look at '%s'", path, name);
 	if (!S_ISDIR(st.st_mode))
-		return corral_error_set(err, ENOTDIR, "--keep '%s': '%s' in it is no directory: choose an empty one", path,
-					name);
+		return corral_error_set(
+		        err, ENOTDIR,
+		        "--keep '%s': '%s' in it is no directory: choose an empty one", path, name);
 	return 0;
 }
 
@@ -33,9 +34,13 @@ int corral_keep_open(const char *path, bool overlays, int *ret_fd, struct corral
 		return corral_error_sys(err, errno, "--keep '%s'", path);
 	if (st.st_uid != geteuid() || (st.st_mode & 022))
 		return corral_error_set(err, EPERM,
-					"--keep '%s': it must be yours, and nobody else may write to it: chmod go-w", path);
+		                        "--keep '%s': it must be yours, and nobody else may write "
+		                        "to it: chmod go-w",
+		                        path);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return corral_error_set(err, EBUSY, "--keep '%s': another sandbox has it: end that one first", path);
+		return corral_error_set(err, EBUSY,
+		                        "--keep '%s': another sandbox has it: end that one first",
+		                        path);
 	for (size_t i = 0; overlays && r == 0 && i < CORRAL_COUNT(parts); i++)
 		r = part_make(fd, path, parts[i], err);
 	if (r == 0)

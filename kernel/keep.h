@@ -9,9 +9,10 @@
 #include "kernel/base/error.h"
 
 /*
- * Makes it ready and locks it: two sandboxes over one upper directory would garble each other (overlayfs's documentation calls it
- * undefined). overlays: with upper and work directories in it. The lock goes with the last copy of *ret_fd. -EBUSY when another has it;
- * -EPERM when somebody else could change it meanwhile.
+ * Makes it ready and locks it: two sandboxes over one upper directory would garble each other
+ * (overlayfs's documentation calls it undefined). overlays: with upper and work directories in it.
+ * The lock goes with the last copy of *ret_fd. -EBUSY when another has it; -EPERM when somebody
+ * else could change it meanwhile.
  */
 int corral_keep_open(const char *path, bool overlays, int *ret_fd, struct corral_error *err);
 

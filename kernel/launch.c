@@ -1,11 +1,12 @@
 /*
- * The birth of a sandbox, in the caller: what can be made while guest init is being executed is made then, on the other core.
+ * The birth of a sandbox, in the caller: what can be made while guest init is being executed is
+ * made then, on the other core.
  *
  *     lease ids, begin the cgroup, clone3                 ──> the child executes guest init
  *     compile the plan and send it                             it waits for the plan
- *     open layers and sources, send them                  ──> it runs the steps, each as soon as its descriptors are there
- *     complete the cgroup, make namespaces, send them     ──>
- *     wait for READY                                      <── and says so, or which step failed
+ *     open layers and sources, send them                  ──> it runs the steps, each as soon as
+ * its descriptors are there complete the cgroup, make namespaces, send them     ──> wait for READY
+ * <── and says so, or which step failed
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +31,6 @@
 
 #define READY_TIMEOUT_MS 30000
 
-
 static void stage_add(struct corral_sandbox *s, enum corral_stage stage, uint64_t *since)
 {
 	uint64_t now = corral_now_nsec();
@@ -48,18 +48,21 @@ static uint32_t limits_wanted(const struct corral_limits *l)
 	       (l->disk_inodes ? CORRAL_LIMIT_DISK_INODES : 0u) |
 	       (l->file_size_bytes ? CORRAL_LIMIT_FILE_SIZE : 0u) |
 	       (l->open_files ? CORRAL_LIMIT_OPEN_FILES : 0u) |
-	       (l->timeout_ms ? CORRAL_LIMIT_TIMEOUT : 0u) | (l->output_bytes ? CORRAL_LIMIT_OUTPUT : 0u);
+	       (l->timeout_ms ? CORRAL_LIMIT_TIMEOUT : 0u) |
+	       (l->output_bytes ? CORRAL_LIMIT_OUTPUT : 0u);
 }
 
-/* What was asked for by name holds or is an error; a default that cannot hold is told in the receipt. */
+/* What was asked for by name holds or is an error; a default that cannot hold is told in the
+ * receipt. */
 static int limits_judge(struct corral_sandbox *s, const struct corral_policy *p,
-			const struct corral_plan_facts *f, struct corral_error *err)
+                        const struct corral_plan_facts *f, struct corral_error *err)
 {
 	uint32_t wanted = limits_wanted(&p->limits), lost;
 
-	s->course.receipt.limits_enforced = (wanted & ~(uint32_t)CORRAL_LIMITS_BY_CGROUP) |
-				     (s->has_cgroup ? s->cgroup.enforced : 0) |
-				     (corral_plan_limits_processes(f) ? wanted & CORRAL_LIMIT_PIDS : 0);
+	s->course.receipt.limits_enforced =
+	        (wanted & ~(uint32_t)CORRAL_LIMITS_BY_CGROUP) |
+	        (s->has_cgroup ? s->cgroup.enforced : 0) |
+	        (corral_plan_limits_processes(f) ? wanted & CORRAL_LIMIT_PIDS : 0);
 	if (s->confined || p->keep_path)
 		s->course.receipt.limits_enforced &= ~(uint32_t)CORRAL_CONFINED_NO_LIMITS;
 	lost = wanted & ~s->course.receipt.limits_enforced;
@@ -70,18 +73,20 @@ static int limits_judge(struct corral_sandbox *s, const struct corral_policy *p,
 		if (!(lost & p->limits_asked & limit))
 			continue;
 		reason = limit & CORRAL_CONFINED_NO_LIMITS
-				 ? (p->keep_path ? "what is kept lies on the host's disk"
-						 : "it takes a file system of its own, and this host refuses mounts")
-				 : corral_cgroup_host_reason(s->launcher->cgroups, limit);
+		                 ? (p->keep_path ? "what is kept lies on the host's disk"
+		                                 : "it takes a file system of its own, and this "
+		                                   "host refuses mounts")
+		                 : corral_cgroup_host_reason(s->launcher->cgroups, limit);
 		return corral_error_set(err, EOPNOTSUPP, "limit '%s' cannot be enforced here: %s",
-					corral_limit_name(limit),
-					reason ? reason : "this kernel has no control for it");
+		                        corral_limit_name(limit),
+		                        reason ? reason : "this kernel has no control for it");
 	}
 	s->course.receipt.limits_lost = lost;
 	return 0;
 }
 
-static int cgroup_begin(struct corral_sandbox *s, struct corral_plan_facts *f, struct corral_error *err)
+static int cgroup_begin(struct corral_sandbox *s, struct corral_plan_facts *f,
+                        struct corral_error *err)
 {
 	int r;
 
@@ -96,7 +101,7 @@ static int cgroup_begin(struct corral_sandbox *s, struct corral_plan_facts *f, s
 }
 
 static int cgroup_complete(struct corral_sandbox *s, const struct corral_policy *p,
-			   const struct corral_plan_facts *f, struct corral_error *err)
+                           const struct corral_plan_facts *f, struct corral_error *err)
 {
 	int r = 0;
 
@@ -111,13 +116,13 @@ static int cgroup_complete(struct corral_sandbox *s, const struct corral_policy 
 }
 
 static int child_clone(struct corral_sandbox *s, uint64_t clone_flags,
-		       const struct corral_plan_facts *f, int peer, struct corral_error *err)
+                       const struct corral_plan_facts *f, int peer, struct corral_error *err)
 {
 	char why[240] = "", remedy[280] = "";
 	sigset_t all, old;
 	long pid;
 
-	s->child = (struct corral_child){
+	s->child = (struct corral_child) {
 		.clone_flags = clone_flags,
 		.cgroup_fd = s->has_cgroup && f->into_cgroup ? s->cgroup.v2_fd : -1,
 		.launchpad_fd = f->launchpad ? s->launcher->launchpad_fd : -1,
@@ -134,15 +139,17 @@ static int child_clone(struct corral_sandbox *s, uint64_t clone_flags,
 	if (pid < 0 && s->confined)
 		return corral_error_sys(err, (int)-pid, "start guest init");
 	if (pid < 0) {
-		corral_host_explain(f->scheme == CORRAL_ID_RANGE ? "mount-namespace" : "user-namespace",
-				    (int)-pid, why, sizeof(why), remedy, sizeof(remedy));
+		corral_host_explain(f->scheme == CORRAL_ID_RANGE ? "mount-namespace"
+		                                                 : "user-namespace",
+		                    (int)-pid, why, sizeof(why), remedy, sizeof(remedy));
 		(void)corral_error_sys(err, (int)-pid, "create namespaces (%s)",
-				       f->scheme == CORRAL_ID_RANGE ? "as root" : "with a user namespace");
+		                       f->scheme == CORRAL_ID_RANGE ? "as root"
+		                                                    : "with a user namespace");
 		if (err && why[0]) {
 			size_t len = strlen(err->text);
 
 			(void)snprintf(err->text + len, sizeof(err->text) - len, ": %s%s%s", why,
-				       remedy[0] ? ": " : "", remedy);
+			               remedy[0] ? ": " : "", remedy);
 		}
 		return corral_confined_offer(s, (int)pid, err);
 	}
@@ -174,7 +181,8 @@ static int ids_map(struct corral_sandbox *s, enum corral_id_scheme scheme, struc
 }
 
 static int slot_open(struct corral_sandbox *s, const struct corral_slot *slot,
-		     const struct corral_policy *p, int *ret_fd, bool *ret_owned, struct corral_error *err)
+                     const struct corral_policy *p, int *ret_fd, bool *ret_owned,
+                     struct corral_error *err)
 {
 	*ret_owned = false;
 	switch (slot->kind) {
@@ -189,7 +197,9 @@ static int slot_open(struct corral_sandbox *s, const struct corral_slot *slot,
 		return 0;
 	case CORRAL_SLOT_NETNS:
 		*ret_owned = true;
-		return corral_confined_offer(s, corral_launcher_take_netns(s->launcher, ret_fd, err), err);
+		return corral_confined_offer(s,
+		                             corral_launcher_take_netns(s->launcher, ret_fd, err),
+		                             err);
 	case CORRAL_SLOT_SOURCE:
 		*ret_owned = true;
 		return corral_source_open(slot, &s->launcher->host, &s->ids, p, ret_fd, err);
@@ -198,11 +208,12 @@ static int slot_open(struct corral_sandbox *s, const struct corral_slot *slot,
 }
 
 /*
- * The plan goes first; its descriptors follow in its order, the sources as soon as they are there, so that guest init builds the root while
- * the groups and namespaces that it enters later are made.
+ * The plan goes first; its descriptors follow in its order, the sources as soon as they are there,
+ * so that guest init builds the root while the groups and namespaces that it enters later are made.
  */
-static int plan_send(struct corral_sandbox *s, const struct corral_plan *plan, const struct corral_policy *p,
-		     const struct corral_plan_facts *f, struct corral_error *err)
+static int plan_send(struct corral_sandbox *s, const struct corral_plan *plan,
+                     const struct corral_policy *p, const struct corral_plan_facts *f,
+                     struct corral_error *err)
 {
 	const struct corral_wire_head more = { CORRAL_WIRE_DESCRIPTORS, sizeof(more) };
 	int fds[CORRAL_WIRE_FDS_MAX];
@@ -218,7 +229,8 @@ static int plan_send(struct corral_sandbox *s, const struct corral_plan *plan, c
 
 		if (!early && !completed) {
 			if (n)
-				r = corral_wire_send(s->socket_fd, &more, sizeof(more), fds, n, err);
+				r = corral_wire_send(s->socket_fd, &more, sizeof(more), fds, n,
+				                     err);
 			sent = n;
 			if (r == 0)
 				r = cgroup_complete(s, p, f, err);
@@ -245,31 +257,34 @@ static int silent_end(struct corral_sandbox *s, struct corral_error *err)
 {
 	siginfo_t info = { 0 };
 
-	if (waitid(P_PIDFD, (id_t)s->pidfd, &info, WEXITED | WNOWAIT) == 0 && info.si_code == CLD_EXITED) {
+	if (waitid(P_PIDFD, (id_t)s->pidfd, &info, WEXITED | WNOWAIT) == 0 &&
+	    info.si_code == CLD_EXITED) {
 		switch (info.si_status) {
 		case 121:
-			return corral_error_set(err, EPERM, "enter the launchpad's mount namespace");
-		case 123:
 			return corral_error_set(err, EPERM,
-						"execute guest init from a sealed memfd: look for "
-						"vm.memfd_noexec=2, which forbids it: sysctl vm.memfd_noexec=0");
+			                        "enter the launchpad's mount namespace");
+		case 123:
+			return corral_error_set(
+			        err, EPERM,
+			        "execute guest init from a sealed memfd: look for "
+			        "vm.memfd_noexec=2, which forbids it: sysctl vm.memfd_noexec=0");
 		default:
 			break;
 		}
 	}
 	if (info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED)
-		return corral_error_set(err, ECHILD, "guest init was killed by signal %d while it built the "
-					"sandbox (out of memory, or a limit too small to start in)",
-					info.si_status);
+		return corral_error_set(err, ECHILD,
+		                        "guest init was killed by signal %d while it built the "
+		                        "sandbox (out of memory, or a limit too small to start in)",
+		                        info.si_status);
 	return corral_error_set(err, ECHILD, "guest init ended with status %d before it was ready",
-				info.si_status);
+	                        info.si_status);
 }
 
 static void plan_freep(struct corral_plan **p)
 {
 	corral_plan_free(*p);
 }
-
 
 int corral_sandbox_ready(struct corral_sandbox *s, struct corral_error *err)
 {
@@ -288,7 +303,8 @@ int corral_sandbox_ready(struct corral_sandbox *s, struct corral_error *err)
 	} while (r < 0 && errno == EINTR);
 	if (r == 0)
 		return corral_error_set(err, ETIMEDOUT,
-					"guest init was not ready after 30 s: a step hangs (a dead network mount?)");
+		                        "guest init was not ready after 30 s: a step hangs (a dead "
+		                        "network mount?)");
 	n = corral_wire_receive(s->socket_fd, &m, sizeof(m), &fd, 0);
 	corral_fd_closep(&fd);
 	if (n == 0)
@@ -302,10 +318,13 @@ int corral_sandbox_ready(struct corral_sandbox *s, struct corral_error *err)
 	if (m.head.type != CORRAL_WIRE_READY || (size_t)n != sizeof(m.ready))
 		return corral_error_set(err, EPROTO, "guest init said something unexpected");
 	if (m.ready.started_nsec > s->cloned_nsec)
-		s->course.receipt.stage_usec[CORRAL_STAGE_INIT] += (m.ready.started_nsec - s->cloned_nsec) / 1000;
+		s->course.receipt.stage_usec[CORRAL_STAGE_INIT] +=
+		        (m.ready.started_nsec - s->cloned_nsec) / 1000;
 	s->course.receipt.stage_usec[CORRAL_STAGE_ROOT] +=
-		(m.ready.stage_nsec[CORRAL_STAGE_ROOT] + m.ready.stage_nsec[CORRAL_STAGE_PREPARE]) / 1000;
-	s->course.receipt.stage_usec[CORRAL_STAGE_CONFINE] += m.ready.stage_nsec[CORRAL_STAGE_CONFINE] / 1000;
+	        (m.ready.stage_nsec[CORRAL_STAGE_ROOT] + m.ready.stage_nsec[CORRAL_STAGE_PREPARE]) /
+	        1000;
+	s->course.receipt.stage_usec[CORRAL_STAGE_CONFINE] +=
+	        m.ready.stage_nsec[CORRAL_STAGE_CONFINE] / 1000;
 	return 0;
 }
 
@@ -340,7 +359,8 @@ static int events_open(struct corral_sandbox *s, struct corral_error *err)
 }
 
 /* The policy may go before the sandbox: its environment is copied into one block. */
-static int environment_keep(struct corral_sandbox *s, const struct corral_policy *p, struct corral_error *err)
+static int environment_keep(struct corral_sandbox *s, const struct corral_policy *p,
+                            struct corral_error *err)
 {
 	size_t size = (p->n_env + 1) * sizeof(char *), at;
 	char *text;
@@ -361,7 +381,8 @@ static int environment_keep(struct corral_sandbox *s, const struct corral_policy
 	return 0;
 }
 
-static int policy_keep(struct corral_sandbox *s, const struct corral_policy *p, struct corral_error *err)
+static int policy_keep(struct corral_sandbox *s, const struct corral_policy *p,
+                       struct corral_error *err)
 {
 	s->work_dir = strdup(p->work_dir);
 	s->stack = aligned_alloc(16, CORRAL_CHILD_STACK_SIZE);
@@ -387,7 +408,7 @@ static int sockets_open(struct corral_sandbox *s, int *ret_peer, struct corral_e
 }
 
 static int prepare(struct corral_sandbox *s, const struct corral_policy *p,
-		   struct corral_plan_facts *f, int *ret_peer, struct corral_error *err)
+                   struct corral_plan_facts *f, int *ret_peer, struct corral_error *err)
 {
 	int r;
 
@@ -455,7 +476,7 @@ static int launch(struct corral_sandbox *s, const struct corral_policy *p, struc
 }
 
 static int open_tier(struct corral_launcher *l, const struct corral_policy *p, bool confined,
-		     struct corral_sandbox **ret, bool *ret_refused, struct corral_error *err)
+                     struct corral_sandbox **ret, bool *ret_refused, struct corral_error *err)
 {
 	struct corral_sandbox *s = calloc(1, sizeof(*s));
 	int r;
@@ -465,8 +486,9 @@ static int open_tier(struct corral_launcher *l, const struct corral_policy *p, b
 	s->launcher = l;
 	(void)pthread_mutex_init(&s->lock, NULL);
 	s->scratch_free_bytes = p->limits.disk_bytes;
-	s->socket_fd = s->pidfd = s->event_fd = s->timer_fd = s->oom_fd = s->tty_fd = s->keep_fd = -1;
-	s->ids = (struct corral_ids){ 0, -1, -1 };
+	s->socket_fd = s->pidfd = s->event_fd = s->timer_fd = s->oom_fd = s->tty_fd = s->keep_fd =
+	        -1;
+	s->ids = (struct corral_ids) { 0, -1, -1 };
 	s->confined = confined;
 	s->allow_weaker = p->allow_weaker;
 	r = launch(s, p, err);
@@ -482,7 +504,8 @@ static int open_tier(struct corral_launcher *l, const struct corral_policy *p, b
 	return 0;
 }
 
-int corral_sandbox_make(struct corral_launcher *l, const struct corral_policy *p, struct corral_sandbox **ret)
+int corral_sandbox_make(struct corral_launcher *l, const struct corral_policy *p,
+                        struct corral_sandbox **ret)
 {
 	struct corral_error err = { 0 };
 	bool refused;
@@ -493,8 +516,10 @@ int corral_sandbox_make(struct corral_launcher *l, const struct corral_policy *p
 	return r;
 }
 
-/* One that stands ready becomes the caller's: what is not the sandbox's own comes from the caller's policy. */
-static int adopt(struct corral_launcher *l, const struct corral_policy *p, struct corral_sandbox **ret)
+/* One that stands ready becomes the caller's: what is not the sandbox's own comes from the caller's
+ * policy. */
+static int adopt(struct corral_launcher *l, const struct corral_policy *p,
+                 struct corral_sandbox **ret)
 {
 	uint64_t t = corral_now_nsec();
 	struct corral_sandbox *s = corral_warm_take(l, p);
@@ -516,7 +541,7 @@ static int adopt(struct corral_launcher *l, const struct corral_policy *p, struc
 }
 
 int corral_sandbox_open(struct corral_launcher *l, const struct corral_policy *p,
-			struct corral_sandbox **ret, struct corral_error *err)
+                        struct corral_sandbox **ret, struct corral_error *err)
 {
 	struct corral_policy less;
 	struct corral_error first = { 0 };

@@ -42,8 +42,8 @@ bool corral_launcher_keeps(const struct corral_launcher *l)
 }
 
 /*
- * A sealed memfd: whoever reaches it through /proc/PID/exe can neither write it nor make it writable, and it is no file of the
- * host's (CVE-2019-5736).
+ * A sealed memfd: whoever reaches it through /proc/PID/exe can neither write it nor make it
+ * writable, and it is no file of the host's (CVE-2019-5736).
  */
 static int image_open(int *ret_fd, struct corral_error *err)
 {
@@ -60,7 +60,7 @@ static int image_open(int *ret_fd, struct corral_error *err)
 
 		corral_host_explain("memfd-exec", code, why, sizeof(why), remedy, sizeof(remedy));
 		return corral_error_sys(err, code, "create the image of guest init (%s%s%s)", why,
-					remedy[0] ? ": " : "", remedy);
+		                        remedy[0] ? ": " : "", remedy);
 	}
 	for (size_t done = 0; done < size;) {
 		ssize_t n = write(fd, corral_init_image + done, size - done);
@@ -134,10 +134,12 @@ static void launchpad_make(struct corral_launcher *l)
 	}
 	(void)close(pipe_fd[0]);
 	free(stack);
-	corral_trace(CORRAL_TRACE_SPAWN, "launchpad: %s", l->launchpad_fd >= 0 ? "ready" : strerror(code));
+	corral_trace(CORRAL_TRACE_SPAWN, "launchpad: %s",
+	             l->launchpad_fd >= 0 ? "ready" : strerror(code));
 }
 
-/* One thing made ahead; true when there may be more to make. Called with the lock held, which is let go meanwhile. */
+/* One thing made ahead; true when there may be more to make. Called with the lock held, which is
+ * let go meanwhile. */
 static bool keeper_refill(struct corral_launcher *l)
 {
 	struct corral_ids ids;
@@ -148,8 +150,9 @@ static bool keeper_refill(struct corral_launcher *l)
 		r = corral_netns_open(&fd, NULL);
 		pthread_mutex_lock(&l->lock);
 		if (r == -ENOTRECOVERABLE)
-			l->stopping = true; /* this thread must do no more; without it everything is made when needed */
-		l->netns_fail = r < 0; /* then nobody waits for one either */
+			l->stopping = true; /* this thread must do no more; without it everything is
+			                       made when needed */
+		l->netns_fail = r < 0;      /* then nobody waits for one either */
 		if (r == 0)
 			l->netns[l->n_netns++] = fd;
 		return r == 0;
@@ -193,8 +196,8 @@ static void keeper_sleep(struct corral_launcher *l, int ms)
 }
 
 /*
- * What a launch waits for comes first, while nobody waits for a wipe, whose queue is bounded and falls back to the closing
- * caller.
+ * What a launch waits for comes first, while nobody waits for a wipe, whose queue is bounded and
+ * falls back to the closing caller.
  */
 static void *keeper_run(void *arg)
 {
@@ -259,8 +262,10 @@ static int descriptors_check(struct corral_error *err)
 		if (setrlimit(RLIMIT_NOFILE, &l) == 0)
 			return 0;
 	}
-	return corral_error_set(err, EMFILE, "this process may have %llu files open, and corral needs %d: ulimit -n %d",
-				(unsigned long long)l.rlim_cur, DESCRIPTORS_MIN, DESCRIPTORS_MIN);
+	return corral_error_set(
+	        err, EMFILE,
+	        "this process may have %llu files open, and corral needs %d: ulimit -n %d",
+	        (unsigned long long)l.rlim_cur, DESCRIPTORS_MIN, DESCRIPTORS_MIN);
 }
 
 int corral_launcher_open(unsigned int flags, struct corral_launcher **ret, struct corral_error *err)
@@ -292,8 +297,9 @@ int corral_launcher_open(unsigned int flags, struct corral_launcher **ret, struc
 		if (corral_launcher_is_root(l))
 			runtime_dir_find(l);
 		if (l->runtime_dir[0])
-			(void)corral_template_find(l->runtime_dir, &l->etc, &l->host, l->template_path,
-						   sizeof(l->template_path), NULL);
+			(void)corral_template_find(l->runtime_dir, &l->etc, &l->host,
+			                           l->template_path, sizeof(l->template_path),
+			                           NULL);
 		if ((flags & CORRAL_LAUNCHER_POOLED) && corral_launcher_is_root(l)) {
 			if (l->host.features & CORRAL_HOST_NEW_MOUNT_API)
 				launchpad_make(l);
@@ -333,7 +339,7 @@ void corral_launcher_close(struct corral_launcher *l)
 }
 
 int corral_launcher_take_ids(struct corral_launcher *l, struct corral_ids *ret,
-			     struct corral_error *err)
+                             struct corral_error *err)
 {
 	bool found = false;
 
@@ -348,9 +354,10 @@ int corral_launcher_take_ids(struct corral_launcher *l, struct corral_ids *ret,
 	if (found)
 		return 0;
 	if (!l->runtime_dir[0])
-		return corral_error_set(err, EACCES,
-					"no place to lock a range of ids: /run/corral must be a directory that "
-					"only root can write: mkdir -m 0700 /run/corral");
+		return corral_error_set(
+		        err, EACCES,
+		        "no place to lock a range of ids: /run/corral must be a directory that "
+		        "only root can write: mkdir -m 0700 /run/corral");
 	return corral_ids_open(l->runtime_dir, ret, err);
 }
 
@@ -389,16 +396,17 @@ bool corral_launcher_wipe_later(struct corral_launcher *l, struct corral_sandbox
 }
 
 int corral_launcher_facts(struct corral_launcher *l, const struct corral_policy *p,
-			  struct corral_plan_facts *ret, struct corral_error *err)
+                          struct corral_plan_facts *ret, struct corral_error *err)
 {
 	struct corral_plan_facts f = { .host = &l->host, .etc = &l->etc };
 	enum corral_cgroup_kind kind = corral_cgroup_host_kind(l->cgroups);
 
 	if (corral_launcher_is_root(l)) {
 		if (p->ids == CORRAL_IDS_SINGLE)
-			return corral_error_set(err, EPERM,
-						"ids: 'single' would make the guest the host's root: leave it out, "
-						"or run as an ordinary user");
+			return corral_error_set(
+			        err, EPERM,
+			        "ids: 'single' would make the guest the host's root: leave it out, "
+			        "or run as an ordinary user");
 		f.scheme = CORRAL_ID_RANGE;
 	} else {
 		f.scheme = p->ids == CORRAL_IDS_RANGE ? CORRAL_ID_SUBIDS : CORRAL_ID_SINGLE;
@@ -406,20 +414,21 @@ int corral_launcher_facts(struct corral_launcher *l, const struct corral_policy 
 	f.has_cgroup = kind != CORRAL_CGROUP_NONE;
 	f.cgroup_pids = f.has_cgroup && (corral_cgroup_host_can(l->cgroups) & CORRAL_LIMIT_PIDS);
 	f.into_cgroup = (kind == CORRAL_CGROUP_V2 || kind == CORRAL_CGROUP_HYBRID) &&
-			(l->host.features & CORRAL_HOST_CLONE_INTO_CGROUP);
+	                (l->host.features & CORRAL_HOST_CLONE_INTO_CGROUP);
 	/* Before the group is there, for printing: as many files as its kind usually has. */
 	f.n_join = kind == CORRAL_CGROUP_HYBRID ? 2 : kind == CORRAL_CGROUP_V1 ? 2 : 0;
 	f.netns_ready = f.scheme == CORRAL_ID_RANGE;
 	f.one_thread = (l->flags & CORRAL_LAUNCHER_ONE_SHOT) != 0;
 	f.launchpad = l->launchpad_fd >= 0;
-	f.template_path = f.scheme == CORRAL_ID_RANGE && l->template_path[0] ? l->template_path : NULL;
+	f.template_path =
+	        f.scheme == CORRAL_ID_RANGE && l->template_path[0] ? l->template_path : NULL;
 	*ret = f;
 	return 0;
 }
 
 /* As a launch would find it, but for what only a launch can. */
 static int limits_look(const struct corral_launcher *l, const struct corral_policy *p,
-		       const struct corral_plan_facts *f, struct corral_error *err)
+                       const struct corral_plan_facts *f, struct corral_error *err)
 {
 	uint32_t can = corral_cgroup_host_can(l->cgroups);
 
@@ -428,15 +437,18 @@ static int limits_look(const struct corral_launcher *l, const struct corral_poli
 	for (unsigned int i = 0; i < CORRAL_LIMIT_COUNT; i++) {
 		enum corral_limit limit = 1u << i;
 
-		if ((CORRAL_LIMITS_BY_CGROUP & limit) && (p->limits_asked & limit) && !(can & limit))
-			return corral_error_set(err, EOPNOTSUPP, "limit '%s' cannot be enforced here: %s",
-						corral_limit_name(limit), corral_cgroup_host_reason(l->cgroups, limit));
+		if ((CORRAL_LIMITS_BY_CGROUP & limit) && (p->limits_asked & limit) &&
+		    !(can & limit))
+			return corral_error_set(err, EOPNOTSUPP,
+			                        "limit '%s' cannot be enforced here: %s",
+			                        corral_limit_name(limit),
+			                        corral_cgroup_host_reason(l->cgroups, limit));
 	}
 	return 0;
 }
 
 int corral_launcher_plan(struct corral_launcher *l, const struct corral_policy *p,
-			 struct corral_plan **ret, struct corral_error *err)
+                         struct corral_plan **ret, struct corral_error *err)
 {
 	struct corral_plan_facts f;
 	int r;

@@ -1,5 +1,6 @@
 /*
- * Inside the kernel: what a launcher holds between sandboxes, and what it lends to one. The public face is in kernel/sandbox.h.
+ * Inside the kernel: what a launcher holds between sandboxes, and what it lends to one. The public
+ * face is in kernel/sandbox.h.
  */
 #ifndef CORRAL_KERNEL_LAUNCHER_H
 #define CORRAL_KERNEL_LAUNCHER_H
@@ -26,7 +27,7 @@
 
 /* Sandboxes made ahead for one policy. Under the launcher's lock. */
 struct corral_warm {
-	const struct corral_policy *policy; /* a share of ours; NULL: unused */
+	const struct corral_policy *policy;                  /* a share of ours; NULL: unused */
 	struct corral_sandbox *boxes[CORRAL_WARM_SANDBOXES]; /* the oldest first */
 	unsigned int n;
 	uint64_t used_ms;
@@ -38,17 +39,19 @@ struct corral_launcher {
 	struct corral_host host;
 	struct corral_cgroup_host *cgroups;
 	struct corral_etc etc;
-	char runtime_dir[128]; /* for the locks on id ranges and the template; "" without */
+	char runtime_dir[128];   /* for the locks on id ranges and the template; "" without */
 	char template_path[192]; /* "" without */
-	int image_fd;          /* guest init, sealed */
-	int launchpad_fd;      /* a mount namespace of one mount, or -1 */
-	bool swept;            /* what killed callers left in the control groups is gone */
-	bool reset_oom;        /* we are protected from the out-of-memory killer, and the guest must not be */
+	int image_fd;            /* guest init, sealed */
+	int launchpad_fd;        /* a mount namespace of one mount, or -1 */
+	bool swept;              /* what killed callers left in the control groups is gone */
+	bool reset_oom; /* we are protected from the out-of-memory killer, and the guest must not be
+	                 */
 
 	/* The keeper thread of a pooled launcher makes ahead and wipes behind. */
 	pthread_t keeper;
 	bool has_keeper, stopping, netns_fail;
-	pid_t owner; /* what is made ahead is this process's: a fork of it has copies of the descriptors, and no keeper */
+	pid_t owner; /* what is made ahead is this process's: a fork of it has copies of the
+	                descriptors, and no keeper */
 	pthread_mutex_t lock;
 	pthread_cond_t work;
 	int netns[CORRAL_POOL_SIZE];
@@ -60,9 +63,9 @@ struct corral_launcher {
 	unsigned int n_wipe;
 };
 
-#define CORRAL_LIMITS_BY_CGROUP                                                                   \
-	(CORRAL_LIMIT_MEMORY | CORRAL_LIMIT_MEMORY_SWAP | CORRAL_LIMIT_CPUS | CORRAL_LIMIT_CPU_WEIGHT | \
-	 CORRAL_LIMIT_PIDS)
+#define CORRAL_LIMITS_BY_CGROUP                                               \
+	(CORRAL_LIMIT_MEMORY | CORRAL_LIMIT_MEMORY_SWAP | CORRAL_LIMIT_CPUS | \
+	 CORRAL_LIMIT_CPU_WEIGHT | CORRAL_LIMIT_PIDS)
 
 bool corral_launcher_is_root(const struct corral_launcher *l);
 /* There is a keeper, and this process is the one that it serves. */
@@ -70,31 +73,33 @@ bool corral_launcher_keeps(const struct corral_launcher *l);
 
 /* A leased range, from the pool or made now. */
 int corral_launcher_take_ids(struct corral_launcher *l, struct corral_ids *ret,
-			     struct corral_error *err);
+                             struct corral_error *err);
 int corral_launcher_take_netns(struct corral_launcher *l, int *ret_fd, struct corral_error *err);
 
-/* Hands a dead sandbox to the keeper; false when there is none or its queue is full, and the caller must do it. */
+/* Hands a dead sandbox to the keeper; false when there is none or its queue is full, and the caller
+ * must do it. */
 bool corral_launcher_wipe_later(struct corral_launcher *l, struct corral_sandbox *s);
 
 /* kernel/warm.c */
 /* A sandbox that was made ahead for such a policy, or NULL; from now on more are made. */
 struct corral_sandbox *corral_warm_take(struct corral_launcher *l, const struct corral_policy *p);
 /*
- * For the keeper, with the lock held, which is let go meanwhile: makes one, or lets go of an old one. False when there is nothing to do
- * before *ret_wait_ms have passed (-1: ever).
+ * For the keeper, with the lock held, which is let go meanwhile: makes one, or lets go of an old
+ * one. False when there is nothing to do before *ret_wait_ms have passed (-1: ever).
  */
 bool corral_warm_tend(struct corral_launcher *l, int *ret_wait_ms);
 /* Lets go of all. Nobody else uses the launcher any more. */
 void corral_warm_clear(struct corral_launcher *l);
 
 /* kernel/launch.c: a sandbox for exactly this policy, behind every fence. */
-int corral_sandbox_make(struct corral_launcher *l, const struct corral_policy *p, struct corral_sandbox **ret);
+int corral_sandbox_make(struct corral_launcher *l, const struct corral_policy *p,
+                        struct corral_sandbox **ret);
 
 /* kernel/sandbox.c: gives back what a sandbox held, and frees it. */
 void corral_sandbox_wipe(struct corral_sandbox *s);
 
 /* What is true of this launcher and this policy, for the compiler of plans. */
 int corral_launcher_facts(struct corral_launcher *l, const struct corral_policy *p,
-			  struct corral_plan_facts *ret, struct corral_error *err);
+                          struct corral_plan_facts *ret, struct corral_error *err);
 
 #endif

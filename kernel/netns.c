@@ -44,7 +44,8 @@ int corral_netns_open(int *ret_fd, struct corral_error *err)
 			r = corral_error_sys(err, errno, "open '/proc/thread-self/ns/net'");
 	}
 	if (setns(own, CLONE_NEWNET) < 0)
-		return corral_error_set(err, ENOTRECOVERABLE, "return to the caller's network namespace");
+		return corral_error_set(err, ENOTRECOVERABLE,
+		                        "return to the caller's network namespace");
 	if (r < 0)
 		return r;
 	*ret_fd = corral_take_fd(&fd);

@@ -16,11 +16,12 @@
 #include "kernel/skeleton.h"
 
 /*
- * Where a host path comes from: as root with the new mount API from a detached copy that the caller made, with all attributes (and the
- * id map) on it; otherwise by path in the child's copy of the host's mounts.
+ * Where a host path comes from: as root with the new mount API from a detached copy that the caller
+ * made, with all attributes (and the id map) on it; otherwise by path in the child's copy of the
+ * host's mounts.
  */
 static void source_put(struct corral_build *b, struct corral_step *s, const char *host_path,
-		       const char *label, enum corral_slot_map map, uint64_t attr, bool recursive)
+                       const char *label, enum corral_slot_map map, uint64_t attr, bool recursive)
 {
 	struct corral_slot *slot;
 
@@ -43,7 +44,7 @@ static void source_put(struct corral_build *b, struct corral_step *s, const char
 }
 
 static void bind_add(struct corral_build *b, const char *host_path, const char *guest_path,
-		     const char *label, enum corral_slot_map map, bool read_only, bool recursive)
+                     const char *label, enum corral_slot_map map, bool read_only, bool recursive)
 {
 	struct corral_step *s = step_add(b, CORRAL_STEP_BIND);
 
@@ -58,9 +59,10 @@ static uint16_t detached(const struct corral_build *b)
 	const struct corral_host *h = b->facts->host;
 
 	return b->facts->launchpad && b->policy->rootfs_is_host && !b->policy->keep_path &&
-			       (h->kernel_major > 6 || (h->kernel_major == 6 && h->kernel_minor >= 15))
-		       ? CORRAL_STEP_DETACHED
-		       : 0;
+	                       (h->kernel_major > 6 ||
+	                        (h->kernel_major == 6 && h->kernel_minor >= 15))
+	               ? CORRAL_STEP_DETACHED
+	               : 0;
 }
 
 uint64_t corral_plan_clone_flags(const struct corral_policy *p, const struct corral_plan_facts *f)
@@ -83,7 +85,7 @@ static void enter_steps(struct corral_build *b)
 
 	plan->clone_flags = corral_plan_clone_flags(b->policy, b->facts);
 	plan->layers |= CORRAL_LAYER_PID_NS | CORRAL_LAYER_IPC_NS | CORRAL_LAYER_UTS_NS |
-			CORRAL_LAYER_MOUNT_NS | CORRAL_LAYER_CGROUP_NS;
+	                CORRAL_LAYER_MOUNT_NS | CORRAL_LAYER_CGROUP_NS;
 	if (b->policy->network == CORRAL_NETWORK_NONE)
 		plan->layers |= CORRAL_LAYER_NET_NS;
 	if (plan->clone_flags & CLONE_NEWNET)
@@ -94,8 +96,8 @@ static void enter_steps(struct corral_build *b)
 }
 
 /*
- * What the caller makes while the root is being built comes after it. A cgroup namespace shows as its root the group that its
- * maker is in: so after the last move.
+ * What the caller makes while the root is being built comes after it. A cgroup namespace shows as
+ * its root the group that its maker is in: so after the last move.
  */
 static void late_steps(struct corral_build *b)
 {
@@ -128,11 +130,12 @@ static void scratch_step(struct corral_build *b)
 	/* What the sandbox itself puts there is not the program's. */
 	if (b->policy->limits.disk_inodes)
 		s->n[0] = (uint32_t)b->policy->limits.disk_inodes +
-			  (b->facts->template_path ? OWN_INODES : OWN_INODES + SKELETON_INODES);
+		          (b->facts->template_path ? OWN_INODES : OWN_INODES + SKELETON_INODES);
 	s->flags |= detached(b);
 }
 
-/* The directory of the host that keeps the changes: below the overlays as root, else as the root itself. */
+/* The directory of the host that keeps the changes: below the overlays as root, else as the root
+ * itself. */
 static uint16_t keep_step(struct corral_build *b)
 {
 	struct corral_step *s;
@@ -212,15 +215,17 @@ static void host_root_steps(struct corral_build *b)
 		s->n[1] = 1;
 	} else {
 		/*
-		 * With one id the guest owns nothing below /usr and could change nothing in an overlay, which would only
-		 * add its code to what a guest can reach.
+		 * With one id the guest owns nothing below /usr and could change nothing in an
+		 * overlay, which would only add its code to what a guest can reach.
 		 */
 		bind_add(b, "/usr", "/usr", "layer", CORRAL_MAP_NONE, true, true);
 	}
 	for (unsigned int i = 0; i < etc->n_top_dirs; i++)
-		bind_add(b, etc->top_dirs[i], etc->top_dirs[i], "layer", CORRAL_MAP_RANGE, true, !is_root(b));
+		bind_add(b, etc->top_dirs[i], etc->top_dirs[i], "layer", CORRAL_MAP_RANGE, true,
+		         !is_root(b));
 	for (unsigned int i = 0; i < etc->n_bind; i++)
-		bind_add(b, etc->bind[i], etc->bind[i], "host file", CORRAL_MAP_RANGE, true, !is_root(b));
+		bind_add(b, etc->bind[i], etc->bind[i], "host file", CORRAL_MAP_RANGE, true,
+		         !is_root(b));
 	/* The host's own configuration of what lies in /usr/local. */
 	s = step_add(b, CORRAL_STEP_MASK);
 	s->s[0] = text_put(b, "/usr/local/etc");
@@ -241,11 +246,12 @@ static void dir_root_steps(struct corral_build *b)
 	s->n[0] = 1;
 }
 
-/* Docker's list, and what newer ones add. What is only to be read-only is so by /proc being read-only. */
+/* Docker's list, and what newer ones add. What is only to be read-only is so by /proc being
+ * read-only. */
 static const char *const masked[] = {
-	"/proc/acpi",	    "/proc/asound",	   "/proc/interrupts",	"/proc/kcore",	    "/proc/keys",
-	"/proc/kmsg",	    "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",	    "/proc/timer_list",
-	"/proc/timer_stats",
+	"/proc/acpi", "/proc/asound",     "/proc/interrupts",    "/proc/kcore",
+	"/proc/keys", "/proc/kmsg",       "/proc/latency_stats", "/proc/sched_debug",
+	"/proc/scsi", "/proc/timer_list", "/proc/timer_stats",
 };
 
 static void kernel_fs_steps(struct corral_build *b)
@@ -273,15 +279,17 @@ static void mount_add(struct corral_build *b, const struct corral_config_mount *
 	struct corral_step *s;
 
 	if (m->kind != CORRAL_MOUNT_TMPFS) {
-		bind_add(b, m->host_path, m->guest_path, m->kind == CORRAL_MOUNT_BIND ? "--bind" : "--ro-bind",
-			 CORRAL_MAP_OWNER, m->kind == CORRAL_MOUNT_RO_BIND, true);
+		bind_add(b, m->host_path, m->guest_path,
+		         m->kind == CORRAL_MOUNT_BIND ? "--bind" : "--ro-bind", CORRAL_MAP_OWNER,
+		         m->kind == CORRAL_MOUNT_RO_BIND, true);
 		return;
 	}
 	s = step_add(b, CORRAL_STEP_TMPFS);
 	s->s[0] = text_put(b, m->guest_path);
 	s->attr = m->size_bytes ? m->size_bytes : b->policy->limits.disk_bytes;
 	s->n[0] = (uint32_t)b->policy->limits.disk_inodes;
-	s->n[1] = !strcmp(m->guest_path, "/tmp") || !strcmp(m->guest_path, "/var/tmp") ? 01777 : 0755;
+	s->n[1] =
+	        !strcmp(m->guest_path, "/tmp") || !strcmp(m->guest_path, "/var/tmp") ? 01777 : 0755;
 	s->uid += b->facts->scheme == CORRAL_ID_SINGLE ? 0 : b->policy->guest_uid;
 	s->gid += b->facts->scheme == CORRAL_ID_SINGLE ? 0 : b->policy->guest_gid;
 }
@@ -292,9 +300,11 @@ static void user_mount_steps(struct corral_build *b)
 	struct corral_step *s;
 
 	if (p->workspace_path) {
-		bind_add(b, p->workspace_path, p->work_dir, "--workspace", CORRAL_MAP_OWNER, false, true);
+		bind_add(b, p->workspace_path, p->work_dir, "--workspace", CORRAL_MAP_OWNER, false,
+		         true);
 	} else {
-		/* In the scratch, under the one limit; its own directory, since the root may belong to somebody else. */
+		/* In the scratch, under the one limit; its own directory, since the root may belong
+		 * to somebody else. */
 		s = step_add(b, CORRAL_STEP_SCRATCH_BIND);
 		s->s[0] = text_put(b, "h");
 		s->s[1] = text_put(b, p->work_dir);
@@ -306,7 +316,8 @@ static void user_mount_steps(struct corral_build *b)
 		}
 	}
 	if (p->network == CORRAL_NETWORK_HOST) {
-		bind_add(b, "/etc/resolv.conf", "/etc/resolv.conf", "host file", CORRAL_MAP_NONE, true, false);
+		bind_add(b, "/etc/resolv.conf", "/etc/resolv.conf", "host file", CORRAL_MAP_NONE,
+		         true, false);
 		b->steps[b->n_steps - 1].flags |= CORRAL_STEP_OPTIONAL;
 	}
 	for (size_t i = 0; i < p->n_mounts; i++)
@@ -323,7 +334,8 @@ bool corral_plan_counts_processes(const struct corral_plan_facts *f)
 	case CORRAL_ID_SINGLE:
 		return h->kernel_major > 5 || (h->kernel_major == 5 && h->kernel_minor >= 14);
 	case CORRAL_ID_HOST:
-		/* Others of the same user count as well: a start may be refused, but a fork bomb is bounded. */
+		/* Others of the same user count as well: a start may be refused, but a fork bomb is
+		 * bounded. */
 		return true;
 	case CORRAL_ID_SUBIDS:
 		return false;
@@ -333,7 +345,8 @@ bool corral_plan_counts_processes(const struct corral_plan_facts *f)
 
 bool corral_plan_limits_processes(const struct corral_plan_facts *f)
 {
-	/* The kernel lets its own root have as many as it likes, whatever capabilities that has lost. */
+	/* The kernel lets its own root have as many as it likes, whatever capabilities that has
+	 * lost. */
 	return f->scheme == CORRAL_ID_SINGLE && !f->cgroup_pids && f->host->uid != 0 &&
 	       corral_plan_counts_processes(f);
 }
@@ -355,12 +368,14 @@ void corral_plan_rlimits(struct corral_build *b)
 	RLIMIT_PUT(RLIMIT_FSIZE, l->file_size_bytes ? l->file_size_bytes : UINT64_MAX);
 	RLIMIT_PUT(RLIMIT_MEMLOCK, 8u << 20);
 	/*
-	 * Where ids are the sandbox's own, processes are counted for it alone (of its own range, or in its user namespace since
-	 * 5.14): a fence against fork bombs that needs no control group. A little wider than the limit where a control group has that, as
-	 * it tells when it was reached.
+	 * Where ids are the sandbox's own, processes are counted for it alone (of its own range, or
+	 * in its user namespace since 5.14): a fence against fork bombs that needs no control
+	 * group. A little wider than the limit where a control group has that, as it tells when it
+	 * was reached.
 	 */
 	if (l->pids && corral_plan_counts_processes(b->facts))
-		RLIMIT_PUT(RLIMIT_NPROC, corral_plan_limits_processes(b->facts) ? l->pids : l->pids + 16);
+		RLIMIT_PUT(RLIMIT_NPROC,
+		           corral_plan_limits_processes(b->facts) ? l->pids : l->pids + 16);
 	RLIMIT_PUT(RLIMIT_RTPRIO, 0);
 	RLIMIT_PUT(RLIMIT_NICE, 0);
 	RLIMIT_PUT(RLIMIT_MSGQUEUE, 819200);
@@ -393,7 +408,8 @@ static void confine_steps(struct corral_build *b)
 	s = step_add(b, CORRAL_STEP_IDS);
 	s->uid = p->guest_uid;
 	s->gid = p->guest_gid;
-	s->fd = lease; /* stays open until guest init is gone, and with it the last process of these ids */
+	s->fd = lease; /* stays open until guest init is gone, and with it the last process of these
+	                  ids */
 	s = step_add(b, CORRAL_STEP_CAPS);
 	s->attr = p->caps;
 	plan->layers |= CORRAL_LAYER_CAPS | CORRAL_LAYER_NO_NEW_PRIVS | CORRAL_LAYER_SECCOMP;
@@ -427,7 +443,8 @@ static uint32_t wire_features(const struct corral_build *b)
 static int seal(struct corral_build *b, struct corral_error *err)
 {
 	size_t steps_size = b->n_steps * sizeof(struct corral_step);
-	uint32_t start = (uint32_t)((sizeof(struct corral_wire_launch) + steps_size + 7) & ~(size_t)7);
+	uint32_t start =
+	        (uint32_t)((sizeof(struct corral_wire_launch) + steps_size + 7) & ~(size_t)7);
 	size_t size = start + b->text.len;
 	struct corral_plan *plan = b->plan;
 	struct corral_wire_launch *m;
@@ -435,8 +452,9 @@ static int seal(struct corral_build *b, struct corral_error *err)
 	if (b->text.failed)
 		return corral_error_set(err, ENOMEM, "compile the plan: out of memory");
 	if (b->overflow || size > CORRAL_WIRE_MAX)
-		return corral_error_set(err, E2BIG,
-					"too many mounts for one sandbox: bind a directory that holds them");
+		return corral_error_set(
+		        err, E2BIG,
+		        "too many mounts for one sandbox: bind a directory that holds them");
 	m = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (m == MAP_FAILED)
 		return corral_error_sys(err, errno, "compile the plan");
@@ -489,7 +507,7 @@ static int full_steps(struct corral_build *b)
 }
 
 int corral_plan_compile(const struct corral_policy *p, const struct corral_plan_facts *f,
-			struct corral_plan **ret, struct corral_error *err)
+                        struct corral_plan **ret, struct corral_error *err)
 {
 	struct corral_build *b;
 	int r;
@@ -497,12 +515,15 @@ int corral_plan_compile(const struct corral_policy *p, const struct corral_plan_
 	if (f->scheme == CORRAL_ID_RANGE && !(f->host->features & CORRAL_HOST_ID_MAPPED) &&
 	    needs_id_mapped(p))
 		return corral_error_set(err, EOPNOTSUPP,
-					"a directory of the host cannot be writable in a sandbox with ids of its own "
-					"before Linux 5.19 (id-mapped mounts): run as an ordinary user, or use --ro-bind");
+		                        "a directory of the host cannot be writable in a sandbox "
+		                        "with ids of its own "
+		                        "before Linux 5.19 (id-mapped mounts): run as an ordinary "
+		                        "user, or use --ro-bind");
 	if (p->keep_path && f->scheme == CORRAL_ID_RANGE && !f->template_path)
 		return corral_error_set(err, EOPNOTSUPP,
-					"keep: as root it takes id-mapped mounts, of /run/corral too (Linux 5.19; 6.3 where /run is "
-					"a tmpfs): run as an ordinary user");
+		                        "keep: as root it takes id-mapped mounts, of /run/corral "
+		                        "too (Linux 5.19; 6.3 where /run is "
+		                        "a tmpfs): run as an ordinary user");
 	b = malloc(sizeof(*b));
 	if (b) {
 		memset(b, 0, offsetof(struct corral_build, steps));

@@ -1,6 +1,7 @@
 /*
- * The plan of the weaker tier: no namespace and no mount, so what the others fence off is refused by Landlock, by path, and by seccomp, call
- * by call. The rules of this tier stand in front of the policy's profile and cannot be loosened by it.
+ * The plan of the weaker tier: no namespace and no mount, so what the others fence off is refused
+ * by Landlock, by path, and by seccomp, call by call. The rules of this tier stand in front of the
+ * policy's profile and cannot be loosened by it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,16 +33,18 @@
 /* A file born with one of these, or given one later, runs as this user for everybody. */
 #define SXID_BITS 06000
 
-/* "For ioctl alone": neither for reading nor for writing, so that Landlock asks for no right at all (open(2)). */
+/* "For ioctl alone": neither for reading nor for writing, so that Landlock asks for no right at all
+ * (open(2)). */
 #define ACCESS_NEITHER 3
 
 enum rule_kind {
-	RULE_ALLOW,          /* also where the profile does not: guest init or a command on its way in needs it */
-	RULE_ALLOW_FIRST,    /* when the first argument is value */
+	RULE_ALLOW, /* also where the profile does not: guest init or a command on its way in needs
+	               it */
+	RULE_ALLOW_FIRST, /* when the first argument is value */
 	RULE_REFUSE,
-	RULE_REFUSE_UNLESS,  /* argument arg is value */
-	RULE_REFUSE_IF,      /* argument arg is value */
-	RULE_REFUSE_BITS,    /* argument arg has one of the bits of value */
+	RULE_REFUSE_UNLESS, /* argument arg is value */
+	RULE_REFUSE_IF,     /* argument arg is value */
+	RULE_REFUSE_BITS,   /* argument arg has one of the bits of value */
 };
 
 struct rule {
@@ -52,8 +55,9 @@ struct rule {
 };
 
 /*
- * Calls of guest init while its filter is upon it, and of a command before its exec: these must never wait for an answer, which only guest
- * init gives. What they can do is bounded by the fence that the command is behind.
+ * Calls of guest init while its filter is upon it, and of a command before its exec: these must
+ * never wait for an answer, which only guest init gives. What they can do is bounded by the fence
+ * that the command is behind.
  */
 static const struct rule rules_own[] = {
 	{ RULE_ALLOW, SYS_landlock_restrict_self, 0, 0, 0 },
@@ -74,7 +78,8 @@ static const struct rule rules_always[] = {
 	{ RULE_REFUSE, SYS_io_uring_setup, 0, 0, EPERM },
 	{ RULE_REFUSE, SYS_io_uring_enter, 0, 0, EPERM },
 	{ RULE_REFUSE, SYS_io_uring_register, 0, 0, EPERM },
-	/* The host's System V and POSIX queues, semaphores and memory: there is no ipc namespace. */
+	/* The host's System V and POSIX queues, semaphores and memory: there is no ipc namespace.
+	 */
 	{ RULE_REFUSE, SYS_shmget, 0, 0, EPERM },
 	{ RULE_REFUSE, SYS_shmat, 0, 0, EPERM },
 	{ RULE_REFUSE, SYS_shmctl, 0, 0, EPERM },
@@ -88,7 +93,8 @@ static const struct rule rules_always[] = {
 	{ RULE_REFUSE, SYS_msgrcv, 0, 0, EPERM },
 	{ RULE_REFUSE, SYS_mq_open, 0, 0, EPERM },
 	{ RULE_REFUSE, SYS_mq_unlink, 0, 0, EPERM },
-	/* Limits and priorities of the same user's other processes; of oneself they are called with 0. */
+	/* Limits and priorities of the same user's other processes; of oneself they are called with
+	   0. */
 	{ RULE_REFUSE_UNLESS, SYS_prlimit64, 0, 0, EPERM },
 	{ RULE_REFUSE_UNLESS, SYS_setpriority, 0, 0, EPERM },
 	{ RULE_REFUSE_UNLESS, SYS_setpriority, 1, 0, EPERM },
@@ -100,13 +106,15 @@ static const struct rule rules_always[] = {
 	/* With 0 this one means all processes of this user. */
 	{ RULE_REFUSE_IF, SYS_ioprio_set, 0, 3 /* IOPRIO_WHO_USER */, EPERM },
 	/*
-	 * Sockets in the file system are doors to services of the host (a session bus, a container engine), and Landlock does not guard
-	 * them: no AF_UNIX. A connected pair is fine, unless of datagrams, which can be sent elsewhere.
+	 * Sockets in the file system are doors to services of the host (a session bus, a container
+	 * engine), and Landlock does not guard them: no AF_UNIX. A connected pair is fine, unless
+	 * of datagrams, which can be sent elsewhere.
 	 */
 	{ RULE_REFUSE_IF, SYS_socket, 0, AF_UNIX, EAFNOSUPPORT },
 	{ RULE_REFUSE_UNLESS, SYS_socketpair, 0, AF_UNIX, EAFNOSUPPORT },
 	{ RULE_REFUSE_BITS, SYS_socketpair, 1, SOCK_DGRAM & ~SOCK_STREAM, EAFNOSUPPORT },
-	/* Attributes of files are not Landlock's to guard; programs that copy them get along without. */
+	/* Attributes of files are not Landlock's to guard; programs that copy them get along
+	   without. */
 	{ RULE_REFUSE, SYS_setxattr, 0, 0, EOPNOTSUPP },
 	{ RULE_REFUSE, SYS_lsetxattr, 0, 0, EOPNOTSUPP },
 	{ RULE_REFUSE, SYS_fsetxattr, 0, 0, EOPNOTSUPP },
@@ -116,7 +124,8 @@ static const struct rule rules_always[] = {
 	{ RULE_REFUSE, SYS_fremovexattr, 0, 0, EOPNOTSUPP },
 	{ RULE_REFUSE, NR_REMOVEXATTRAT, 0, 0, EOPNOTSUPP },
 	{ RULE_REFUSE, NR_FILE_SETATTR, 0, 0, EOPNOTSUPP },
-	/* Nor are modes: where they may be changed at all, then not so that a program of this user's runs as this user for all. */
+/* Nor are modes: where they may be changed at all, then not so that a program of this user's runs
+ * as this user for all. */
 #ifdef SYS_chmod
 	{ RULE_REFUSE_BITS, SYS_chmod, 1, SXID_BITS, EPERM },
 #endif
@@ -128,9 +137,11 @@ static const struct rule rules_always[] = {
 	{ RULE_REFUSE_BITS, SYS_mknod, 1, SXID_BITS, EPERM },
 #endif
 	{ RULE_REFUSE_BITS, SYS_mknodat, 2, SXID_BITS, EPERM },
-	/* Its flags and mode lie in memory, where no filter reads: programs take openat() then, whose rules are in open_put(). */
+	/* Its flags and mode lie in memory, where no filter reads: programs take openat() then,
+	   whose rules are in open_put(). */
 	{ RULE_REFUSE, SYS_openat2, 0, 0, ENOSYS },
-	/* The user's keyring is the host's; what a profile of the caller's allows was meant for a namespace. */
+	/* The user's keyring is the host's; what a profile of the caller's allows was meant for a
+	   namespace. */
 	{ RULE_REFUSE, SYS_keyctl, 0, 0, EPERM },
 	{ RULE_REFUSE, SYS_add_key, 0, 0, EPERM },
 	{ RULE_REFUSE, SYS_request_key, 0, 0, EPERM },
@@ -152,7 +163,8 @@ static const struct rule rules_read_only[] = {
 	{ RULE_REFUSE, SYS_fchown, 0, 0, EPERM },
 	{ RULE_REFUSE, SYS_fchownat, 0, 0, EPERM },
 	{ RULE_REFUSE, SYS_utimensat, 0, 0, EPERM },
-	/* Nor is there anything of its own to watch: names of other directories could be learned, which Landlock does not keep. */
+	/* Nor is there anything of its own to watch: names of other directories could be learned,
+	   which Landlock does not keep. */
 	{ RULE_REFUSE, SYS_inotify_add_watch, 0, 0, EACCES },
 };
 
@@ -183,8 +195,10 @@ static void ret(struct corral_buf *out, uint32_t action)
 	insn_put(out, BPF_RET | BPF_K, 0, 0, action);
 }
 
-/* One decision on the lower half of an argument, which is all that the kernel takes of an int; the number of the call is loaded again. */
-static void argument_put(struct corral_buf *out, const struct rule *r, uint16_t test, bool when, uint32_t action)
+/* One decision on the lower half of an argument, which is all that the kernel takes of an int; the
+ * number of the call is loaded again. */
+static void argument_put(struct corral_buf *out, const struct rule *r, uint16_t test, bool when,
+                         uint32_t action)
 {
 	insn_put(out, BPF_JMP | BPF_JEQ | BPF_K, 0, 4, (uint32_t)r->nr);
 	load(out, offsetof(struct seccomp_data, args) + 8 * (size_t)r->arg);
@@ -235,9 +249,10 @@ static void open_flags_put(struct corral_buf *out, int arg, uint32_t mask, uint3
 }
 
 /*
- * What Landlock lets through at the opening of a file: with access 3 every file may be opened, and before ABI 3 cut to nothing; one that may
- * be read only can be cut by O_RDONLY|O_TRUNC there. And a new file may not be born with a set-user-ID bit. The mode means something only
- * with a file made, so elsewhere it may be anything.
+ * What Landlock lets through at the opening of a file: with access 3 every file may be opened, and
+ * before ABI 3 cut to nothing; one that may be read only can be cut by O_RDONLY|O_TRUNC there. And
+ * a new file may not be born with a set-user-ID bit. The mode means something only with a file
+ * made, so elsewhere it may be anything.
  */
 static void open_put(struct corral_buf *out, int nr, int flags_arg, int abi)
 {
@@ -270,7 +285,8 @@ static void filter_build(struct corral_buf *out, const struct corral_build *b)
 	const struct corral_policy *p = b->policy;
 	int abi = b->facts->host->landlock_abi;
 
-	/* The rules know native numbers only, so a profile that lets other ABIs in is not followed. */
+	/* The rules know native numbers only, so a profile that lets other ABIs in is not followed.
+	 */
 	load(out, offsetof(struct seccomp_data, arch));
 	insn_put(out, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, ARCH_NATIVE);
 	ret(out, SECCOMP_RET_KILL_PROCESS);
@@ -308,14 +324,15 @@ static void allow(struct corral_buf *out, const char *path, uint64_t access, uin
 #define READ  (CORRAL_ALLOW_READ | CORRAL_ALLOW_IOCTL_DEV)
 #define WRITE (READ | CORRAL_ALLOW_WRITE | CORRAL_ALLOW_REFER | CORRAL_ALLOW_TRUNCATE)
 
-/* What programs need to run at all: the host's programs, and as little as can be of its /etc, /proc and /dev. */
+/* What programs need to run at all: the host's programs, and as little as can be of its /etc, /proc
+ * and /dev. */
 static void host_allow(struct corral_buf *out, const struct corral_etc *etc)
 {
 	static const char *const trees[] = { "/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32" };
 	static const char *const files[] = {
-		"/etc/passwd",	 "/etc/group",	  "/etc/nsswitch.conf", "/etc/hosts",	"/etc/resolv.conf",
-		"/etc/localtime", "/proc/cpuinfo", "/proc/meminfo",	 "/proc/stat", "/proc/loadavg",
-		"/proc/filesystems",
+		"/etc/passwd",      "/etc/group",     "/etc/nsswitch.conf", "/etc/hosts",
+		"/etc/resolv.conf", "/etc/localtime", "/proc/cpuinfo",      "/proc/meminfo",
+		"/proc/stat",       "/proc/loadavg",  "/proc/filesystems",
 	};
 	static const char *const devices[] = {
 		"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty",
@@ -330,7 +347,7 @@ static void host_allow(struct corral_buf *out, const struct corral_etc *etc)
 	for (size_t i = 0; i < CORRAL_COUNT(devices); i++)
 		allow(out, devices[i],
 		      (CORRAL_ALLOW_READ & ~1ull) | CORRAL_ALLOW_WRITE | CORRAL_ALLOW_TRUNCATE |
-			      CORRAL_ALLOW_IOCTL_DEV,
+		              CORRAL_ALLOW_IOCTL_DEV,
 		      CORRAL_ALLOW_OPTIONAL);
 }
 
@@ -344,7 +361,8 @@ static void landlock_step(struct corral_build *b)
 	if (p->workspace_path)
 		allow(&list, p->workspace_path, WRITE, CORRAL_ALLOW_DIRECTORY);
 	for (size_t i = 0; i < p->n_mounts; i++)
-		allow(&list, p->mounts[i].host_path, p->mounts[i].kind == CORRAL_MOUNT_BIND ? WRITE : READ, 0);
+		allow(&list, p->mounts[i].host_path,
+		      p->mounts[i].kind == CORRAL_MOUNT_BIND ? WRITE : READ, 0);
 	s->flags |= CORRAL_STEP_NO_ROOT;
 	s->n[0] = (uint32_t)b->facts->host->landlock_abi;
 	s->n[1] = p->network == CORRAL_NETWORK_NONE;
@@ -359,10 +377,11 @@ static int seccomp_step(struct corral_build *b, struct corral_error *err)
 
 	filter_build(&filter, b);
 	if (filter.len > CORRAL_SECCOMP_INSNS_MAX * sizeof(struct sock_filter))
-		return corral_error_set(err, E2BIG,
-					"this seccomp profile leaves no room for the rules of the weaker tier "
-					"(%zu instructions, at most %u)",
-					filter.len / sizeof(struct sock_filter), CORRAL_SECCOMP_INSNS_MAX);
+		return corral_error_set(
+		        err, E2BIG,
+		        "this seccomp profile leaves no room for the rules of the weaker tier "
+		        "(%zu instructions, at most %u)",
+		        filter.len / sizeof(struct sock_filter), CORRAL_SECCOMP_INSNS_MAX);
 	b->text.failed |= filter.failed;
 	blob_put(b, s, filter.data, filter.len);
 	s->flags |= has(b, CORRAL_HOST_USER_NOTIF) ? CORRAL_STEP_NOTIFY : 0;
@@ -388,6 +407,6 @@ int corral_plan_confined(struct corral_build *b, struct corral_error *err)
 	s->attr = 0;
 	landlock_step(b);
 	b->plan->layers |= CORRAL_LAYER_CAPS | CORRAL_LAYER_NO_NEW_PRIVS | CORRAL_LAYER_LANDLOCK |
-			   CORRAL_LAYER_SECCOMP | (b->facts->has_cgroup ? CORRAL_LAYER_CGROUP : 0);
+	                   CORRAL_LAYER_SECCOMP | (b->facts->has_cgroup ? CORRAL_LAYER_CGROUP : 0);
 	return seccomp_step(b, err);
 }

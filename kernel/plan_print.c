@@ -49,8 +49,8 @@ static const struct {
 	uint64_t flag;
 	const char *name;
 } namespaces[] = {
-	{ CLONE_NEWUSER, "user" },     { CLONE_NEWNS, "mount" }, { CLONE_NEWPID, "pid" },
-	{ CLONE_NEWIPC, "ipc" },       { CLONE_NEWUTS, "uts" },	 { CLONE_NEWCGROUP, "cgroup" },
+	{ CLONE_NEWUSER, "user" },   { CLONE_NEWNS, "mount" }, { CLONE_NEWPID, "pid" },
+	{ CLONE_NEWIPC, "ipc" },     { CLONE_NEWUTS, "uts" },  { CLONE_NEWCGROUP, "cgroup" },
 	{ CLONE_NEWNET, "network" },
 };
 
@@ -67,9 +67,10 @@ static void namespaces_add(struct corral_buf *out, uint64_t flags)
 
 static void attributes_add(struct corral_buf *out, uint64_t attr)
 {
-	corral_buf_fmt(out, " (%s, nosuid%s%s)", attr & MOUNT_ATTR_RDONLY ? "read-only" : "read-write",
-		       attr & MOUNT_ATTR_NODEV ? ", nodev" : "",
-		       attr & MOUNT_ATTR_NOEXEC ? ", noexec" : "");
+	corral_buf_fmt(out, " (%s, nosuid%s%s)",
+	               attr & MOUNT_ATTR_RDONLY ? "read-only" : "read-write",
+	               attr & MOUNT_ATTR_NODEV ? ", nodev" : "",
+	               attr & MOUNT_ATTR_NOEXEC ? ", noexec" : "");
 }
 
 /* The bytes as people count them. */
@@ -123,12 +124,15 @@ static const char *mapped_of(const struct corral_plan *p, const struct corral_st
 	return "";
 }
 
-static void rlimits_add(struct corral_buf *out, const struct corral_plan *p, const struct corral_step *s)
+static void rlimits_add(struct corral_buf *out, const struct corral_plan *p,
+                        const struct corral_step *s)
 {
 	static const char *const names[] = {
-		[RLIMIT_CORE] = "core",	      [RLIMIT_NOFILE] = "nofile", [RLIMIT_FSIZE] = "fsize",
-		[RLIMIT_MEMLOCK] = "memlock", [RLIMIT_RTPRIO] = "rtprio", [RLIMIT_NICE] = "nice",
-		[RLIMIT_MSGQUEUE] = "msgqueue", [RLIMIT_SIGPENDING] = "sigpending", [RLIMIT_NPROC] = "nproc",
+		[RLIMIT_CORE] = "core",         [RLIMIT_NOFILE] = "nofile",
+		[RLIMIT_FSIZE] = "fsize",       [RLIMIT_MEMLOCK] = "memlock",
+		[RLIMIT_RTPRIO] = "rtprio",     [RLIMIT_NICE] = "nice",
+		[RLIMIT_MSGQUEUE] = "msgqueue", [RLIMIT_SIGPENDING] = "sigpending",
+		[RLIMIT_NPROC] = "nproc",
 	};
 	const uint64_t *pair = (const void *)((const char *)p->message + s->blob);
 	const char *comma = "";
@@ -136,17 +140,19 @@ static void rlimits_add(struct corral_buf *out, const struct corral_plan *p, con
 	for (uint32_t i = 0; i + 16 <= s->blob_len; i += 16, pair += 2) {
 		if (pair[0] >= CORRAL_COUNT(names) || !names[pair[0]] || pair[1] == UINT64_MAX)
 			continue;
-		corral_buf_fmt(out, "%s%s %llu", comma, names[pair[0]], (unsigned long long)pair[1]);
+		corral_buf_fmt(out, "%s%s %llu", comma, names[pair[0]],
+		               (unsigned long long)pair[1]);
 		comma = ", ";
 	}
 }
 
-static void describe(const struct corral_plan *p, const struct corral_step *s, struct corral_buf *out)
+static void describe(const struct corral_plan *p, const struct corral_step *s,
+                     struct corral_buf *out)
 {
 	switch ((enum corral_step_kind)s->kind) {
 	case CORRAL_STEP_JOIN_CGROUP:
 		corral_buf_fmt(out, "the sandbox's control group, hierarchy %u",
-			       s->fd >= 0 ? p->slots[s->fd].index + 1 : 1);
+		               s->fd >= 0 ? p->slots[s->fd].index + 1 : 1);
 		break;
 	case CORRAL_STEP_UNSHARE:
 		namespaces_add(out, s->attr);
@@ -177,19 +183,22 @@ static void describe(const struct corral_plan *p, const struct corral_step *s, s
 		break;
 	case CORRAL_STEP_OVERLAY:
 		corral_buf_fmt(out, "on %s: %s below, what is written in the scratch",
-			       s->s[0] ? corral_plan_text(p, s->s[0]) : "/", corral_plan_text(p, s->s[2]));
+		               s->s[0] ? corral_plan_text(p, s->s[0]) : "/",
+		               corral_plan_text(p, s->s[2]));
 		attributes_add(out, MOUNT_ATTR_NODEV);
 		break;
 	case CORRAL_STEP_ROOT:
 		corral_buf_str(out, s->n[0] ? "the overlay" : "composed, in the scratch");
 		break;
 	case CORRAL_STEP_BIND:
-		corral_buf_fmt(out, "%s on %s", corral_plan_text(p, s->s[2]), corral_plan_text(p, s->s[1]));
+		corral_buf_fmt(out, "%s on %s", corral_plan_text(p, s->s[2]),
+		               corral_plan_text(p, s->s[1]));
 		attributes_add(out, attributes_of(p, s));
 		corral_buf_str(out, mapped_of(p, s));
 		break;
 	case CORRAL_STEP_SCRATCH_BIND:
-		corral_buf_fmt(out, "an empty directory of the scratch on %s", corral_plan_text(p, s->s[1]));
+		corral_buf_fmt(out, "an empty directory of the scratch on %s",
+		               corral_plan_text(p, s->s[1]));
 		attributes_add(out, s->attr);
 		break;
 	case CORRAL_STEP_TMPFS:
@@ -198,8 +207,10 @@ static void describe(const struct corral_plan *p, const struct corral_step *s, s
 		corral_buf_str(out, " (read-write, nosuid, nodev)");
 		break;
 	case CORRAL_STEP_DEVICES:
-		corral_buf_fmt(out, "on /dev: null zero full random urandom tty, %s (read-only, nosuid, noexec)",
-			       s->flags & CORRAL_STEP_MKNOD ? "made here" : "bound from the host");
+		corral_buf_fmt(out,
+		               "on /dev: null zero full random urandom tty, %s (read-only, nosuid, "
+		               "noexec)",
+		               s->flags & CORRAL_STEP_MKNOD ? "made here" : "bound from the host");
 		break;
 	case CORRAL_STEP_PROC:
 		corral_buf_str(out, "its own on /proc (read-only, nosuid, nodev, noexec)");
@@ -214,16 +225,21 @@ static void describe(const struct corral_plan *p, const struct corral_step *s, s
 		corral_buf_str(out, "the host's root is gone");
 		break;
 	case CORRAL_STEP_SESSION:
-		corral_buf_str(out, "own session and keyring; signals, umask and scheduling as new");
+		corral_buf_str(out,
+		               "own session and keyring; signals, umask and scheduling as new");
 		break;
 	case CORRAL_STEP_USERNS:
 		if (s->fd >= 0)
-			corral_buf_str(out, "65536 ids of its own, entered last: the mounts belong to the outside");
+			corral_buf_str(out, "65536 ids of its own, entered last: the mounts belong "
+			                    "to the outside");
 		else if (s->n[0] > 1)
-			corral_buf_str(out, "one below, the same ids: the mounts belong to the outside");
+			corral_buf_str(out,
+			               "one below, the same ids: the mounts belong to the outside");
 		else
-			corral_buf_fmt(out, "one below, you are %u:%u inside: the mounts belong to the outside",
-				       s->uid, s->gid);
+			corral_buf_fmt(
+			        out,
+			        "one below, you are %u:%u inside: the mounts belong to the outside",
+			        s->uid, s->gid);
 		break;
 	case CORRAL_STEP_IDS:
 		corral_buf_fmt(out, "uid %u gid %u, no other groups", s->uid, s->gid);
@@ -244,16 +260,20 @@ static void describe(const struct corral_plan *p, const struct corral_step *s, s
 		break;
 	case CORRAL_STEP_LANDLOCK:
 		if (s->flags & CORRAL_STEP_NO_ROOT) {
-			corral_buf_fmt(out, "nothing of the host's files but what is listed%s (ABI %u)",
-				       s->n[0] >= 6 ? ", no signal to the outside" : "", s->n[0]);
+			corral_buf_fmt(out,
+			               "nothing of the host's files but what is listed%s (ABI %u)",
+			               s->n[0] >= 6 ? ", no signal to the outside" : "", s->n[0]);
 			break;
 		}
 		corral_buf_fmt(out, "no device nodes, no change of mounts%s (ABI %u)",
-			       s->n[0] >= 6 ? ", no signal or abstract socket of the outside" : "", s->n[0]);
+		               s->n[0] >= 6 ? ", no signal or abstract socket of the outside" : "",
+		               s->n[0]);
 		break;
 	case CORRAL_STEP_SECCOMP:
-		corral_buf_fmt(out, "%zu instructions, refusals %s", s->blob_len / sizeof(struct sock_filter),
-			       s->flags & CORRAL_STEP_NOTIFY ? "told by name" : "not told (no user notification)");
+		corral_buf_fmt(out, "%zu instructions, refusals %s",
+		               s->blob_len / sizeof(struct sock_filter),
+		               s->flags & CORRAL_STEP_NOTIFY ? "told by name"
+		                                             : "not told (no user notification)");
 		break;
 	case CORRAL_STEP_KIND_END:
 		break;
@@ -286,14 +306,17 @@ static const char *not_plain_reason(const struct corral_step *s, int code)
 	if (code != ENOTDIR)
 		return NULL;
 	if (s->kind == CORRAL_STEP_PROC)
-		return "'/proc' of the root file system is not a directory: a link or file there is refused";
+		return "'/proc' of the root file system is not a directory: a link or file there "
+		       "is refused";
 	if (s->kind == CORRAL_STEP_DEVICES)
-		return "'/dev' of the root file system is not a directory: a link or file there is refused";
+		return "'/dev' of the root file system is not a directory: a link or file there is "
+		       "refused";
 	return NULL;
 }
 
 /* Which path of the confined tier's list a fault is about; NULL for all else. */
-static const char *allowed_path(const struct corral_plan *p, const struct corral_step *s, int detail)
+static const char *allowed_path(const struct corral_plan *p, const struct corral_step *s,
+                                int detail)
 {
 	const char *blob = (const char *)p->message + s->blob;
 
@@ -319,13 +342,16 @@ static const char *mount_point_reason(const struct corral_step *s, int code, int
 		return NULL;
 	switch (code) {
 	case EXDEV:
-		return "it does not exist in the directory bound there, and corral creates nothing in a "
+		return "it does not exist in the directory bound there, and corral creates nothing "
+		       "in a "
 		       "directory of the host: create it, or choose another place";
 	case ELOOP:
-		return "the path goes through a symbolic link that leads out of the sandbox's root or to "
+		return "the path goes through a symbolic link that leads out of the sandbox's root "
+		       "or to "
 		       "nowhere: choose a place without links";
 	case ENOTDIR:
-		return "a part of the path is not a directory, or one of source and place is a file and the "
+		return "a part of the path is not a directory, or one of source and place is a "
+		       "file and the "
 		       "other a directory";
 	default:
 		return NULL;
@@ -333,7 +359,7 @@ static const char *mount_point_reason(const struct corral_step *s, int code, int
 }
 
 int corral_plan_explain(const struct corral_plan *p, uint32_t step, int code, int detail,
-			struct corral_error *err)
+                        struct corral_error *err)
 {
 	corral_autobuf struct corral_buf what = CORRAL_BUF_INIT;
 	char why[240], remedy[280];
@@ -347,26 +373,29 @@ int corral_plan_explain(const struct corral_plan *p, uint32_t step, int code, in
 	reason = mount_point_reason(s, code, detail);
 	if (reason)
 		return corral_error_set(err, code, "step %u (%s): mount at '%s': %s", step + 1,
-					kinds[s->kind].name,
-					corral_plan_text(p, s->kind == CORRAL_STEP_TMPFS ? s->s[0] : s->s[1]),
-					reason);
+		                        kinds[s->kind].name,
+		                        corral_plan_text(p, s->kind == CORRAL_STEP_TMPFS ? s->s[0]
+		                                                                         : s->s[1]),
+		                        reason);
 	reason = not_plain_reason(s, code);
 	if (reason)
-		return corral_error_set(err, code, "step %u (%s): %s", step + 1, kinds[s->kind].name, reason);
+		return corral_error_set(err, code, "step %u (%s): %s", step + 1,
+		                        kinds[s->kind].name, reason);
 	reason = allowed_path(p, s, detail);
 	if (reason)
-		return corral_error_sys(err, code, "step %u (%s): allow '%.200s'", step + 1, kinds[s->kind].name,
-					reason);
+		return corral_error_sys(err, code, "step %u (%s): allow '%.200s'", step + 1,
+		                        kinds[s->kind].name, reason);
 	why[0] = remedy[0] = '\0';
 	if (kinds[s->kind].what)
-		corral_host_explain(kinds[s->kind].what, code, why, sizeof(why), remedy, sizeof(remedy));
+		corral_host_explain(kinds[s->kind].what, code, why, sizeof(why), remedy,
+		                    sizeof(remedy));
 	(void)corral_error_sys(err, code, "step %u (%s): %.160s", step + 1, kinds[s->kind].name,
-			       what.data ? what.data : "");
+	                       what.data ? what.data : "");
 	if (err && why[0]) {
 		size_t len = strlen(err->text);
 
 		(void)snprintf(err->text + len, sizeof(err->text) - len, ": %s%s%s", why,
-			       remedy[0] ? ": " : "", remedy);
+		               remedy[0] ? ": " : "", remedy);
 	}
 	return -code;
 }

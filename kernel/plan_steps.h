@@ -1,6 +1,7 @@
 /*
- * Inside the compiler of plans: a plan in the making, and how steps, texts and descriptors are added to it. kernel/plan.c compiles
- * the full tier, kernel/plan_confined.c the one without namespaces.
+ * Inside the compiler of plans: a plan in the making, and how steps, texts and descriptors are
+ * added to it. kernel/plan.c compiles the full tier, kernel/plan_confined.c the one without
+ * namespaces.
  */
 #ifndef CORRAL_KERNEL_PLAN_STEPS_H
 #define CORRAL_KERNEL_PLAN_STEPS_H
@@ -23,7 +24,8 @@ struct corral_build {
 	const struct corral_plan_facts *facts;
 	struct corral_plan *plan;
 	unsigned int n_steps;
-	struct corral_buf text; /* texts and blobs; offsets are relative to its start, plus one, until the end */
+	struct corral_buf text; /* texts and blobs; offsets are relative to its start, plus one,
+	                           until the end */
 	uint16_t stage;
 	bool overflow;
 	struct corral_step steps[STEPS_MAX]; /* the first n_steps are written */
@@ -54,7 +56,8 @@ static inline uint32_t text_put(struct corral_build *b, const char *text)
 	return at;
 }
 
-static inline void blob_put(struct corral_build *b, struct corral_step *s, const void *data, size_t len)
+static inline void blob_put(struct corral_build *b, struct corral_step *s, const void *data,
+                            size_t len)
 {
 	static const char zeros[8];
 
@@ -64,7 +67,8 @@ static inline void blob_put(struct corral_build *b, struct corral_step *s, const
 	corral_buf_add(&b->text, data, len);
 }
 
-static inline struct corral_slot *slot_add(struct corral_build *b, enum corral_slot_kind kind, int16_t *ret_fd)
+static inline struct corral_slot *slot_add(struct corral_build *b, enum corral_slot_kind kind,
+                                           int16_t *ret_fd)
 {
 	struct corral_slot *slot;
 
@@ -91,7 +95,8 @@ static inline bool is_root(const struct corral_build *b)
 
 void corral_plan_rlimits(struct corral_build *b);
 
-/* kernel/plan_confined.c: all steps of the weaker tier. What takes namespaces is -EOPNOTSUPP, with the option's name. */
+/* kernel/plan_confined.c: all steps of the weaker tier. What takes namespaces is -EOPNOTSUPP, with
+ * the option's name. */
 int corral_plan_confined(struct corral_build *b, struct corral_error *err);
 
 #endif

@@ -10,7 +10,8 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/sandbox_state.h"
 
-/* How long a tree gets to end: asked, then with its supervisor killed, then with the whole sandbox. */
+/* How long a tree gets to end: asked, then with its supervisor killed, then with the whole sandbox.
+ */
 #define ASKED_MS  1000
 #define FORCED_MS 1000
 #define GONE_MS   5000
@@ -46,8 +47,8 @@ static void discard(struct corral_process *p)
 	free(p);
 }
 
-static int start(struct corral_process *p, struct corral_start *how, const struct corral_command *command,
-		 struct corral_error *err)
+static int start(struct corral_process *p, struct corral_start *how,
+                 const struct corral_command *command, struct corral_error *err)
 {
 	int pair[2], r;
 
@@ -61,14 +62,16 @@ static int start(struct corral_process *p, struct corral_start *how, const struc
 		r = corral_start_send(p->sandbox, command, how, err);
 	(void)close(pair[1]);
 	if (r == 0)
-		r = corral_start_wait(p->sandbox, command, p->report_fd, &p->course.receipt, &p->tty_fd, err);
+		r = corral_start_wait(p->sandbox, command, p->report_fd, &p->course.receipt,
+		                      &p->tty_fd, err);
 	if (r == 0)
 		corral_course_started(&p->course);
 	return r;
 }
 
-int corral_process_start_program(struct corral_sandbox *s, int program_fd, const struct corral_command *command,
-				 unsigned int flags, struct corral_process **ret, struct corral_error *err)
+int corral_process_start_program(struct corral_sandbox *s, int program_fd,
+                                 const struct corral_command *command, unsigned int flags,
+                                 struct corral_process **ret, struct corral_error *err)
 {
 	struct corral_start how = { .report_fd = -1, .program_fd = program_fd };
 	struct corral_command alone = *command;
@@ -97,8 +100,8 @@ int corral_process_start_program(struct corral_sandbox *s, int program_fd, const
 	return r;
 }
 
-int corral_process_start(struct corral_sandbox *s, const struct corral_command *command, unsigned int flags,
-			 struct corral_process **ret, struct corral_error *err)
+int corral_process_start(struct corral_sandbox *s, const struct corral_command *command,
+                         unsigned int flags, struct corral_process **ret, struct corral_error *err)
 {
 	return corral_process_start_program(s, -1, command, flags, ret, err);
 }
@@ -125,7 +128,8 @@ static int hear(struct corral_process *p, struct corral_error *err)
 	if (n < 0)
 		return corral_error_sys(err, (int)-n, "hear from guest init");
 	if (n == 0) {
-		/* Guest init went without a word: wait for its death, so that the group's statistics are final. */
+		/* Guest init went without a word: wait for its death, so that the group's
+		 * statistics are final. */
 		struct pollfd pfd = { .fd = p->sandbox->pidfd, .events = POLLIN };
 
 		(void)poll(&pfd, 1, GONE_MS);
@@ -157,7 +161,8 @@ int corral_process_dispatch(struct corral_process *p, struct corral_error *err)
 
 int corral_process_wait(struct corral_process *p, int timeout_ms, struct corral_error *err)
 {
-	uint64_t deadline = corral_now_nsec() / 1000000 + (timeout_ms > 0 ? (uint64_t)timeout_ms : 0);
+	uint64_t deadline =
+	        corral_now_nsec() / 1000000 + (timeout_ms > 0 ? (uint64_t)timeout_ms : 0);
 	struct pollfd pfd = { .fd = p->event_fd, .events = POLLIN };
 
 	for (;;) {
@@ -183,7 +188,8 @@ int corral_process_signal(struct corral_process *p, int signo, struct corral_err
 		return corral_error_set(err, ESRCH, "the command has ended");
 	if (signo < 1 || signo > 64)
 		return corral_error_set(err, EINVAL, "signal %d", signo);
-	return corral_sandbox_number_send(p->sandbox, CORRAL_WIRE_SIGNAL, (uint32_t)signo, p->id, err);
+	return corral_sandbox_number_send(p->sandbox, CORRAL_WIRE_SIGNAL, (uint32_t)signo, p->id,
+	                                  err);
 }
 
 void corral_process_kill(struct corral_process *p, enum corral_reason reason)

@@ -20,15 +20,17 @@
 #include "kernel/base/trace.h"
 #include "kernel/sandbox_state.h"
 
-/* After a kill was asked of guest init and nothing came of it, everything is killed from outside. */
-#define KILL_GRACE_MS  2000
-#define WIPE_MS        5000
+/* After a kill was asked of guest init and nothing came of it, everything is killed from outside.
+ */
+#define KILL_GRACE_MS 2000
+#define WIPE_MS       5000
 /* Longer than guest init takes to end a tree in the confined tier, two seconds. */
 #define CONFINED_END_MS 3000
 
 static int timer_set(struct corral_sandbox *s, uint64_t ms, struct corral_error *err)
 {
-	struct itimerspec when = { .it_value = { (time_t)(ms / 1000), (long)(ms % 1000) * 1000000 } };
+	struct itimerspec when = { .it_value = { (time_t)(ms / 1000),
+		                                 (long)(ms % 1000) * 1000000 } };
 	struct epoll_event ev = { .events = EPOLLIN };
 
 	if (s->timer_fd < 0) {
@@ -43,15 +45,16 @@ static int timer_set(struct corral_sandbox *s, uint64_t ms, struct corral_error 
 }
 
 int corral_sandbox_start(struct corral_sandbox *s, const struct corral_command *command,
-			 struct corral_error *err)
+                         struct corral_error *err)
 {
 	const struct corral_start alone = { .report_fd = -1, .program_fd = -1 };
 	int tty_fd = -1, r;
 
 	if (s->phase != CORRAL_PHASE_READY)
 		return corral_error_set(err, s->phase == CORRAL_PHASE_GONE ? EPIPE : EBUSY, "%s",
-					s->phase == CORRAL_PHASE_GONE ? "the sandbox is gone"
-								      : "a command is running already");
+		                        s->phase == CORRAL_PHASE_GONE
+		                                ? "the sandbox is gone"
+		                                : "a command is running already");
 	if (!command->argv || !command->argv[0])
 		return corral_error_set(err, EINVAL, "no command");
 	corral_course_begin(s, &s->course);
@@ -89,7 +92,7 @@ int corral_sandbox_event_fd(const struct corral_sandbox *s)
 static void ended(struct corral_sandbox *s)
 {
 	if (s->timer_fd >= 0)
-		(void)timerfd_settime(s->timer_fd, 0, &(struct itimerspec){ 0 }, NULL);
+		(void)timerfd_settime(s->timer_fd, 0, &(struct itimerspec) { 0 }, NULL);
 	if (s->phase == CORRAL_PHASE_RUNNING)
 		s->phase = CORRAL_PHASE_READY;
 }
@@ -121,7 +124,8 @@ static int hear(struct corral_sandbox *s, struct corral_error *err)
 	}
 	if (n < 0)
 		return corral_error_sys(err, (int)-n, "hear from guest init");
-	if (m.head.type == CORRAL_WIRE_EXITED && (size_t)n == sizeof(m) && s->phase == CORRAL_PHASE_RUNNING) {
+	if (m.head.type == CORRAL_WIRE_EXITED && (size_t)n == sizeof(m) &&
+	    s->phase == CORRAL_PHASE_RUNNING) {
 		corral_course_exited(s, &s->course, &m);
 		ended(s);
 	}
@@ -207,7 +211,8 @@ int corral_sandbox_wait(struct corral_sandbox *s, struct corral_error *err)
 	}
 }
 
-int corral_sandbox_number_send(struct corral_sandbox *s, uint32_t type, uint32_t n, uint32_t id, struct corral_error *err)
+int corral_sandbox_number_send(struct corral_sandbox *s, uint32_t type, uint32_t n, uint32_t id,
+                               struct corral_error *err)
 {
 	struct corral_wire_number m = { { type, sizeof(m) }, n, 0, 0, id };
 
@@ -223,7 +228,8 @@ int corral_sandbox_signal(struct corral_sandbox *s, int signo, struct corral_err
 	return corral_sandbox_number_send(s, CORRAL_WIRE_SIGNAL, (uint32_t)signo, 0, err);
 }
 
-int corral_sandbox_kill(struct corral_sandbox *s, enum corral_reason reason, struct corral_error *err)
+int corral_sandbox_kill(struct corral_sandbox *s, enum corral_reason reason,
+                        struct corral_error *err)
 {
 	if (s->phase != CORRAL_PHASE_RUNNING)
 		return 0;
@@ -261,7 +267,8 @@ void corral_sandbox_end(struct corral_sandbox *s)
 	if (s->pidfd < 0)
 		return;
 	if (s->confined) {
-		/* Not killed, since it ends its tree first; nor closed alone, since a child of the caller's may hold a copy. */
+		/* Not killed, since it ends its tree first; nor closed alone, since a child of the
+		 * caller's may hold a copy. */
 		(void)shutdown(s->socket_fd, SHUT_RDWR);
 		(void)poll(&pfd, 1, CONFINED_END_MS);
 	}
@@ -282,7 +289,8 @@ void corral_sandbox_wipe(struct corral_sandbox *s)
 	corral_sandbox_end(s);
 	if (s->has_cgroup && corral_cgroup_close(&s->cgroup, WIPE_MS, &err) < 0)
 		corral_trace(CORRAL_TRACE_CGROUP, "left behind for the next sweep: %s", err.text);
-	/* Not into a pool: what a guest left with the user namespace, its users' keyrings, would be the next one's. */
+	/* Not into a pool: what a guest left with the user namespace, its users' keyrings, would be
+	 * the next one's. */
 	corral_ids_close(&s->ids);
 	corral_fd_closep(&s->socket_fd);
 	corral_fd_closep(&s->event_fd);
@@ -306,7 +314,8 @@ void corral_sandbox_close(struct corral_sandbox *s, struct corral_receipt *ret_r
 		return;
 	if (ret_receipt)
 		*ret_receipt = s->course.receipt;
-	/* Dead at once; what it held is given back behind the caller's back where there is a keeper. */
+	/* Dead at once; what it held is given back behind the caller's back where there is a
+	 * keeper. */
 	if (s->pidfd >= 0 && s->confined)
 		(void)shutdown(s->socket_fd, SHUT_RDWR);
 	else if (s->pidfd >= 0)

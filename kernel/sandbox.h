@@ -33,14 +33,15 @@ enum corral_launcher_flags {
 	   behind: for many sandboxes. */
 	CORRAL_LAUNCHER_POOLED = 1u << 0,
 	/*
-	 * For one command right after opening: corral_sandbox_open() does not wait for guest init, and what a step of it
-	 * found wrong is corral_sandbox_start()'s error.
+	 * For one command right after opening: corral_sandbox_open() does not wait for guest init,
+	 * and what a step of it found wrong is corral_sandbox_start()'s error.
 	 */
 	CORRAL_LAUNCHER_ONE_SHOT = 1u << 1,
 	/*
-	 * With CORRAL_LAUNCHER_POOLED: that thread also keeps up to four sandboxes ready for each of the last four policies that a
-	 * sandbox was opened for, so that the next one is there at once. Each serves one opening, as if made for it, and is replaced
-	 * after a minute. Only for policies that bind nothing of the host but its /usr.
+	 * With CORRAL_LAUNCHER_POOLED: that thread also keeps up to four sandboxes ready for each
+	 * of the last four policies that a sandbox was opened for, so that the next one is there at
+	 * once. Each serves one opening, as if made for it, and is replaced after a minute. Only
+	 * for policies that bind nothing of the host but its /usr.
 	 */
 	CORRAL_LAUNCHER_WARM = 1u << 2,
 };
@@ -76,8 +77,9 @@ struct corral_command {
 	                                       of the guest. Unused with tty */
 	bool tty; /* a terminal of the guest's own devpts; see corral_sandbox_tty() */
 	uint16_t tty_rows, tty_cols;
-	bool last;                   /* the sandbox ends with this command, which saves a round trip */
-	/* With last: when it ends well, the receipt knows nothing of the groups' memory and pids, which saves opening their files. */
+	bool last; /* the sandbox ends with this command, which saves a round trip */
+	/* With last: when it ends well, the receipt knows nothing of the groups' memory and pids,
+	 * which saves opening their files. */
 	bool no_statistics;
 };
 
@@ -122,14 +124,14 @@ bool corral_sandbox_is_alive(const struct corral_sandbox *s);
 /* Every process in it, at once; what waits for them hears of it. Any thread. */
 void corral_sandbox_kill_now(struct corral_sandbox *s);
 /*
- * Freezes all its processes, guest init as well, or lets them go on: nothing is answered meanwhile. -EOPNOTSUPP without a control
- * group.
+ * Freezes all its processes, guest init as well, or lets them go on: nothing is answered meanwhile.
+ * -EOPNOTSUPP without a control group.
  */
 int corral_sandbox_freeze(struct corral_sandbox *s, bool frozen, struct corral_error *err);
 
 struct corral_sandbox_usage {
 	struct corral_cgroup_stats group; /* UINT64_MAX: not known here */
-	uint64_t disk_bytes;              /* of its own writable space, as of the last command's end */
+	uint64_t disk_bytes; /* of its own writable space, as of the last command's end */
 	struct corral_limits limits;
 };
 void corral_sandbox_usage(struct corral_sandbox *s, struct corral_sandbox_usage *ret);

@@ -28,7 +28,8 @@ int corral_sandbox_freeze(struct corral_sandbox *s, bool frozen, struct corral_e
 {
 	if (!s->has_cgroup)
 		return corral_error_set(err, EOPNOTSUPP,
-					"a sandbox is frozen by its control group, and this host gives none (see corral doctor)");
+		                        "a sandbox is frozen by its control group, and this host "
+		                        "gives none (see corral doctor)");
 	return corral_cgroup_freeze(&s->cgroup, frozen, FREEZE_MS, err);
 }
 

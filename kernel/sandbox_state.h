@@ -1,5 +1,6 @@
 /*
- * Inside the kernel: one live sandbox, shared by kernel/launch.c (its birth) and kernel/sandbox.c (its life and end).
+ * Inside the kernel: one live sandbox, shared by kernel/launch.c (its birth) and kernel/sandbox.c
+ * (its life and end).
  */
 #ifndef CORRAL_KERNEL_SANDBOX_STATE_H
 #define CORRAL_KERNEL_SANDBOX_STATE_H
@@ -11,9 +12,9 @@
 #include "kernel/launcher.h"
 
 enum corral_sandbox_phase {
-	CORRAL_PHASE_READY,   /* no command */
+	CORRAL_PHASE_READY, /* no command */
 	CORRAL_PHASE_RUNNING,
-	CORRAL_PHASE_GONE,    /* guest init is dead */
+	CORRAL_PHASE_GONE, /* guest init is dead */
 };
 
 /* One command from its start to its end. */
@@ -21,8 +22,8 @@ struct corral_course {
 	struct corral_receipt receipt;
 	uint64_t start_nsec;
 	uint64_t output_bytes;
-	bool ended;          /* the receipt is complete */
-	bool no_statistics;  /* as the command asked */
+	bool ended;         /* the receipt is complete */
+	bool no_statistics; /* as the command asked */
 	bool has_pending;
 	enum corral_reason pending; /* why we killed it */
 };
@@ -30,24 +31,26 @@ struct corral_course {
 struct corral_sandbox {
 	struct corral_launcher *launcher;
 	struct corral_limits limits;
-	char **env;          /* the policy's, own copy in one block */
+	char **env; /* the policy's, own copy in one block */
 	char *work_dir;
 	struct corral_cgroup cgroup;
 	bool has_cgroup;
-	bool confined;       /* the weaker tier: no pid namespace, so guest init must live to end the tree */
-	bool allow_weaker;   /* the caller accepts that tier */
-	bool refused;        /* the launch failed for want of namespaces or mounts */
+	bool confined; /* the weaker tier: no pid namespace, so guest init must live to end the tree
+	                */
+	bool allow_weaker; /* the caller accepts that tier */
+	bool refused;      /* the launch failed for want of namespaces or mounts */
 	struct corral_ids ids;
 	int socket_fd, pidfd, event_fd, timer_fd, oom_fd, tty_fd, keep_fd;
 	pid_t pid;
 	enum corral_sandbox_phase phase;
 	bool grace;
 	struct corral_course course; /* of the command that has the main socket */
-	struct corral_receipt made;  /* what every command's receipt begins with: how it is contained */
-	pthread_mutex_t lock;        /* commands beside each other: what follows */
+	struct corral_receipt
+	        made;         /* what every command's receipt begins with: how it is contained */
+	pthread_mutex_t lock; /* commands beside each other: what follows */
 	uint64_t oom_before, pids_before; /* events of the group that a receipt has told already */
-	uint64_t scratch_free_bytes; /* as the last command left it */
-	bool oom;                    /* it ran out of memory, and was killed for it */
+	uint64_t scratch_free_bytes;      /* as the last command left it */
+	bool oom;                         /* it ran out of memory, and was killed for it */
 	atomic_uint next_id;
 	struct corral_child child; /* read by the child until it has executed */
 	char *stack;
@@ -57,35 +60,39 @@ struct corral_sandbox {
 
 uint64_t corral_now_nsec(void);
 
-/* One message from guest init into buf, with a descriptor if one came (*ret_fd -1 otherwise). 0 at its end, -EAGAIN, -errno. */
+/* One message from guest init into buf, with a descriptor if one came (*ret_fd -1 otherwise). 0 at
+ * its end, -EAGAIN, -errno. */
 ssize_t corral_wire_receive(int socket_fd, void *buf, size_t size, int *ret_fd, int flags);
 /* Several threads may send on one socket: a message is whole. */
-int corral_wire_send(int socket_fd, const void *buf, size_t size, const int *fds, unsigned int n_fds,
-		     struct corral_error *err);
+int corral_wire_send(int socket_fd, const void *buf, size_t size, const int *fds,
+                     unsigned int n_fds, struct corral_error *err);
 
-/* kernel/start.c: how a START message differs from the only command's; -1 for what there is none of. */
+/* kernel/start.c: how a START message differs from the only command's; -1 for what there is none
+ * of. */
 struct corral_start {
 	uint32_t id, flags;
 	int report_fd, program_fd;
 };
-int corral_start_send(struct corral_sandbox *s, const struct corral_command *c, const struct corral_start *how,
-		      struct corral_error *err);
+int corral_start_send(struct corral_sandbox *s, const struct corral_command *c,
+                      const struct corral_start *how, struct corral_error *err);
 /* What comes back on socket_fd: 0 when it runs, with the terminal's master if it has one. */
 int corral_start_wait(struct corral_sandbox *s, const struct corral_command *c, int socket_fd,
-		      struct corral_receipt *receipt, int *ret_tty_fd, struct corral_error *err);
+                      struct corral_receipt *receipt, int *ret_tty_fd, struct corral_error *err);
 
 /* kernel/course.c: what stays the same from command to command is how it is contained. */
 void corral_course_begin(struct corral_sandbox *s, struct corral_course *c);
 void corral_course_started(struct corral_course *c);
 /* As guest init says, which is believed as far as a guest is. */
-void corral_course_exited(struct corral_sandbox *s, struct corral_course *c, const struct corral_wire_exited *m);
+void corral_course_exited(struct corral_sandbox *s, struct corral_course *c,
+                          const struct corral_wire_exited *m);
 /* Guest init is dead: by our hand, out of memory, or by somebody on the host. */
 void corral_course_gone(struct corral_sandbox *s, struct corral_course *c);
 
 /* Out of memory, heard of by whoever looked first: all of it is killed. */
 void corral_sandbox_oom(struct corral_sandbox *s);
 void corral_sandbox_kill_all(struct corral_sandbox *s);
-int corral_sandbox_number_send(struct corral_sandbox *s, uint32_t type, uint32_t n, uint32_t id, struct corral_error *err);
+int corral_sandbox_number_send(struct corral_sandbox *s, uint32_t type, uint32_t n, uint32_t id,
+                               struct corral_error *err);
 
 /* Waits until guest init stands ready, or says which step failed. */
 int corral_sandbox_ready(struct corral_sandbox *s, struct corral_error *err);

@@ -8,7 +8,7 @@
 #include "kernel/init/wire.h"
 
 static void entry_add(struct corral_buf *out, char kind, unsigned int mode, const char *path,
-		      const char *data)
+                      const char *data)
 {
 	struct corral_wire_entry e = { 0 };
 	static const char zeros[4];
@@ -32,11 +32,11 @@ static const struct {
 	const char *path;
 	unsigned int mode;
 } dirs[] = {
-	{ "dev", 0755 },       { "etc", 0755 },	    { "etc/ssl", 0755 },  { "home", 0755 },
-	{ "mnt", 0755 },       { "opt", 0755 },	    { "proc", 0555 },	  { "root", 0700 },
-	{ "run", 0755 },       { "srv", 0755 },	    { "sys", 0555 },	  { "tmp", 01777 },
-	{ "usr", 0755 },       { "var", 0755 },	    { "var/cache", 0755 }, { "var/lib", 0755 },
-	{ "var/log", 0755 },   { "var/tmp", 01777 },
+	{ "dev", 0755 },     { "etc", 0755 },      { "etc/ssl", 0755 },   { "home", 0755 },
+	{ "mnt", 0755 },     { "opt", 0755 },      { "proc", 0555 },      { "root", 0700 },
+	{ "run", 0755 },     { "srv", 0755 },      { "sys", 0555 },       { "tmp", 01777 },
+	{ "usr", 0755 },     { "var", 0755 },      { "var/cache", 0755 }, { "var/lib", 0755 },
+	{ "var/log", 0755 }, { "var/tmp", 01777 },
 };
 
 static const struct {
@@ -53,12 +53,14 @@ static void accounts_add(struct corral_buf *out, uint32_t uid, uint32_t gid, con
 	char passwd[512], group[256];
 	int n, g;
 
-	n = snprintf(passwd, sizeof(passwd), "root:x:0:0:root:/root:/bin/sh\n"
-					     "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n");
+	n = snprintf(passwd, sizeof(passwd),
+	             "root:x:0:0:root:/root:/bin/sh\n"
+	             "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n");
 	g = snprintf(group, sizeof(group), "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n");
 	if (uid != 0 && uid != 65534)
-		(void)snprintf(passwd + n, sizeof(passwd) - (size_t)n, "user:x:%u:%u:user:%s:/bin/sh\n", uid,
-			       gid, strlen(work_dir) < 256 ? work_dir : "/");
+		(void)snprintf(passwd + n, sizeof(passwd) - (size_t)n,
+		               "user:x:%u:%u:user:%s:/bin/sh\n", uid, gid,
+		               strlen(work_dir) < 256 ? work_dir : "/");
 	if (gid != 0 && gid != 5 && gid != 65534)
 		(void)snprintf(group + g, sizeof(group) - (size_t)g, "user:x:%u:\n", gid);
 	entry_add(out, 'f', 0644, "etc/passwd", passwd);
@@ -72,7 +74,8 @@ static void host_names_add(struct corral_buf *out, const char *hostname)
 	(void)snprintf(text, sizeof(text), "%s\n", hostname);
 	entry_add(out, 'f', 0644, "etc/hostname", text);
 	(void)snprintf(text, sizeof(text),
-		       "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n127.0.1.1\t%s\n", hostname);
+	               "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n127.0.1.1\t%s\n",
+	               hostname);
 	entry_add(out, 'f', 0644, "etc/hosts", text);
 }
 
@@ -92,8 +95,8 @@ static void common_add(struct corral_buf *out, const struct corral_etc *etc)
 	/* Mount points made here cost less than those that guest init finds missing. */
 	for (unsigned int i = 0; i < etc->n_bind; i++)
 		if (strncmp(etc->bind[i], "/etc/pki/", 9) != 0)
-			entry_add(out, etc->bind_is_dir[i] ? 'd' : 'f', etc->bind_is_dir[i] ? 0755 : 0644,
-				  etc->bind[i], "");
+			entry_add(out, etc->bind_is_dir[i] ? 'd' : 'f',
+			          etc->bind_is_dir[i] ? 0755 : 0644, etc->bind[i], "");
 	entry_add(out, 'l', 0777, "etc/mtab", "../proc/self/mounts");
 	entry_add(out, 'l', 0777, "etc/os-release", "../usr/lib/os-release");
 	entry_add(out, 'l', 0777, "var/run", "/run");
@@ -104,7 +107,7 @@ static void common_add(struct corral_buf *out, const struct corral_etc *etc)
 }
 
 void corral_skeleton_build(struct corral_buf *out, const struct corral_policy *p,
-			   const struct corral_etc *etc)
+                           const struct corral_etc *etc)
 {
 	common_add(out, etc);
 	if (!strcmp(p->work_dir, CORRAL_WORK_DIR_DEFAULT))
@@ -126,7 +129,8 @@ void corral_skeleton_template(struct corral_buf *out, const struct corral_etc *e
 
 void corral_skeleton_beside_template(struct corral_buf *out, const struct corral_policy *p)
 {
-	bool accounts = has_own_accounts(p), names = strcmp(p->hostname, CORRAL_HOSTNAME_DEFAULT) != 0;
+	bool accounts = has_own_accounts(p),
+	     names = strcmp(p->hostname, CORRAL_HOSTNAME_DEFAULT) != 0;
 
 	if (accounts || names)
 		entry_add(out, 'd', 0755, "etc", "");

@@ -10,9 +10,10 @@
 
 /* With the host's network /etc/resolv.conf is left out: it is bound. */
 void corral_skeleton_build(struct corral_buf *out, const struct corral_policy *p,
-			   const struct corral_etc *etc);
+                           const struct corral_etc *etc);
 
-/* The same for a policy that asks for nothing special: what is made once and serves many sandboxes as a layer. */
+/* The same for a policy that asks for nothing special: what is made once and serves many sandboxes
+ * as a layer. */
 void corral_skeleton_template(struct corral_buf *out, const struct corral_etc *etc);
 /* What a sandbox of this policy has above that layer; often nothing. */
 void corral_skeleton_beside_template(struct corral_buf *out, const struct corral_policy *p);

@@ -1,6 +1,7 @@
 /*
- * Directories and files of the host on their way into a sandbox: detached copies with their attributes and id map on them, made by the caller,
- * who may name them, and moved into place by guest init.
+ * Directories and files of the host on their way into a sandbox: detached copies with their
+ * attributes and id map on them, made by the caller, who may name them, and moved into place by
+ * guest init.
  */
 #ifndef CORRAL_KERNEL_SOURCE_H
 #define CORRAL_KERNEL_SOURCE_H
@@ -10,10 +11,11 @@
 
 /* A descriptor of the detached mount. The error names the option and the path. */
 int corral_source_open(const struct corral_slot *slot, const struct corral_host *host,
-		       const struct corral_ids *ids, const struct corral_policy *p, int *ret_fd,
-		       struct corral_error *err);
+                       const struct corral_ids *ids, const struct corral_policy *p, int *ret_fd,
+                       struct corral_error *err);
 
-/* kernel/source_look.c: 0, or what is wrong with a path of the policy, in the words of its option. */
+/* kernel/source_look.c: 0, or what is wrong with a path of the policy, in the words of its option.
+ */
 int corral_sources_look(const struct corral_policy *p, struct corral_error *err);
 
 #endif

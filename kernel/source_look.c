@@ -1,6 +1,7 @@
 /*
- * A look at the host's side of a policy before anything is made: whoever names a directory that is not there hears so in the option's words,
- * whatever step would have met it. The launch itself trusts none of this.
+ * A look at the host's side of a policy before anything is made: whoever names a directory that is
+ * not there hears so in the option's words, whatever step would have met it. The launch itself
+ * trusts none of this.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +17,8 @@ static int look(const char *label, const char *path, bool directory, struct corr
 	if (stat(path, &st) < 0)
 		return corral_error_sys(err, errno, "%s '%s'", label, path);
 	if (directory && !S_ISDIR(st.st_mode))
-		return corral_error_set(err, ENOTDIR, "%s '%s': it is no directory: name one", label, path);
+		return corral_error_set(err, ENOTDIR, "%s '%s': it is no directory: name one",
+		                        label, path);
 	if (directory && faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0)
 		return corral_error_sys(err, errno, "%s '%s': enter it", label, path);
 	return 0;
@@ -34,7 +36,7 @@ int corral_sources_look(const struct corral_policy *p, struct corral_error *err)
 		r = look("--keep", p->keep_path, true, err);
 	for (size_t i = 0; r == 0 && i < p->n_mounts; i++)
 		if (p->mounts[i].kind != CORRAL_MOUNT_TMPFS)
-			r = look(p->mounts[i].kind == CORRAL_MOUNT_BIND ? "--bind" : "--ro-bind", p->mounts[i].host_path,
-				 false, err);
+			r = look(p->mounts[i].kind == CORRAL_MOUNT_BIND ? "--bind" : "--ro-bind",
+			         p->mounts[i].host_path, false, err);
 	return r;
 }

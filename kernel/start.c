@@ -40,16 +40,19 @@ static int stdio_check(const struct corral_command *c, struct corral_error *err)
 
 	for (size_t i = 0; i < CORRAL_COUNT(fds) && !c->tty; i++)
 		if (fds[i] >= 0 && fstat(fds[i], &st) == 0 && S_ISDIR(st.st_mode))
-			return corral_error_set(err, EISDIR, "descriptor %d is a directory of the host", fds[i]);
+			return corral_error_set(err, EISDIR,
+			                        "descriptor %d is a directory of the host", fds[i]);
 	return 0;
 }
 
-int corral_start_send(struct corral_sandbox *s, const struct corral_command *c, const struct corral_start *how,
-		      struct corral_error *err)
+int corral_start_send(struct corral_sandbox *s, const struct corral_command *c,
+                      const struct corral_start *how, struct corral_error *err)
 {
 	corral_autobuf struct corral_buf b = CORRAL_BUF_INIT;
 	char *const *env = c->env ? c->env : s->env;
-	struct corral_wire_start head = { .head = { CORRAL_WIRE_START, 0 }, .flags = how->flags, .id = how->id };
+	struct corral_wire_start head = { .head = { CORRAL_WIRE_START, 0 },
+		                          .flags = how->flags,
+		                          .id = how->id };
 	const int stdio[3] = { c->stdin_fd, c->stdout_fd, c->stderr_fd };
 	int fds[5];
 	unsigned int n = 0;
@@ -63,12 +66,13 @@ int corral_start_send(struct corral_sandbox *s, const struct corral_command *c, 
 	corral_buf_add(&b, path_of(env), strlen(path_of(env)) + 1);
 	head.dir = (uint32_t)b.len;
 	corral_buf_add(&b, c->guest_dir ? c->guest_dir : s->work_dir,
-		       strlen(c->guest_dir ? c->guest_dir : s->work_dir) + 1);
+	               strlen(c->guest_dir ? c->guest_dir : s->work_dir) + 1);
 	if (b.failed)
 		return corral_error_set(err, ENOMEM, "start the command: out of memory");
 	if (b.len > CORRAL_WIRE_MAX)
-		return corral_error_set(err, E2BIG, "arguments and environment of %zu bytes: at most %u", b.len,
-					CORRAL_WIRE_MAX);
+		return corral_error_set(err, E2BIG,
+		                        "arguments and environment of %zu bytes: at most %u", b.len,
+		                        CORRAL_WIRE_MAX);
 	if (how->report_fd >= 0) {
 		head.flags |= CORRAL_START_REPORT;
 		fds[n++] = how->report_fd;
@@ -94,8 +98,9 @@ int corral_start_send(struct corral_sandbox *s, const struct corral_command *c, 
 	return corral_wire_send(s->socket_fd, b.data, b.len, fds, n, err);
 }
 
-static int not_started(const struct corral_sandbox *s, const struct corral_command *c, struct corral_receipt *receipt,
-		       const struct corral_wire_number *m, struct corral_error *err)
+static int not_started(const struct corral_sandbox *s, const struct corral_command *c,
+                       struct corral_receipt *receipt, const struct corral_wire_number *m,
+                       struct corral_error *err)
 {
 	int code = m->error > 0 && m->error < 4096 ? m->error : EIO;
 
@@ -103,19 +108,22 @@ static int not_started(const struct corral_sandbox *s, const struct corral_comma
 	receipt->exit_code = -1;
 	if (m->detail == 1)
 		return corral_error_sys(err, code, "working directory '%s'",
-					c->guest_dir ? c->guest_dir : s->work_dir);
+		                        c->guest_dir ? c->guest_dir : s->work_dir);
 	if (m->detail == 2)
 		return corral_error_sys(err, code, "put the command behind its fence (Landlock)");
 	if (code == ENOENT && !strchr(c->argv[0], '/'))
-		return corral_error_set(err, code, "'%s': no such program in the sandbox's PATH", c->argv[0]);
+		return corral_error_set(err, code, "'%s': no such program in the sandbox's PATH",
+		                        c->argv[0]);
 	if (code == ENOENT)
-		return corral_error_set(err, code, "execute '%s': no such file, or the interpreter that it names is not there",
-					c->argv[0]);
+		return corral_error_set(
+		        err, code,
+		        "execute '%s': no such file, or the interpreter that it names is not there",
+		        c->argv[0]);
 	return corral_error_sys(err, code, "execute '%s'", c->argv[0]);
 }
 
 int corral_start_wait(struct corral_sandbox *s, const struct corral_command *c, int socket_fd,
-		      struct corral_receipt *receipt, int *ret_tty_fd, struct corral_error *err)
+                      struct corral_receipt *receipt, int *ret_tty_fd, struct corral_error *err)
 {
 	union {
 		struct corral_wire_head head;
@@ -130,7 +138,8 @@ int corral_start_wait(struct corral_sandbox *s, const struct corral_command *c, 
 		n = poll(&pfd, 1, STARTED_TIMEOUT_MS);
 	} while (n < 0 && errno == EINTR);
 	if (n == 0)
-		return corral_error_set(err, ETIMEDOUT, "guest init has not started the command within 30 s");
+		return corral_error_set(err, ETIMEDOUT,
+		                        "guest init has not started the command within 30 s");
 	n = corral_wire_receive(socket_fd, &m, sizeof(m), &fd, 0);
 	if (n == 0)
 		return corral_error_set(err, EPIPE, "the sandbox is gone");

@@ -30,7 +30,8 @@ static bool can_be_id_mapped(const char *path, const struct corral_host *host)
 		return false;
 	switch ((unsigned long)fs.f_type) {
 	case TMPFS_MAGIC:
-		return host->kernel_major > 6 || (host->kernel_major == 6 && host->kernel_minor >= 3);
+		return host->kernel_major > 6 ||
+		       (host->kernel_major == 6 && host->kernel_minor >= 3);
 	case EXT4_SUPER_MAGIC:
 	case BTRFS_SUPER_MAGIC:
 	case XFS_MAGIC_:
@@ -65,7 +66,8 @@ static int entry_make(int dir_fd, const struct corral_wire_entry *e)
 	case 'l':
 		return symlinkat(data, dir_fd, e->path) < 0 ? -errno : 0;
 	case 'f':
-		fd = openat(dir_fd, e->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, e->mode);
+		fd = openat(dir_fd, e->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		            e->mode);
 		if (fd < 0 || fchmod(fd, e->mode) < 0)
 			return -errno;
 		return write(fd, data, e->data_len) == e->data_len ? 0 : -EIO;
@@ -82,9 +84,10 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 	return remove(path);
 }
 
-/* Made under another name, so that what has the right one is whole. One maker at a time, who takes away what a killed one left. */
+/* Made under another name, so that what has the right one is whole. One maker at a time, who takes
+ * away what a killed one left. */
 static int make(const char *runtime_dir, const struct corral_buf *entries, const char *path,
-		struct corral_error *err)
+                struct corral_error *err)
 {
 	corral_autofd int lock = -1, dir = -1;
 	char draft[256];
@@ -116,8 +119,9 @@ static int make(const char *runtime_dir, const struct corral_buf *entries, const
 	return 0;
 }
 
-int corral_template_find(const char *runtime_dir, const struct corral_etc *etc, const struct corral_host *host,
-			 char *ret, size_t size, struct corral_error *err)
+int corral_template_find(const char *runtime_dir, const struct corral_etc *etc,
+                         const struct corral_host *host, char *ret, size_t size,
+                         struct corral_error *err)
 {
 	corral_autobuf struct corral_buf entries = CORRAL_BUF_INIT;
 	int r;
@@ -127,7 +131,8 @@ int corral_template_find(const char *runtime_dir, const struct corral_etc *etc, 
 	corral_skeleton_template(&entries, etc);
 	if (entries.failed)
 		return corral_error_set(err, ENOMEM, "compose the root: out of memory");
-	(void)snprintf(ret, size, "%s/root-%016llx", runtime_dir, (unsigned long long)digest(&entries));
+	(void)snprintf(ret, size, "%s/root-%016llx", runtime_dir,
+	               (unsigned long long)digest(&entries));
 	if (access(ret, F_OK) == 0)
 		return 0;
 	r = make(runtime_dir, &entries, ret, err);

@@ -1,7 +1,8 @@
 /*
- * The skeleton of a composed root as a directory of the host, made once: a layer for all sandboxes instead of half a hundred inodes for
- * each. It lives in the runtime directory under a name made from its content, and stays there: one that looks different (another
- * version, a host that changed) has another name.
+ * The skeleton of a composed root as a directory of the host, made once: a layer for all sandboxes
+ * instead of half a hundred inodes for each. It lives in the runtime directory under a name made
+ * from its content, and stays there: one that looks different (another version, a host that
+ * changed) has another name.
  */
 #ifndef CORRAL_KERNEL_TEMPLATE_H
 #define CORRAL_KERNEL_TEMPLATE_H
@@ -13,10 +14,12 @@
 #include "kernel/host.h"
 
 /*
- * Root only. runtime_dir: a directory that nobody else can write. 0 with the path in ret; -EOPNOTSUPP where the directory's file system
- * cannot be id-mapped, other -errno when it could not be made: sandboxes then have a skeleton each.
+ * Root only. runtime_dir: a directory that nobody else can write. 0 with the path in ret;
+ * -EOPNOTSUPP where the directory's file system cannot be id-mapped, other -errno when it could not
+ * be made: sandboxes then have a skeleton each.
  */
-int corral_template_find(const char *runtime_dir, const struct corral_etc *etc, const struct corral_host *host,
-			 char *ret, size_t size, struct corral_error *err);
+int corral_template_find(const char *runtime_dir, const struct corral_etc *etc,
+                         const struct corral_host *host, char *ret, size_t size,
+                         struct corral_error *err);
 
 #endif

@@ -152,7 +152,8 @@ bool corral_warm_tend(struct corral_launcher *l, int *ret_wait_ms)
 		}
 		if (w->used_ms + CORRAL_WARM_AGE_MS < until)
 			until = w->used_ms + CORRAL_WARM_AGE_MS;
-		if (now - w->failed_ms > CORRAL_WARM_RETRY_MS && w->n < CORRAL_WARM_SANDBOXES && (!needy || w->n < needy->n))
+		if (now - w->failed_ms > CORRAL_WARM_RETRY_MS && w->n < CORRAL_WARM_SANDBOXES &&
+		    (!needy || w->n < needy->n))
 			needy = w;
 	}
 	if (needy) {

@@ -27,15 +27,15 @@ ssize_t corral_wire_receive(int socket_fd, void *buf, size_t size, int *ret_fd, 
 	} control;
 	struct iovec iov = { buf, size };
 	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = &control,
-			      .msg_controllen = sizeof(control) };
+		              .msg_iovlen = 1,
+		              .msg_control = &control,
+		              .msg_controllen = sizeof(control) };
 	ssize_t n;
 
 	*ret_fd = -1;
 	/*
-	 * Guest init that ends with a message of ours unread resets the connection: said once, before what it had to say
-	 * itself, which is still there (unix(7)).
+	 * Guest init that ends with a message of ours unread resets the connection: said once,
+	 * before what it had to say itself, which is still there (unix(7)).
 	 */
 	for (int resets = 0;;) {
 		n = recvmsg(socket_fd, &msg, flags | MSG_CMSG_CLOEXEC);
@@ -68,8 +68,8 @@ ssize_t corral_wire_receive(int socket_fd, void *buf, size_t size, int *ret_fd, 
 	return n;
 }
 
-int corral_wire_send(int socket_fd, const void *buf, size_t size, const int *fds, unsigned int n_fds,
-		     struct corral_error *err)
+int corral_wire_send(int socket_fd, const void *buf, size_t size, const int *fds,
+                     unsigned int n_fds, struct corral_error *err)
 {
 	union {
 		struct cmsghdr align;

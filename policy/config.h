@@ -83,7 +83,8 @@ void corral_config_free(struct corral_config *c);
  * wrong types and values out of range are -EINVAL with the place in the text: "mounts[2].source:
  * ...".
  *
- * Keys: runtime, rootfs, workspace, work_dir, keep, hostname, seccomp, network ("none", "host"), ids
+ * Keys: runtime, rootfs, workspace, work_dir, keep, hostname, seccomp, network ("none", "host"),
+ * ids
  * ("auto", "single", "range"), user ("UID:GID" or number), env (object), clear_env, mounts (array
  * of {type: "bind"|"ro-bind"|"tmpfs", source, target, size}), cap_add, cap_drop (arrays), limits
  * (object: memory, memory_swap, disk, file_size, output as number of bytes or text with unit; cpus

@@ -132,8 +132,8 @@ static int texts_compile(const struct corral_config *c, struct corral_policy *p,
 	if (!p->hostname)
 		return corral_error_sys(err, ENOMEM, "hostname");
 
-	r = corral_guest_path_normalise(c->work_dir ? c->work_dir : CORRAL_WORK_DIR_DEFAULT, &p->work_dir,
-	                                err);
+	r = corral_guest_path_normalise(c->work_dir ? c->work_dir : CORRAL_WORK_DIR_DEFAULT,
+	                                &p->work_dir, err);
 	if (r == 0)
 		r = corral_guest_path_free(p->work_dir, false, err);
 	if (r < 0)
@@ -155,8 +155,9 @@ static int texts_compile(const struct corral_config *c, struct corral_policy *p,
 		if (r < 0)
 			return corral_error_wrap(err, r, "keep");
 		if (!p->rootfs_is_host)
-			return corral_error_set(err, EINVAL,
-			                        "keep: only with the host's root filesystem: leave out rootfs");
+			return corral_error_set(
+			        err, EINVAL,
+			        "keep: only with the host's root filesystem: leave out rootfs");
 	}
 	return 0;
 }

@@ -28,7 +28,7 @@ struct corral_policy {
 	char *rootfs_path;
 	char *workspace_path; /* NULL: empty, in memory */
 	char *work_dir;       /* where the command starts and the workspace is */
-	char *keep_path;      /* what the sandbox changes outside of the workspace; NULL: in memory */
+	char *keep_path; /* what the sandbox changes outside of the workspace; NULL: in memory */
 	char *hostname;
 	struct corral_config_mount *mounts; /* in the order in which they are made */
 	size_t n_mounts;
@@ -55,8 +55,9 @@ int corral_policy_compile(const struct corral_config *c, const char *cache_dir,
 /* One more holder of the same policy, who frees it as well. */
 const struct corral_policy *corral_policy_share(const struct corral_policy *p);
 /*
- * Whether a sandbox made for one serves the other: alike in all but the environment, and made of nothing that may
- * change on the host between the making and the use (no directory bound, no root but the host's /usr, no network).
+ * Whether a sandbox made for one serves the other: alike in all but the environment, and made of
+ * nothing that may change on the host between the making and the use (no directory bound, no root
+ * but the host's /usr, no network).
  */
 bool corral_policy_interchangeable(const struct corral_policy *a, const struct corral_policy *b);
 /* Takes NULL. */

@@ -8,7 +8,8 @@
 const struct corral_policy *corral_policy_share(const struct corral_policy *p)
 {
 	/* The count is all that changes in a policy. */
-	(void)__atomic_fetch_add(&((struct corral_policy *)(uintptr_t)p)->shares, 1, __ATOMIC_RELAXED);
+	(void)__atomic_fetch_add(&((struct corral_policy *)(uintptr_t)p)->shares, 1,
+	                         __ATOMIC_RELAXED);
 	return p;
 }
 

@@ -60,8 +60,8 @@ int corral_seccomp_load(const char *json, size_t len, const char *name, uint64_t
                         struct corral_error *err);
 
 /*
- * Whether the program lets guest init do its work, which is behind it like every command. -EINVAL with the name of the first call
- * that it refuses.
+ * Whether the program lets guest init do its work, which is behind it like every command. -EINVAL
+ * with the name of the first call that it refuses.
  */
 int corral_seccomp_check_needs(const struct corral_seccomp *s, struct corral_error *err);
 

@@ -1,6 +1,6 @@
 /*
- * One command of the process that runs this: guest init itself, or a supervisor. It is complete when its main process has ended and
- * everything that it started has been killed and reaped.
+ * One command of the process that runs this: guest init itself, or a supervisor. It is complete
+ * when its main process has ended and everything that it started has been killed and reaped.
  */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -20,7 +20,6 @@
 #define TIOCGPTPEER_ 0x5441
 
 #define VFORK_FLAGS (0x00000100 /* CLONE_VM */ | 0x00004000 /* CLONE_VFORK */ | 17 /* SIGCHLD */)
-
 
 struct window {
 	uint16_t rows, cols, x, y;
@@ -52,7 +51,8 @@ static void root_numbers(struct fs_numbers *st)
 	(void)sys2(__NR_statfs, "/", st);
 }
 
-/* argv at [0], NULL, then env, NULL. Offsets and counts come from the caller, yet are checked: -E2BIG. */
+/* argv at [0], NULL, then env, NULL. Offsets and counts come from the caller, yet are checked:
+ * -E2BIG. */
 static long vector_fill(const struct corral_wire_start *st, char ***ret_env)
 {
 	char *request = (char *)(uintptr_t)st;
@@ -79,7 +79,8 @@ static long vector_fill(const struct corral_wire_start *st, char ***ret_env)
 	return st->n_argv ? 0 : -EINVAL;
 }
 
-/* execvp(3)'s rules: a name with a slash is itself; else each directory of PATH; EACCES is remembered. */
+/* execvp(3)'s rules: a name with a slash is itself; else each directory of PATH; EACCES is
+ * remembered. */
 static long exec_search(const char *path, char **argv, char **env)
 {
 	static char file[4096 + 512];
@@ -129,7 +130,8 @@ static long stdio_set(const struct command *c)
 	return r;
 }
 
-/* In the child, which shares our memory and has its own stack, descriptors and working directory. */
+/* In the child, which shares our memory and has its own stack, descriptors and working directory.
+ */
 static void command_child(void *arg)
 {
 	struct command *c = arg;
@@ -164,14 +166,16 @@ static void command_child(void *arg)
 	die(127);
 }
 
-/* In the confined tier the host's own terminals are all there is; others of them cannot be opened behind the fence. */
+/* In the confined tier the host's own terminals are all there is; others of them cannot be opened
+ * behind the fence. */
 static long tty_open(struct command *c, int *ret_master)
 {
 	struct window size = { c->start->tty_rows, c->start->tty_cols, 0, 0 };
 	long master, slave;
 	int unlocked = 0;
 
-	master = sys4(__NR_openat, -100, c->in->confined ? "/dev/ptmx" : "/dev/pts/ptmx", 02 | 0400 | 02000000, 0);
+	master = sys4(__NR_openat, -100, c->in->confined ? "/dev/ptmx" : "/dev/pts/ptmx",
+	              02 | 0400 | 02000000, 0);
 	if (master < 0)
 		return master;
 	(void)sys3(__NR_ioctl, master, TIOCSPTLCK_, &unlocked);
@@ -190,7 +194,9 @@ static long tty_open(struct command *c, int *ret_master)
 
 static void say(uint32_t type, long error, int detail, int fd)
 {
-	struct corral_wire_number m = { { type, sizeof(m) }, 0, (int32_t)-error, detail, running.id };
+	struct corral_wire_number m = {
+		{ type, sizeof(m) }, 0, (int32_t)-error, detail, running.id
+	};
 
 	(void)wire_send(running.report_fd, &m, sizeof(m), fd);
 }
@@ -200,7 +206,8 @@ static int next(const int *fds, unsigned int n_fds, unsigned int *slot)
 	return *slot < n_fds ? fds[(*slot)++] : -1;
 }
 
-static long command_prepare(struct command *c, const void *request, size_t size, const int *fds, unsigned int n_fds)
+static long command_prepare(struct command *c, const void *request, size_t size, const int *fds,
+                            unsigned int n_fds)
 {
 	const struct corral_wire_start *st = request;
 	unsigned int slot = 0;
@@ -214,7 +221,8 @@ static long command_prepare(struct command *c, const void *request, size_t size,
 	running.id = st->id;
 	running.report_fd = CORRAL_WIRE_FD;
 	if (st->flags & CORRAL_START_REPORT)
-		running.report_fd = (int)sys3(__NR_fcntl, next(fds, n_fds, &slot), F_DUPFD_CLOEXEC, 4);
+		running.report_fd =
+		        (int)sys3(__NR_fcntl, next(fds, n_fds, &slot), F_DUPFD_CLOEXEC, 4);
 	if (running.report_fd < 0)
 		return -EINVAL;
 	if (st->flags & CORRAL_START_PROGRAM)
@@ -234,7 +242,8 @@ static void report_close(void)
 	running.report_fd = CORRAL_WIRE_FD;
 }
 
-int command_start(struct init *in, const void *request, size_t size, const int *fds, unsigned int n_fds)
+int command_start(struct init *in, const void *request, size_t size, const int *fds,
+                  unsigned int n_fds)
 {
 	struct command c = { in, request, 0, 0, -1, { -1, -1, -1 }, -1, 0, 0 };
 	struct fs_numbers st;
@@ -251,7 +260,8 @@ int command_start(struct init *in, const void *request, size_t size, const int *
 		running.blocks_before = (uint64_t)(st.blocks - st.bfree);
 		(void)sys2(__NR_getrusage, RUSAGE_CHILDREN, &running.before);
 		running.exec_nsec = now_nsec();
-		pid = spawn_vfork(command_child, &c, child_stack + sizeof(child_stack), VFORK_FLAGS);
+		pid = spawn_vfork(command_child, &c, child_stack + sizeof(child_stack),
+		                  VFORK_FLAGS);
 		r = pid < 0 ? pid : -c.error;
 	}
 	if (pid > 0 && r < 0)
@@ -273,9 +283,11 @@ int command_start(struct init *in, const void *request, size_t size, const int *
 	return r >= 0;
 }
 
-static uint64_t usec_of(const struct __kernel_old_timeval *after, const struct __kernel_old_timeval *before)
+static uint64_t usec_of(const struct __kernel_old_timeval *after,
+                        const struct __kernel_old_timeval *before)
 {
-	return (uint64_t)((after->tv_sec - before->tv_sec) * 1000000 + (after->tv_usec - before->tv_usec));
+	return (uint64_t)((after->tv_sec - before->tv_sec) * 1000000 +
+	                  (after->tv_usec - before->tv_usec));
 }
 
 static void say_exited(struct init *in)
@@ -295,12 +307,14 @@ static void say_exited(struct init *in)
 	m.exec_nsec = running.exec_nsec;
 	m.end_nsec = running.end_nsec;
 	m.gone_nsec = now_nsec();
-	m.user_usec = usec_of((const void *)&after.ru_utime, (const void *)&running.before.ru_utime);
-	m.system_usec = usec_of((const void *)&after.ru_stime, (const void *)&running.before.ru_stime);
+	m.user_usec =
+	        usec_of((const void *)&after.ru_utime, (const void *)&running.before.ru_utime);
+	m.system_usec =
+	        usec_of((const void *)&after.ru_stime, (const void *)&running.before.ru_stime);
 	m.maxrss_kb = (uint64_t)after.ru_maxrss;
 	m.written_bytes = used > running.blocks_before
-				  ? (used - running.blocks_before) * (uint64_t)st.bsize
-				  : 0;
+	                          ? (used - running.blocks_before) * (uint64_t)st.bsize
+	                          : 0;
 	m.scratch_free_bytes = (uint64_t)st.bavail * (uint64_t)st.bsize;
 	m.scratch_free_inodes = (uint64_t)st.ffree;
 	/* Of a root of its own only: the host's file system is everybody's. */
@@ -316,9 +330,10 @@ static void say_exited(struct init *in)
 }
 
 /*
- * All that may end with the command: in a pid namespace where nothing else runs, in one sweep that no fork slips through: a fork fails while
- * a fatal signal is pending (kill(2), NOTES on pid -1). In the confined tier that call would reach every process of this user on the host.
- * 0 when nothing is left.
+ * All that may end with the command: in a pid namespace where nothing else runs, in one sweep that
+ * no fork slips through: a fork fails while a fatal signal is pending (kill(2), NOTES on pid -1).
+ * In the confined tier that call would reach every process of this user on the host. 0 when nothing
+ * is left.
  */
 static unsigned int kill_everything(struct init *in)
 {
@@ -337,7 +352,8 @@ static unsigned int kill_everything(struct init *in)
 	return 1;
 }
 
-/* Reaps whatever died. Once main has, everything else is killed, until no child is left but supervisors. */
+/* Reaps whatever died. Once main has, everything else is killed, until no child is left but
+ * supervisors. */
 void command_reap(struct init *in)
 {
 	int status;
@@ -373,7 +389,8 @@ void command_signal(uint32_t id, int signo)
 {
 	if (!running.pid || running.ending || running.id != id)
 		return;
-	/* As a terminal would: the whole foreground group, which the command leads unless it left. */
+	/* As a terminal would: the whole foreground group, which the command leads unless it left.
+	 */
 	if (sys2(__NR_kill, -running.pid, signo) < 0)
 		(void)sys2(__NR_kill, running.pid, signo);
 }

@@ -1,5 +1,6 @@
 /*
- * The command that this process runs: guest init one by itself, a supervisor the one it was made for.
+ * The command that this process runs: guest init one by itself, a supervisor the one it was made
+ * for.
  */
 #ifndef CORRAL_KERNEL_INIT_COMMAND_H
 #define CORRAL_KERNEL_INIT_COMMAND_H
@@ -10,10 +11,10 @@
 #include "kernel/init/init.h"
 
 struct running {
-	long pid;      /* of the command's main process, 0 when there is none */
-	int ending;    /* main is gone, its tree is dying */
-	int killed;    /* all of it is to go, main as well */
-	int last;      /* and we go with it */
+	long pid;   /* of the command's main process, 0 when there is none */
+	int ending; /* main is gone, its tree is dying */
+	int killed; /* all of it is to go, main as well */
+	int last;   /* and we go with it */
 	int status;
 	uint32_t id;
 	int report_fd; /* where its end is told */
@@ -23,7 +24,8 @@ struct running {
 };
 
 /* Starts the command of a START message and tells so, or why not. 1 when it runs. */
-int command_start(struct init *in, const void *request, size_t size, const int *fds, unsigned int n_fds);
+int command_start(struct init *in, const void *request, size_t size, const int *fds,
+                  unsigned int n_fds);
 /* After SIGCHLD: reaps, and tells of the command's end when there is nothing left of it. */
 void command_reap(struct init *in);
 void command_signal(uint32_t id, int signo);

@@ -1,5 +1,6 @@
 /*
- * The steps after the root stands: who the guest is and what it may ask of the kernel. The order is the plan's; seccomp is last.
+ * The steps after the root stands: who the guest is and what it may ask of the kernel. The order is
+ * the plan's; seccomp is last.
  */
 #include <linux/errno.h>
 #include <linux/capability.h>
@@ -18,8 +19,9 @@
 static struct sock_filter filter_errno[FILTER_MAX], filter_notify[FILTER_MAX];
 
 /*
- * What the caller ignores is ignored across exec: Python's SIGPIPE, nohup's SIGHUP; and with SIGCHLD ignored nobody could be waited
- * for. The kernel's sigaction begins with the handler; the rest is zero.
+ * What the caller ignores is ignored across exec: Python's SIGPIPE, nohup's SIGHUP; and with
+ * SIGCHLD ignored nobody could be waited for. The kernel's sigaction begins with the handler; the
+ * rest is zero.
  */
 static void signals_reset(void)
 {
@@ -39,9 +41,11 @@ long step_session(struct init *in, const struct corral_step *s)
 	signals_reset();
 	(void)sys1(__NR_umask, 022);
 	(void)sys0(__NR_setsid);
-	/* Nobody's real-time priority is inherited: SCHED_OTHER is everybody's to ask for (sched(7)). */
+	/* Nobody's real-time priority is inherited: SCHED_OTHER is everybody's to ask for
+	 * (sched(7)). */
 	(void)sys3(__NR_sched_setscheduler, 0, 0, &priority);
-	/* A keyring of its own: the caller's would be searched by request_key(2). Absent from some kernels. */
+	/* A keyring of its own: the caller's would be searched by request_key(2). Absent from some
+	 * kernels. */
 	r = sys2(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0);
 	return r < 0 && r != -ENOSYS && r != -EPERM && r != -EACCES ? r : 0;
 }
@@ -70,8 +74,9 @@ static const char *map_line(char *buf, uint32_t inside, uint32_t outside, uint32
 }
 
 /*
- * Ids as they are, in a namespace one below; written from above, as a range takes CAP_SETUID there (user_namespaces(7)). The map above has
- * two pieces, the caller and the subordinate ids, and no line may span both.
+ * Ids as they are, in a namespace one below; written from above, as a range takes CAP_SETUID there
+ * (user_namespaces(7)). The map above has two pieces, the caller and the subordinate ids, and no
+ * line may span both.
  */
 static long map_by_child(struct init *in, uint32_t count)
 {
@@ -108,8 +113,8 @@ static long map_by_child(struct init *in, uint32_t count)
 }
 
 /*
- * Entered last, so that every mount belongs to the outside: even all capabilities in here cannot change or remove one, nor set
- * the host name or the network.
+ * Entered last, so that every mount belongs to the outside: even all capabilities in here cannot
+ * change or remove one, nor set the host name or the network.
  */
 long step_userns(struct init *in, const struct corral_step *s)
 {
@@ -135,7 +140,8 @@ long step_ids(struct init *in, const struct corral_step *s)
 {
 	long r;
 
-	/* The last use of all the others: a small limit of open files must hold for the guest, and may come next. */
+	/* The last use of all the others: a small limit of open files must hold for the guest, and
+	 * may come next. */
 	(void)init_fd(in, s->fd);
 	for (unsigned int i = 0; i < in->n_fds; i++)
 		if ((int)i != s->fd)
@@ -144,10 +150,12 @@ long step_ids(struct init *in, const struct corral_step *s)
 		in->fds[0] = in->fds[s->fd];
 	in->n_fds = s->fd >= 0;
 	r = sys2(__NR_setgroups, 0, 0);
-	/* Denied in a namespace of one id without privilege; the caller's groups stay then (CVE-2014-8989 is why). */
+	/* Denied in a namespace of one id without privilege; the caller's groups stay then
+	 * (CVE-2014-8989 is why). */
 	if (r < 0 && r != -EPERM)
 		return r;
-	/* Leaving the namespace's root would take the capabilities that dropping the bounding set needs. */
+	/* Leaving the namespace's root would take the capabilities that dropping the bounding set
+	 * needs. */
 	(void)sys5(__NR_prctl, PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0);
 	r = sys3(__NR_setresgid, s->gid, s->gid, s->gid);
 	if (r >= 0)
@@ -178,8 +186,8 @@ long step_rlimits(struct init *in, const struct corral_step *s)
 }
 
 /*
- * After the user namespace, which gives a full bounding set and default securebits again. Ambient and inheritable sets are emptied in all
- * modes (CVE-2022-29162).
+ * After the user namespace, which gives a full bounding set and default securebits again. Ambient
+ * and inheritable sets are emptied in all modes (CVE-2022-29162).
  */
 long step_caps(struct init *in, const struct corral_step *s)
 {
@@ -196,7 +204,8 @@ long step_caps(struct init *in, const struct corral_step *s)
 		r = sys5(__NR_prctl, PR_CAPBSET_DROP, cap, 0, 0, 0);
 		if (r == -EINVAL)
 			break; /* above the last one this kernel knows */
-		/* A caller without CAP_SETPCAP, where no namespace gives it: no_new_privs then keeps them from being gained. */
+		/* A caller without CAP_SETPCAP, where no namespace gives it: no_new_privs then
+		 * keeps them from being gained. */
 		if (r == -EPERM && in->confined)
 			break;
 		if (r < 0)
@@ -207,10 +216,10 @@ long step_caps(struct init *in, const struct corral_step *s)
 		(void)sys5(__NR_prctl, PR_SET_SECUREBITS, 0, 0, 0, 0);
 	} else {
 		r = sys5(__NR_prctl, PR_SET_SECUREBITS,
-			 SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
-				 SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
-				 SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED,
-			 0, 0, 0);
+		         SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
+		                 SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
+		                 SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED,
+		         0, 0, 0);
 		if (r < 0 && (r != -EPERM || !in->confined))
 			return r;
 	}
@@ -251,8 +260,9 @@ long landlock_root(int ruleset, uint64_t access)
 }
 
 /*
- * No device nodes anywhere; with that, any change of the mounts is refused as well, whatever capabilities say, and tracing is kept
- * within the sandbox. Since ABI 6 also no abstract socket and no signal of anybody outside, which counts on the host's network.
+ * No device nodes anywhere; with that, any change of the mounts is refused as well, whatever
+ * capabilities say, and tracing is kept within the sandbox. Since ABI 6 also no abstract socket and
+ * no signal of anybody outside, which counts on the host's network.
  */
 long step_landlock(struct init *in, const struct corral_step *s)
 {
@@ -269,7 +279,8 @@ long step_landlock(struct init *in, const struct corral_step *s)
 	fd = sys3(__NR_landlock_create_ruleset, &attr, size, 0);
 	if (fd < 0)
 		return fd;
-	/* What no ruleset gives, none has (landlock(7)): files could not be renamed from one directory to another. */
+	/* What no ruleset gives, none has (landlock(7)): files could not be renamed from one
+	 * directory to another. */
 	r = s->n[0] >= 2 ? landlock_root((int)fd, ACCESS_FS_REFER) : 0;
 	if (r >= 0)
 		r = sys2(__NR_landlock_restrict_self, fd, 0);
@@ -281,8 +292,9 @@ long step_landlock(struct init *in, const struct corral_step *s)
 }
 
 /*
- * Refusals with another errno than ENOSYS go through user notification, so that they can be told by name: guest init answers them
- * itself, in the sandbox's own cgroup. ENOSYS is what libraries probe for, often, and stays cheap.
+ * Refusals with another errno than ENOSYS go through user notification, so that they can be told by
+ * name: guest init answers them itself, in the sandbox's own cgroup. ENOSYS is what libraries probe
+ * for, often, and stays cheap.
  */
 static uint32_t notify_convert(const struct sock_filter *from, uint32_t n)
 {

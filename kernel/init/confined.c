@@ -1,12 +1,15 @@
 /*
- * The weaker tier, without namespaces: guest init is no PID 1 here, and the host's processes are in sight of it.
+ * The weaker tier, without namespaces: guest init is no PID 1 here, and the host's processes are in
+ * sight of it.
  *
- * Theory of operation: guest init stays outside of the Landlock fence and is its keeper; each command enters the fence between fork and
- * exec, so that no command can signal, trace or read guest init or anything else outside. Orphans come to guest init, which is their
- * subreaper, and so every process of a command stays a descendant of it, by which they are found in /proc and killed one by one. Those that
- * /proc hides from us (hidepid=, proc(5), and a process that made itself undumpable) are found once they are our own children, which they
- * become when all above them are dead. kill(-1), which ends a pid namespace, would end everything of this user: it is never called here
- * (kill_everything() in kernel/init/serve.c).
+ * Theory of operation: guest init stays outside of the Landlock fence and is its keeper; each
+ * command enters the fence between fork and exec, so that no command can signal, trace or read
+ * guest init or anything else outside. Orphans come to guest init, which is their subreaper, and so
+ * every process of a command stays a descendant of it, by which they are found in /proc and killed
+ * one by one. Those that /proc hides from us (hidepid=, proc(5), and a process that made itself
+ * undumpable) are found once they are our own children, which they become when all above them are
+ * dead. kill(-1), which ends a pid namespace, would end everything of this user: it is never called
+ * here (kill_everything() in kernel/init/serve.c).
  */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -36,23 +39,23 @@ struct path_beneath {
 #define SCOPE_ABSTRACT_SOCKET (1ull << 0)
 #define SCOPE_SIGNAL          (1ull << 1)
 
-#define END_NSEC       2000000000u
-#define PAUSE_NSEC     5000000
-#define LONG_NSEC      500000000
+#define END_NSEC   2000000000u
+#define PAUSE_NSEC 5000000
+#define LONG_NSEC  500000000
 
 /*
- * What stands in for Landlock's signal scope before ABI 6: the command signals nobody, not even its own. A filter of its own, as guest init,
- * which has to kill, is under the other one.
+ * What stands in for Landlock's signal scope before ABI 6: the command signals nobody, not even its
+ * own. A filter of its own, as guest init, which has to kill, is under the other one.
  */
 #define REFUSE(nr)                                       \
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), \
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
-#define REFUSE_SECOND(call, value)                                                            \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (call), 0, 4),                                    \
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),  \
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, 1),                          \
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),                        \
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
+#define REFUSE_SECOND(call, value)                                                          \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (call), 0, 4),                                  \
+	        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])), \
+	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, 1),                         \
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),                       \
+	        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))
 static const struct sock_filter no_signals[] = {
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 	REFUSE(__NR_kill),
@@ -61,7 +64,8 @@ static const struct sock_filter no_signals[] = {
 	REFUSE(__NR_rt_sigqueueinfo),
 	REFUSE(__NR_rt_tgsigqueueinfo),
 	REFUSE(__NR_pidfd_send_signal),
-	/* A descriptor that signals whoever is named its owner, with any signal (fcntl(2), F_SETSIG). */
+	/* A descriptor that signals whoever is named its owner, with any signal (fcntl(2),
+	   F_SETSIG). */
 	REFUSE_SECOND(__NR_fcntl, F_SETOWN),
 	REFUSE_SECOND(__NR_fcntl, F_SETOWN_EX),
 	REFUSE_SECOND(__NR_ioctl, 0x8901 /* FIOSETOWN */),
@@ -107,9 +111,11 @@ void confined_end(struct init *in)
 	uint64_t start = now_nsec();
 	long r;
 
-	/* What does not end (it waits for a disk, or runs ahead of us) keeps its keeper, who then looks less often. */
+	/* What does not end (it waits for a disk, or runs ahead of us) keeps its keeper, who then
+	 * looks less often. */
 	for (;;) {
-		struct timespec pause = { 0, now_nsec() - start < END_NSEC ? PAUSE_NSEC : LONG_NSEC };
+		struct timespec pause = { 0,
+			                  now_nsec() - start < END_NSEC ? PAUSE_NSEC : LONG_NSEC };
 
 		while ((r = sys4(__NR_wait4, -1, 0, WNOHANG | __WALL, 0)) > 0)
 			;
@@ -120,7 +126,8 @@ void confined_end(struct init *in)
 	}
 }
 
-/* Signals to the outside are refused by one or the other; without a /proc of our own pids nothing could be found and ended. */
+/* Signals to the outside are refused by one or the other; without a /proc of our own pids nothing
+ * could be found and ended. */
 static long keeper_prepare(struct init *in)
 {
 	char state, link[24], self[24];
@@ -176,10 +183,11 @@ long confined_landlock(struct init *in, const struct corral_step *s)
 long confined_enter(const struct init *in)
 {
 	struct sock_fprog guard = { sizeof(no_signals) / sizeof(no_signals[0]),
-				    (struct sock_filter *)(uintptr_t)no_signals };
+		                    (struct sock_filter *)(uintptr_t)no_signals };
 	long r;
 
-	/* The second net, should guest init be killed by somebody outside: no more than its own children hear of it. */
+	/* The second net, should guest init be killed by somebody outside: no more than its own
+	 * children hear of it. */
 	r = sys5(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (r >= 0)
 		r = sys2(__NR_landlock_restrict_self, in->ruleset_fd, 0);

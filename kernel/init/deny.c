@@ -1,6 +1,7 @@
 /*
- * Refused calls: counted by kind, answered with the errno that the profile names. The decision is the filter's alone and rests on
- * the registers, never on memory behind a pointer; the answer is always a refusal, so there is nothing to race for.
+ * Refused calls: counted by kind, answered with the errno that the profile names. The decision is
+ * the filter's alone and rests on the registers, never on memory behind a pointer; the answer is
+ * always a refusal, so there is nothing to race for.
  */
 #include <linux/errno.h>
 #include <linux/ioctl.h>
@@ -11,7 +12,8 @@
 
 static int same_kind(const struct seccomp_data *a, const struct seccomp_data *b)
 {
-	/* Which argument tells kinds of one call apart: a socket's family, an ioctl's request, prctl's option ... */
+	/* Which argument tells kinds of one call apart: a socket's family, an ioctl's request,
+	 * prctl's option ... */
 	return a->nr == b->nr && (uint32_t)a->args[0] == (uint32_t)b->args[0] &&
 	       (a->nr != __NR_ioctl || (uint32_t)a->args[1] == (uint32_t)b->args[1]);
 }

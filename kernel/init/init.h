@@ -19,7 +19,8 @@ struct init {
 	int layer_fd;     /* with CORRAL_STEP_DETACHED: the layer of the overlay to come */
 	int scratch_fd;   /* the scratch file system's root; cwd as well while building */
 	int root_fd;      /* the guest's root while building */
-	int proc_self_fd; /* the host's /proc/self, to write id maps through after it is out of sight */
+	int proc_self_fd; /* the host's /proc/self, to write id maps through after it is out of
+	                     sight */
 	int detail;
 	/* File systems made here: mount points may be created on them, and nowhere else. */
 	uint64_t made[INIT_MADE_MAX];
@@ -27,14 +28,14 @@ struct init {
 	uint64_t stage_nsec[10], started_nsec;
 	uint32_t landlock, landlock_abi;
 	int fences_streams; /* kernel and profile allow it */
-	int proc_fd;         /* processes below us, as they are seen here */
+	int proc_fd;        /* processes below us, as they are seen here */
 	/* the confined tier, kernel/init/confined.c */
 	int confined;
 	int ruleset_fd;
 	int no_signals;      /* Landlock cannot fence signals here */
 	unsigned int sweeps; /* for the tree that is being ended */
 	int is_supervisor;
-	int strays;          /* orphans of a supervisor that was killed are about */
+	int strays; /* orphans of a supervisor that was killed are about */
 	int signals_fd;
 	/* denials */
 	int listener_fd;
@@ -47,7 +48,8 @@ struct init {
 const char *init_text(const struct init *in, uint32_t offset);
 int init_fd(struct init *in, int slot);
 
-/* main.c: the socket to the caller. One message with its descriptors: its size, 0 at the end, -errno. */
+/* main.c: the socket to the caller. One message with its descriptors: its size, 0 at the end,
+ * -errno. */
 long wire_receive(void *buf, size_t size, int *fds, unsigned int *ret_n_fds);
 long wire_send(int to, const void *buf, size_t size, int fd);
 
@@ -56,7 +58,7 @@ long step_run(struct init *in, const struct corral_step *step);
 
 /* mount.c */
 long guest_open(struct init *in, const char *guest_path, int create, uint32_t uid, uint32_t gid,
-		int is_file);
+                int is_file);
 void made_add(struct init *in, int fd);
 long step_scratch(struct init *in, const struct corral_step *s);
 long step_skeleton(struct init *in, const struct corral_step *s);
@@ -89,7 +91,8 @@ long confined_enter(const struct init *in);
 /* Ends all descendants, and returns when they are gone. */
 void confined_end(struct init *in);
 
-/* streams.c: in a command before its exec; the standard streams and the program as they were handed over, -1 for none. */
+/* streams.c: in a command before its exec; the standard streams and the program as they were handed
+ * over, -1 for none. */
 long streams_fence(const struct init *in, const int *fds, int program);
 void streams_prepare(struct init *in);
 
@@ -108,10 +111,12 @@ struct refusals {
 	uint64_t dropped;
 	struct corral_wire_denial list[CORRAL_WIRE_DENIALS];
 };
-/* supervisor.c: whose command a process belongs to; the list for the one that guest init runs itself when nobody else's. */
+/* supervisor.c: whose command a process belongs to; the list for the one that guest init runs
+ * itself when nobody else's. */
 struct refusals *refusals_of(struct init *in, long pid);
 
-/* spawn.S: runs fn(arg) in a child that shares memory, the parent waiting for its exec or exit; pid or -errno. */
+/* spawn.S: runs fn(arg) in a child that shares memory, the parent waiting for its exec or exit; pid
+ * or -errno. */
 long spawn_vfork(void (*fn)(void *), void *arg, void *stack_top, unsigned long flags);
 _Noreturn void die(int status);
 

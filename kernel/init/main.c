@@ -1,10 +1,11 @@
 /*
  * Guest init: PID 1 of its sandbox, a static program of its own that starts from a sealed memfd.
  *
- * Theory of operation: it begins as root of the host (or of a fresh user namespace), in fresh namespaces, with one socket as
- * descriptor 3. It receives one message with the plan and its descriptors, runs the steps, says READY or which step FAILED, and from
- * then on has no privilege: it waits for commands to start, reaps, answers refused calls, and ends with its caller, whose death is the
- * end of the socket. When it ends, the kernel kills everything in the pid namespace.
+ * Theory of operation: it begins as root of the host (or of a fresh user namespace), in fresh
+ * namespaces, with one socket as descriptor 3. It receives one message with the plan and its
+ * descriptors, runs the steps, says READY or which step FAILED, and from then on has no privilege:
+ * it waits for commands to start, reaps, answers refused calls, and ends with its caller, whose
+ * death is the end of the socket. When it ends, the kernel kills everything in the pid namespace.
  *
  * Everything up to serve() runs before the first guest code does. Nothing here allocates.
  */
@@ -48,8 +49,8 @@ const char *init_text(const struct init *in, uint32_t offset)
 }
 
 /*
- * Descriptors come in the order in which the plan needs them, in as many messages as the caller likes: it goes on making them while the
- * first steps run.
+ * Descriptors come in the order in which the plan needs them, in as many messages as the caller
+ * likes: it goes on making them while the first steps run.
  */
 int init_fd(struct init *in, int slot)
 {
@@ -72,7 +73,8 @@ int init_fd(struct init *in, int slot)
 
 long wire_receive(void *buf, size_t size, int *fds, unsigned int *ret_n_fds)
 {
-	static _Alignas(16) char control[sizeof(struct kernel_cmsghdr) + CORRAL_WIRE_FDS_MAX * sizeof(int) + 8];
+	static _Alignas(16) char
+	        control[sizeof(struct kernel_cmsghdr) + CORRAL_WIRE_FDS_MAX * sizeof(int) + 8];
 	struct iovec iov = { buf, size };
 	struct kernel_msghdr msg = { 0, 0, &iov, 1, control, sizeof(control), 0 };
 	struct kernel_cmsghdr *c = (struct kernel_cmsghdr *)(void *)control;
@@ -82,7 +84,8 @@ long wire_receive(void *buf, size_t size, int *fds, unsigned int *ret_n_fds)
 	do {
 		r = sys3(__NR_recvmsg, CORRAL_WIRE_FD, &msg, MSG_CMSG_CLOEXEC);
 	} while (r == -4 /* EINTR */);
-	if (r > 0 && msg.control_len >= sizeof(*c) && c->level == SOL_SOCKET_ && c->type == SCM_RIGHTS_) {
+	if (r > 0 && msg.control_len >= sizeof(*c) && c->level == SOL_SOCKET_ &&
+	    c->type == SCM_RIGHTS_) {
 		n = (unsigned int)((c->len - sizeof(*c)) / 4);
 		if (n > CORRAL_WIRE_FDS_MAX)
 			n = CORRAL_WIRE_FDS_MAX;
@@ -99,8 +102,9 @@ long wire_send(int to, const void *buf, size_t size, int fd)
 		int fd, pad;
 	} control = { { sizeof(struct kernel_cmsghdr) + 4, SOL_SOCKET_, SCM_RIGHTS_ }, fd, 0 };
 	struct iovec iov = { (void *)(uintptr_t)buf, size };
-	struct kernel_msghdr msg = { 0, 0, &iov, 1, fd >= 0 ? &control : 0,
-				     fd >= 0 ? sizeof(control) : 0, 0 };
+	struct kernel_msghdr msg = {
+		0, 0, &iov, 1, fd >= 0 ? &control : 0, fd >= 0 ? sizeof(control) : 0, 0
+	};
 	long r;
 
 	do {
@@ -111,8 +115,9 @@ long wire_send(int to, const void *buf, size_t size, int fd)
 
 static void say_failed(struct init *in, uint32_t step, long code)
 {
-	struct corral_wire_number m = { { CORRAL_WIRE_FAILED, sizeof(m) }, step, (int32_t)-code,
-					in->detail, 0 };
+	struct corral_wire_number m = {
+		{ CORRAL_WIRE_FAILED, sizeof(m) }, step, (int32_t)-code, in->detail, 0
+	};
 
 	(void)wire_send(CORRAL_WIRE_FD, &m, sizeof(m), -1);
 }
@@ -164,13 +169,15 @@ _Noreturn void init_main(void *stack)
 	/* The caller's would be on every directory that the root is made of. */
 	(void)sys1(__NR_umask, 022);
 	/*
-	 * Before anything else: whoever gets into this pid namespace must not read or trace us (CVE-2016-9962).
-	 * The mm belongs to the user namespace of the exec, so as root no capability inside helps either.
+	 * Before anything else: whoever gets into this pid namespace must not read or trace us
+	 * (CVE-2016-9962). The mm belongs to the user namespace of the exec, so as root no
+	 * capability inside helps either.
 	 */
 	(void)sys5(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 	(void)sys5(__NR_prctl, PR_SET_NAME, "corral-init", 0, 0, 0);
 	(void)sys4(__NR_rt_sigprocmask, SIG_BLOCK, &all, 0, 8);
-	/* Whoever holds it speaks for us, so no command may inherit it; it came through our own exec. */
+	/* Whoever holds it speaks for us, so no command may inherit it; it came through our own
+	 * exec. */
 	(void)sys3(__NR_fcntl, CORRAL_WIRE_FD, F_SETFD, FD_CLOEXEC);
 	in->scratch_fd = in->root_fd = in->proc_self_fd = in->listener_fd = -1;
 	r = wire_receive(message, sizeof(message), in->fds, &in->n_fds);
@@ -183,14 +190,15 @@ _Noreturn void init_main(void *stack)
 	in->ruleset_fd = in->proc_fd = -1;
 	run_plan(in);
 	/*
-	 * The end of the socket tells the same, but not to who is stuck. Of a thread, not of a process (prctl(2)), and lost with a change of ids.
-	 * The confined tier has a tree to end first.
+	 * The end of the socket tells the same, but not to who is stuck. Of a thread, not of a
+	 * process (prctl(2)), and lost with a change of ids. The confined tier has a tree to end
+	 * first.
 	 */
 	if (in->features & CORRAL_WIRE_ONE_THREAD && !in->confined)
 		(void)sys5(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 
-	/* The plan holds paths of the host: forget it, and hand its pages back. No descriptor stays but the socket, the
-	 * listener, and the lock on our range of ids. */
+	/* The plan holds paths of the host: forget it, and hand its pages back. No descriptor stays
+	 * but the socket, the listener, and the lock on our range of ids. */
 	(void)sys3(__NR_close_range, 0, CORRAL_WIRE_FD - 1, 0);
 	/* Never without: what comes next would take these numbers. */
 	if (sys4(__NR_openat, -100, "/dev/null", 02, 0) != 0)

@@ -1,6 +1,7 @@
 /*
- * Mounts by descriptor: a mount object is made or cloned, gets its attributes, and is moved onto an opened mount point. On kernels
- * without the new mount API (or where an outer filter refuses it) the same functions use mount(2) through /proc/self/fd.
+ * Mounts by descriptor: a mount object is made or cloned, gets its attributes, and is moved onto an
+ * opened mount point. On kernels without the new mount API (or where an outer filter refuses it)
+ * the same functions use mount(2) through /proc/self/fd.
  */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -9,17 +10,17 @@
 
 #include "kernel/init/mount.h"
 
-#define MS_RDONLY_   1
-#define MS_NOSUID_   2
-#define MS_NODEV_    4
-#define MS_NOEXEC_   8
-#define MS_REMOUNT_  32
-#define MS_NOATIME_  1024
+#define MS_RDONLY_     1
+#define MS_NOSUID_     2
+#define MS_NODEV_      4
+#define MS_NOEXEC_     8
+#define MS_REMOUNT_    32
+#define MS_NOATIME_    1024
 #define MS_NODIRATIME_ 2048
-#define MS_BIND_     4096
-#define MS_REC_      16384
-#define MS_PRIVATE_  (1 << 18)
-#define MS_RELATIME_ (1 << 21)
+#define MS_BIND_       4096
+#define MS_REC_        16384
+#define MS_PRIVATE_    (1 << 18)
+#define MS_RELATIME_   (1 << 21)
 
 static unsigned long flags_of(uint64_t attr)
 {
@@ -41,7 +42,8 @@ static long fs_configure(int fs, const char *key, const char *value, int fd)
 	return sys5(__NR_fsconfig, fs, FSCONFIG_SET_FLAG, key, 0, 0);
 }
 
-static long fs_make(const struct fs_option *options, unsigned int n, const char *type, uint64_t attr)
+static long fs_make(const struct fs_option *options, unsigned int n, const char *type,
+                    uint64_t attr)
 {
 	long fs, r;
 
@@ -62,7 +64,7 @@ static long fs_make(const struct fs_option *options, unsigned int n, const char 
 long mount_move(int object, int target_fd)
 {
 	return sys5(__NR_move_mount, object, "", target_fd, "",
-		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+	            MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
 /* The mount that is now on top of a guest path (or, with reopen NULL, of a path of the host). */
@@ -71,7 +73,8 @@ static long reopen_top(struct init *in, const char *guest_path)
 	return guest_open(in, guest_path, 0, 0, 0, 0);
 }
 
-/* Flags that must stay when a mount from the outside is remounted in a user namespace (mount_namespaces(7)). */
+/* Flags that must stay when a mount from the outside is remounted in a user namespace
+ * (mount_namespaces(7)). */
 static unsigned long flags_locked(int fd)
 {
 	struct {
@@ -100,13 +103,15 @@ static long old_remount(struct init *in, const char *guest_path, uint64_t set, u
 	if (top < 0)
 		return top;
 	r = sys5(__NR_mount, 0, text_fd_path(path, (int)top), 0,
-		 MS_REMOUNT_ | MS_BIND_ | flags_of(set) | (flags_locked((int)top) & ~flags_of(clear)), 0);
+	         MS_REMOUNT_ | MS_BIND_ | flags_of(set) |
+	                 (flags_locked((int)top) & ~flags_of(clear)),
+	         0);
 	(void)sys1(__NR_close, top);
 	return r;
 }
 
 long mount_new(struct init *in, const char *type, const struct fs_option *options, unsigned int n,
-	       uint64_t attr, int target_fd)
+               uint64_t attr, int target_fd)
 {
 	static char data[2048];
 	char path[32];
@@ -138,7 +143,7 @@ long mount_new(struct init *in, const char *type, const struct fs_option *option
 }
 
 long mount_new_at(struct init *in, const char *type, const struct fs_option *options,
-		  unsigned int n, uint64_t attr, const char *guest_path, uint32_t uid, uint32_t gid)
+                  unsigned int n, uint64_t attr, const char *guest_path, uint32_t uid, uint32_t gid)
 {
 	long target, object;
 
@@ -152,13 +157,14 @@ long mount_new_at(struct init *in, const char *type, const struct fs_option *opt
 
 long mount_clone(struct init *in, int dir_fd, const char *path, int recursive)
 {
-	/* What lies below would keep its flags, as only mount_setattr(2) changes those of a tree: it stays out. */
+	/* What lies below would keep its flags, as only mount_setattr(2) changes those of a tree:
+	 * it stays out. */
 	if (!(in->features & CORRAL_WIRE_MOUNT_SETATTR))
 		recursive = 0;
 	if (in->features & CORRAL_WIRE_NEW_MOUNT_API)
 		return sys3(__NR_open_tree, dir_fd, path,
-			    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) |
-				    (*path ? 0 : AT_EMPTY_PATH));
+		            OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) |
+		                    (*path ? 0 : AT_EMPTY_PATH));
 	return sys4(__NR_openat, dir_fd, *path ? path : ".", 010000000 | 02000000, 0); /* O_PATH */
 }
 
@@ -169,22 +175,22 @@ static long attributes_set(int object, uint64_t set, uint64_t clear, int recursi
 	if (!set && !clear)
 		return 0;
 	return sys5(__NR_mount_setattr, object, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0),
-		    &attr, sizeof(attr));
+	            &attr, sizeof(attr));
 }
 
 long mount_attach(struct init *in, int object, uint64_t set, uint64_t clear, int recursive,
-		  int target_fd, const char *guest_path)
+                  int target_fd, const char *guest_path)
 {
 	char from[32], to[32];
 	long r;
 
 	if (!(in->features & CORRAL_WIRE_NEW_MOUNT_API)) {
 		/*
-		 * A recursive bind would leave submounts with the flags they have, as mount(2) cannot
-		 * remount a tree: without this API only the directory itself is bound.
+		 * A recursive bind would leave submounts with the flags they have, as mount(2)
+		 * cannot remount a tree: without this API only the directory itself is bound.
 		 */
 		r = sys5(__NR_mount, text_fd_path(from, object), text_fd_path(to, target_fd), 0,
-			 MS_BIND_, 0);
+		         MS_BIND_, 0);
 		return r < 0 ? r : old_remount(in, guest_path, set, clear);
 	}
 	if (in->features & CORRAL_WIRE_MOUNT_SETATTR) {
@@ -207,7 +213,7 @@ static int is_directory(int fd)
 }
 
 long mount_attach_at(struct init *in, int object, uint64_t set, uint64_t clear, int recursive,
-		     const char *guest_path, uint32_t uid, uint32_t gid, int is_file)
+                     const char *guest_path, uint32_t uid, uint32_t gid, int is_file)
 {
 	long target, r;
 
@@ -215,7 +221,8 @@ long mount_attach_at(struct init *in, int object, uint64_t set, uint64_t clear, 
 	if (target < 0)
 		return target;
 	r = mount_attach(in, object, set, clear, recursive, (int)target, guest_path);
-	/* How move_mount(2) says that one is a file and the other a directory; mount(2) has the better word. */
+	/* How move_mount(2) says that one is a file and the other a directory; mount(2) has the
+	 * better word. */
 	if (r == -EINVAL && is_directory((int)target) == is_file)
 		r = -ENOTDIR;
 	(void)sys1(__NR_close, target);

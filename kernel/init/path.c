@@ -1,9 +1,10 @@
 /*
- * Guest paths while the root is being built. The guest does not run yet, but somebody else may change a directory bound from
- * the host at this very moment, so nothing is looked at and opened afterwards: a path is opened, and the descriptor asked.
+ * Guest paths while the root is being built. The guest does not run yet, but somebody else may
+ * change a directory bound from the host at this very moment, so nothing is looked at and opened
+ * afterwards: a path is opened, and the descriptor asked.
  *
- * Walking uses O_PATH, for which search permission is enough (parents of mode 0711 are common), and resolves symbolic links inside
- * the guest's root, as /var/run -> /run is common as well.
+ * Walking uses O_PATH, for which search permission is enough (parents of mode 0711 are common), and
+ * resolves symbolic links inside the guest's root, as /var/run -> /run is common as well.
  */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -58,7 +59,7 @@ static int is_made(const struct init *in, int fd)
 
 /* Creates one missing component; only where the file system is one of ours. */
 static long component_make(struct init *in, int dir, const char *name, uint32_t uid, uint32_t gid,
-			   int as_file)
+                           int as_file)
 {
 	long r;
 
@@ -81,7 +82,8 @@ static long component_make(struct init *in, int dir, const char *name, uint32_t 
 }
 
 /*
- * rest = link target + "/" + what follows; absolute targets start at the root again, others at prefix.
+ * rest = link target + "/" + what follows; absolute targets start at the root again, others at
+ * prefix.
  */
 static long link_expand(int link, char *path, const char *prefix, const char *rest)
 {
@@ -123,9 +125,10 @@ struct walk {
 	int foreign; /* one of them lay on a file system that is not ours */
 };
 
-/* One attempt from the root: a descriptor, -errno, or 1 when a link changed the path and it must start over. */
+/* One attempt from the root: a descriptor, -errno, or 1 when a link changed the path and it must
+ * start over. */
 static long walk_once(struct init *in, struct walk *w, int create, uint32_t uid, uint32_t gid,
-		      int is_file)
+                      int is_file)
 {
 	long fd, next, r;
 	char *p = w->path, *end, saved;
@@ -148,7 +151,8 @@ static long walk_once(struct init *in, struct walk *w, int create, uint32_t uid,
 			continue;
 		}
 		if (text_equal(p, "..")) {
-			/* Never handed to the kernel: what the prefix says is what ".." means, and it stops at the root. */
+			/* Never handed to the kernel: what the prefix says is what ".." means, and
+			 * it stops at the root. */
 			static char tail[PATH_SIZE];
 
 			*end = saved;
@@ -167,19 +171,24 @@ static long walk_once(struct init *in, struct walk *w, int create, uint32_t uid,
 			for (const char *q = saved ? end + 1 : end; *q; q++)
 				if (*q != '/')
 					last = 0;
-			r = w->foreign ? -ELOOP : component_make(in, (int)fd, p, uid, gid, is_file && last);
-			next = r < 0 ? r : sys4(__NR_openat, fd, p, O_PATH_ | O_NOFOLLOW_ | O_CLOEXEC_, 0);
+			r = w->foreign ? -ELOOP
+			               : component_make(in, (int)fd, p, uid, gid, is_file && last);
+			next = r < 0 ? r
+			             : sys4(__NR_openat, fd, p, O_PATH_ | O_NOFOLLOW_ | O_CLOEXEC_,
+			                    0);
 		}
 		if (next < 0) {
 			(void)sys1(__NR_close, fd);
 			return next;
 		}
-		r = sys5(__NR_statx, next, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_TYPE, &sx);
+		r = sys5(__NR_statx, next, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_TYPE,
+		         &sx);
 		if (r == 0 && (sx.stx_mode & S_IFMT) == S_IFLNK) {
 			*end = saved;
 			w->foreign |= !is_made(in, (int)fd);
-			r = ++w->links > LINKS_MAX ? -ELOOP
-						   : link_expand((int)next, w->path, w->prefix, end);
+			r = ++w->links > LINKS_MAX
+			            ? -ELOOP
+			            : link_expand((int)next, w->path, w->prefix, end);
 			(void)sys1(__NR_close, next);
 			(void)sys1(__NR_close, fd);
 			return r < 0 ? r : 1;
@@ -199,19 +208,19 @@ static long walk_once(struct init *in, struct walk *w, int create, uint32_t uid,
 }
 
 /*
- * An O_PATH descriptor of guest_path beneath the root. With create, missing components are made on file systems of ours; -EXDEV when one
- * is missing in somebody else's, -ELOOP when one is missing behind
- * a symbolic link of somebody else's.
+ * An O_PATH descriptor of guest_path beneath the root. With create, missing components are made on
+ * file systems of ours; -EXDEV when one is missing in somebody else's, -ELOOP when one is missing
+ * behind a symbolic link of somebody else's.
  */
 long guest_open(struct init *in, const char *guest_path, int create, uint32_t uid, uint32_t gid,
-		int is_file)
+                int is_file)
 {
 	static struct walk w;
 	long r;
 
 	if (in->features & CORRAL_WIRE_OPENAT2) {
 		struct open_how how = { O_PATH_ | O_CLOEXEC_, 0,
-					RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+			                RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
 		const char *relative = guest_path;
 
 		while (*relative == '/')

@@ -1,6 +1,6 @@
 /*
- * The steps that build the guest's root. Everything the guest writes lives in one tmpfs, the scratch, with one limit of bytes and one of
- * inodes; its directories are
+ * The steps that build the guest's root. Everything the guest writes lives in one tmpfs, the
+ * scratch, with one limit of bytes and one of inodes; its directories are
  *
  *     r      the guest's root (or where the root overlay is mounted)
  *     d, s   /dev, /dev/shm
@@ -10,7 +10,8 @@
  *     k      a directory of the host with u0, w0, u1 and w1 in it, where changes are kept
  *     e, f   an empty directory and an empty file, to hide things behind
  *
- * The scratch itself stays with the old root when that goes, so the guest sees only what was bound from it.
+ * The scratch itself stays with the old root when that goes, so the guest sees only what was bound
+ * from it.
  */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -21,12 +22,12 @@
 
 #include "kernel/init/mount.h"
 
-#define AT_FDCWD_  (-100)
-#define O_PATH_    010000000
-#define O_CLOEXEC_ 02000000
-#define O_WRONLY_  01
-#define O_CREAT_   0100
-#define O_EXCL_    0200
+#define AT_FDCWD_   (-100)
+#define O_PATH_     010000000
+#define O_CLOEXEC_  02000000
+#define O_WRONLY_   01
+#define O_CREAT_    0100
+#define O_EXCL_     0200
 #define MNT_DETACH_ 2
 
 /* The one directory of a launchpad (kernel/child.c). */
@@ -48,8 +49,9 @@ static long dir_make(struct init *in, const char *name, uint32_t mode, uint32_t 
 }
 
 /*
- * Somewhere on the host's root whose content is not wanted any more, since it goes away with that root. Not "/" itself: what is
- * stacked there would have to be detached by itself after the pivot, and each detachment waits for a grace period.
+ * Somewhere on the host's root whose content is not wanted any more, since it goes away with that
+ * root. Not "/" itself: what is stacked there would have to be detached by itself after the pivot,
+ * and each detachment waits for a grace period.
  */
 static long scratch_attach(struct init *in, const struct fs_option *options, unsigned int n)
 {
@@ -63,8 +65,9 @@ static long scratch_attach(struct init *in, const struct fs_option *options, uns
 			continue;
 		r = mount_new(in, "tmpfs", options, n, attr, (int)target);
 		(void)sys1(__NR_close, target);
-		return r == -EAGAIN ? sys4(__NR_openat, AT_FDCWD_, places[i], O_PATH_ | O_CLOEXEC_, 0)
-				    : r;
+		return r == -EAGAIN
+		               ? sys4(__NR_openat, AT_FDCWD_, places[i], O_PATH_ | O_CLOEXEC_, 0)
+		               : r;
 	}
 	return r;
 }
@@ -77,14 +80,16 @@ long step_scratch(struct init *in, const struct corral_step *s)
 	long r;
 
 	if (s->attr)
-		options[n++] = (struct fs_option){ "size", number(size, sizeof(size), s->attr), 0 };
+		options[n++] =
+		        (struct fs_option) { "size", number(size, sizeof(size), s->attr), 0 };
 	if (s->n[0])
-		options[n++] = (struct fs_option){ "nr_inodes", number(inodes, sizeof(inodes), s->n[0]), 0 };
+		options[n++] = (struct fs_option) { "nr_inodes",
+			                            number(inodes, sizeof(inodes), s->n[0]), 0 };
 	/* While the host's proc is in sight; the guest's own is read-only. */
 	in->proc_self_fd = (int)sys4(__NR_openat, AT_FDCWD_, "/proc/self", O_PATH_ | O_CLOEXEC_, 0);
 	r = s->flags & CORRAL_STEP_DETACHED
-		    ? mount_new(in, "tmpfs", options, n, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, -1)
-		    : scratch_attach(in, options, n);
+	            ? mount_new(in, "tmpfs", options, n, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, -1)
+	            : scratch_attach(in, options, n);
 	if (r < 0)
 		return r;
 	in->scratch_fd = (int)r;
@@ -102,8 +107,8 @@ long step_scratch(struct init *in, const struct corral_step *s)
 	if (r >= 0)
 		r = dir_make(in, "e", 0555, 0, 0);
 	if (r >= 0) {
-		r = sys4(__NR_openat, in->scratch_fd, "f", O_WRONLY_ | O_CREAT_ | O_EXCL_ | O_CLOEXEC_,
-			 0444);
+		r = sys4(__NR_openat, in->scratch_fd, "f",
+		         O_WRONLY_ | O_CREAT_ | O_EXCL_ | O_CLOEXEC_, 0444);
 		if (r >= 0)
 			(void)sys1(__NR_close, r);
 	}
@@ -122,7 +127,7 @@ static long entry_make(int dir, const struct corral_wire_entry *e)
 		return sys3(__NR_symlinkat, data, dir, e->path);
 	case 'f':
 		fd = sys4(__NR_openat, dir, e->path, O_WRONLY_ | O_CREAT_ | O_EXCL_ | O_CLOEXEC_,
-			  e->mode);
+		          e->mode);
 		if (fd < 0)
 			return fd;
 		r = e->data_len ? sys3(__NR_write, fd, data, e->data_len) : 0;
@@ -134,8 +139,8 @@ static long entry_make(int dir, const struct corral_wire_entry *e)
 }
 
 /*
- * As the guest's own ids by setfsuid(2): one call instead of a chown for each entry. The directory belongs to them, so no
- * capability is needed, and those that setfsuid takes come back with the 0.
+ * As the guest's own ids by setfsuid(2): one call instead of a chown for each entry. The directory
+ * belongs to them, so no capability is needed, and those that setfsuid takes come back with the 0.
  */
 static long entries_make(struct init *in, const struct corral_step *s, const char *name)
 {
@@ -190,7 +195,8 @@ long step_layer(struct init *in, const struct corral_step *s)
 	char name[8];
 	long object, target, r;
 
-	/* As it came: an overlay takes as layers roots of what is attached nowhere, by descriptor (6.13). */
+	/* As it came: an overlay takes as layers roots of what is attached nowhere, by descriptor
+	 * (6.13). */
 	if (s->flags & CORRAL_STEP_DETACHED) {
 		in->layer_fd = init_fd(in, s->fd);
 		return in->layer_fd < 0 ? -EBADF : 0;
@@ -202,7 +208,8 @@ long step_layer(struct init *in, const struct corral_step *s)
 	r = s->flags & CORRAL_STEP_KEPT && s->n[0] ? 0 : dir_make(in, name, 0755, 0, 0);
 	if (r < 0)
 		return r;
-	object = s->fd >= 0 ? init_fd(in, s->fd) : mount_clone(in, AT_FDCWD_, init_text(in, s->s[0]), 0);
+	object = s->fd >= 0 ? init_fd(in, s->fd)
+	                    : mount_clone(in, AT_FDCWD_, init_text(in, s->s[0]), 0);
 	if (object < 0)
 		return object;
 	target = sys4(__NR_openat, in->scratch_fd, name, O_PATH_ | O_CLOEXEC_, 0);
@@ -213,8 +220,8 @@ long step_layer(struct init *in, const struct corral_step *s)
 	else {
 		char from[32], to[32];
 
-		r = sys5(__NR_mount, text_fd_path(from, (int)object), text_fd_path(to, (int)target), 0,
-			 4096 /* MS_BIND */, 0);
+		r = sys5(__NR_mount, text_fd_path(from, (int)object), text_fd_path(to, (int)target),
+		         0, 4096 /* MS_BIND */, 0);
 	}
 	if (r < 0 && object_is_file((int)object))
 		r = -ENOTDIR;
@@ -225,14 +232,16 @@ long step_layer(struct init *in, const struct corral_step *s)
 }
 
 /*
- * An overlay works on its upper layer as who mounted it, and where that layer is id-mapped our own id 0 has no place in it: every file made
- * there would be EOVERFLOW. So it is mounted with the guest's ids for files, and with all capabilities, which setfsuid(2) would take.
+ * An overlay works on its upper layer as who mounted it, and where that layer is id-mapped our own
+ * id 0 has no place in it: every file made there would be EOVERFLOW. So it is mounted with the
+ * guest's ids for files, and with all capabilities, which setfsuid(2) would take.
  */
 static void maker_is(const struct corral_step *s, int guest)
 {
 	if (!(s->flags & CORRAL_STEP_KEPT))
 		return;
-	(void)sys2(__NR_prctl, PR_SET_SECUREBITS, guest ? SECBIT_NO_SETUID_FIXUP : SECUREBITS_DEFAULT);
+	(void)sys2(__NR_prctl, PR_SET_SECUREBITS,
+	           guest ? SECBIT_NO_SETUID_FIXUP : SECUREBITS_DEFAULT);
 	(void)sys1(__NR_setfsgid, guest ? s->gid : 0);
 	(void)sys1(__NR_setfsuid, guest ? s->uid : 0);
 }
@@ -261,16 +270,16 @@ long step_overlay(struct init *in, const struct corral_step *s)
 		r = entries_make(in, s, upper);
 	if (r < 0)
 		return r;
-	options[n++] = detached ? (struct fs_option){ "lowerdir+", 0, in->layer_fd }
-				: (struct fs_option){ "lowerdir", lower, 0 };
-	options[n++] = (struct fs_option){ "upperdir", upper, 0 };
-	options[n++] = (struct fs_option){ "workdir", work, 0 };
+	options[n++] = detached ? (struct fs_option) { "lowerdir+", 0, in->layer_fd }
+	                        : (struct fs_option) { "lowerdir", lower, 0 };
+	options[n++] = (struct fs_option) { "upperdir", upper, 0 };
+	options[n++] = (struct fs_option) { "workdir", work, 0 };
 	if (s->flags & CORRAL_STEP_USERXATTR)
-		options[n++] = (struct fs_option){ "userxattr", 0, 0 };
+		options[n++] = (struct fs_option) { "userxattr", 0, 0 };
 	maker_is(s, 1);
 	if (!s->s[0]) { /* it is the root */
 		target = sys4(__NR_openat, detached ? AT_FDCWD_ : in->scratch_fd,
-			      detached ? LAUNCHPAD_PLACE : "r", O_PATH_ | O_CLOEXEC_, 0);
+		              detached ? LAUNCHPAD_PLACE : "r", O_PATH_ | O_CLOEXEC_, 0);
 		if (target < 0) {
 			maker_is(s, 0);
 			return target;
@@ -282,7 +291,8 @@ long step_overlay(struct init *in, const struct corral_step *s)
 		if (r >= 0)
 			in->root_fd = (int)r;
 	} else {
-		r = mount_new_at(in, "overlay", options, n, attr, init_text(in, s->s[0]), s->uid, s->gid);
+		r = mount_new_at(in, "overlay", options, n, attr, init_text(in, s->s[0]), s->uid,
+		                 s->gid);
 		if (r >= 0) {
 			made_add(in, (int)r);
 			(void)sys1(__NR_close, r);
@@ -304,7 +314,8 @@ long step_root(struct init *in, const struct corral_step *s)
 	if (object < 0)
 		return object;
 	target = sys4(__NR_openat, s->flags & CORRAL_STEP_DETACHED ? AT_FDCWD_ : in->scratch_fd,
-		      s->flags & CORRAL_STEP_DETACHED ? LAUNCHPAD_PLACE : "r", O_PATH_ | O_CLOEXEC_, 0);
+	              s->flags & CORRAL_STEP_DETACHED ? LAUNCHPAD_PLACE : "r", O_PATH_ | O_CLOEXEC_,
+	              0);
 	if (target < 0)
 		return target;
 	if (in->features & CORRAL_WIRE_NEW_MOUNT_API) {
@@ -313,11 +324,12 @@ long step_root(struct init *in, const struct corral_step *s)
 	} else {
 		char from[32], to[32];
 
-		r = sys5(__NR_mount, text_fd_path(from, (int)object), text_fd_path(to, (int)target), 0,
-			 4096 /* MS_BIND */, 0);
+		r = sys5(__NR_mount, text_fd_path(from, (int)object), text_fd_path(to, (int)target),
+		         0, 4096 /* MS_BIND */, 0);
 		(void)sys1(__NR_close, object);
 		if (r >= 0) {
-			in->root_fd = (int)sys4(__NR_openat, in->scratch_fd, "r", O_PATH_ | O_CLOEXEC_, 0);
+			in->root_fd = (int)sys4(__NR_openat, in->scratch_fd, "r",
+			                        O_PATH_ | O_CLOEXEC_, 0);
 			r = in->root_fd < 0 ? in->root_fd : 0;
 		}
 	}
@@ -331,7 +343,7 @@ long step_bind(struct init *in, const struct corral_step *s)
 	long object, r;
 
 	object = s->fd >= 0 ? init_fd(in, s->fd)
-			    : mount_clone(in, AT_FDCWD_, init_text(in, s->s[0]), recursive);
+	                    : mount_clone(in, AT_FDCWD_, init_text(in, s->s[0]), recursive);
 	if (object == -ENOENT && (s->flags & CORRAL_STEP_OPTIONAL))
 		return 0;
 	if (object < 0) {
@@ -339,7 +351,7 @@ long step_bind(struct init *in, const struct corral_step *s)
 		return object;
 	}
 	r = mount_attach_at(in, (int)object, s->attr, 0, recursive, init_text(in, s->s[1]), s->uid,
-			    s->gid, object_is_file((int)object));
+	                    s->gid, object_is_file((int)object));
 	if (s->fd < 0)
 		(void)sys1(__NR_close, object);
 	return r;
@@ -359,7 +371,8 @@ long step_scratch_bind(struct init *in, const struct corral_step *s)
 	object = mount_clone(in, in->scratch_fd, init_text(in, s->s[0]), 0);
 	if (object < 0)
 		return object;
-	r = mount_attach_at(in, (int)object, s->attr, 0, 0, init_text(in, s->s[1]), s->uid, s->gid, 0);
+	r = mount_attach_at(in, (int)object, s->attr, 0, 0, init_text(in, s->s[1]), s->uid, s->gid,
+	                    0);
 	(void)sys1(__NR_close, object);
 	return r;
 }
@@ -376,15 +389,17 @@ long step_tmpfs(struct init *in, const struct corral_step *s)
 	mode[2] = (char)('0' + (m >> 3 & 7));
 	mode[3] = (char)('0' + (m & 7));
 	mode[4] = '\0';
-	options[n++] = (struct fs_option){ "mode", mode, 0 };
+	options[n++] = (struct fs_option) { "mode", mode, 0 };
 	if (s->attr)
-		options[n++] = (struct fs_option){ "size", number(size, sizeof(size), s->attr), 0 };
+		options[n++] =
+		        (struct fs_option) { "size", number(size, sizeof(size), s->attr), 0 };
 	if (s->n[0])
-		options[n++] = (struct fs_option){ "nr_inodes", number(inodes, sizeof(inodes), s->n[0]), 0 };
-	options[n++] = (struct fs_option){ "uid", number(uid, sizeof(uid), s->uid), 0 };
-	options[n++] = (struct fs_option){ "gid", number(gid, sizeof(gid), s->gid), 0 };
+		options[n++] = (struct fs_option) { "nr_inodes",
+			                            number(inodes, sizeof(inodes), s->n[0]), 0 };
+	options[n++] = (struct fs_option) { "uid", number(uid, sizeof(uid), s->uid), 0 };
+	options[n++] = (struct fs_option) { "gid", number(gid, sizeof(gid), s->gid), 0 };
 	r = mount_new_at(in, "tmpfs", options, n, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
-			 init_text(in, s->s[0]), s->uid, s->gid);
+	                 init_text(in, s->s[0]), s->uid, s->gid);
 	if (r < 0)
 		return r;
 	made_add(in, (int)r);
@@ -396,21 +411,21 @@ static const struct {
 	const char *name;
 	uint32_t rdev; /* as mknod(2) takes it: major << 8 | minor */
 } nodes[] = {
-	{ "null", 1 << 8 | 3 },   { "zero", 1 << 8 | 5 },	  { "full", 1 << 8 | 7 },
+	{ "null", 1 << 8 | 3 },   { "zero", 1 << 8 | 5 },    { "full", 1 << 8 | 7 },
 	{ "random", 1 << 8 | 8 }, { "urandom", 1 << 8 | 9 }, { "tty", 5 << 8 },
 };
 
 static const struct {
 	const char *name, *target;
 } links[] = {
-	{ "fd", "/proc/self/fd" },	  { "stdin", "/proc/self/fd/0" },
+	{ "fd", "/proc/self/fd" },       { "stdin", "/proc/self/fd/0" },
 	{ "stdout", "/proc/self/fd/1" }, { "stderr", "/proc/self/fd/2" },
 	{ "ptmx", "pts/ptmx" },
 };
 
 /*
- * A host's node is bound only if it is the device that its name promises: somebody may have swapped it
- * (CVE-2025-31133 is about trusting /dev/null by name).
+ * A host's node is bound only if it is the device that its name promises: somebody may have swapped
+ * it (CVE-2025-31133 is about trusting /dev/null by name).
  */
 static long node_bind(struct init *in, int dev, unsigned int i)
 {
@@ -418,26 +433,26 @@ static long node_bind(struct init *in, int dev, unsigned int i)
 	struct statx sx;
 	long object, r;
 
-	(void)text_add(host_path, sizeof(host_path), text_add(host_path, sizeof(host_path), 0, "/dev/"),
-		       nodes[i].name);
+	(void)text_add(host_path, sizeof(host_path),
+	               text_add(host_path, sizeof(host_path), 0, "/dev/"), nodes[i].name);
 	(void)text_add(guest_path, sizeof(guest_path),
-		       text_add(guest_path, sizeof(guest_path), 0, "/dev/"), nodes[i].name);
+	               text_add(guest_path, sizeof(guest_path), 0, "/dev/"), nodes[i].name);
 	object = mount_clone(in, AT_FDCWD_, host_path, 0);
 	if (object < 0)
 		return object;
 	r = sys5(__NR_statx, object, "", AT_EMPTY_PATH, STATX_TYPE, &sx);
 	if (r >= 0 && ((sx.stx_mode & S_IFMT) != S_IFCHR ||
-		       (sx.stx_rdev_major << 8 | sx.stx_rdev_minor) != nodes[i].rdev))
+	               (sx.stx_rdev_major << 8 | sx.stx_rdev_minor) != nodes[i].rdev))
 		r = -ENODEV;
 	if (r >= 0) {
-		r = sys4(__NR_openat, dev, nodes[i].name, O_WRONLY_ | O_CREAT_ | O_EXCL_ | O_CLOEXEC_,
-			 0666);
+		r = sys4(__NR_openat, dev, nodes[i].name,
+		         O_WRONLY_ | O_CREAT_ | O_EXCL_ | O_CLOEXEC_, 0666);
 		if (r >= 0)
 			(void)sys1(__NR_close, r);
 	}
 	if (r >= 0)
 		r = mount_attach_at(in, (int)object, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0, 0,
-				    guest_path, 0, 0, 1);
+		                    guest_path, 0, 0, 1);
 	(void)sys1(__NR_close, object);
 	return r;
 }
@@ -463,8 +478,8 @@ static long dev_fill(struct init *in, const struct corral_step *s, int dev)
 }
 
 /*
- * /proc and /dev of a root that somebody else made must be directories, or absent: through a link the mounts that the other
- * fences rest on would land elsewhere (CVE-2019-19921, CVE-2026-41579).
+ * /proc and /dev of a root that somebody else made must be directories, or absent: through a link
+ * the mounts that the other fences rest on would land elsewhere (CVE-2019-19921, CVE-2026-41579).
  */
 static long plain_directory(struct init *in, const char *name)
 {
@@ -513,8 +528,8 @@ long step_proc(struct init *in, const struct corral_step *s)
 	if (r < 0)
 		return r;
 	/*
-	 * Read-only as a whole: nothing of /proc/sys, sysrq-trigger, irq, bus or fs can be written, and no write of a confused
-	 * process can be led there (CVE-2025-52881).
+	 * Read-only as a whole: nothing of /proc/sys, sysrq-trigger, irq, bus or fs can be written,
+	 * and no write of a confused process can be led there (CVE-2025-52881).
 	 */
 	r = mount_new_at(in, "proc", 0, 0, attr | MOUNT_ATTR_RDONLY, "/proc", s->uid, s->gid);
 	if (r < 0)
@@ -527,15 +542,18 @@ long step_devpts(struct init *in, const struct corral_step *s)
 {
 	char gid[24];
 	struct fs_option options[5] = {
-		{ "newinstance", 0, 0 }, { "ptmxmode", "0666", 0 }, { "mode", "0620", 0 }, { "max", "64", 0 },
+		{ "newinstance", 0, 0 },
+		{ "ptmxmode", "0666", 0 },
+		{ "mode", "0620", 0 },
+		{ "max", "64", 0 },
 	};
 	unsigned int n = 4;
 	long r;
 
 	if (s->n[0] != ~0u)
-		options[n++] = (struct fs_option){ "gid", number(gid, sizeof(gid), s->n[0]), 0 };
-	r = mount_new_at(in, "devpts", options, n, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, "/dev/pts",
-			 s->uid, s->gid);
+		options[n++] = (struct fs_option) { "gid", number(gid, sizeof(gid), s->n[0]), 0 };
+	r = mount_new_at(in, "devpts", options, n, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+	                 "/dev/pts", s->uid, s->gid);
 	if (r < 0)
 		return r;
 	(void)sys1(__NR_close, r);
@@ -545,7 +563,7 @@ long step_devpts(struct init *in, const struct corral_step *s)
 long step_mask(struct init *in, const struct corral_step *s)
 {
 	const uint64_t attr =
-		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	        MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 	long target, object, r;
 	int is_file;
 
@@ -566,7 +584,8 @@ long step_mask(struct init *in, const struct corral_step *s)
 }
 
 /*
- * Whatever is stacked on the new root would be a way out: ".." of "/" steps onto it. So the guest's root is asked, not trusted.
+ * Whatever is stacked on the new root would be a way out: ".." of "/" steps onto it. So the guest's
+ * root is asked, not trusted.
  */
 static long root_is_alone(void)
 {
@@ -579,14 +598,15 @@ static long root_is_alone(void)
 	if (r < 0)
 		return r;
 	return root.stx_ino == above.stx_ino && root.stx_dev_major == above.stx_dev_major &&
-			       root.stx_dev_minor == above.stx_dev_minor
-		       ? 0
-		       : -ENOTRECOVERABLE;
+	                       root.stx_dev_minor == above.stx_dev_minor
+	               ? 0
+	               : -ENOTRECOVERABLE;
 }
 
 /*
- * pivot_root(".", "."): the old root ends up on top of the new one and is detached there, so no directory for it is needed
- * (pivot_root(2), NOTES). The scratch lies below the old root and goes with it.
+ * pivot_root(".", "."): the old root ends up on top of the new one and is detached there, so no
+ * directory for it is needed (pivot_root(2), NOTES). The scratch lies below the old root and goes
+ * with it.
  */
 long step_pivot(struct init *in, const struct corral_step *s)
 {
@@ -595,8 +615,9 @@ long step_pivot(struct init *in, const struct corral_step *s)
 	r = sys1(__NR_fchdir, in->root_fd);
 	if (s->flags & CORRAL_STEP_DETACHED) {
 		/*
-		 * The launchpad holds nothing: one empty directory, read-only. It can stay, on /sys, where nothing else is; to
-		 * detach it would wait for a grace period, the longest single step of all.
+		 * The launchpad holds nothing: one empty directory, read-only. It can stay, on
+		 * /sys, where nothing else is; to detach it would wait for a grace period, the
+		 * longest single step of all.
 		 */
 		if (r >= 0)
 			r = sys2(__NR_pivot_root, ".", "sys");

@@ -1,6 +1,7 @@
 /*
- * What guest init does for the rest of its life: starts commands, reaps everything, answers refused calls, and dies with its caller. One command at
- * a time is its own; those beside it have supervisors (kernel/init/supervisor.c).
+ * What guest init does for the rest of its life: starts commands, reaps everything, answers refused
+ * calls, and dies with its caller. One command at a time is its own; those beside it have
+ * supervisors (kernel/init/supervisor.c).
  */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -74,7 +75,8 @@ static int signals_open(uint64_t set)
 
 _Noreturn void serve_one(struct init *in)
 {
-	const uint64_t ends = 1ull << (SUPERVISOR_ENDS - 1), forward = 1ull << (SUPERVISOR_FORWARD - 1);
+	const uint64_t ends = 1ull << (SUPERVISOR_ENDS - 1),
+	               forward = 1ull << (SUPERVISOR_FORWARD - 1);
 	struct signalfd_siginfo info;
 	struct pollfd pfd;
 
@@ -82,7 +84,7 @@ _Noreturn void serve_one(struct init *in)
 	for (;;) {
 		struct timespec again = { 0, LOOK_AGAIN_NSEC };
 
-		pfd = (struct pollfd){ in->signals_fd, POLLIN, 0 };
+		pfd = (struct pollfd) { in->signals_fd, POLLIN, 0 };
 		(void)sys5(__NR_ppoll, &pfd, 1, command_ends() ? &again : 0, 0, 8);
 		while (sys3(__NR_read, in->signals_fd, &info, sizeof(info)) == sizeof(info)) {
 			if (info.ssi_signo == SUPERVISOR_ENDS)
@@ -104,17 +106,19 @@ _Noreturn void serve(struct init *in)
 	in->refusals = &own_refusals;
 	in->signals_fd = signals_open(1ull << (SIGCHLD - 1));
 	if (in->proc_fd < 0)
-		in->proc_fd = (int)sys4(__NR_openat, -100, "/proc", 0200000 | 02000000, 0); /* O_DIRECTORY|O_CLOEXEC */
+		in->proc_fd = (int)sys4(__NR_openat, -100, "/proc", 0200000 | 02000000,
+		                        0); /* O_DIRECTORY|O_CLOEXEC */
 	for (;;) {
-		/* An orphan comes to us without a word: while a tree dies that the kernel does not end at once, we look again. */
+		/* An orphan comes to us without a word: while a tree dies that the kernel does not
+		 * end at once, we look again. */
 		int look = (in->confined && command_ends()) || in->strays;
 		struct timespec again = { 0, LOOK_AGAIN_NSEC };
 		unsigned int n = 2;
 
-		fds[0] = (struct pollfd){ CORRAL_WIRE_FD, POLLIN, 0 };
-		fds[1] = (struct pollfd){ in->signals_fd, POLLIN, 0 };
+		fds[0] = (struct pollfd) { CORRAL_WIRE_FD, POLLIN, 0 };
+		fds[1] = (struct pollfd) { in->signals_fd, POLLIN, 0 };
 		if (in->listener_fd >= 0)
-			fds[n++] = (struct pollfd){ in->listener_fd, POLLIN, 0 };
+			fds[n++] = (struct pollfd) { in->listener_fd, POLLIN, 0 };
 		if (sys5(__NR_ppoll, fds, n, look ? &again : 0, 0, 8) <= 0) {
 			if (look)
 				command_reap(in);

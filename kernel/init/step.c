@@ -17,8 +17,8 @@
 static long step_join_cgroup(struct init *in, const struct corral_step *s)
 {
 	/*
-	 * "0" moves the writing task itself. A v1 `tasks` file then takes no global lock, which writing
-	 * another's pid to cgroup.procs would wait a grace period for.
+	 * "0" moves the writing task itself. A v1 `tasks` file then takes no global lock, which
+	 * writing another's pid to cgroup.procs would wait a grace period for.
 	 */
 	long r = sys3(__NR_write, init_fd(in, s->fd), "0", 1);
 
@@ -55,8 +55,9 @@ static long step_private(struct init *in, const struct corral_step *s)
 	(void)in;
 	(void)s;
 	/*
-	 * Before any mount of ours: systemd makes "/" shared, and a shared mount would show up on the host as
-	 * well (mount_namespaces(7)). Guarded by tests/real/test_sandbox.c, nothing_appears_on_the_host.
+	 * Before any mount of ours: systemd makes "/" shared, and a shared mount would show up on
+	 * the host as well (mount_namespaces(7)). Guarded by tests/real/test_sandbox.c,
+	 * nothing_appears_on_the_host.
 	 */
 	return sys5(__NR_mount, "none", "/", 0, MS_REC_ | MS_PRIVATE_, 0);
 }

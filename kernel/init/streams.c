@@ -1,7 +1,8 @@
 /*
- * Standard streams that are files of the host. A descriptor can be opened anew through /proc/self/fd with rights that it was not given: input could
- * be written, an appended log read or overwritten, where the guest's user may do so on disk. Landlock fences by what lies beneath "/" of the
- * sandbox, and these do not: their own rights are added for them alone.
+ * Standard streams that are files of the host. A descriptor can be opened anew through
+ * /proc/self/fd with rights that it was not given: input could be written, an appended log read or
+ * overwritten, where the guest's user may do so on disk. Landlock fences by what lies beneath "/"
+ * of the sandbox, and these do not: their own rights are added for them alone.
  */
 #include <asm/stat.h>
 #include <linux/audit.h>
@@ -25,13 +26,18 @@
 #define O_ACCMODE_      3
 
 /*
- * Asked before, as a command is started while guest init waits for its exec: a call that the profile refuses by notification would wait for
- * guest init in turn.
+ * Asked before, as a command is started while guest init waits for its exec: a call that the
+ * profile refuses by notification would wait for guest init in turn.
  */
 void streams_prepare(struct init *in)
 {
-	static const int calls[] = { __NR_fstat, __NR_fcntl, __NR_openat, __NR_close, __NR_landlock_create_ruleset,
-				     __NR_landlock_add_rule, __NR_landlock_restrict_self };
+	static const int calls[] = { __NR_fstat,
+		                     __NR_fcntl,
+		                     __NR_openat,
+		                     __NR_close,
+		                     __NR_landlock_create_ruleset,
+		                     __NR_landlock_add_rule,
+		                     __NR_landlock_restrict_self };
 	int all = in->landlock_abi >= 3;
 
 	for (unsigned int i = 0; i < sizeof(calls) / sizeof(calls[0]) && all; i++) {
@@ -39,7 +45,8 @@ void streams_prepare(struct init *in)
 
 		if (calls[i] == __NR_fcntl)
 			call.args[1] = F_GETFL;
-		all = (corral_bpf_eval(in->filter, in->n_filter, &call) & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ALLOW;
+		all = (corral_bpf_eval(in->filter, in->n_filter, &call) &
+		       SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ALLOW;
 	}
 	in->fences_streams = all;
 }
@@ -69,16 +76,20 @@ static uint64_t access_of(int fd)
 static long allow(long ruleset, int fd, uint64_t access)
 {
 	struct landlock_path_beneath_attr rule = { access, fd };
-	long r = access ? sys4(__NR_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) : 0;
+	long r =
+	        access ? sys4(__NR_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0)
+	               : 0;
 
-	/* A file of memory is on no file system that anybody can name, and no fence is put around it. */
+	/* A file of memory is on no file system that anybody can name, and no fence is put around
+	 * it. */
 	return r == -EBADFD ? 0 : r;
 }
 
 long streams_fence(const struct init *in, const int *fds, int program)
 {
-	struct landlock_ruleset_attr attr = { LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
-					      ACCESS_TRUNCATE | ACCESS_REFER };
+	struct landlock_ruleset_attr attr = { LANDLOCK_ACCESS_FS_READ_FILE |
+		                              LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_TRUNCATE |
+		                              ACCESS_REFER };
 	long ruleset, r;
 	int any = 0;
 

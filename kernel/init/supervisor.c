@@ -20,19 +20,24 @@ static unsigned int n_slots; /* in use */
 
 static void told_failed(int report_fd, uint32_t id, long error)
 {
-	struct corral_wire_number m = { { CORRAL_WIRE_NOT_STARTED, sizeof(m) }, 0, (int32_t)-error, 0, id };
+	struct corral_wire_number m = {
+		{ CORRAL_WIRE_NOT_STARTED, sizeof(m) }, 0, (int32_t)-error, 0, id
+	};
 
 	(void)wire_send(report_fd, &m, sizeof(m), -1);
 }
 
 static long page_map(void)
 {
-	return sys6(__NR_mmap, 0, sizeof(struct refusals), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return sys6(__NR_mmap, 0, sizeof(struct refusals), PROT_READ | PROT_WRITE,
+	            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 }
 
-/* In the copy. What is said of the command goes where the caller's message to guest init came from. */
-static _Noreturn void supervise(struct init *in, struct refusals *refusals, int report_fd, const void *request,
-				size_t size, const int *fds, unsigned int n_fds)
+/* In the copy. What is said of the command goes where the caller's message to guest init came from.
+ */
+static _Noreturn void supervise(struct init *in, struct refusals *refusals, int report_fd,
+                                const void *request, size_t size, const int *fds,
+                                unsigned int n_fds)
 {
 	in->is_supervisor = 1;
 	in->strays = 0;
@@ -52,7 +57,8 @@ static _Noreturn void supervise(struct init *in, struct refusals *refusals, int 
 	serve_one(in);
 }
 
-void supervisor_start(struct init *in, const void *request, size_t size, const int *fds, unsigned int n_fds)
+void supervisor_start(struct init *in, const void *request, size_t size, const int *fds,
+                      unsigned int n_fds)
 {
 	const struct corral_wire_start *st = request;
 	unsigned int slot = 0;

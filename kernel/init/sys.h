@@ -1,6 +1,6 @@
 /*
- * System calls without a libc: guest init must be small, exec in no time and keep little memory. Each returns what the kernel returns,
- * a negative errno on failure.
+ * System calls without a libc: guest init must be small, exec in no time and keep little memory.
+ * Each returns what the kernel returns, a negative errno on failure.
  */
 #ifndef CORRAL_KERNEL_INIT_SYS_H
 #define CORRAL_KERNEL_INIT_SYS_H
@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 #if defined(__clang_analyzer__)
-/* The analyzer does not read assembly: of a function that it does not know it assumes that it writes through what it is given. */
+/* The analyzer does not read assembly: of a function that it does not know it assumes that it
+ * writes through what it is given. */
 long sys6(long nr, long a, long b, long c, long d, long e, long f);
 #elif defined(__x86_64__)
 static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
@@ -21,9 +22,9 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 	long ret;
 
 	__asm__ volatile("syscall"
-			 : "=a"(ret)
-			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-			 : "rcx", "r11", "memory");
+	                 : "=a"(ret)
+	                 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+	                 : "rcx", "r11", "memory");
 	return ret;
 }
 #elif defined(__aarch64__)
@@ -38,9 +39,9 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 	register long x5 __asm__("x5") = f;
 
 	__asm__ volatile("svc 0"
-			 : "+r"(x0)
-			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
-			 : "memory");
+	                 : "+r"(x0)
+	                 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+	                 : "memory");
 	return x0;
 }
 #else
@@ -58,11 +59,11 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 
 /* Numbers above those of older headers; the same on every architecture. */
 #ifndef __NR_open_tree
-#define __NR_open_tree 428
+#define __NR_open_tree  428
 #define __NR_move_mount 429
-#define __NR_fsopen 430
-#define __NR_fsconfig 431
-#define __NR_fsmount 432
+#define __NR_fsopen     430
+#define __NR_fsconfig   431
+#define __NR_fsmount    432
 #endif
 #ifndef __NR_openat2
 #define __NR_openat2 437
@@ -72,8 +73,8 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 #endif
 #ifndef __NR_landlock_create_ruleset
 #define __NR_landlock_create_ruleset 444
-#define __NR_landlock_add_rule 445
-#define __NR_landlock_restrict_self 446
+#define __NR_landlock_add_rule       445
+#define __NR_landlock_restrict_self  446
 #endif
 
 /* The compiler may call these by itself. */

@@ -1,6 +1,7 @@
 /*
- * The trees of processes below us, as /proc shows them. Whoever loses its parent comes to the nearest reaper above it, which is guest init or
- * one of its supervisors; so all that a command ever started can be found from there, and what runs ahead of a look has landed as our own child
+ * The trees of processes below us, as /proc shows them. Whoever loses its parent comes to the
+ * nearest reaper above it, which is guest init or one of its supervisors; so all that a command
+ * ever started can be found from there, and what runs ahead of a look has landed as our own child
  * by the next.
  */
 #include <linux/errno.h>
@@ -74,13 +75,15 @@ static int descends(const struct init *in, const char *pid, char *ret_state)
 	return parent > 0 && tree_ancestor(in, parent, &self, 1) == self;
 }
 
-/* A pid may have gone to somebody else since it was read: the descriptor holds it, and then it is asked again. */
+/* A pid may have gone to somebody else since it was read: the descriptor holds it, and then it is
+ * asked again. */
 static int signal_if_ours(const struct init *in, const char *name, int signo)
 {
 	char state = 'Z';
 	long pid = 0, fd, r = -1;
 
-	if (!descends(in, name, &state) || state == 'Z' || state == 'X' || (signo == SIGSTOP && state == 'T'))
+	if (!descends(in, name, &state) || state == 'Z' || state == 'X' ||
+	    (signo == SIGSTOP && state == 'T'))
 		return 0;
 	for (const char *p = name; *p; p++)
 		pid = pid * 10 + (*p - '0');
@@ -94,8 +97,8 @@ static int signal_if_ours(const struct init *in, const char *name, int signo)
 }
 
 /* Calls each(in, name, arg) for every process in /proc; the sum of what it returns. */
-static unsigned int each_process(const struct init *in, int (*each)(const struct init *, const char *, int),
-				 int arg)
+static unsigned int each_process(const struct init *in,
+                                 int (*each)(const struct init *, const char *, int), int arg)
 {
 	static _Alignas(8) char entries[8192];
 	unsigned int n = 0;
@@ -192,7 +195,8 @@ unsigned int tree_kill_children(const struct init *in, const long *spare, unsign
 void tree_kill(struct init *in)
 {
 	(void)tree_kill_children(in, 0, 0);
-	/* Stopped, they keep their places below the limit of processes, so that a bomb comes to rest. */
+	/* Stopped, they keep their places below the limit of processes, so that a bomb comes to
+	 * rest. */
 	if (in->sweeps++ >= PATIENT_SWEEPS)
 		for (int i = 0; i < STOP_PASSES && tree_signal(in, SIGSTOP); i++)
 			;

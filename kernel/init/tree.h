@@ -1,5 +1,6 @@
 /*
- * Finding and ending what descends from the calling process: guest init, or a supervisor of one command.
+ * Finding and ending what descends from the calling process: guest init, or a supervisor of one
+ * command.
  */
 #ifndef CORRAL_KERNEL_INIT_TREE_H
 #define CORRAL_KERNEL_INIT_TREE_H
@@ -17,10 +18,12 @@ long tree_ancestor(const struct init *in, long pid, const long *wanted, unsigned
 /* A signal to every living descendant that /proc shows; how many there were. */
 unsigned int tree_signal(const struct init *in, int signo);
 
-/* SIGKILL to our own children but those spared; how many there were. Reap first: the dead count as well. */
+/* SIGKILL to our own children but those spared; how many there were. Reap first: the dead count as
+ * well. */
 unsigned int tree_kill_children(const struct init *in, const long *spare, unsigned int n_spare);
 
-/* One sweep of SIGKILL over all descendants: to be repeated until none is left. in->sweeps counts, and begins at 0 for each tree. */
+/* One sweep of SIGKILL over all descendants: to be repeated until none is left. in->sweeps counts,
+ * and begins at 0 for each tree. */
 void tree_kill(struct init *in);
 
 /* Whether the kernel lists them, also those that /proc hides. */

@@ -392,8 +392,7 @@ static int facts(char **argv)
 	return fflush(stdout) == 0 ? 0 : 1;
 }
 
-/* --- Deeds ---------------------------------------------------------------------------------------
- */
+/* --- Deeds --- */
 
 static int bomb_memory(char **argv)
 {
@@ -616,18 +615,30 @@ static const struct {
 	const char *name;
 	int (*run)(char **argv);
 } deeds[] = {
-	{ "facts", facts },         { "bomb-memory", bomb_memory },
-	{ "bomb-fork", bomb_fork }, { "fill", fill },
-	{ "inodes", inodes },       { "descriptors", descriptors },
-	{ "flood", flood },         { "daemon", daemonise },
-	{ "deaf", deaf },           { "die-of", die_of },
-	{ "exit", exit_with },      { "refuse", refuse },
-	{ "touch", touch },         { "look", look },
-	{ "terminal", terminal },   { "reach", corral_probe_reach },
-	{ "parent", corral_probe_parent },   { "read", corral_probe_read },
-	{ "harm", corral_probe_harm },       { "birth", corral_probe_birth },
-	{ "network", corral_probe_network }, { "swarm", corral_probe_swarm },
-	{ "hop", corral_probe_hop },         { "hide", corral_probe_hide },
+	{ "facts", facts },
+	{ "bomb-memory", bomb_memory },
+	{ "bomb-fork", bomb_fork },
+	{ "fill", fill },
+	{ "inodes", inodes },
+	{ "descriptors", descriptors },
+	{ "flood", flood },
+	{ "daemon", daemonise },
+	{ "deaf", deaf },
+	{ "die-of", die_of },
+	{ "exit", exit_with },
+	{ "refuse", refuse },
+	{ "touch", touch },
+	{ "look", look },
+	{ "terminal", terminal },
+	{ "reach", corral_probe_reach },
+	{ "parent", corral_probe_parent },
+	{ "read", corral_probe_read },
+	{ "harm", corral_probe_harm },
+	{ "birth", corral_probe_birth },
+	{ "network", corral_probe_network },
+	{ "swarm", corral_probe_swarm },
+	{ "hop", corral_probe_hop },
+	{ "hide", corral_probe_hide },
 };
 
 int main(int argc, char **argv)

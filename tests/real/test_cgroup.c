@@ -736,7 +736,8 @@ static void group_that_somebody_holds_is_not_swept(void **state)
 		return;
 	base_fd = f->host->v2_base >= 0 ? f->host->v2_base : f->host->v1_base[CORRAL_CGROUP_PIDS];
 	OK(corral_cgroup_open(f->host, &corral_limits_default, false, &c, &f->err));
-	(void)snprintf(path, sizeof(path), "%s2147483646-1-0-00000000", prefix_of(f->host, base_fd));
+	(void)snprintf(path, sizeof(path), "%s2147483646-1-0-00000000",
+	               prefix_of(f->host, base_fd));
 	assert_int_equal(mkdirat(base_fd, path, 0755), 0);
 	fd = openat(base_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(fd >= 0);
@@ -766,7 +767,8 @@ static void name_of_a_process_that_was_younger_is_swept(void **state)
 	if (pid == 0)
 		child_pause(NULL);
 	assert_true(pid > 0);
-	(void)snprintf(path, sizeof(path), "%s%d-1-0-00000000", prefix_of(f->host, base_fd), (int)pid);
+	(void)snprintf(path, sizeof(path), "%s%d-1-0-00000000", prefix_of(f->host, base_fd),
+	               (int)pid);
 	assert_int_equal(mkdirat(base_fd, path, 0755), 0);
 	corral_cgroup_sweep(base_fd);
 	assert_int_equal(faccessat(base_fd, path, F_OK, 0), -1);

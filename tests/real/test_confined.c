@@ -103,8 +103,7 @@ static const char *mark(const char *name)
 	return word;
 }
 
-/* --- Consent -------------------------------------------------------------------------------------
- */
+/* --- Consent --- */
 
 static void without_consent_it_is_refused_and_offered(void **state)
 {
@@ -289,8 +288,7 @@ static void read_only_in_a_writable_directory_is_an_error(void **state)
 	dir_remove(dir);
 }
 
-/* --- Files ---------------------------------------------------------------------------------------
- */
+/* --- Files --- */
 
 static void nothing_outside_is_written(void **state)
 {
@@ -427,8 +425,7 @@ static void no_file_is_born_set_user_id(void **state)
 	dir_remove(dir);
 }
 
-/* --- The network and what is like it -------------------------------------------------------------
- */
+/* --- The network and what is like it --- */
 
 static void network_is_refused(void **state)
 {
@@ -457,8 +454,7 @@ static void network_is_refused(void **state)
 	run_done(&r);
 }
 
-/* --- Processes -----------------------------------------------------------------------------------
- */
+/* --- Processes --- */
 
 static char sentinel_secret[] = "sentinel";
 
@@ -574,8 +570,7 @@ static void profile_that_allows_all_loosens_nothing(void **state)
 	dir_remove(workspace);
 }
 
-/* --- The end -------------------------------------------------------------------------------------
- */
+/* --- The end --- */
 
 static void timeout_is_124_and_ends_all(void **state)
 {

@@ -34,8 +34,7 @@ static void assert_reason(const struct run *r, const char *reason)
 		         receipt_text(r, "reason"), reason, r->status, r->out, r->err);
 }
 
-/* --- Exit statuses -------------------------------------------------------------------------------
- */
+/* --- Exit statuses --- */
 
 static void exit_code_is_the_commands_own(void **state)
 {
@@ -120,8 +119,7 @@ static void command_that_cannot_be_executed_is_126(void **state)
 	dir_remove(dir);
 }
 
-/* --- Reasons of death ----------------------------------------------------------------------------
- */
+/* --- Reasons of death --- */
 
 static void timeout_is_124(void **state)
 {
@@ -314,8 +312,7 @@ static void command_killed_by_the_caller_is_killed(void **state)
 	corral_policy_free(policy);
 }
 
-/* --- What resists --------------------------------------------------------------------------------
- */
+/* --- What resists --- */
 
 /* Descendants of ours that are alive; zombies of our own children are reaped. */
 static unsigned int descendants(void)

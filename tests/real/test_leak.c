@@ -2,11 +2,6 @@
  * Nothing is left: after thousands of sandboxes, and after callers that were killed in the middle,
  * there are as many mounts, cgroups, network namespaces, processes, descriptors and runtime files
  * as before.
- *
- * Theory of operation: the test makes itself the reaper of its descendants
- * (PR_SET_CHILD_SUBREAPER), so that what outlives a killed caller is found among its own children,
- * whatever else runs on the machine. The kernel takes namespaces and cgroups apart behind
- * everybody's back, so a comparison is repeated for some seconds before it fails.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,10 +9,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
@@ -34,6 +27,7 @@
 #include "kernel/base/parse.h"
 #include "kernel/sandbox.h"
 #include "policy/config.h"
+#include "tests/real/census.h"
 #include "tests/support.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -46,274 +40,10 @@
 #define PROGRAMS      50
 #define PROGRAM_KILLS 20
 #define KILL_MAX_USEC 5000
-#define SETTLE_MS     5000
-
-/* Objects of the kernel's that are freed late and in batches: a leak of one a sandbox is far more.
- */
-#define SLAB_SLACK 100
-
-enum kind { MOUNTS, CGROUPS, NET_NAMESPACES, PROCESSES, DESCRIPTORS, RUNTIME_FILES, KINDS };
-
-static const char *const kind_names[KINDS] = {
-	[MOUNTS] = "mounts",
-	[CGROUPS] = "cgroups",
-	[NET_NAMESPACES] = "network namespaces",
-	[PROCESSES] = "processes",
-	[DESCRIPTORS] = "descriptors",
-	[RUNTIME_FILES] = "runtime files",
-};
-
-struct census {
-	long count[KINDS];
-	long net_slab; /* network namespaces that the kernel holds; -1: not to be seen here */
-	char last[KINDS][256]; /* one of each kind, to name in a failure */
-};
 
 extern char **environ;
 
-/* --- Counting -----------------------------------------------------------------------------------
- */
-
-static void note(struct census *c, enum kind kind, const char *what)
-{
-	c->count[kind]++;
-	(void)snprintf(c->last[kind], sizeof(c->last[kind]), "%.255s", what);
-}
-
-static pid_t parent_of(pid_t pid)
-{
-	char path[64], text[512], *end;
-	corral_autofd int fd = -1;
-	ssize_t n;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	n = read(fd, text, sizeof(text) - 1);
-	if (n <= 0)
-		return 0;
-	text[n] = '\0';
-	end = strrchr(text, ')'); /* "pid (any name) state parent ..." */
-	return end && strlen(end) > 4 ? (pid_t)strtol(end + 4, NULL, 10) : 0;
-}
-
-static bool is_descendant(pid_t pid)
-{
-	int depth;
-
-	for (depth = 0; pid > 1 && depth < 64; depth++) {
-		pid = parent_of(pid);
-		if (pid == getpid())
-			return true;
-	}
-	return false;
-}
-
-static void count_mounts(struct census *c)
-{
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	char line[4096];
-
-	assert_non_null(f);
-	while (fgets(line, sizeof(line), f))
-		note(c, MOUNTS, line);
-	(void)fclose(f);
-}
-
-/* nftw(3) has no argument for its callback. */
-static struct census *walking;
-static enum kind walking_kind;
-
-/* Names begin with their owner's pid: groups of other living callers are not ours to count. */
-static bool is_foreign(const char *name)
-{
-	pid_t owner = (pid_t)strtol(name, NULL, 10);
-
-	return owner > 0 && owner != getpid() && kill(owner, 0) == 0 && !is_descendant(owner);
-}
-
-static int walk_group(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	const char *name = path + at->base;
-	bool flat = strncmp(name, "corral-", 7) == 0 && name[7] >= '0' && name[7] <= '9';
-
-	(void)st;
-	if (type == FTW_D && (flat || strstr(path, "/corral/")) &&
-	    !is_foreign(name + (flat ? 7 : 0)))
-		note(walking, walking_kind, path);
-	return 0;
-}
-
-static int walk_file(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st;
-	(void)type;
-	if (at->level > 0)
-		note(walking, walking_kind, path);
-	return 0;
-}
-
-static void count_tree(struct census *c, enum kind kind, const char *root,
-                       int (*visit)(const char *, const struct stat *, int, struct FTW *))
-{
-	walking = c;
-	walking_kind = kind;
-	(void)nftw(root, visit, 16, FTW_PHYS);
-}
-
-static void count_runtime_files(struct census *c)
-{
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
-	char path[4096];
-
-	count_tree(c, RUNTIME_FILES, "/run/corral", walk_file);
-	if (runtime && *runtime) {
-		(void)snprintf(path, sizeof(path), "%s/corral", runtime);
-		count_tree(c, RUNTIME_FILES, path, walk_file);
-	}
-}
-
-struct inodes {
-	unsigned long seen[4096];
-	size_t n;
-};
-
-/* link: "net:[4026531840]" */
-static void note_net(struct census *c, struct inodes *set, const char *link, const char *where)
-{
-	unsigned long inode = strncmp(link, "net:[", 5) ? 0 : strtoul(link + 5, NULL, 10);
-	size_t i;
-
-	if (!inode)
-		return;
-	for (i = 0; i < set->n; i++)
-		if (set->seen[i] == inode)
-			return;
-	if (set->n < CORRAL_COUNT(set->seen))
-		set->seen[set->n++] = inode;
-	note(c, NET_NAMESPACES, where);
-}
-
-static void link_read(const char *path, char target[256])
-{
-	ssize_t n = readlink(path, target, 255);
-
-	target[n > 0 ? n : 0] = '\0';
-}
-
-/* Descendants and the namespaces they are in. */
-static void count_processes(struct census *c, struct inodes *nets)
-{
-	DIR *dir = opendir("/proc");
-	struct dirent *entry;
-
-	assert_non_null(dir);
-	while ((entry = readdir(dir))) {
-		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-		char path[300], target[256];
-
-		if (pid <= 0 || (pid != getpid() && !is_descendant(pid)))
-			continue;
-		(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
-		link_read(path, target);
-		note_net(c, nets, target, path);
-		if (pid != getpid())
-			note(c, PROCESSES, entry->d_name);
-	}
-	(void)closedir(dir);
-}
-
-/* Descriptors, and the network namespaces that nothing but a descriptor holds. */
-static void count_descriptors(struct census *c, struct inodes *nets)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	struct dirent *entry;
-
-	assert_non_null(dir);
-	while ((entry = readdir(dir))) {
-		char path[300], target[256], what[600];
-
-		if (entry->d_name[0] == '.')
-			continue;
-		(void)snprintf(path, sizeof(path), "/proc/self/fd/%s", entry->d_name);
-		link_read(path, target);
-		(void)snprintf(what, sizeof(what), "%s -> %s", entry->d_name, target);
-		note(c, DESCRIPTORS, what);
-		note_net(c, nets, target, path);
-	}
-	(void)closedir(dir);
-}
-
-/* Also those that a mount, a socket or a descriptor of another process keeps alive. */
-static long net_slab_read(void)
-{
-	FILE *f = fopen("/proc/slabinfo", "re");
-	char line[512];
-	long active = -1;
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "net_namespace %ld", &active) == 1)
-			break;
-	if (f)
-		(void)fclose(f);
-	return active;
-}
-
-static void census_take(struct census *c)
-{
-	static struct inodes nets;
-
-	nets.n = 0;
-	memset(c, 0, sizeof(*c));
-	count_mounts(c);
-	count_tree(c, CGROUPS, "/sys/fs/cgroup", walk_group);
-	count_runtime_files(c);
-	count_descriptors(c, &nets);
-	count_processes(c, &nets);
-	c->net_slab = net_slab_read();
-}
-
-static void reap(void)
-{
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		;
-}
-
-static bool census_same(const struct census *before, const struct census *now)
-{
-	int kind;
-
-	for (kind = 0; kind < KINDS; kind++)
-		if (now->count[kind] > before->count[kind])
-			return false;
-	return before->net_slab < 0 || now->net_slab <= before->net_slab + SLAB_SLACK;
-}
-
-static void assert_nothing_left(const struct census *before)
-{
-	const struct timespec pause = { .tv_nsec = 50000000 };
-	struct census now;
-	int waited, kind;
-
-	for (waited = 0; waited <= SETTLE_MS; waited += 50) {
-		reap();
-		census_take(&now);
-		if (census_same(before, &now))
-			return;
-		(void)nanosleep(&pause, NULL);
-	}
-	for (kind = 0; kind < KINDS; kind++)
-		if (now.count[kind] > before->count[kind])
-			print_error("%s: %ld before, %ld now; one of them: %s\n", kind_names[kind],
-			            before->count[kind], now.count[kind], now.last[kind]);
-	print_error("network namespaces of the kernel: %ld before, %ld now\n", before->net_slab,
-	            now.net_slab);
-	fail_msg("something is left %d ms after the last sandbox", SETTLE_MS);
-}
-
-/* --- What is counted ----------------------------------------------------------------------------
- */
+/* --- What is counted --- */
 
 static char *const true_argv[] = { (char *)"/bin/true", NULL };
 
@@ -456,8 +186,7 @@ static pid_t program_start(char *const argv[])
 	return pid;
 }
 
-/* --- Tests --------------------------------------------------------------------------------------
- */
+/* --- Tests --- */
 
 static void thousands_of_sandboxes_leave_nothing(void **state)
 {
@@ -467,7 +196,7 @@ static void thousands_of_sandboxes_leave_nothing(void **state)
 	if (!can_launch())
 		return;
 	run_cycles(0, 5); /* what is made once and stays: parent cgroups, runtime directory */
-	reap();
+	census_reap();
 	sleep_usec(200000);
 	census_take(&before);
 	run_cycles(CORRAL_LAUNCHER_POOLED, corral_test_times(SANDBOXES));

@@ -23,8 +23,7 @@
 
 #include "tests/real/sandbox_support.h"
 
-/* --- The host's side -----------------------------------------------------------------------------
- */
+/* --- The host's side --- */
 
 static char *mounts_of_the_host(void)
 {
@@ -130,8 +129,7 @@ static void workspace_gets_no_ghosts(void **state)
 	dir_remove(dir);
 }
 
-/* --- What is bound -------------------------------------------------------------------------------
- */
+/* --- What is bound --- */
 
 static void workspace_files_belong_to_the_owner_on_disk(void **state)
 {
@@ -271,8 +269,7 @@ static void tmpfs_holds_what_it_was_given(void **state)
 	run_done(&r);
 }
 
-/* --- Where it is bound ---------------------------------------------------------------------------
- */
+/* --- Where it is bound --- */
 
 static void missing_target_in_a_bound_directory_is_refused(void **state)
 {

@@ -111,8 +111,7 @@ static void assert_shell(struct fixture *f, const char *line, int code, const ch
 	corral_executed_done(&e);
 }
 
-/* --- Commands ------------------------------------------------------------------------------------
- */
+/* --- Commands --- */
 
 static void command_has_its_output_and_exit_code(void **state)
 {
@@ -383,8 +382,7 @@ static void runs_are_stopped_by_their_name(void **state)
 	assert_int_equal(corral_backend_stop(f->b, "no-such-run", &f->err), 0);
 }
 
-/* --- Background processes and terminals ----------------------------------------------------------
- */
+/* --- Background processes and terminals --- */
 
 static void background_processes_outlive_the_call(void **state)
 {
@@ -474,8 +472,7 @@ static void terminal_is_a_terminal(void **state)
 	corral_terminal_close(t);
 }
 
-/* --- Files ---------------------------------------------------------------------------------------
- */
+/* --- Files --- */
 
 static void files_are_those_of_the_commands(void **state)
 {
@@ -620,8 +617,7 @@ static void threads_mix_commands_and_files(void **state)
 	assert_shell(f, "ls | wc -l", 0, "0\n");
 }
 
-/* --- Life ----------------------------------------------------------------------------------------
- */
+/* --- Life --- */
 
 static void death_is_told_and_the_next_life_is_asked_for(void **state)
 {

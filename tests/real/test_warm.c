@@ -329,7 +329,8 @@ static void a_fork_takes_nothing_that_was_made_ahead(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_fork_takes_nothing_that_was_made_ahead, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_fork_takes_nothing_that_was_made_ahead, setup,
+		                                teardown),
 		cmocka_unit_test_setup_teardown(sandbox_made_ahead_is_a_fresh_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(environment_is_that_of_who_opens, setup, teardown),
 		cmocka_unit_test_setup_teardown(policy_may_go_while_its_sandboxes_wait, setup,
