@@ -185,7 +185,10 @@ int corral_backend_write(struct corral_backend *b, const char *path, const void 
 	struct bytes bytes = { data, len };
 	const struct corral_files_source source = { bytes_get, &bytes };
 
-	return corral_backend_write_stream(b, path, 0, &source, err);
+	int r;
+
+	CALL(r, b, write_stream, path, 0, true, &source, err);
+	return r;
 }
 
 int corral_backend_edit(struct corral_backend *b, const char *path,
@@ -258,7 +261,7 @@ int corral_backend_write_stream(struct corral_backend *b, const char *path, unsi
 {
 	int r;
 
-	CALL(r, b, write_stream, path, mode, source, err);
+	CALL(r, b, write_stream, path, mode, false, source, err);
 	return r;
 }
 

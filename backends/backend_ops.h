@@ -43,8 +43,10 @@ struct corral_backend_ops {
 	int (*read_stream)(struct corral_backend *b, const char *path, uint64_t offset,
 	                   uint64_t length, uint64_t max, const struct corral_files_sink *sink,
 	                   struct corral_error *err);
+	/* known: the source has all of it at hand, so it takes no longer than other operations. */
 	int (*write_stream)(struct corral_backend *b, const char *path, unsigned int mode,
-	                    const struct corral_files_source *source, struct corral_error *err);
+	                    bool known, const struct corral_files_source *source,
+	                    struct corral_error *err);
 	/* CORRAL_BACKEND_CAN_ARCHIVE */
 	int (*tar_out)(struct corral_backend *b, const char *path,
 	               const struct corral_files_sink *sink, struct corral_files_copied *ret,

@@ -105,7 +105,8 @@ int corral_native_read_stream(struct corral_backend *b, const char *path, uint64
                               uint64_t length, uint64_t max, const struct corral_files_sink *sink,
                               struct corral_error *err);
 int corral_native_write_stream(struct corral_backend *b, const char *path, unsigned int mode,
-                               const struct corral_files_source *source, struct corral_error *err);
+                               bool known, const struct corral_files_source *source,
+                               struct corral_error *err);
 int corral_native_tar_out(struct corral_backend *b, const char *path,
                           const struct corral_files_sink *sink, struct corral_files_copied *ret,
                           struct corral_error *err);

@@ -229,20 +229,26 @@ int corral_native_rename(struct corral_backend *b, const char *path, const char 
 	      corral_files_client_rename(v.server->client, NULL, path, new_path, flags, err));
 }
 
+static const struct corral_files_bounds of_any_size = {
+	.timeout_ms = CORRAL_FILES_COPY_TIMEOUT_MS,
+};
+
 int corral_native_read_stream(struct corral_backend *b, const char *path, uint64_t offset,
                               uint64_t length, uint64_t max, const struct corral_files_sink *sink,
                               struct corral_error *err)
 {
 	VISIT(b, err,
-	      corral_files_client_read_bytes(v.server->client, NULL, path, offset, length, max,
-	                                     sink, err));
+	      corral_files_client_read_bytes(v.server->client, max ? NULL : &of_any_size, path,
+	                                     offset, length, max, sink, err));
 }
 
 int corral_native_write_stream(struct corral_backend *b, const char *path, unsigned int mode,
-                               const struct corral_files_source *source, struct corral_error *err)
+                               bool known, const struct corral_files_source *source,
+                               struct corral_error *err)
 {
 	VISIT(b, err,
-	      corral_files_client_write(v.server->client, NULL, path, mode, source, NULL, err));
+	      corral_files_client_write(v.server->client, known ? NULL : &of_any_size, path, mode,
+	                                source, NULL, err));
 }
 
 int corral_native_tar_out(struct corral_backend *b, const char *path,

@@ -57,6 +57,7 @@ static bool tell_own_reason(const struct corral_doctor_context *ctx,
 	}
 	if (strcmp(step->what, "clone-into-cgroup") == 0 && ctx->cgroup_fd < 0) {
 		SAY(ret->why, "there is no v2 cgroup that this caller may write (see cgroup)");
+		SAY(ret->remedy, "what mends cgroup mends this");
 		return true;
 	}
 	return false;

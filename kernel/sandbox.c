@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/file.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -297,6 +298,9 @@ void corral_sandbox_wipe(struct corral_sandbox *s)
 	corral_fd_closep(&s->timer_fd);
 	corral_fd_closep(&s->oom_fd);
 	corral_fd_closep(&s->tty_fd);
+	/* A child that was cloned a moment ago, for another sandbox, still holds a copy. */
+	if (s->keep_fd >= 0)
+		(void)flock(s->keep_fd, LOCK_UN);
 	corral_fd_closep(&s->keep_fd);
 	corral_plan_free(s->plan);
 	free(s->env);
@@ -315,12 +319,12 @@ void corral_sandbox_close(struct corral_sandbox *s, struct corral_receipt *ret_r
 	if (ret_receipt)
 		*ret_receipt = s->course.receipt;
 	/* Dead at once; what it held is given back behind the caller's back where there is a
-	 * keeper. */
+	 * keeper. Not so a directory of changes, which the next sandbox may be waiting for. */
 	if (s->pidfd >= 0 && s->confined)
 		(void)shutdown(s->socket_fd, SHUT_RDWR);
 	else if (s->pidfd >= 0)
 		(void)syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
-	if (corral_launcher_wipe_later(s->launcher, s))
+	if (s->keep_fd < 0 && corral_launcher_wipe_later(s->launcher, s))
 		return;
 	corral_sandbox_end(s);
 	done = corral_now_nsec();

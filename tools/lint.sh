@@ -52,7 +52,6 @@ arrows() {
 tidy() {
 	local log
 	log=$(mktemp) || return 1
-	# One file a process: the analyzer's view of va_list does not survive a second file.
 	sources | xargs -P "$(nproc)" -n 1 clang-tidy -p "$build" --quiet >"$log" 2>&1
 	local result=$?
 	grep -vE '^[0-9]+ warnings? generated|^Suppressed|^Use -header-filter|warnings treated as errors' "$log"

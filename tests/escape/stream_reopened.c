@@ -16,14 +16,16 @@ ESCAPE(stream_reopened)
 	(void)run;
 	if (fstat(0, &st) < 0 || !S_ISREG(st.st_mode))
 		return untried("standard input is no file");
-	CHECK(refused("open standard input for writing", open("/proc/self/fd/0", O_WRONLY),
+	CHECK(refused("open standard input for writing",
+	              open("/proc/self/fd/0", O_WRONLY | O_CLOEXEC), EACCES));
+	CHECK(refused("open standard input for both", open("/proc/self/fd/0", O_RDWR | O_CLOEXEC),
 	              EACCES));
-	CHECK(refused("open standard input for both", open("/proc/self/fd/0", O_RDWR), EACCES));
 	CHECK(refused("open standard input and empty it",
-	              open("/proc/self/fd/0", O_RDONLY | O_TRUNC), EACCES));
+	              open("/proc/self/fd/0", O_RDONLY | O_TRUNC | O_CLOEXEC), EACCES));
 	if (fstat(2, &st) < 0 || !S_ISREG(st.st_mode))
 		return untried("standard error is no file");
-	CHECK(refused("read what was written before", open("/proc/self/fd/2", O_RDONLY), EACCES));
-	return refused("overwrite what was written before", open("/proc/self/fd/2", O_WRONLY),
-	               EACCES);
+	CHECK(refused("read what was written before", open("/proc/self/fd/2", O_RDONLY | O_CLOEXEC),
+	              EACCES));
+	return refused("overwrite what was written before",
+	               open("/proc/self/fd/2", O_WRONLY | O_CLOEXEC), EACCES);
 }

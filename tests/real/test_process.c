@@ -17,7 +17,7 @@
 #include "kernel/process.h"
 #include "tests/real/sandbox_support.h"
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS (corral_test_slow() ? 120000 : 20000)
 
 struct fixture {
 	struct corral_policy *policy;

@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <spawn.h>
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "backends/native.h"
@@ -30,7 +32,7 @@
 
 #define WARM_UP 10
 
-enum contestant { SPAWN, FRESH, LIVE, EXECUTE, READ, WRITE, TURNS, ROW = TURNS, CONTESTANTS };
+enum contestant { SPAWN, FRESH, LIVE, EXECUTE, READ, WRITE, TURNS, ROW = TURNS, WAKE, CONTESTANTS };
 
 struct options {
 	uint64_t mounts, rss_bytes, threads, rounds, memory_boxes;
@@ -43,6 +45,9 @@ struct bench {
 	struct corral_policy *policy;
 	struct corral_sandbox *live;
 	struct corral_backend *backend;
+	struct corral_policy *kept_policy;
+	struct corral_backend *kept;
+	char kept_dir[64];
 	posix_spawn_file_actions_t quiet;
 	struct bench_series series[CONTESTANTS];
 	struct bench_series stages[CORRAL_STAGE_COUNT];
@@ -100,11 +105,11 @@ static int run_fresh(struct bench *b, struct corral_receipt *ret_receipt, struct
 }
 
 /* The same shell, with a pipe for its output, as a protocol's execute has it. */
-static int run_execute(struct bench *b, struct corral_error *err)
+static int run_execute(struct corral_backend *b, struct corral_error *err)
 {
 	const struct corral_execute x = { .command = "true", .timeout_ms = 60000 };
 	struct corral_executed e;
-	int r = corral_backend_execute(b->backend, &x, &e, err);
+	int r = corral_backend_execute(b, &x, &e, err);
 
 	if (r == 0 && e.exit_code != 0)
 		r = corral_error_set(err, EIO, "the shell ended with %d", e.exit_code);
@@ -148,11 +153,17 @@ static int run_one(struct bench *b, enum contestant which, bool counted, struct 
 		r = run_in(b->live, err);
 		break;
 	case EXECUTE:
-		r = run_execute(b, err);
+		r = run_execute(b->backend, err);
 		break;
 	case READ:
 	case WRITE:
 		r = run_file(b, which == WRITE, err);
+		break;
+	case WAKE: /* of what ended a moment ago, untimed, with its changes kept */
+		r = corral_backend_end(b->kept, err);
+		begin = bench_now();
+		if (r == 0)
+			r = run_execute(b->kept, err);
 		break;
 	case CONTESTANTS:
 		break;
@@ -181,6 +192,8 @@ static int measure(struct bench *b, uint64_t rounds, struct corral_error *err)
 	/* Without the breath that the others' turns give to what is made ahead. */
 	for (round = 0; round < rounds + WARM_UP && r == 0; round++)
 		r = run_one(b, ROW, round >= WARM_UP, err);
+	for (round = 0; round < rounds + WARM_UP && r == 0; round++)
+		r = run_one(b, WAKE, round >= WARM_UP, err);
 	return r;
 }
 
@@ -195,6 +208,40 @@ static void print_stages(struct bench *b)
 	printf("\n");
 }
 
+/* One whose changes stay in a directory of the host's. */
+static int kept_open(struct bench *b, struct corral_error *err)
+{
+	struct corral_config *config = corral_config_new();
+	char json[128];
+	int n, r;
+
+	if (!config)
+		return corral_error_sys(err, ENOMEM, "configuration");
+	(void)snprintf(b->kept_dir, sizeof(b->kept_dir), "/tmp/corral-bench-XXXXXX");
+	if (!mkdtemp(b->kept_dir)) {
+		b->kept_dir[0] = '\0';
+		corral_config_free(config);
+		return corral_error_sys(err, errno, "make a directory");
+	}
+	n = snprintf(json, sizeof(json), "{\"keep\":\"%s\"}", b->kept_dir);
+	r = corral_config_parse(config, json, (size_t)n, err);
+	if (r == 0)
+		r = corral_policy_compile(config, NULL, &b->kept_policy, err);
+	corral_config_free(config);
+	if (r == 0)
+		r = corral_native_sandbox_new(b->launcher, b->kept_policy, NULL, &b->kept, err);
+	return r;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	(void)remove(path);
+	return 0;
+}
+
 static int time_cycles(struct bench *b, const struct options *o, struct corral_error *err)
 {
 	int r;
@@ -205,6 +252,7 @@ static int time_cycles(struct bench *b, const struct options *o, struct corral_e
 	b->series[EXECUTE].name = "execute through the backend";
 	b->series[READ].name = "read of a 4 kB file";
 	b->series[WRITE].name = "write of a 4 kB file";
+	b->series[WAKE].name = "wake of an ended one, changes kept";
 	b->series[ROW].name = "fresh ones back to back";
 	r = posix_spawn_file_actions_init(&b->quiet);
 	if (r == 0)
@@ -223,6 +271,9 @@ static int time_cycles(struct bench *b, const struct options *o, struct corral_e
 		r = corral_backend_write(b->backend, "page", page, sizeof(page), err);
 	if (r < 0)
 		return corral_error_wrap(err, r, "the backend");
+	r = kept_open(b, err);
+	if (r < 0)
+		return corral_error_wrap(err, r, "the sandbox that is kept");
 	r = measure(b, o->rounds, err);
 	if (r < 0)
 		return r;
@@ -307,6 +358,10 @@ static void bench_done(struct bench *b)
 	size_t i;
 
 	corral_backend_close(b->backend);
+	corral_backend_close(b->kept);
+	if (b->kept_dir[0])
+		(void)nftw(b->kept_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	corral_policy_free(b->kept_policy);
 	if (b->live)
 		corral_sandbox_close(b->live, NULL);
 	if (b->launcher)
