@@ -11,7 +11,9 @@
 
 #include "tests/support.h"
 
+#include "backends/native.h"
 #include "kernel/base/cleanup.h"
+#include "policy/config.h"
 #include "tests/real/sandbox_support.h"
 
 static char *dir;
@@ -200,6 +202,48 @@ static void limit_of_disk_is_told_as_lost_or_refused(void **state)
 	run_done(&r);
 }
 
+/* Hibernation: ended and begun anew, at once, while others are made beside it. */
+static void ended_one_wakes_with_what_it_had(void **state)
+{
+	struct corral_config *config = corral_config_new();
+	const struct corral_execute x = { .command = "echo x >>/root/log; wc -l </root/log",
+		                          .timeout_ms = 60000 };
+	struct corral_launcher *launcher = NULL;
+	struct corral_policy *policy = NULL;
+	struct corral_backend *b = NULL;
+	struct corral_error err = { 0 };
+	struct corral_executed e;
+	char json[4200], expected[16];
+	int n;
+
+	(void)state;
+	assert_non_null(config);
+	if (!can_keep()) {
+		corral_config_free(config);
+		return;
+	}
+	n = snprintf(json, sizeof(json), "{\"keep\":\"%s\"}", dir);
+	if (corral_config_parse(config, json, (size_t)n, &err) < 0 ||
+	    corral_policy_compile(config, NULL, &policy, &err) < 0 ||
+	    corral_launcher_open(CORRAL_LAUNCHER_POOLED | CORRAL_LAUNCHER_WARM, &launcher, &err) <
+	            0 ||
+	    corral_native_sandbox_new(launcher, policy, NULL, &b, &err) < 0)
+		fail_msg("%s", err.text);
+	for (n = 1; n <= 20; n++) {
+		if (corral_backend_execute(b, &x, &e, &err) < 0)
+			fail_msg("wake %d: %s", n, err.text);
+		(void)snprintf(expected, sizeof(expected), "%d\n", n);
+		assert_int_equal(e.out.len, strlen(expected));
+		assert_memory_equal(e.out.data, expected, e.out.len);
+		corral_executed_done(&e);
+		assert_int_equal(corral_backend_end(b, &err), 0);
+	}
+	corral_backend_close(b);
+	corral_launcher_close(launcher);
+	corral_policy_free(policy);
+	corral_config_free(config);
+}
+
 int main(void)
 {
 #define ROW(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -210,6 +254,7 @@ int main(void)
 		ROW(owners_on_disk_do_not_depend_on_the_sandbox),
 		ROW(two_sandboxes_never_have_it_at_once),
 		ROW(unsuitable_directories_are_refused),
+		ROW(ended_one_wakes_with_what_it_had),
 		ROW(limit_of_disk_is_told_as_lost_or_refused),
 	};
 #undef ROW
