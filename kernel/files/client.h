@@ -15,6 +15,7 @@
 
 #define CORRAL_FILES_TIMEOUT_MS        30000
 #define CORRAL_FILES_SEARCH_TIMEOUT_MS 120000
+#define CORRAL_FILES_COPY_TIMEOUT_MS   600000 /* archives */
 /* Bytes of answers that all calls of one client may hold before they are decoded. */
 #define CORRAL_FILES_HELD_MAX (128u << 20)
 

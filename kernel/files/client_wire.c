@@ -444,11 +444,35 @@ static int enter(struct files_call *call, struct corral_error *err)
 	return r;
 }
 
+static uint64_t default_timeout_ms(enum corral_files_op op)
+{
+	switch (op) {
+	case CORRAL_FILES_OP_GLOB:
+	case CORRAL_FILES_OP_GREP:
+		return CORRAL_FILES_SEARCH_TIMEOUT_MS;
+	case CORRAL_FILES_OP_TAR_OUT:
+	case CORRAL_FILES_OP_TAR_IN:
+		return CORRAL_FILES_COPY_TIMEOUT_MS;
+	case CORRAL_FILES_OP_EXISTS:
+	case CORRAL_FILES_OP_STAT:
+	case CORRAL_FILES_OP_LS:
+	case CORRAL_FILES_OP_READ:
+	case CORRAL_FILES_OP_READ_BYTES:
+	case CORRAL_FILES_OP_WRITE:
+	case CORRAL_FILES_OP_EDIT:
+	case CORRAL_FILES_OP_MKDIR:
+	case CORRAL_FILES_OP_REMOVE:
+	case CORRAL_FILES_OP_RENAME:
+	case CORRAL_FILES_OP_END:
+		break;
+	}
+	return CORRAL_FILES_TIMEOUT_MS;
+}
+
 int files_call_begin(struct corral_files_client *c, const struct corral_files_bounds *b,
                      const struct files_ask *ask, struct files_call *call, struct corral_error *err)
 {
-	bool search = ask->op == CORRAL_FILES_OP_GLOB || ask->op == CORRAL_FILES_OP_GREP;
-	uint64_t timeout_ms = search ? CORRAL_FILES_SEARCH_TIMEOUT_MS : CORRAL_FILES_TIMEOUT_MS;
+	uint64_t timeout_ms = default_timeout_ms(ask->op);
 	int r;
 
 	for (int i = 0; i < 3; i++) {

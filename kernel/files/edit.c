@@ -84,7 +84,7 @@ static void replace(const struct corral_buf *text, const struct corral_files_edi
 		corral_buf_add(out, from, (size_t)(at - from));
 		corral_buf_add(out, e->new_text, e->new_len);
 		from = at + e->old_len;
-		at = e->replace_all ? after_place(text, at, e) : NULL;
+		at = after_place(text, at, e);
 	}
 	corral_buf_add(out, from, (size_t)(end - from));
 }
@@ -161,7 +161,7 @@ int corral_files_edit(const struct corral_files *f, const char *path,
 		*ret_occurrences = n;
 	if (r < 0)
 		return r;
-	r = files_replace_open(f, path, 0, false, &target, err);
+	r = files_replace_open(f, path, 0, &target, err);
 	if (r == 0) {
 		r = files_write_all(target.fd, out.data, out.len);
 		r = r < 0 ? files_fail(err, -r, path) : files_replace_commit(&target, path, err);

@@ -7,7 +7,9 @@
 
 #include "kernel/files/internal.h"
 
-#define STATES_MAX 16384
+#define STATES_MAX   16384
+#define BRACES_DEPTH 64  /* braces within and behind each other */
+#define CLASS_MAX    256 /* bytes between brackets */
 
 /* One character and its length; bytes that are no UTF-8 get numbers that no character has. */
 static uint32_t character(const char *text, size_t *ret_len)
@@ -34,12 +36,13 @@ static uint32_t character(const char *text, size_t *ret_len)
 /* The "]" that closes the class that begins here, or NULL. */
 static const char *class_end(const char *p)
 {
-	p++;
+	const char *begin = p++;
+
 	if (*p == '!' || *p == '^')
 		p++;
 	if (*p == ']')
 		p++;
-	for (; *p && *p != ']' && *p != '/'; p++) {
+	for (; *p && *p != ']' && *p != '/' && p - begin < CLASS_MAX; p++) {
 		if (*p == '\\' && p[1])
 			p++;
 	}
@@ -182,54 +185,55 @@ bool files_glob_path(const struct files_glob *g, const char *path)
 	return false;
 }
 
-/* The "}" of the brace that begins here, if there is one and a comma of its own. */
-static const char *brace_end(const char *p)
-{
-	const char *end;
-	int depth = 0;
-	bool comma = false;
-
-	for (; *p; p++) {
-		if (*p == '\\' && p[1])
-			p++;
-		else if (*p == '[' && (end = class_end(p)))
-			p = end;
-		else if (*p == '{')
-			depth++;
-		else if (*p == ',' && depth == 1)
-			comma = true;
-		else if (*p == '}' && !--depth)
-			return comma ? p : NULL;
-	}
-	return NULL;
-}
-
 struct expansion {
 	char **texts;
 	size_t n;
 };
 
-/* The first brace that has an end, or NULL. */
-static const char *first_brace(const char *p, const char **ret_end)
-{
-	const char *end;
+/* An opened brace on the way through a pattern. */
+struct brace {
+	const char *open;
+	bool comma; /* of its own */
+};
 
-	for (; *p; p++) {
-		if (*p == '\\' && p[1])
+/* The first brace that has an end and a comma of its own: *ret_end is its "}". NULL: none. One
+ * pass. */
+static const char *first_brace(const char *pattern, struct brace *open, const char **ret_end)
+{
+	const char *first = NULL, *end;
+	size_t depth = 0;
+
+	for (const char *p = pattern; *p; p++) {
+		if (*p == '\\' && p[1]) {
 			p++;
-		else if (*p == '[' && (end = class_end(p)))
+		} else if (*p == '[' && (end = class_end(p))) {
 			p = end;
-		else if (*p == '{' && (*ret_end = brace_end(p)))
-			return p;
+		} else if (*p == '{') {
+			open[depth++] = (struct brace) { p, false };
+		} else if (*p == ',' && depth) {
+			open[depth - 1].comma = true;
+		} else if (*p == '}' && depth) {
+			depth--;
+			if (open[depth].comma && (!first || open[depth].open < first)) {
+				first = open[depth].open;
+				*ret_end = p;
+			}
+		}
 	}
-	return NULL;
+	return first;
 }
 
 /* All ways through the braces, the leftmost first. Each level has one brace less, so it ends. */
-static int expand(const char *pattern, struct expansion *x)
+static int expand(const char *pattern, struct expansion *x, unsigned int depth)
 {
-	const char *end, *part, *open = first_brace(pattern, &end);
+	const char *end, *part, *open;
+	corral_autofree struct brace *stack = calloc(strlen(pattern) + 1, sizeof(*stack));
 
+	if (!stack)
+		return -ENOMEM;
+	open = first_brace(pattern, stack, &end);
+	if (open && depth == BRACES_DEPTH)
+		return -E2BIG;
 	if (!open) {
 		if (x->n == CORRAL_FILES_BRACES_MAX)
 			return -E2BIG;
@@ -240,7 +244,7 @@ static int expand(const char *pattern, struct expansion *x)
 	while (part <= end) {
 		corral_autobuf struct corral_buf b = CORRAL_BUF_INIT;
 		const char *p = part, *skip;
-		int depth = 0, r;
+		int within = 0, r;
 
 		for (; p < end; p++) {
 			if (*p == '\\' && p[1])
@@ -248,10 +252,10 @@ static int expand(const char *pattern, struct expansion *x)
 			else if (*p == '[' && (skip = class_end(p)))
 				p = skip;
 			else if (*p == '{')
-				depth++;
+				within++;
 			else if (*p == '}')
-				depth--;
-			else if (*p == ',' && !depth)
+				within--;
+			else if (*p == ',' && !within)
 				break;
 		}
 		corral_buf_add(&b, pattern, (size_t)(open - pattern));
@@ -259,7 +263,7 @@ static int expand(const char *pattern, struct expansion *x)
 		corral_buf_str(&b, end + 1);
 		if (b.failed)
 			return -ENOMEM;
-		r = expand(b.data, x);
+		r = expand(b.data, x, depth + 1);
 		if (r < 0)
 			return r;
 		part = p + 1;
@@ -341,7 +345,7 @@ int files_glob_compile(const char *pattern, unsigned int flags, struct files_glo
 		x.n = 1;
 		r = x.texts[0] ? 0 : -ENOMEM;
 	} else {
-		r = expand(pattern, &x);
+		r = expand(pattern, &x, 0);
 	}
 	g->n = x.n;
 	g->patterns = calloc(x.n ? x.n : 1, sizeof(*g->patterns));

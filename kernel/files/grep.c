@@ -518,7 +518,7 @@ static int grep_path(struct grepper *g, struct corral_files_matches *ret, struct
 	while (len > 1 && path[len - 1] == '/')
 		len--;
 	corral_buf_add(&shown, path, root ? 0 : len);
-	if (!root && S_ISDIR(st.st_mode) && path[len - 1] != '/')
+	if (!root && S_ISDIR(st.st_mode) && len && path[len - 1] != '/')
 		corral_buf_str(&shown, "/");
 	if (!root)
 		normalize(g, path);
@@ -556,11 +556,14 @@ int corral_files_grep(const struct corral_files *f, const struct corral_files_gr
                       const struct corral_files_stop *stop, struct corral_files_matches *ret,
                       struct corral_error *err)
 {
-	struct grepper g = { .f = f, .ask = grep, .stop = stop };
+	struct corral_files_grep ask = *grep;
+	struct grepper g = { .f = f, .ask = &ask, .stop = stop };
 	struct corral_files_matches found = { 0 };
 	struct files_pattern *pattern = NULL;
 	int r;
 
+	if (!ask.path)
+		ask.path = "";
 	g.max = grep->max_matches && grep->max_matches < CORRAL_FILES_MATCHES_MAX
 	                ? grep->max_matches
 	                : CORRAL_FILES_MATCHES_MAX;

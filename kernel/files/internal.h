@@ -80,10 +80,12 @@ struct files_replace {
 	bool unnamed;    /* temp is to be the name of what has none yet */
 };
 
-/* unnamed: what takes long to write leaves nothing behind when we are killed, where file systems
- * can. */
+/*
+ * Where the file system can, what is written has no name until it is complete: being killed leaves
+ * nothing half done behind.
+ */
 int files_replace_open(const struct corral_files *f, const char *path, unsigned int mode,
-                       bool unnamed, struct files_replace *r, struct corral_error *err);
+                       struct files_replace *r, struct corral_error *err);
 int files_replace_commit(struct files_replace *r, const char *path, struct corral_error *err);
 void files_replace_done(struct files_replace *r);
 

@@ -1,6 +1,8 @@
 /*
- * A file's content changed at once: what is new goes to a temporary file in the same directory,
- * which is then renamed over the old. Where that cannot be, the target itself is written.
+ * A file's content changed at once: what is new goes to a file without a name in the same directory
+ * (O_TMPFILE; one with a temporary name where the file system has no such thing), gets a temporary
+ * name when it is complete, and is renamed over the old. Where that cannot be, the target is
+ * written.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -39,10 +41,9 @@ static int open_named(struct files_replace *r, unsigned int mode)
 	return -errno;
 }
 
-static int open_temp(struct files_replace *r, unsigned int mode, bool unnamed)
+static int open_temp(struct files_replace *r, unsigned int mode)
 {
-	if (unnamed)
-		r->fd = openat(r->parent.fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+	r->fd = openat(r->parent.fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
 	if (r->fd < 0)
 		return open_named(r, mode);
 	r->unnamed = true;
@@ -65,7 +66,7 @@ static int open_in_place(struct files_replace *r)
 }
 
 int files_replace_open(const struct corral_files *f, const char *path, unsigned int mode,
-                       bool unnamed, struct files_replace *r, struct corral_error *err)
+                       struct files_replace *r, struct corral_error *err)
 {
 	struct stat st;
 	int code;
@@ -95,7 +96,7 @@ int files_replace_open(const struct corral_files *f, const char *path, unsigned 
 	} else if (errno != ENOENT) {
 		return files_fail(err, errno, path);
 	}
-	code = open_temp(r, mode ? mode & 0777 : 0666, unnamed);
+	code = open_temp(r, mode ? mode & 0777 : 0666);
 	if ((code == -EACCES || code == -EPERM || code == -EROFS) && r->target_mode >= 0)
 		code = open_in_place(r);
 	if (code < 0)
@@ -191,15 +192,19 @@ void files_replace_done(struct files_replace *r)
 	corral_fd_closep(&r->parent.fd);
 }
 
-static int write_source(struct files_replace *replace, const char *path, char *chunk, long got,
+static int write_source(struct files_replace *replace, const char *path,
                         const struct corral_files_stop *stop,
                         const struct corral_files_source *source, uint64_t *ret_size,
                         struct corral_error *err)
 {
-	int r;
+	corral_autofree char *chunk = malloc(CORRAL_FILES_CHUNK);
+	long got;
 
-	for (; got > 0; got = source->get(source->ctx, chunk, CORRAL_FILES_CHUNK, err)) {
-		r = files_write_all(replace->fd, chunk, (size_t)got);
+	if (!chunk)
+		return corral_error_set(err, ENOMEM, "out of memory");
+	while ((got = source->get(source->ctx, chunk, CORRAL_FILES_CHUNK, err)) > 0) {
+		int r = files_write_all(replace->fd, chunk, (size_t)got);
+
 		if (r < 0)
 			return files_fail(err, -r, path);
 		*ret_size += (uint64_t)got;
@@ -215,21 +220,13 @@ int corral_files_write(const struct corral_files *f, const char *path, unsigned 
                        const struct corral_files_source *source, uint64_t *ret_size,
                        struct corral_error *err)
 {
-	corral_autofree char *chunk = malloc(CORRAL_FILES_CHUNK);
 	struct files_replace replace;
 	uint64_t size = 0;
-	long got;
 	int r;
 
-	if (!chunk)
-		return corral_error_set(err, ENOMEM, "out of memory");
-	got = source->get(source->ctx, chunk, CORRAL_FILES_CHUNK, err);
-	if (got < 0)
-		return (int)got;
-	/* A full chunk: there is more, and it may take its time. */
-	r = files_replace_open(f, path, mode, got == (long)CORRAL_FILES_CHUNK, &replace, err);
+	r = files_replace_open(f, path, mode, &replace, err);
 	if (r == 0)
-		r = write_source(&replace, path, chunk, got, stop, source, &size, err);
+		r = write_source(&replace, path, stop, source, &size, err);
 	if (r == 0)
 		r = files_replace_commit(&replace, path, err);
 	files_replace_done(&replace);

@@ -78,7 +78,7 @@ struct corral_files_matches {
 
 struct corral_files_grep {
 	const char *pattern;
-	const char *path;
+	const char *path; /* NULL: the root */
 	const char *glob; /* or NULL */
 	unsigned int flags;
 	uint64_t max_matches; /* 0: CORRAL_FILES_MATCHES_MAX */

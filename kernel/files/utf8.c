@@ -58,6 +58,8 @@ bool files_utf8_valid(const char *data, size_t len)
 	const unsigned char *s = (const unsigned char *)data;
 	size_t i = 0;
 
+	if (!len)
+		return true;
 	while ((i += ascii(s + i, len - i)) < len) {
 		int n = files_utf8(s + i, len - i);
 
@@ -73,6 +75,10 @@ void files_utf8_add(struct corral_buf *b, const char *data, size_t len)
 	const unsigned char *s = (const unsigned char *)data;
 	size_t i = 0, good = 0;
 
+	if (!len) {
+		corral_buf_add(b, "", 0);
+		return;
+	}
 	while (i < len) {
 		int n;
 

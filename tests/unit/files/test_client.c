@@ -401,6 +401,49 @@ static void a_killed_server_is_epipe(void **state)
 	assert_int_equal(corral_files_client_state(s->client), -EPIPE);
 }
 
+static void *writing(void *arg)
+{
+	struct served *s = arg;
+	char *data = malloc(1u << 20);
+	struct corral_error err;
+	int r = 0;
+
+	for (int i = 0; r == 0; i++) {
+		memset(data, 'a' + i % 26, 1u << 20);
+		r = corral_files_client_write_all(s->client, NULL, "f", 0, data,
+		                                  i % 2 ? 1u << 20 : 4096, &err);
+	}
+	assert_int_equal(r, -EPIPE);
+	free(data);
+	return NULL;
+}
+
+static void a_server_killed_while_it_writes_leaves_whole_files(void **state)
+{
+	struct served *s = *state;
+	struct timespec wait = { 0, (long)(tree_now() % 30000000u) };
+	struct corral_files_rows rows;
+	corral_autofd int probe = openat(s->tree->fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	pthread_t thread;
+
+	if (probe < 0)
+		skip(); /* the file system cannot */
+	assert_int_equal(pthread_create(&thread, NULL, writing, s), 0);
+	(void)nanosleep(&wait, NULL);
+	assert_int_equal(kill(s->pid, SIGKILL), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(corral_files_ls(s->tree->open, "", 0, NULL, &rows, &s->err), 0);
+	for (size_t i = 0; i < rows.n; i++) {
+		size_t len;
+		char *content = tree_content(s->tree, rows.rows[i].path, &len);
+
+		assert_true(len == 4096 || len == 1u << 20);
+		assert_int_equal(memcmp(content, content + 1, len - 1), 0);
+		free(content);
+	}
+	corral_files_rows_done(&rows);
+}
+
 /* With one thread to be had, big streams and searches still go. */
 static void a_server_without_threads_does_one_after_the_other(void **state)
 {
@@ -492,19 +535,34 @@ static void endless_silence_costs_each_call_its_time(void **state)
 
 static void wrong_sizes_break_the_client(void **state)
 {
-	struct answer a = good_answer(10);
+	struct answer a = good_answer(0);
 
 	a.reply.head.size++;
-	say(*state, &a, sizeof(a.reply) + 10);
+	say(*state, &a, sizeof(a.reply));
 	expect(*state, -EPROTO);
 }
 
 static void wrong_data_length_breaks_the_client(void **state)
 {
+	struct served *s = *state;
+	struct corral_files_bounds b = { 300, NULL };
+	corral_autobuf struct corral_buf buf = CORRAL_BUF_INIT;
 	struct answer a = good_answer(10);
 
-	a.reply.data_len = 0xfffffff0u;
-	a.reply.text_len = 26;
+	/* More than there is, though no more than there could be. */
+	a.reply.data_len = 500;
+	say(s, &a, a.reply.head.size);
+	assert_int_equal(corral_files_client_read_all(s->client, &b, "x", 1000, &buf, &s->err),
+	                 -EPROTO);
+}
+
+static void wrong_text_length_breaks_the_client(void **state)
+{
+	struct answer a = good_answer(10);
+
+	a.reply.code = -EIO;
+	a.reply.data_len = 0;
+	a.reply.text_len = 500;
 	say(*state, &a, a.reply.head.size);
 	expect(*state, -EPROTO);
 }
@@ -536,24 +594,63 @@ static void broken_rows_are_eproto(void **state)
 	expect(*state, -EPROTO);
 }
 
-static void more_than_the_window_breaks_the_client(void **state)
+struct small_chunk {
+	struct corral_files_data d;
+	char data[8];
+};
+
+static void chunks_out_of_order_break_the_client(void **state)
 {
-	struct {
-		struct corral_files_data d;
-		char data[8];
-	} m = { .d = { .head = { CORRAL_FILES_DATA, sizeof(m), 1 } } };
+	struct small_chunk m = { .d = { .head = { CORRAL_FILES_DATA, sizeof(m), 1 } } };
 	struct served *s = *state;
 	struct corral_files_bounds b = { 300, NULL };
-	struct corral_files_sink sink = { slow_put, s };
+	corral_autobuf struct corral_buf buf = CORRAL_BUF_INIT;
 
-	(void)sink;
-	for (uint64_t i = 0; i < 3; i++) {
-		m.d.seq = i == 2 ? 7 : i;
-		say(s, &m, sizeof(m));
-	}
-	assert_int_equal(corral_files_client_read_all(s->client, &b, "x", 1000,
-	                                              &(struct corral_buf) { 0 }, &s->err),
+	say(s, &m, sizeof(m));
+	m.d.seq = 2;
+	say(s, &m, sizeof(m));
+	assert_int_equal(corral_files_client_read_all(s->client, &b, "x", 1000, &buf, &s->err),
 	                 -EPROTO);
+}
+
+static int asking_put(void *ctx, const void *data, size_t len, struct corral_error *err)
+{
+	struct served *s = ctx;
+	struct corral_files_bounds b = { 300, NULL };
+
+	(void)data;
+	(void)len;
+	/* Reads what else there is while the first chunk is not done with. */
+	return corral_files_client_exists(s->client, &b, "x", err);
+}
+
+static void more_than_the_window_breaks_the_client(void **state)
+{
+	struct small_chunk m = { .d = { .head = { CORRAL_FILES_DATA, sizeof(m), 1 } } };
+	struct served *s = *state;
+	struct corral_files_bounds b = { 600, NULL };
+	struct corral_files_sink sink = { asking_put, s };
+
+	for (m.d.seq = 0; m.d.seq <= CORRAL_FILES_WINDOW; m.d.seq++)
+		say(s, &m, sizeof(m));
+	assert_int_equal(corral_files_client_read_bytes(s->client, &b, "x", 0, UINT64_MAX, 0, &sink,
+	                                                &s->err),
+	                 -EPROTO);
+	assert_string_equal(s->err.text, "file server: sent an answer that no server gives");
+}
+
+static void a_grant_too_far_breaks_the_client(void **state)
+{
+	struct corral_files_wire_grant g = { { CORRAL_FILES_GRANT, sizeof(g), 1 }, 1ull << 40 };
+	struct served *s = *state;
+	struct corral_files_bounds b = { 600, NULL };
+	uint64_t left = 1000;
+	struct corral_files_source source = { endless_get, &left };
+
+	say(s, &g, sizeof(g));
+	assert_int_equal(corral_files_client_write(s->client, &b, "x", 0, &source, NULL, &s->err),
+	                 -EPROTO);
+	assert_true(left > 900);
 }
 
 static void *flood(void *arg)
@@ -645,22 +742,41 @@ static void the_error_of_a_liar_is_shown_without_control_characters(void **state
 
 /* --- a client that lies: the server ends, and does nothing worse --- */
 
-static void a_bad_request_ends_the_server(void **state)
+/* What becomes of a server that gets this. */
+static int served_with(const void *data, size_t len)
 {
-	int socks[2];
+	int socks[2], r;
 	void *tree;
-	struct served s = { 0 };
 
-	(void)state;
 	assert_int_equal(tree_setup(&tree), 0);
-	s.tree = tree;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks), 0);
-	s.sock = socks[1];
-	assert_int_equal(send(socks[0], "nonsense", 8, 0), 8);
-	assert_int_equal(corral_files_serve(s.sock, s.tree->open), -EBADMSG);
+	assert_int_equal(send(socks[0], data, len, 0), len);
+	(void)shutdown(socks[0], SHUT_WR);
+	r = corral_files_serve(socks[1], ((struct tree *)tree)->open);
 	(void)close(socks[0]);
 	(void)close(socks[1]);
 	(void)tree_teardown(&tree);
+	return r;
+}
+
+static void a_bad_request_ends_the_server(void **state)
+{
+	struct {
+		struct corral_files_request q;
+		char texts[3];
+	} m = { .q = { .head = { CORRAL_FILES_REQUEST, sizeof(m.q) + 3, 1 },
+		       .op = CORRAL_FILES_OP_MKDIR } };
+	struct corral_files_head head = { CORRAL_FILES_DATA, sizeof(head) + 1, 1 };
+
+	(void)state;
+	assert_int_equal(served_with(&m, sizeof(m.q) + 3), 0);
+	assert_int_equal(served_with("nonsense", 8), -EBADMSG);
+	assert_int_equal(served_with(&head, sizeof(head)), -EBADMSG);
+	m.q.op = CORRAL_FILES_OP_END;
+	assert_int_equal(served_with(&m, sizeof(m.q) + 3), -EBADMSG);
+	m.q.op = CORRAL_FILES_OP_MKDIR;
+	m.q.text_len[1] = 100;
+	assert_int_equal(served_with(&m, sizeof(m.q) + 3), -EBADMSG);
 }
 
 #define real_test(name)                                                 \
@@ -691,15 +807,23 @@ int main(void)
 		real_test(many_threads_share_one_client),
 		thread_test(many_threads_share_one_client),
 		real_test(a_killed_server_is_epipe),
+		real_test(a_server_killed_while_it_writes_leaves_whole_files),
+		real_test(a_server_killed_while_it_writes_leaves_whole_files),
+		real_test(a_server_killed_while_it_writes_leaves_whole_files),
+		real_test(a_server_killed_while_it_writes_leaves_whole_files),
+		real_test(a_server_killed_while_it_writes_leaves_whole_files),
 		real_test(a_server_without_threads_does_one_after_the_other),
 		lying_test(a_good_answer_is_taken),
 		lying_test(silence_is_etimedout),
 		lying_test(endless_silence_costs_each_call_its_time),
 		lying_test(wrong_sizes_break_the_client),
 		lying_test(wrong_data_length_breaks_the_client),
+		lying_test(wrong_text_length_breaks_the_client),
 		lying_test(positive_code_breaks_the_client),
 		lying_test(unknown_id_breaks_the_client),
 		lying_test(broken_rows_are_eproto),
+		lying_test(chunks_out_of_order_break_the_client),
+		lying_test(a_grant_too_far_breaks_the_client),
 		lying_test(more_than_the_window_breaks_the_client),
 		lying_test(a_flood_ends_at_the_ceiling),
 		lying_test(a_grant_nobody_asked_for_breaks_the_client),

@@ -105,7 +105,7 @@ static void impossible_patterns_are_refused(void **state)
 {
 	struct corral_error err = { 0 };
 	struct files_glob *g;
-	char many[200] = "";
+	char many[300] = "";
 
 	(void)state;
 	assert_int_equal(files_glob_compile("", 0, &g, &err), -EINVAL);
@@ -119,6 +119,16 @@ static void impossible_patterns_are_refused(void **state)
 	many[50] = '\0';
 	assert_int_equal(files_glob_compile(many, 0, &g, &err), 0);
 	assert_int_equal(g->n, 1024);
+	files_glob_free(g);
+	/* Deep rather than many: as much a danger to the stack. */
+	for (size_t i = 0; i < 65; i++)
+		tree_put(many + 3 * i, "{a,");
+	memset(many + 195, '}', 65);
+	many[260] = '\0';
+	assert_int_equal(files_glob_compile(many, 0, &g, &err), -E2BIG);
+	many[259] = '\0';
+	assert_int_equal(files_glob_compile(many, 0, &g, &err), 0);
+	assert_int_equal(g->n, 65);
 	files_glob_free(g);
 }
 
@@ -141,6 +151,14 @@ static void many_stars_take_no_time(void **state)
 		memcpy(path + 2 * i, "a/", 3);
 	path[1999] = '\0';
 	assert_false(matches(pattern, path));
+	/* Braces that never close, before some that do, and brackets likewise. */
+	memset(path, '{', 1900);
+	for (size_t i = 0; i < 10; i++)
+		tree_put(path + 1900 + 5 * i, "{a,b}");
+	path[1950] = '\0';
+	assert_false(matches(path, "x"));
+	memset(path, '[', 1950);
+	assert_false(matches(path, name));
 	assert_true(tree_now() - began < 1000000000u);
 }
 

@@ -51,6 +51,7 @@ static void lines_come_in_order_of_path_then_line(void **state)
 	assert_grep(t, "foo", "a", NULL, 0, "a/z:2:foo|");
 	assert_grep(t, "foo", "./b", NULL, 0, "./b:2:foo 1|./b:4:foo 2|");
 	assert_grep(t, "foo$", "", NULL, 0, "a.c:1:foo|a/z:2:foo|");
+	assert_grep(t, "foo 2", NULL, NULL, 0, "b:4:foo 2|");
 	assert_grep(t, "none", "", NULL, 0, "");
 	assert_grep(t, "x", "gone", NULL, 0, "Path 'gone' not found");
 	assert_int_equal(t->err.code, ENOENT);
@@ -241,8 +242,14 @@ static void ceiling_gives_the_first_and_says_so(void **state)
 static void catastrophic_expressions_end(void **state)
 {
 	struct tree *t = *state;
-	static const char *const patterns[] = { "(a+)+$", "(a*)*b", "(a|a)*c", "(?=(a+)+$)b|(a+)+d",
-		                                "^(([a-z])+.)+[A-Z]([a-z])+$" };
+	/* The last two are expensive to compile, not to match. */
+	static const char *const patterns[] = { "(a+)+$",
+		                                "(a*)*b",
+		                                "(a|a)*c",
+		                                "(?=(a+)+$)b|(a+)+d",
+		                                "^(([a-z])+.)+[A-Z]([a-z])+$",
+		                                "(?:(?:(?:a{1,90}){1,90}){1,90}){1,90}",
+		                                "(?:\\w{500}x?){60}" };
 	uint64_t began = tree_now();
 	struct corral_files_matches found = { 0 };
 	char line[201];
@@ -260,13 +267,14 @@ static void catastrophic_expressions_end(void **state)
 		struct corral_files_grep g = { patterns[i], "", NULL, 0, 0 };
 		int r = corral_files_grep(t->open, &g, NULL, &found, &t->err);
 
-		assert_true(r == 0 || r == -E2BIG);
+		assert_true(r == 0 || r == -E2BIG || r == -EINVAL);
 		if (r == -E2BIG)
 			assert_string_equal(t->err.text, "Regex pattern is too expensive to match");
-		else
+		if (r == 0)
 			corral_files_matches_done(&found);
 	}
-	assert_true(tree_now() - began < 20000000000u);
+	/* A tenth of a second, and several without our match limit. */
+	assert_true(tree_now() - began < 3000000000u);
 }
 
 static void long_lines_are_cut_and_found_once(void **state)

@@ -184,6 +184,20 @@ static void one_line_of_ten_gigabytes_takes_no_memory(void **state)
 	corral_buf_done(&b);
 }
 
+static void lines_far_behind_the_slice_are_not_all_counted(void **state)
+{
+	struct tree *t = *state;
+	corral_autofd int fd = -1;
+	char head[CORRAL_FILES_SNIFF];
+
+	for (size_t i = 0; i < sizeof(head); i++)
+		head[i] = i % 2 ? '\n' : 'x';
+	tree_file(t, "a", head, sizeof(head));
+	fd = openat(t->fd, "a", O_WRONLY | O_CLOEXEC);
+	assert_int_equal(ftruncate(fd, 10ll << 30), 0);
+	assert_numbered(t, "a", 0, 1, "     1\tx\n\n... (more than 4096 more lines)");
+}
+
 static void cancelled_read_stops(void **state)
 {
 	struct tree *t = *state;
@@ -276,6 +290,7 @@ int main(void)
 		tree_test(proc_files_have_content),
 		tree_test(too_much_is_cut_unless_a_range_was_asked_for),
 		tree_test(one_line_of_ten_gigabytes_takes_no_memory),
+		tree_test(lines_far_behind_the_slice_are_not_all_counted),
 		tree_test(cancelled_read_stops),
 		tree_test(all_byte_values_come_back),
 		tree_test(file_over_the_ceiling_is_refused_unread),
