@@ -312,7 +312,9 @@ int corral_sandbox_ready(struct corral_sandbox *s, struct corral_error *err)
 	if (n < 0)
 		return corral_error_sys(err, (int)-n, "hear from guest init");
 	if (m.head.type == CORRAL_WIRE_FAILED && (size_t)n >= sizeof(m.number)) {
-		r = corral_plan_explain(plan, m.number.n, m.number.error, m.number.detail, err);
+		int code = m.number.error > 0 && m.number.error < 4096 ? m.number.error : EIO;
+
+		r = corral_plan_explain(plan, m.number.n, code, m.number.detail, err);
 		return corral_confined_offer_step(s, plan, m.number.n, r, err);
 	}
 	if (m.head.type != CORRAL_WIRE_READY || (size_t)n != sizeof(m.ready))
