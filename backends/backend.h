@@ -18,6 +18,10 @@
 #include "kernel/base/error.h"
 #include "kernel/files/files.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct corral_backend;
 
 enum corral_backend_cap {
@@ -79,5 +83,9 @@ int corral_backend_tar_out(struct corral_backend *b, const char *path,
 int corral_backend_tar_in(struct corral_backend *b, const char *path,
                           const struct corral_files_source *source, struct corral_files_copied *ret,
                           struct corral_error *err);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -7,6 +7,10 @@
 #include "backends/sandbox.h"
 #include "kernel/sandbox.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct corral_native_options {
 	const char *id; /* NULL: a random UUID */
 };
@@ -19,5 +23,9 @@ struct corral_native_options {
 int corral_native_sandbox_new(struct corral_launcher *launcher, const struct corral_policy *policy,
                               const struct corral_native_options *options,
                               struct corral_backend **ret, struct corral_error *err);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,6 +8,10 @@
 #include "backends/backend.h"
 #include "kernel/receipt.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define CORRAL_EXECUTE_OUTPUT_BYTES 100000u     /* kept of one command, by default */
 #define CORRAL_RUN_OUTPUT_BYTES     (10u << 20) /* of one in argv form; more of it ends the command */
 #define CORRAL_RUN_STOPPED_BYTES    65536u      /* of each stream of one that was stopped */
@@ -149,5 +153,9 @@ int corral_backend_usage(struct corral_backend *b, struct corral_usage *ret,
  * many are under way. */
 int64_t corral_backend_last_activity_ms(const struct corral_backend *b);
 unsigned int corral_backend_busy(const struct corral_backend *b);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -23,8 +23,8 @@ struct corral_files_client;
 
 /* Bounds of one call; NULL where it is asked for is all defaults. */
 struct corral_files_bounds {
-	int64_t timeout_ms;           /* negative: the operation's default; 0 expires at once */
-	const atomic_bool *cancelled; /* looked at while waiting, some ten times a second */
+	int64_t timeout_ms;    /* negative: the operation's default; 0 expires at once */
+	const bool *cancelled; /* looked at while waiting, some ten times a second */
 };
 
 #define CORRAL_FILES_BOUNDS_DEFAULT \

@@ -25,7 +25,7 @@ struct files_call {
 	struct corral_files_client *client;
 	uint64_t id;
 	uint64_t deadline_nsec;
-	const atomic_bool *cancelled;
+	const bool *cancelled;
 	pthread_cond_t moved;
 	struct files_event *first, **last;
 	bool uploads; /* its request had more to come */

@@ -21,7 +21,6 @@
 #ifndef CORRAL_KERNEL_FILES_FILES_H
 #define CORRAL_KERNEL_FILES_FILES_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +28,10 @@
 #include "kernel/base/buf.h"
 #include "kernel/base/error.h"
 #include "kernel/files/result.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* What bounds an operation. Rows and matches beyond these are cut with a flag, files are refused.
  */
@@ -57,8 +60,8 @@ struct corral_files;
 
 /* When to give up. NULL where it is asked for means never. */
 struct corral_files_stop {
-	const atomic_bool *cancelled; /* or NULL */
-	uint64_t deadline_nsec;       /* CLOCK_MONOTONIC; 0 for none */
+	const bool *cancelled;  /* or NULL; another thread sets it with __atomic_store_n() */
+	uint64_t deadline_nsec; /* CLOCK_MONOTONIC; 0 for none */
 };
 
 /* Takes bytes as they come, at most CORRAL_FILES_CHUNK at a time; 0 or -errno, which ends the
@@ -199,5 +202,9 @@ int corral_files_tar_in(const struct corral_files *f, const char *path,
                         const struct corral_files_stop *stop,
                         const struct corral_files_source *source, struct corral_files_copied *ret,
                         struct corral_error *err);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -39,7 +39,7 @@ int files_stopped(const struct corral_files_stop *stop, struct corral_error *err
 
 	if (!stop)
 		return 0;
-	if (stop->cancelled && atomic_load_explicit(stop->cancelled, memory_order_relaxed))
+	if (stop->cancelled && __atomic_load_n(stop->cancelled, __ATOMIC_RELAXED))
 		return corral_error_set(err, ECANCELED, "cancelled");
 	if (!stop->deadline_nsec)
 		return 0;

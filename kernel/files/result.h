@@ -12,6 +12,10 @@
 
 #include "kernel/base/buf.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum corral_files_op_flags {
 	CORRAL_FILES_NOFOLLOW = 1u << 0,      /* stat */
 	CORRAL_FILES_LS_LINKS = 1u << 1,      /* ls: links that lead nowhere as well */
@@ -116,5 +120,9 @@ void corral_files_rows_sort(struct corral_files_rows *r, bool dirs_first);
  * old text is; the caller frees. NULL without memory.
  */
 char *corral_files_edit_text(const struct corral_files_edit *edit, uint64_t occurrences);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -45,8 +45,8 @@ struct job {
 	struct job *next; /* of the queue, or of those that run */
 	struct server *server;
 	struct corral_files_asked asked;
-	char *message; /* asked points into it */
-	atomic_bool cancelled;
+	char *message;  /* asked points into it */
+	bool cancelled; /* with __atomic_* */
 	uint64_t deadline_nsec;
 	bool running_long;
 	pthread_cond_t moved;
@@ -123,7 +123,7 @@ static void receive_alone(struct job *j)
 	(void)receive(s, &buf);
 	s->alone = false;
 	if (s->ended)
-		atomic_store(&j->cancelled, true);
+		__atomic_store_n(&j->cancelled, true, __ATOMIC_RELAXED);
 	free(buf);
 }
 
@@ -404,7 +404,7 @@ static struct job *job_new(struct server *s, char *message, size_t len)
 	(void)pthread_condattr_destroy(&monotonic);
 	for (size_t i = 0; i < EARLY_MAX; i++) {
 		if (s->early[i] == j->asked.id)
-			atomic_store(&j->cancelled, true);
+			__atomic_store_n(&j->cancelled, true, __ATOMIC_RELAXED);
 	}
 	s->n_jobs++;
 	return j;
@@ -425,7 +425,7 @@ static int take_data(struct job *j, const char *message, size_t len)
 	c = malloc(sizeof(*c) + len);
 	if (!c) {
 		/* The data is lost, so is the request. */
-		atomic_store(&j->cancelled, true);
+		__atomic_store_n(&j->cancelled, true, __ATOMIC_RELAXED);
 		(void)pthread_cond_signal(&j->moved);
 		return 0;
 	}
@@ -447,7 +447,7 @@ static int control(struct server *s, const struct corral_files_head *head, const
 	switch ((enum corral_files_wire_type)head->type) {
 	case CORRAL_FILES_CANCEL:
 		if (j) {
-			atomic_store(&j->cancelled, true);
+			__atomic_store_n(&j->cancelled, true, __ATOMIC_RELAXED);
 			(void)pthread_cond_signal(&j->moved);
 		} else {
 			s->early[s->next_early++ % EARLY_MAX] = head->id;
@@ -556,7 +556,7 @@ static struct job *receive(struct server *s, char **buf)
 static void end_all(struct server *s)
 {
 	for (struct job *j = s->running; j; j = j->next) {
-		atomic_store(&j->cancelled, true);
+		__atomic_store_n(&j->cancelled, true, __ATOMIC_RELAXED);
 		(void)pthread_cond_signal(&j->moved);
 	}
 	/* Wakes those that wait in recv(), and those that would send. */

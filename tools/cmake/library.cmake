@@ -1,13 +1,18 @@
-# What other programs build on: libcorral.so of policy/ and kernel/, its public headers and its .pc file.
+# What other programs build on: libcorral.so of policy/, kernel/ and backends/, its public headers and its .pc file.
 #
 # The headers listed here are the interface: what they declare is exported, and nothing else is. Functions
 # that only our own files call keep their names to themselves, so that they may change without a new soname.
 set(public_headers
+  backends/backend.h
+  backends/native.h
+  backends/sandbox.h
   kernel/base/buf.h
   kernel/base/cleanup.h
   kernel/base/error.h
   kernel/cgroup.h
   kernel/doctor.h
+  kernel/files/files.h
+  kernel/files/result.h
   kernel/host.h
   kernel/plan.h
   kernel/process.h
@@ -36,13 +41,14 @@ set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${public_headers}
 file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/libcorral.c CONTENT
   "/* A library needs a source; all of ours are in archives. */\n")
 add_library(libcorral SHARED ${CMAKE_BINARY_DIR}/libcorral.c)
-target_link_libraries(libcorral PRIVATE corral_kernel corral_policy corral_base)
+target_link_libraries(libcorral PRIVATE corral_backends corral_kernel corral_files_client corral_files
+  corral_files_values corral_policy corral_base)
 set_target_properties(libcorral PROPERTIES
   OUTPUT_NAME corral
   VERSION ${PROJECT_VERSION}
   SOVERSION ${PROJECT_VERSION_MAJOR}
   LINK_DEPENDS ${map}
-  LINK_LIBRARY_OVERRIDE "WHOLE_ARCHIVE,corral_kernel,corral_policy,corral_base")
+  LINK_LIBRARY_OVERRIDE "WHOLE_ARCHIVE,corral_backends,corral_kernel,corral_files_client,corral_files,corral_files_values,corral_policy,corral_base")
 target_link_options(libcorral PRIVATE
   -Wl,--version-script=${map} -Wl,-Bsymbolic-functions -Wl,--as-needed -Wl,--gc-sections)
 

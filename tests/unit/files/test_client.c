@@ -314,7 +314,7 @@ static void a_call_given_up_leaves_the_client_usable(void **state)
 static void time_runs_out_and_cancelling_works(void **state)
 {
 	struct served *s = *state;
-	atomic_bool cancelled = true;
+	bool cancelled = true;
 	struct corral_files_bounds b = { 100, NULL };
 	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
 	char head[CORRAL_FILES_SNIFF];

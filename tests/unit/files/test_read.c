@@ -201,7 +201,7 @@ static void lines_far_behind_the_slice_are_not_all_counted(void **state)
 static void cancelled_read_stops(void **state)
 {
 	struct tree *t = *state;
-	atomic_bool cancelled = true;
+	bool cancelled = true;
 	struct corral_files_stop stop = { .cancelled = &cancelled };
 	struct corral_buf b = CORRAL_BUF_INIT;
 
