@@ -10,6 +10,7 @@
 
 #include "backends/backend_ops.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/base/utf8.h"
 
 static int needs(const struct corral_backend *b, enum corral_backend_cap cap, const char *what,
                  struct corral_error *err)
@@ -45,63 +46,13 @@ void corral_executed_done(struct corral_executed *x)
 	memset(x, 0, sizeof(*x));
 }
 
-/* The length of the UTF-8 sequence at p (RFC 3629), or 0 when there is none. */
-static size_t utf8_length(const unsigned char *p, size_t left)
-{
-	static const struct {
-		unsigned char mask, lead, low, high; /* of the lead byte, and of the second */
-		size_t len;
-	} forms[] = {
-		{ 0xff, 0xe0, 0xa0, 0xbf, 3 }, { 0xff, 0xed, 0x80, 0x9f, 3 },
-		{ 0xff, 0xf0, 0x90, 0xbf, 4 }, { 0xff, 0xf4, 0x80, 0x8f, 4 },
-		{ 0xf0, 0xe0, 0x80, 0xbf, 3 }, { 0xf8, 0xf0, 0x80, 0xbf, 4 },
-		{ 0xe0, 0xc0, 0x80, 0xbf, 2 },
-	};
-
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] == 0xc0 || p[0] == 0xc1 || p[0] > 0xf4)
-		return 0;
-	for (size_t i = 0; i < CORRAL_COUNT(forms); i++) {
-		if ((p[0] & forms[i].mask) != forms[i].lead)
-			continue;
-		if (left < forms[i].len || p[1] < forms[i].low || p[1] > forms[i].high)
-			return 0;
-		for (size_t k = 2; k < forms[i].len; k++)
-			if ((p[k] & 0xc0) != 0x80)
-				return 0;
-		return forms[i].len;
-	}
-	return 0;
-}
-
-static void text_add(struct corral_buf *ret, const struct corral_buf *bytes)
-{
-	const unsigned char *p = (const unsigned char *)bytes->data;
-	size_t at = 0, from = 0;
-
-	while (at < bytes->len) {
-		size_t n = utf8_length(p + at, bytes->len - at);
-
-		if (n) {
-			at += n;
-			continue;
-		}
-		corral_buf_add(ret, p + from, at - from);
-		corral_buf_add(ret, "\xef\xbf\xbd", 3);
-		from = ++at;
-	}
-	if (bytes->len)
-		corral_buf_add(ret, p + from, at - from);
-}
-
 void corral_executed_text(const struct corral_executed *x, const struct corral_error *err,
                           struct corral_buf *ret)
 {
 	size_t begin = ret->len;
 
-	text_add(ret, &x->out);
-	text_add(ret, &x->err);
+	corral_utf8_add(ret, x->out.data, x->out.len);
+	corral_utf8_add(ret, x->err.data, x->err.len);
 	if (x->timed_out || (err && err->text[0])) {
 		if (ret->len > begin)
 			corral_buf_str(ret, "\n\n");

@@ -31,7 +31,7 @@ static int say_error(const struct files_event *e, struct corral_error *err)
 {
 	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
 
-	files_utf8_add(&text, e->reply.text, e->reply.text_len);
+	corral_utf8_add(&text, e->reply.text, e->reply.text_len);
 	for (size_t i = 0; i < text.len; i++) {
 		if ((unsigned char)text.data[i] < ' ' || text.data[i] == 0x7f)
 			text.data[i] = '?';
@@ -238,7 +238,7 @@ int corral_files_client_read(struct corral_files_client *c, const struct corral_
 	struct keep k;
 	int r = run_kept(c, b, &x, 4ull * CORRAL_FILES_READ_CHARS + 4096, &k, err);
 
-	if (r == 0 && !files_utf8_valid(k.buf.data, k.buf.len))
+	if (r == 0 && !corral_utf8_valid(k.buf.data, k.buf.len))
 		r = say_decoded(-EPROTO, err);
 	if (r == 0) {
 		corral_buf_add(&k.buf, "", 0);

@@ -60,7 +60,7 @@ static const char *after_place(const struct corral_buf *text, const char *place,
 
 	if (e->old_len)
 		return place + e->old_len;
-	return left ? place + files_utf8((const unsigned char *)place, left) : NULL;
+	return left ? place + corral_utf8_step((const unsigned char *)place, left) : NULL;
 }
 
 static uint64_t count(const struct corral_buf *text, const struct corral_files_edit *e)
@@ -153,7 +153,7 @@ int corral_files_edit(const struct corral_files *f, const char *path,
 	r = read_whole(fd, path, (uint64_t)st.st_size, stop, &text, err);
 	if (r < 0)
 		return r;
-	if (!files_utf8_valid(text.data, text.len))
+	if (!corral_utf8_valid(text.data, text.len))
 		return corral_error_set(err, EILSEQ,
 		                        "'%s' is not valid UTF-8 text and cannot be edited", path);
 	r = apply(&text, edit, &out, &n, err);

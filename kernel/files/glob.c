@@ -15,7 +15,7 @@
 static uint32_t character(const char *text, size_t *ret_len)
 {
 	const unsigned char *s = (const unsigned char *)text;
-	int n = files_utf8(s, strnlen(text, 4));
+	int n = corral_utf8_step(s, strnlen(text, 4));
 
 	*ret_len = n > 0 ? (size_t)n : 1;
 	switch (n) {

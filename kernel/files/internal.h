@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/base/utf8.h"
 #include "kernel/files/files.h"
 
 struct corral_files {
@@ -61,15 +62,6 @@ void files_stat_from(const struct stat *st, struct corral_files_stat *ret);
 /* pread(2)'s cousins that go on after EINTR; -errno. */
 long files_read(int fd, void *data, size_t size);
 int files_write_all(int fd, const void *data, size_t len);
-
-/*
- * The UTF-8 sequence at data: its length, or minus the number of bytes that make one U+FFFD. len >
- * 0.
- */
-int files_utf8(const unsigned char *data, size_t len);
-bool files_utf8_valid(const char *data, size_t len);
-/* Appends with U+FFFD for what is invalid. */
-void files_utf8_add(struct corral_buf *b, const char *data, size_t len);
 
 /* A temporary file in parent->fd that is to replace parent->name. */
 struct files_replace {

@@ -94,7 +94,7 @@ static int render(struct numbered *n, bool cuttable, struct corral_buf *ret,
 	uint64_t chars = 0;
 	char number[32];
 
-	files_utf8_add(&text, n->out.data ? n->out.data : "", n->out.len);
+	corral_utf8_add(&text, n->out.data ? n->out.data : "", n->out.len);
 	if (text.failed || n->out.failed)
 		return corral_error_set(err, ENOMEM, "out of memory");
 	if (n->chars > CORRAL_FILES_READ_CHARS && !cuttable)

@@ -123,7 +123,7 @@ int files_pattern_new(const char *text, bool ignore_case, struct files_pattern *
 		options |= PCRE2_CASELESS;
 	if (!bytes_will_do(text, ignore_case))
 		options |= PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF;
-	if (!files_utf8_valid(text, strlen(text)))
+	if (!corral_utf8_valid(text, strlen(text)))
 		options &= ~(uint32_t)(PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF);
 	p = calloc(1, sizeof(*p));
 	context = pcre2_compile_context_create(NULL);
@@ -256,8 +256,8 @@ static int add_line(struct search *w, const char *line, size_t len)
 		while (len > CORRAL_FILES_LINE_MAX - 4 && ((unsigned char)line[len] & 0xc0) == 0x80)
 			len--;
 	}
-	if (!files_utf8_valid(line, len)) {
-		files_utf8_add(&text, line, len);
+	if (!corral_utf8_valid(line, len)) {
+		corral_utf8_add(&text, line, len);
 		if (text.failed)
 			return -ENOMEM;
 		line = text.data;

@@ -193,7 +193,7 @@ int corral_files_matches_decode(const char *data, size_t len, struct corral_file
 			path_len = w.path_len;
 		}
 		data += w.path_len;
-		if (!files_utf8_valid(data, w.line_len))
+		if (!corral_utf8_valid(data, w.line_len))
 			return -EPROTO;
 		r = corral_files_matches_add(ret, path, path_len, w.line_number, data, w.line_len,
 		                             w.cut);

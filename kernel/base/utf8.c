@@ -1,9 +1,9 @@
-/* UTF-8 as Unicode chapter 3.9 has it: no overlong forms, no surrogates, nothing above U+10FFFF. */
+#include "kernel/base/utf8.h"
+
+#include <stdint.h>
 #include <string.h>
 
-#include "kernel/files/internal.h"
-
-int files_utf8(const unsigned char *s, size_t len)
+int corral_utf8_step(const unsigned char *s, size_t len)
 {
 	unsigned char low = 0x80, high = 0xbf;
 	int need;
@@ -53,7 +53,7 @@ static size_t ascii(const unsigned char *s, size_t len)
 	return i;
 }
 
-bool files_utf8_valid(const char *data, size_t len)
+bool corral_utf8_valid(const char *data, size_t len)
 {
 	const unsigned char *s = (const unsigned char *)data;
 	size_t i = 0;
@@ -61,7 +61,7 @@ bool files_utf8_valid(const char *data, size_t len)
 	if (!len)
 		return true;
 	while ((i += ascii(s + i, len - i)) < len) {
-		int n = files_utf8(s + i, len - i);
+		int n = corral_utf8_step(s + i, len - i);
 
 		if (n < 0)
 			return false;
@@ -70,7 +70,7 @@ bool files_utf8_valid(const char *data, size_t len)
 	return true;
 }
 
-void files_utf8_add(struct corral_buf *b, const char *data, size_t len)
+void corral_utf8_add(struct corral_buf *b, const char *data, size_t len)
 {
 	const unsigned char *s = (const unsigned char *)data;
 	size_t i = 0, good = 0;
@@ -85,7 +85,7 @@ void files_utf8_add(struct corral_buf *b, const char *data, size_t len)
 		i += ascii(s + i, len - i);
 		if (i == len)
 			break;
-		n = files_utf8(s + i, len - i);
+		n = corral_utf8_step(s + i, len - i);
 		if (n > 0) {
 			i += (size_t)n;
 			continue;
