@@ -19,31 +19,60 @@ struct corral_native_server {
 	struct corral_process *process;
 };
 
+/* The program of all servers, as long as there is one: a copy for each would be most of what an
+ * idle sandbox costs. */
+static struct {
+	pthread_mutex_t lock;
+	unsigned int users;
+	int fd;
+} program = { PTHREAD_MUTEX_INITIALIZER, 0, -1 };
+
+static int program_acquire(int *ret_fd, struct corral_error *err)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&program.lock);
+	if (program.fd < 0)
+		r = corral_files_server_memfd(&program.fd, err);
+	if (r == 0) {
+		program.users++;
+		*ret_fd = program.fd;
+	}
+	pthread_mutex_unlock(&program.lock);
+	return r;
+}
+
+static void program_release(void)
+{
+	pthread_mutex_lock(&program.lock);
+	if (--program.users == 0)
+		corral_fd_closep(&program.fd);
+	pthread_mutex_unlock(&program.lock);
+}
+
 static void server_free(struct corral_native_server *v)
 {
 	corral_files_client_free(v->client);
 	corral_process_close(v->process);
+	program_release();
 	free(v);
 }
 
-static int server_start(struct corral_native_box *box, struct corral_native_server *v,
-                        struct corral_error *err)
+static int server_start(struct corral_native_box *box, int program_fd,
+                        struct corral_native_server *v, struct corral_error *err)
 {
 	char *const argv[] = { (char *)"corral-files", NULL };
-	corral_autofd int program = -1, ours = -1, theirs = -1;
+	corral_autofd int ours = -1, theirs = -1;
 	struct corral_command command = { .argv = argv, .stdout_fd = -1, .stderr_fd = -1 };
 	int pair[2], r;
 
-	r = corral_files_server_memfd(&program, err);
-	if (r < 0)
-		return r;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return corral_error_sys(err, errno, "create a socket to the file server");
 	ours = pair[0];
 	theirs = pair[1];
 	command.stdin_fd = theirs;
-	r = corral_process_start_program(box->sandbox, program, &command, CORRAL_PROCESS_BACKGROUND,
-	                                 &v->process, err);
+	r = corral_process_start_program(box->sandbox, program_fd, &command,
+	                                 CORRAL_PROCESS_BACKGROUND, &v->process, err);
 	if (r < 0)
 		return corral_error_wrap(err, r, "start the file server");
 	return corral_files_client_new_take(corral_take_fd(&ours), &v->client, err);
@@ -53,21 +82,22 @@ static int server_new(struct corral_native_box *box, struct corral_native_server
                       struct corral_error *err)
 {
 	struct corral_native_server *v = calloc(1, sizeof(*v));
-	int r;
+	int program_fd, r;
 
 	if (!v)
 		return corral_error_set(err, ENOMEM, "start the file server: out of memory");
 	v->refs = 1;
-	r = server_start(box, v, err);
+	r = program_acquire(&program_fd, err);
 	if (r < 0) {
-		if (v->client)
-			corral_files_client_free(v->client);
-		corral_process_close(v->process);
 		free(v);
 		return r;
 	}
-	*ret = v;
-	return 0;
+	r = server_start(box, program_fd, v, err);
+	if (r < 0)
+		server_free(v);
+	else
+		*ret = v;
+	return r;
 }
 
 static void server_release(struct corral_native *n, struct corral_native_server *v)

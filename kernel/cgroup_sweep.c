@@ -73,8 +73,14 @@ static bool sweep_one(int parent_fd, const char *entry, const char *name)
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return false;
 	/* EBUSY while a process is in it: then it goes with a later sweep. */
-	if (unlinkat(parent_fd, entry, AT_REMOVEDIR) < 0)
-		return errno == EBUSY;
+	if (unlinkat(parent_fd, entry, AT_REMOVEDIR) < 0) {
+		if (errno != EBUSY)
+			return false;
+		/* Frozen when its owner died, it has not seen that yet, and so has not ended. */
+		(void)corral_cgroup_write(fd, "cgroup.freeze", "0");
+		(void)corral_cgroup_write(fd, "freezer.state", "THAWED");
+		return true;
+	}
 	corral_trace(CORRAL_TRACE_CGROUP, "swept %s", entry);
 	return false;
 }

@@ -548,6 +548,21 @@ static void large_files_stream(void **state)
 	corral_buf_done(&text);
 }
 
+/* Its program is one for all sandboxes, so none may get hold of it. */
+static void file_server_cannot_be_looked_into(void **state)
+{
+	struct fixture *f = *state;
+
+	if (missing(f))
+		return;
+	assert_int_equal(corral_backend_write(f->b, "x", "1", 1, &f->err), 0);
+	assert_shell(f,
+	             "for p in /proc/[0-9]*; do grep -q '^[c]orral-files' $p/cmdline || continue; "
+	             "echo found; for w in exe mem fd/0 maps; do head -c1 $p/$w 2>&1 "
+	             ">/dev/null | grep -o denied; done; done | uniq -c | tr -s ' '",
+	             0, " 1 found\n 4 denied\n");
+}
+
 /* A guest may kill what it likes of its own user's; the next operation begins anew. */
 static void file_server_that_was_killed_is_replaced(void **state)
 {
@@ -729,6 +744,7 @@ int main(void)
 		ROW(terminal_is_a_terminal),
 		ROW(files_are_those_of_the_commands),
 		ROW(large_files_stream),
+		ROW(file_server_cannot_be_looked_into),
 		ROW(file_server_that_was_killed_is_replaced),
 		ROW(threads_mix_commands_and_files),
 		ROW(death_is_told_and_the_next_life_is_asked_for),
