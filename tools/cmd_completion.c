@@ -7,6 +7,7 @@
 #include "tools/commands.h"
 #include "tools/message.h"
 #include "tools/options.h"
+#include "tools/sandbox_commands.h"
 
 static void print_option_words(enum corral_option_command command)
 {
@@ -84,22 +85,32 @@ static const char head[] = "# bash completion for corral: printed by corral comp
                            "{\n"
                            "\tcase $1 in\n";
 
-static const char middle[] = "\tesac\n"
-                             "}\n"
-                             "\n"
-                             "_corral()\n"
-                             "{\n"
-                             "\tlocal cur=${COMP_WORDS[COMP_CWORD]} words valued i word\n"
-                             "\tCOMPREPLY=()\n"
-                             "\tif ((COMP_CWORD == 1)); then\n"
-                             "\t\tmapfile -t COMPREPLY < <(compgen -W '";
+static const char middle[] =
+        "\tesac\n"
+        "}\n"
+        "\n"
+        "# Ids and names of the sandboxes that are alive.\n"
+        "_corral_sandboxes()\n"
+        "{\n"
+        "\tmapfile -t COMPREPLY < <(compgen -W \"$(\"${COMP_WORDS[0]}\" sandbox list "
+        "2>/dev/null |\n"
+        "\t\tawk 'NR > 1 { print $1; if ($2 != \"-\") print $2 }')\" -- \"$1\")\n"
+        "}\n"
+        "\n"
+        "_corral()\n"
+        "{\n"
+        "\tlocal cur=${COMP_WORDS[COMP_CWORD]} words valued i word first=2 "
+        "operands=command\n"
+        "\tCOMPREPLY=()\n"
+        "\tif ((COMP_CWORD == 1)); then\n"
+        "\t\tmapfile -t COMPREPLY < <(compgen -W '";
 
 static const char tail[] =
         "\t*) return ;;\n"
         "\tesac\n"
         "\t# From the first word on that is neither an option nor a value, it is the command's\n"
         "\t# turn. bash makes words of their own of '=' and ':'.\n"
-        "\tfor ((i = 2; i < COMP_CWORD; i++)); do\n"
+        "\tfor ((i = first; i < COMP_CWORD; i++)); do\n"
         "\t\tword=${COMP_WORDS[i]}\n"
         "\t\tif [[ $word == -- ]]; then\n"
         "\t\t\t((i++))\n"
@@ -120,7 +131,26 @@ static const char tail[] =
         "\tdone\n"
         "\tif ((i == COMP_CWORD)) && [[ $cur == -* && ${COMP_WORDS[i - 1]} != -- ]]; then\n"
         "\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
-        "\telif ((i < COMP_CWORD)) && declare -F _command_offset >/dev/null; then\n"
+        "\t\treturn\n"
+        "\tfi\n"
+        "\tcase $operands in\n"
+        "\tnone) return ;;\n"
+        "\tsandboxes) _corral_sandboxes \"$cur\"; return ;;\n"
+        "\tcopies)\n"
+        "\t\tcompopt -o filenames -o nospace 2>/dev/null\n"
+        "\t\t_corral_sandboxes \"$cur\"\n"
+        "\t\tCOMPREPLY=(\"${COMPREPLY[@]/%/:}\")\n"
+        "\t\tmapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- \"$cur\")\n"
+        "\t\treturn ;;\n"
+        "\texec)\n"
+        "\t\tif ((i == COMP_CWORD)); then\n"
+        "\t\t\t_corral_sandboxes \"$cur\"\n"
+        "\t\t\treturn\n"
+        "\t\tfi\n"
+        "\t\t((i++))\n"
+        "\t\t((i < COMP_CWORD)) && [[ ${COMP_WORDS[i]} == -- ]] && ((i++)) ;;\n"
+        "\tesac\n"
+        "\tif ((i < COMP_CWORD)) && declare -F _command_offset >/dev/null; then\n"
         "\t\t_command_offset \"$i\"\n"
         "\telif ((i == COMP_CWORD)); then\n"
         "\t\tmapfile -t COMPREPLY < <(compgen -c -- \"$cur\")\n"
@@ -131,13 +161,41 @@ static const char tail[] =
         "}\n"
         "complete -F _corral corral\n";
 
-static void print_command(const char *name, enum corral_option_command command)
+static void print_command(const char *indent, const char *name, enum corral_option_command command,
+                          const char *operands)
 {
-	(void)printf("\t%s)\n\t\twords='", name);
+	(void)printf("%s%s)\n%s\twords='", indent, name, indent);
 	print_option_words(command);
-	(void)fputs("'\n\t\tvalued='", stdout);
+	(void)printf("'\n%s\tvalued='", indent);
 	print_valued(command);
-	(void)fputs("' ;;\n", stdout);
+	(void)printf("'\n%s\toperands=%s ;;\n", indent, operands);
+}
+
+/* What its words other than options are. */
+static const char *operands_of(const struct corral_sandbox_command *c)
+{
+	if (c->option == CORRAL_OPTION_EXEC)
+		return "exec";
+	if (c->option == CORRAL_OPTION_CP)
+		return "copies";
+	return c->operands_max ? "sandboxes" : "none";
+}
+
+static void print_sandbox(void)
+{
+	const struct corral_sandbox_command *c;
+
+	(void)fputs("\tsandbox)\n\t\tif ((COMP_CWORD == 2)); then\n"
+	            "\t\t\tmapfile -t COMPREPLY < <(compgen -W '",
+	            stdout);
+	for (c = corral_sandbox_commands; c->name; c++)
+		(void)printf("%s ", c->name);
+	(void)fputs("--help' -- \"$cur\")\n\t\t\treturn\n\t\tfi\n"
+	            "\t\tfirst=3\n\t\tcase ${COMP_WORDS[2]} in\n",
+	            stdout);
+	for (c = corral_sandbox_commands; c->name; c++)
+		print_command("\t\t", c->name, c->option, operands_of(c));
+	(void)fputs("\t\t*) return ;;\n\t\tesac ;;\n", stdout);
 }
 
 static void print_bash(void)
@@ -150,8 +208,10 @@ static void print_bash(void)
 	(void)fputs("--help --version' -- \"$cur\")\n\t\treturn\n\tfi\n"
 	            "\tcase ${COMP_WORDS[1]} in\n",
 	            stdout);
-	print_command("run", CORRAL_OPTION_RUN);
-	print_command("plan", CORRAL_OPTION_PLAN);
+	print_command("\t", "run", CORRAL_OPTION_RUN, "command");
+	print_command("\t", "plan", CORRAL_OPTION_PLAN, "command");
+	print_command("\t", "exec", CORRAL_OPTION_EXEC, "exec");
+	print_sandbox();
 	(void)fputs(
 	        "\tdoctor)\n\t\tmapfile -t COMPREPLY < <(compgen -W '--json --help' -- \"$cur\")\n"
 	        "\t\treturn ;;\n"

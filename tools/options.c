@@ -13,7 +13,9 @@
 #include "tools/suggest.h"
 
 #define CONFIG_SIZE_MAX ((size_t)1 << 20)
-#define BOTH            (CORRAL_OPTION_RUN | CORRAL_OPTION_PLAN)
+#define RUN             (CORRAL_OPTION_RUN | CORRAL_OPTION_PLAN)
+#define MAKE            (RUN | CORRAL_OPTION_CREATE)
+#define EVERY           ((1u << 12) - 1)
 
 static int set_text(struct corral_options *o, const struct corral_option *row, const char *value,
                     struct corral_error *err)
@@ -148,6 +150,36 @@ static int set_own(struct corral_options *o, const struct corral_option *row, co
 	return 0;
 }
 
+static int set_name(struct corral_options *o, const struct corral_option *row, const char *value,
+                    struct corral_error *err)
+{
+	int r = corral_sandbox_name_check(value, err);
+
+	(void)row;
+	if (r == 0)
+		(void)snprintf(o->name, sizeof(o->name), "%s", value);
+	return r;
+}
+
+static int set_idle(struct corral_options *o, const struct corral_option *row, const char *value,
+                    struct corral_error *err)
+{
+	(void)row;
+	return corral_parse_duration(value, &o->idle_ms, err);
+}
+
+static int set_grace(struct corral_options *o, const struct corral_option *row, const char *value,
+                     struct corral_error *err)
+{
+	uint64_t ms = 0;
+	int r = corral_parse_duration(value, &ms, err);
+
+	(void)row;
+	if (r == 0)
+		o->grace_ms = (int64_t)ms;
+	return r;
+}
+
 #define TEXT(field)  .set = set_text, .detail = offsetof(struct corral_config, field)
 #define FLAG(field)  .set = set_flag, .detail = offsetof(struct corral_config, field)
 #define OWN(field)   .set = set_own, .detail = offsetof(struct corral_options, field)
@@ -157,82 +189,107 @@ static int set_own(struct corral_options *o, const struct corral_option *row, co
 /* clang-format off */
 const struct corral_option corral_option_table[] = {
 	{ "workspace", 0, "DIR", "host directory, read-write at the work directory (default: an empty one in memory)",
-	  "Files", BOTH, false, TEXT(workspace) },
+	  "Files", MAKE, false, TEXT(workspace) },
 	{ "workdir", 'w', "PATH", "work directory inside (default: /workspace)",
-	  NULL, BOTH, false, TEXT(work_dir) },
+	  NULL, MAKE, false, TEXT(work_dir) },
+	{ "workdir", 'w', "PATH", "directory to start in (default: the sandbox's work directory)",
+	  NULL, CORRAL_OPTION_EXEC, false, TEXT(work_dir) },
 	{ "keep", 0, "DIR", "keep in host directory DIR what is changed elsewhere, and begin with what is there",
-	  NULL, BOTH, false, TEXT(keep) },
+	  NULL, MAKE, false, TEXT(keep) },
 	{ "rootfs", 0, "host|DIR", "root: the host's /usr with a small /etc (default), or a directory",
-	  NULL, BOTH, false, TEXT(rootfs) },
+	  NULL, MAKE, false, TEXT(rootfs) },
 	{ "bind", 0, "SRC:DST", "host directory or file SRC, read-write at DST",
-	  NULL, BOTH, false, MOUNT(BIND) },
+	  NULL, MAKE, false, MOUNT(BIND) },
 	{ "ro-bind", 0, "SRC:DST", "the same, read-only",
-	  NULL, BOTH, false, MOUNT(RO_BIND) },
+	  NULL, MAKE, false, MOUNT(RO_BIND) },
 	{ "tmpfs", 0, "DST[:SIZE]", "empty directory in memory at DST",
-	  NULL, BOTH, false, MOUNT(TMPFS) },
+	  NULL, MAKE, false, MOUNT(TMPFS) },
 
 	{ "env", 'e', "NAME[=VALUE]", "environment variable; NAME alone takes the caller's value",
-	  "Process", BOTH, false, .set = set_env },
+	  "Process", MAKE | CORRAL_OPTION_EXEC, false, .set = set_env },
 	{ "clear-env", 0, NULL, "nothing but --env: not even PATH and HOME",
-	  NULL, BOTH, false, FLAG(clear_env) },
+	  NULL, MAKE, false, FLAG(clear_env) },
 	{ "user", 'u', "UID[:GID]", "ids inside (default: 0:0)",
-	  NULL, BOTH, false, .set = set_user },
+	  NULL, MAKE, false, .set = set_user },
 	{ "hostname", 0, "NAME", "host name inside (default: corral)",
-	  NULL, BOTH, false, TEXT(hostname) },
+	  NULL, MAKE, false, TEXT(hostname) },
 	{ "tty", 't', NULL, "a terminal of its own; implies --stdin",
-	  NULL, BOTH, false, FLAG(tty) },
+	  NULL, RUN | CORRAL_OPTION_EXEC, false, FLAG(tty) },
 	{ "stdin", 'i', NULL, "pass standard input on (default: /dev/null)",
-	  NULL, BOTH, false, FLAG(use_stdin) },
+	  NULL, RUN | CORRAL_OPTION_EXEC, false, FLAG(use_stdin) },
+	{ "detach", 'd', NULL, "leave it running and return at once; output goes nowhere but to files",
+	  NULL, CORRAL_OPTION_EXEC, false, OWN(detach) },
 
 	{ "runtime", 0, "NAME", "named environment (known: host)",
-	  "Isolation", BOTH, false, TEXT(runtime) },
+	  "Isolation", MAKE, false, TEXT(runtime) },
 	{ "network", 0, "none|host", "loopback only (default), or the caller's network",
-	  NULL, BOTH, false, .set = set_network },
+	  NULL, MAKE, false, .set = set_network },
 	{ "ids", 0, "auto|single|range", "how ids map: one id, a range of 65536, or what fits (default: auto)",
-	  NULL, BOTH, false, .set = set_ids },
+	  NULL, MAKE, false, .set = set_ids },
 	{ "cap-add", 0, "CAP", "keep a capability, in the sandbox's own user namespace; or ALL",
-	  NULL, BOTH, false, .set = set_cap, .detail = true },
+	  NULL, MAKE, false, .set = set_cap, .detail = true },
 	{ "cap-drop", 0, "CAP", "drop a capability that was added; or ALL",
-	  NULL, BOTH, false, .set = set_cap, .detail = false },
+	  NULL, MAKE, false, .set = set_cap, .detail = false },
 	{ "seccomp", 0, "FILE|default", "system call profile in the OCI JSON format",
-	  NULL, BOTH, false, TEXT(seccomp) },
+	  NULL, MAKE, false, TEXT(seccomp) },
 	{ "allow-weaker", 0, NULL, "accept a weaker tier where the host cannot do better",
-	  NULL, BOTH, false, FLAG(allow_weaker) },
+	  NULL, MAKE, false, FLAG(allow_weaker) },
 
 	{ "memory", 'm', "SIZE", "memory (default: 1G); sizes as 512K, 64M, 1.5G",
 	  "Limits (0: none; one asked for by name must hold, or nothing runs)",
-	  BOTH, false, LIMIT(MEMORY) },
+	  MAKE, false, LIMIT(MEMORY) },
 	{ "memory-swap", 0, "SIZE", "swap on top of memory (default: 0, no swap)",
-	  NULL, BOTH, false, LIMIT(MEMORY_SWAP) },
+	  NULL, MAKE, false, LIMIT(MEMORY_SWAP) },
 	{ "cpus", 0, "N", "processor time, as 0.5 or 2 (default: no limit)",
-	  NULL, BOTH, false, LIMIT(CPUS) },
+	  NULL, MAKE, false, LIMIT(CPUS) },
 	{ "cpu-weight", 0, "N", "share under contention, 1 to 10000 (default: 100)",
-	  NULL, BOTH, false, LIMIT(CPU_WEIGHT) },
+	  NULL, MAKE, false, LIMIT(CPU_WEIGHT) },
 	{ "pids", 0, "N", "processes and threads (default: 512)",
-	  NULL, BOTH, false, LIMIT(PIDS) },
+	  NULL, MAKE, false, LIMIT(PIDS) },
 	{ "disk", 0, "SIZE", "all that is written outside of bound directories (default: 1G)",
-	  NULL, BOTH, false, LIMIT(DISK) },
+	  NULL, MAKE, false, LIMIT(DISK) },
 	{ "disk-inodes", 0, "N", "files in it (default: 200000)",
-	  NULL, BOTH, false, LIMIT(DISK_INODES) },
+	  NULL, MAKE, false, LIMIT(DISK_INODES) },
 	{ "file-size", 0, "SIZE", "one file (default: 1G)",
-	  NULL, BOTH, false, LIMIT(FILE_SIZE) },
+	  NULL, MAKE, false, LIMIT(FILE_SIZE) },
 	{ "open-files", 0, "N", "descriptors of one process (default: 4096)",
-	  NULL, BOTH, false, LIMIT(OPEN_FILES) },
+	  NULL, MAKE, false, LIMIT(OPEN_FILES) },
 	{ "output", 0, "SIZE", "standard output and error together (default: no limit)",
-	  NULL, BOTH, false, LIMIT(OUTPUT) },
+	  NULL, RUN, false, LIMIT(OUTPUT) },
 	{ "timeout", 0, "TIME", "wall time, as 10s, 500ms, 2m (default: no limit)",
-	  NULL, BOTH, false, LIMIT(TIMEOUT) },
+	  NULL, RUN, false, LIMIT(TIMEOUT) },
+	{ "output", 0, "SIZE", "output of each command (default: no limit)",
+	  NULL, CORRAL_OPTION_CREATE, false, LIMIT(OUTPUT) },
+	{ "timeout", 0, "TIME", "wall time of each command (default: no limit)",
+	  NULL, CORRAL_OPTION_CREATE, false, LIMIT(TIMEOUT) },
+	{ "output", 0, "SIZE", "standard output and error together (default: what create said)",
+	  NULL, CORRAL_OPTION_EXEC, false, LIMIT(OUTPUT) },
+	{ "timeout", 0, "TIME", "wall time, as 10s, 500ms, 2m (default: what create said)",
+	  NULL, CORRAL_OPTION_EXEC, false, LIMIT(TIMEOUT) },
+
+	{ "name", 0, "NAME", "a name for it, beside its id",
+	  "Sandbox", CORRAL_OPTION_CREATE, false, .set = set_name },
+	{ "idle", 0, "TIME", "its end after so long without a command (default: none)",
+	  NULL, CORRAL_OPTION_CREATE, false, .set = set_idle },
 
 	{ "config", 0, "FILE", "the same as JSON, - for standard input; flags win",
-	  "Other", BOTH, true, .set = set_config },
+	  "Other", MAKE, true, .set = set_config },
 	{ "json", 0, "FD", "write the receipt, one JSON object, to descriptor FD at the end",
-	  NULL, CORRAL_OPTION_RUN, true, .set = set_json_fd },
+	  NULL, CORRAL_OPTION_RUN | CORRAL_OPTION_EXEC, true, .set = set_json_fd },
 	{ "json", 0, NULL, "print the plan as a JSON array",
 	  NULL, CORRAL_OPTION_PLAN, false, OWN(json) },
+	{ "json", 0, NULL, "print a JSON array",
+	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_PS | CORRAL_OPTION_STATS, false, OWN(json) },
+	{ "quiet", 'q', NULL, "print ids alone",
+	  NULL, CORRAL_OPTION_LIST, false, OWN(quiet) },
+	{ "force", 'f', NULL, "also one that is alive: kills all that runs in it",
+	  NULL, CORRAL_OPTION_RM, false, OWN(force) },
+	{ "time", 't', "TIME", "between asking commands to end and killing them (default: 5s)",
+	  NULL, CORRAL_OPTION_STOP, false, .set = set_grace },
 	{ "summary", 0, NULL, "say at the end what contained it and where time and memory went",
 	  NULL, CORRAL_OPTION_RUN, false, OWN(summary) },
 	{ "help", 'h', NULL, "this text",
-	  NULL, BOTH, false, OWN(help) },
+	  NULL, EVERY, false, OWN(help) },
 };
 /* clang-format on */
 const size_t corral_option_count = CORRAL_COUNT(corral_option_table);
@@ -241,6 +298,7 @@ int corral_options_init(struct corral_options *o, struct corral_error *err)
 {
 	memset(o, 0, sizeof(*o));
 	o->json_fd = -1;
+	o->grace_ms = -1;
 	o->config = corral_config_new();
 	return o->config ? 0 : corral_error_sys(err, ENOMEM, "options");
 }
@@ -249,6 +307,37 @@ void corral_options_done(struct corral_options *o)
 {
 	corral_config_free(o->config);
 	o->config = NULL;
+}
+
+const char *corral_option_command_name(enum corral_option_command command)
+{
+	switch (command) {
+	case CORRAL_OPTION_RUN:
+		return "run";
+	case CORRAL_OPTION_PLAN:
+		return "plan";
+	case CORRAL_OPTION_CREATE:
+		return "sandbox create";
+	case CORRAL_OPTION_EXEC:
+		return "exec";
+	case CORRAL_OPTION_LIST:
+		return "sandbox list";
+	case CORRAL_OPTION_PS:
+		return "sandbox ps";
+	case CORRAL_OPTION_STATS:
+		return "sandbox stats";
+	case CORRAL_OPTION_STOP:
+		return "sandbox stop";
+	case CORRAL_OPTION_RM:
+		return "sandbox rm";
+	case CORRAL_OPTION_CP:
+		return "sandbox cp";
+	case CORRAL_OPTION_PAUSE:
+		return "sandbox pause";
+	case CORRAL_OPTION_RESUME:
+		return "sandbox resume";
+	}
+	return "";
 }
 
 static const struct corral_option *find_long(const char *name, size_t len, unsigned int command)
@@ -288,7 +377,7 @@ static const struct {
 	{ "privileged", "a sandbox is never privileged; write --cap-add CAP for one capability" },
 };
 
-static int unknown_option(const char *name, size_t len, unsigned int command,
+static int unknown_option(const char *name, size_t len, enum corral_option_command command,
                           struct corral_error *err)
 {
 	char word[40] = "";
@@ -316,7 +405,7 @@ static int unknown_option(const char *name, size_t len, unsigned int command,
 	return corral_error_set(err, EINVAL,
 	                        "unknown option --%s: see corral %s --help, and put -- before the "
 	                        "command",
-	                        word, command == CORRAL_OPTION_RUN ? "run" : "plan");
+	                        word, corral_option_command_name(command));
 }
 
 /* Where the reading of argv stands. */
@@ -324,7 +413,7 @@ struct cursor {
 	int argc;
 	char **argv;
 	int next; /* the word after the one being read */
-	unsigned int command;
+	enum corral_option_command command;
 	bool config_pass; /* only is_config rows take effect, else only the others */
 };
 
@@ -385,7 +474,7 @@ static int read_letters(struct corral_options *o, struct cursor *at, const char 
 			        "unknown option -%c%s: see corral %s --help, and put -- "
 			        "before the command",
 			        *word, *word == 'v' ? " (--bind mounts a directory)" : "",
-			        at->command == CORRAL_OPTION_RUN ? "run" : "plan");
+			        corral_option_command_name(at->command));
 		if (!row->arg) {
 			r = apply(o, at, row, NULL, err);
 			if (r < 0)
@@ -462,14 +551,20 @@ static void print_wrapped(FILE *out, const char *text, int column)
 
 void corral_options_print(FILE *out, enum corral_option_command command)
 {
+	const char *heading = NULL;
+
 	for (size_t i = 0; i < corral_option_count; i++) {
 		const struct corral_option *row = &corral_option_table[i];
 		char left[64], letter[8] = "    ";
 
+		/* One that no row of this command stands below is left out. */
 		if (row->group)
-			(void)fprintf(out, "\n%s:\n", row->group);
+			heading = row->group;
 		if (!(row->commands & command))
 			continue;
+		if (heading)
+			(void)fprintf(out, "\n%s:\n", heading);
+		heading = NULL;
 		if (row->letter)
 			(void)snprintf(letter, sizeof(letter), "-%c, ", row->letter);
 		(void)snprintf(left, sizeof(left), "  %s--%s%s%s", letter, row->name,

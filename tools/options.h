@@ -1,5 +1,5 @@
 /*
- * The options of `corral run` and `corral plan`: one table, from which the parser, the help text
+ * The options of all commands that have some: one table, from which the parser, the help text
  * and the shell completion are made (and which a test holds against the manual page).
  */
 #ifndef CORRAL_TOOLS_OPTIONS_H
@@ -11,18 +11,38 @@
 
 #include "kernel/base/error.h"
 #include "policy/config.h"
+#include "tools/sandbox_name.h"
 
 enum corral_option_command {
 	CORRAL_OPTION_RUN = 1u << 0,
 	CORRAL_OPTION_PLAN = 1u << 1,
+	CORRAL_OPTION_CREATE = 1u << 2, /* sandbox create, and so on */
+	CORRAL_OPTION_EXEC = 1u << 3,
+	CORRAL_OPTION_LIST = 1u << 4,
+	CORRAL_OPTION_PS = 1u << 5,
+	CORRAL_OPTION_STATS = 1u << 6,
+	CORRAL_OPTION_STOP = 1u << 7,
+	CORRAL_OPTION_RM = 1u << 8,
+	CORRAL_OPTION_CP = 1u << 9,
+	CORRAL_OPTION_PAUSE = 1u << 10,
+	CORRAL_OPTION_RESUME = 1u << 11,
 };
+
+/* A limit of exec's that was not named, so that the sandbox's own counts. */
+#define CORRAL_OPTION_UNSAID UINT64_MAX
 
 struct corral_options {
 	struct corral_config *config; /* owned */
-	int json_fd;                  /* run --json FD; -1 without */
-	bool json;                    /* plan --json */
+	int json_fd;                  /* run and exec --json FD; -1 without */
+	bool json;                    /* plan --json, and others' */
 	bool summary;
 	bool help;
+	bool detach;                         /* exec */
+	bool force;                          /* sandbox rm */
+	bool quiet;                          /* sandbox list */
+	char name[CORRAL_SANDBOX_NAME_SIZE]; /* sandbox create; "" without */
+	uint64_t idle_ms;                    /* sandbox create; 0: never */
+	int64_t grace_ms;                    /* sandbox stop; -1: as usual */
 };
 
 struct corral_option {
@@ -32,7 +52,8 @@ struct corral_option {
 	const char *help;
 	const char *group; /* heading in help; NULL: as the row before */
 	unsigned int commands;
-	bool is_config; /* read before all others: the configuration, so that flags win, and where mistakes are told */
+	bool is_config; /* read before all others: the configuration, so that flags win, and where
+	                   mistakes are told */
 	int (*set)(struct corral_options *o, const struct corral_option *row, const char *value,
 	           struct corral_error *err);
 	size_t detail; /* of the setter: a field's offset, a limit, a kind of mount */
@@ -51,6 +72,9 @@ void corral_options_done(struct corral_options *o);
  */
 int corral_options_parse(struct corral_options *o, enum corral_option_command command, int argc,
                          char **argv, struct corral_error *err);
+
+/* "run", "sandbox create", ...: what is written after corral. */
+const char *corral_option_command_name(enum corral_option_command command);
 
 /* The table as help text. */
 void corral_options_print(FILE *out, enum corral_option_command command);

@@ -1,7 +1,6 @@
 #include "tools/receipt_json.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,13 +102,10 @@ static void receipt_fill(json_t *o, const struct corral_receipt *r)
 	put(o, "denials_dropped", known(r->denials_dropped));
 }
 
-int corral_receipt_json_write(int fd, const struct corral_receipt *r, int exit_status,
-                              const struct corral_error *failure, struct corral_error *err)
+json_t *corral_receipt_json(const struct corral_receipt *r, int exit_status,
+                            const struct corral_error *failure)
 {
-	json_auto_t *o = json_object();
-	corral_autofree char *text = NULL;
-	size_t len;
-	int n;
+	json_t *o = json_object();
 
 	put(o, "exit_status", json_integer(exit_status));
 	put(o, "error", failure ? json_string(failure->text) : json_null());
@@ -120,7 +116,15 @@ int corral_receipt_json_write(int fd, const struct corral_receipt *r, int exit_s
 		receipt_fill(o, r);
 	else
 		put(o, "reason", json_string("error"));
-	text = json_dumps(o, JSON_COMPACT);
+	return o;
+}
+
+int corral_receipt_json_print(int fd, const json_t *receipt, struct corral_error *err)
+{
+	corral_autofree char *text = json_dumps(receipt, JSON_COMPACT);
+	size_t len;
+	int n;
+
 	if (!text)
 		return corral_error_sys(err, ENOMEM, "receipt");
 	/* The newline takes the place of the NUL: one write, one line. */
@@ -128,4 +132,12 @@ int corral_receipt_json_write(int fd, const struct corral_receipt *r, int exit_s
 	text[len] = '\n';
 	n = corral_write_all(fd, text, len + 1);
 	return n < 0 ? corral_error_sys(err, -n, "write the receipt to descriptor %d", fd) : 0;
+}
+
+int corral_receipt_json_write(int fd, const struct corral_receipt *r, int exit_status,
+                              const struct corral_error *failure, struct corral_error *err)
+{
+	json_auto_t *o = corral_receipt_json(r, exit_status, failure);
+
+	return corral_receipt_json_print(fd, o, err);
 }

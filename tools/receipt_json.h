@@ -2,6 +2,8 @@
 #ifndef CORRAL_TOOLS_RECEIPT_JSON_H
 #define CORRAL_TOOLS_RECEIPT_JSON_H
 
+#include <jansson.h>
+
 #include "kernel/base/error.h"
 #include "kernel/receipt.h"
 
@@ -11,5 +13,11 @@
  */
 int corral_receipt_json_write(int fd, const struct corral_receipt *r, int exit_status,
                               const struct corral_error *failure, struct corral_error *err);
+
+/* The object alone, the caller's; NULL without memory. */
+json_t *corral_receipt_json(const struct corral_receipt *r, int exit_status,
+                            const struct corral_error *failure);
+/* Such an object as its line. */
+int corral_receipt_json_print(int fd, const json_t *receipt, struct corral_error *err);
 
 #endif

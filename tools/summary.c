@@ -166,8 +166,8 @@ void corral_summary_print(const struct corral_receipt *r, const struct corral_po
 		(void)corral_write_all(STDERR_FILENO, b.data, b.len);
 }
 
-void corral_verdict_text(const struct corral_receipt *r, const struct corral_limits *limits, char *buf,
-                         size_t buf_size)
+void corral_verdict_text(const struct corral_receipt *r, const struct corral_limits *limits,
+                         char *buf, size_t buf_size)
 {
 	char size[32];
 
@@ -181,14 +181,15 @@ void corral_verdict_text(const struct corral_receipt *r, const struct corral_lim
 		if (r->signal != SIGXFSZ || !limits->file_size_bytes)
 			return;
 		corral_human_bytes(limits->file_size_bytes, size, sizeof(size));
-		(void)snprintf(buf, buf_size, "a file of it went beyond %s (--file-size gives it more)",
-		               size);
+		(void)snprintf(buf, buf_size,
+		               "a file of it went beyond %s (--file-size gives it more)", size);
 		return;
 	case CORRAL_REASON_TIMEOUT:
-		(void)snprintf(buf, buf_size,
-		               "timed out after %g s: killed with all it started (--timeout gives it "
-		               "more)",
-		               (double)limits->timeout_ms / 1000);
+		(void)snprintf(
+		        buf, buf_size,
+		        "timed out after %g s: killed with all it started (--timeout gives it "
+		        "more)",
+		        (double)limits->timeout_ms / 1000);
 		return;
 	case CORRAL_REASON_OOM:
 		corral_human_bytes(limits->memory_bytes, size, sizeof(size));

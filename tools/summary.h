@@ -14,9 +14,10 @@ void corral_human_bytes(uint64_t bytes, char *buf, size_t size);
 void corral_summary_print(const struct corral_receipt *r, const struct corral_policy *p,
                           int exit_status);
 
-/* When corral had a part in the command's end: which limit, and which option moves it; "" otherwise. */
-void corral_verdict_text(const struct corral_receipt *r, const struct corral_limits *limits, char *buf,
-                         size_t buf_size);
+/* When corral had a part in the command's end: which limit, and which option moves it; ""
+ * otherwise. */
+void corral_verdict_text(const struct corral_receipt *r, const struct corral_limits *limits,
+                         char *buf, size_t buf_size);
 /* The same as one line. */
 void corral_verdict_print(const struct corral_receipt *r, const struct corral_policy *p);
 

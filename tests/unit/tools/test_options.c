@@ -3,6 +3,7 @@
  * a program and no library, so the sources under test are part of this file.
  */
 #include "tools/options.c" /* NOLINT */
+#include "tools/sandbox_name.c" /* NOLINT */
 #include "tools/suggest.c" /* NOLINT */
 
 #include <setjmp.h>
