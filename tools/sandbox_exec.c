@@ -1,0 +1,325 @@
+/*
+ * corral exec: one command in a sandbox that is there.
+ *
+ * Theory of operation: the holder of the sandbox gets our own descriptors for the command, and the
+ * connection to it takes the place of what the sandbox itself is to corral run; the rest is the
+ * same (tools/relay.h). When we die, however, the connection ends, and the command with it.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kernel/base/cleanup.h"
+#include "tools/ask.h"
+#include "tools/exec_client.h"
+#include "tools/exechint.h"
+#include "tools/exitcode.h"
+#include "tools/message.h"
+#include "tools/receipt_json.h"
+#include "tools/relay.h"
+#include "tools/sandbox_commands.h"
+#include "tools/summary.h"
+
+struct client {
+	const struct corral_options *options;
+	struct corral_record record;
+	struct corral_exec exec;
+	struct corral_relay relay;
+	int socket_fd;
+	uint64_t counted; /* bytes that passed through here */
+	json_t *ended;    /* the holder's last word */
+};
+
+static void say(struct client *c, json_t *words)
+{
+	/* The holder that is gone is heard of by the loop. */
+	(void)corral_talk_send(c->socket_fd, words, NULL, 0, NULL);
+}
+
+static void client_signal(void *owner, int signo)
+{
+	say(owner, json_pack("{s:s, s:i}", "op", "signal", "signo", signo));
+}
+
+static void client_kill(void *owner, enum corral_reason reason)
+{
+	say(owner, json_pack("{s:s, s:s}", "op", "kill", "reason", corral_reason_name(reason)));
+}
+
+static void client_count_output(void *owner, uint64_t bytes)
+{
+	((struct client *)owner)->counted += bytes;
+}
+
+/* The next word of the holder's, which has to be of that type. */
+static int hear(struct client *c, const char *type, struct corral_talk *ret,
+                struct corral_error *err)
+{
+	int r = corral_talk_receive(c->socket_fd, 0, ret, err);
+	const char *came;
+
+	if (r == 0)
+		return corral_error_set(
+		        err, EPIPE,
+		        "sandbox %s: its holder, process %d, was killed, and the sandbox with it",
+		        c->record.id, c->record.holder_pid);
+	if (r > 0 && (r = corral_ask_error(ret, err)) == 0) {
+		came = corral_talk_text(ret->words, "type");
+		if (came && (!strcmp(came, type) || !strcmp(came, "ended")))
+			return 0;
+		r = corral_error_set(err, EPROTO,
+		                     "its holder said '%.32s', which is not understood",
+		                     came ? came : "(nothing)");
+	}
+	return corral_error_wrap(err, r, "sandbox %s", c->record.id);
+}
+
+static int client_dispatch(void *owner, struct corral_error *err)
+{
+	struct client *c = owner;
+	struct corral_talk t = { .words = NULL };
+	int r = hear(c, "ended", &t, err);
+
+	if (r == 0)
+		c->ended = json_incref(t.words);
+	corral_talk_done(&t);
+	return r < 0 ? r : 1;
+}
+
+static const struct corral_relay_ops client_ops = {
+	.signal = client_signal,
+	.kill = client_kill,
+	.count_output = client_count_output,
+	.dispatch = client_dispatch,
+};
+
+/* 0: the holder has something to say. While it starts there is no command yet to hand a signal on
+ * to. */
+static int await_start(struct client *c, struct corral_error *err)
+{
+	struct pollfd fds[] = { { .fd = c->socket_fd, .events = POLLIN },
+		                { .fd = c->relay.signals.fd, .events = POLLIN } };
+
+	for (;;) {
+		int n = poll(fds, CORRAL_COUNT(fds), CORRAL_ASK_MS), signo;
+
+		if (n < 0 && errno != EINTR)
+			return corral_error_sys(err, errno, "poll");
+		if (n == 0)
+			return corral_error_set(
+			        err, ETIMEDOUT,
+			        "sandbox %s: its holder, process %d, is stopped or busy "
+			        "(corral sandbox rm -f %s ends it)",
+			        c->record.id, c->record.holder_pid, c->record.id);
+		if (n > 0 && fds[0].revents)
+			return 0;
+		signo = n > 0 ? corral_signals_next(&c->relay.signals) : 0;
+		if (signo == SIGINT || signo == SIGTERM || signo == SIGHUP || signo == SIGQUIT)
+			return corral_error_set(err, EINTR, "interrupted before the command ran");
+	}
+}
+
+static int start(struct client *c, struct corral_error *err)
+{
+	struct corral_talk t = { .words = NULL };
+	int fds[2], pipes[2] = { -1, -1 }, r;
+
+	if (c->exec.tty)
+		corral_tty_size(&c->exec.rows, &c->exec.cols);
+	r = corral_relay_prepare(&c->relay, c->exec.tty, c->exec.detach ? 0 : c->exec.output_bytes,
+	                         fds, pipes, err);
+	if (r == 0 && !c->exec.tty && !c->exec.detach) {
+		c->exec.stdout_fd = fds[0];
+		c->exec.stderr_fd = fds[1];
+	}
+	if (r == 0)
+		r = corral_exec_send(c->socket_fd, &c->exec, err);
+	corral_fd_closep(&pipes[0]);
+	corral_fd_closep(&pipes[1]);
+	if (r == 0)
+		r = await_start(c, err);
+	if (r == 0)
+		r = hear(c, "started", &t, err);
+	if (r == 0 && strcmp(corral_talk_text(t.words, "type"), "ended") == 0) {
+		/* It could not be executed. */
+		c->ended = json_incref(t.words);
+	} else if (r == 0) {
+		int tty_fd = corral_talk_take_fd(&t, 0);
+
+		if (c->exec.tty && tty_fd < 0)
+			r = corral_error_set(err, EPROTO, "sandbox %s: no terminal came",
+			                     c->record.id);
+		else
+			r = corral_relay_begin(&c->relay, tty_fd, err);
+	}
+	corral_talk_done(&t);
+	return r;
+}
+
+/* Where output may stay when we have gone: in a file, but not in a pipe, whose reader would wait
+ * for ever. */
+static int detached_fd(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? fd : -1;
+}
+
+/* What create said of each command, where we said nothing of our own; also 0, no limit, is
+ * something. */
+static uint64_t limit_of(const struct client *c, uint64_t own, const char *key)
+{
+	if (own != CORRAL_OPTION_UNSAID)
+		return own;
+	return (uint64_t)corral_talk_number(json_object_get(c->record.words, "limits"), key, 0);
+}
+
+static int prepare(struct client *c, char **argv, size_t n_argv, struct corral_error *err)
+{
+	const struct corral_options *o = c->options;
+	struct corral_config *config = o->config;
+	bool has_term = false;
+
+	if (n_argv && !strcmp(argv[0], "--")) {
+		argv++;
+		n_argv--;
+	}
+	if (!n_argv)
+		return corral_error_set(
+		        err, EINVAL,
+		        "exec: no command given: corral exec [options] SANDBOX -- COMMAND "
+		        "[ARG...]");
+	if (o->detach && (config->tty || config->use_stdin || o->json_fd >= 0))
+		return corral_error_set(
+		        err, EINVAL,
+		        "exec: --detach leaves nobody for --tty, --stdin or --json: leave "
+		        "one of them out");
+	for (size_t i = 0; i < config->n_env; i++)
+		has_term |= !strncmp(config->env[i], "TERM=", 5);
+	if (config->tty && !has_term) {
+		char term[128];
+		const char *own = getenv("TERM");
+		int r;
+
+		(void)snprintf(term, sizeof(term), "TERM=%.100s", own && *own ? own : "xterm");
+		r = corral_config_add_env(config, term, err);
+		if (r < 0)
+			return r;
+	}
+	c->exec = (struct corral_exec) {
+		.argv = argv,
+		.n_argv = n_argv,
+		.env = config->env,
+		.n_env = config->n_env,
+		.guest_dir = config->work_dir,
+		.stdin_fd = config->use_stdin && !config->tty ? STDIN_FILENO : -1,
+		.stdout_fd = o->detach ? detached_fd(STDOUT_FILENO) : -1,
+		.stderr_fd = o->detach ? detached_fd(STDERR_FILENO) : -1,
+		.program_fd = -1,
+		.tty = config->tty,
+		.detach = o->detach,
+		.timeout_ms = limit_of(c, config->limits.timeout_ms, "timeout_ms"),
+		.output_bytes = limit_of(c, config->limits.output_bytes, "output_bytes"),
+	};
+	return 0;
+}
+
+/* Output went beyond the limit while the command ended by itself: the holder could not know. */
+static bool cut_unheard(const struct client *c, const json_t *receipt)
+{
+	const char *reason = corral_talk_text(receipt, "reason");
+
+	return corral_relay_cut(&c->relay) && reason &&
+	       (!strcmp(reason, "exit") || !strcmp(reason, "signal"));
+}
+
+static void tell_cut(const struct client *c, json_t *receipt)
+{
+	const struct corral_receipt cut = { .reason = CORRAL_REASON_OUTPUT };
+	const struct corral_limits limits = { .output_bytes = c->exec.output_bytes };
+	char text[256] = "";
+
+	corral_verdict_text(&cut, &limits, text, sizeof(text));
+	corral_say("%s", text);
+	(void)json_object_set_new(receipt, "reason", json_string(corral_reason_name(cut.reason)));
+	(void)json_object_set_new(receipt, "exit_status", json_integer(corral_exit_status(&cut)));
+}
+
+/* What the holder told of the command's end: the exit status. */
+static int conclude(struct client *c)
+{
+	const char *verdict = corral_talk_text(c->ended, "verdict");
+	json_t *receipt = json_object_get(c->ended, "receipt");
+	int64_t status = corral_talk_number(c->ended, "exit_status", CORRAL_EXIT_FAILED);
+	const char *failure = corral_talk_text(receipt, "error");
+	struct corral_error err = { 0 };
+
+	if (failure) {
+		(void)corral_error_set(&err, (int)corral_talk_number(c->ended, "code", EIO), "%s",
+		                       failure);
+		corral_exec_hint(c->exec.argv[0], &err);
+		(void)corral_complain(&err);
+		(void)json_object_set_new(receipt, "error", json_string(err.text));
+	} else if (cut_unheard(c, receipt)) {
+		tell_cut(c, receipt);
+		status = corral_talk_number(receipt, "exit_status", CORRAL_EXIT_FAILED);
+	} else if (verdict && *verdict) {
+		corral_say("%s", verdict);
+	}
+	if (c->options->json_fd >= 0) {
+		/* It passed through us, so only we have counted it. */
+		(void)json_object_set_new(receipt, "output_bytes",
+		                          json_integer((json_int_t)c->counted));
+		if (corral_receipt_json_print(c->options->json_fd, receipt, &err) < 0)
+			return corral_complain(&err);
+	}
+	return status <= 255 ? (int)status : CORRAL_EXIT_FAILED;
+}
+
+static int execute(struct client *c, struct corral_error *err)
+{
+	int r = corral_relay_open(&c->relay, err);
+
+	if (r == 0)
+		r = start(c, err);
+	if (r == 0 && !c->ended && !c->exec.detach)
+		r = corral_relay_loop(&c->relay, c->socket_fd, err);
+	if (r == 0 && !c->exec.detach)
+		corral_relay_drain(&c->relay);
+	corral_relay_restore(&c->relay);
+	if (r == 0 && corral_relay_error(&c->relay))
+		r = corral_error_sys(err, corral_relay_error(&c->relay), "write standard output");
+	return r;
+}
+
+int corral_sandbox_exec(struct corral_sandbox_call *call, struct corral_error *err)
+{
+	struct client c = { .options = &call->options, .socket_fd = -1 };
+	struct corral_error json_err = { 0 };
+	int r;
+
+	corral_relay_init(&c.relay, &client_ops, &c);
+	r = corral_sandboxes_find(&call->sandboxes, call->operands[0], &c.record, err);
+	if (r == 0)
+		r = prepare(&c, call->operands + 1, call->n_operands - 1, err);
+	if (r == 0)
+		r = corral_sandboxes_connect(&call->sandboxes, &c.record, &c.socket_fd, err);
+	if (r == 0)
+		r = execute(&c, err);
+	if (r == 0 && c.ended)
+		r = conclude(&c);
+	else if (r < 0 && call->options.json_fd >= 0 &&
+	         corral_receipt_json_write(call->options.json_fd, NULL, CORRAL_EXIT_FAILED, err,
+	                                   &json_err) < 0)
+		(void)corral_complain(&json_err);
+	corral_relay_close(&c.relay);
+	corral_fd_closep(&c.socket_fd);
+	json_decref(c.ended);
+	corral_record_done(&c.record);
+	return r;
+}
