@@ -36,6 +36,12 @@ bool corral_launcher_is_root(const struct corral_launcher *l)
 	return (l->host.features & CORRAL_HOST_PRIVILEGED) != 0;
 }
 
+void corral_launcher_sweep_once(struct corral_launcher *l)
+{
+	if (!l->has_keeper && !__atomic_exchange_n(&l->swept, true, __ATOMIC_RELAXED))
+		corral_cgroup_host_sweep(l->cgroups);
+}
+
 bool corral_launcher_keeps(const struct corral_launcher *l)
 {
 	return l->has_keeper && l->owner == getpid();
@@ -207,7 +213,6 @@ static void *keeper_run(void *arg)
 
 	corral_cgroup_host_sweep(l->cgroups);
 	pthread_mutex_lock(&l->lock);
-	l->swept = true;
 	for (;;) {
 		bool crowded = l->n_wipe > CORRAL_WIPE_QUEUE / 2;
 

@@ -43,7 +43,7 @@ struct corral_launcher {
 	char template_path[192]; /* "" without */
 	int image_fd;            /* guest init, sealed */
 	int launchpad_fd;        /* a mount namespace of one mount, or -1 */
-	bool swept;              /* what killed callers left in the control groups is gone */
+	bool swept; /* with __atomic_*: what killed callers left in the control groups is gone */
 	bool reset_oom; /* we are protected from the out-of-memory killer, and the guest must not be
 	                 */
 
@@ -70,6 +70,9 @@ struct corral_launcher {
 bool corral_launcher_is_root(const struct corral_launcher *l);
 /* There is a keeper, and this process is the one that it serves. */
 bool corral_launcher_keeps(const struct corral_launcher *l);
+/* Clears away what killed callers left in control groups, where no keeper does. For a moment in
+ * which guest init and the other core are busy with a command. */
+void corral_launcher_sweep_once(struct corral_launcher *l);
 
 /* A leased range, from the pool or made now. */
 int corral_launcher_take_ids(struct corral_launcher *l, struct corral_ids *ret,

@@ -62,11 +62,7 @@ int corral_sandbox_start(struct corral_sandbox *s, const struct corral_command *
 	s->grace = false;
 	s->course.no_statistics = command->last && command->no_statistics;
 	r = corral_start_send(s, command, &alone, err);
-	/* While guest init and the other core are busy with the command. */
-	if (!s->launcher->has_keeper && !s->launcher->swept) {
-		s->launcher->swept = true;
-		corral_cgroup_host_sweep(s->launcher->cgroups);
-	}
+	corral_launcher_sweep_once(s->launcher);
 	if ((r == 0 || r == -EPIPE) && s->plan)
 		r = corral_sandbox_ready(s, err);
 	if (r == 0)

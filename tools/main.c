@@ -17,7 +17,7 @@ static int cmd_help(int argc, char **argv);
 const struct corral_subcommand corral_subcommands[] = {
 	{ "run", "run a command in a fresh sandbox", corral_cmd_run },
 	{ "plan", "print what run would do, step by step", corral_cmd_plan },
-	{ "sandbox", "sandboxes that stay: create, list, stop, copy in and out", corral_cmd_sandbox },
+	{ "sandbox", "sandboxes that stay: create, list, cp, stop and more", corral_cmd_sandbox },
 	{ "exec", "run a command in a sandbox that stays", corral_cmd_exec },
 	{ "doctor", "what this host can do, what it lacks and what mends it", corral_cmd_doctor },
 	{ "completion", "print the completion script for bash", corral_cmd_completion },

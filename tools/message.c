@@ -23,7 +23,8 @@ void corral_say(const char *fmt, ...)
 		if (c < 0x20 || c == 0x7f)
 			line[i] = '?';
 		/* U+0080 to U+009F: the C1 controls of terminals, in UTF-8. */
-		else if (c == 0xc2 && (unsigned char)line[i + 1] >= 0x80 && (unsigned char)line[i + 1] < 0xa0)
+		else if (c == 0xc2 && (unsigned char)line[i + 1] >= 0x80 &&
+		         (unsigned char)line[i + 1] < 0xa0)
 			line[i] = line[i + 1] = '?';
 	}
 	line[len++] = '\n';

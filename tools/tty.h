@@ -17,8 +17,8 @@ struct corral_tty {
 };
 
 /*
- * How the caller's standard streams are: a command that holds them can change the terminal's modes, and the
- * flags of what others hold as well, such as O_NONBLOCK.
+ * How the caller's standard streams are: a command that holds them can change the terminal's modes,
+ * and the flags of what others hold as well, such as O_NONBLOCK.
  */
 struct corral_streams {
 	int flags[3]; /* -1: not open */
