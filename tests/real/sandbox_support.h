@@ -76,7 +76,11 @@ static inline void run_argv(struct run *r, const char *const *argv)
 	if (pid == 0) {
 		(void)dup2(out, STDOUT_FILENO);
 		(void)dup2(err, STDERR_FILENO);
-		(void)dup2(receipt, RECEIPT_FD);
+		/* Where it has that number already, dup2(2) leaves it to be closed. */
+		if (receipt == RECEIPT_FD)
+			(void)fcntl(receipt, F_SETFD, 0);
+		else
+			(void)dup2(receipt, RECEIPT_FD);
 		(void)alarm(RUN_DEADLINE_S);
 		(void)execvp(argv[0], (char *const *)(uintptr_t)argv);
 		_exit(99);
