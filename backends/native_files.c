@@ -82,7 +82,7 @@ static int server_new(struct corral_native_box *box, struct corral_native_server
                       struct corral_error *err)
 {
 	struct corral_native_server *v = calloc(1, sizeof(*v));
-	int program_fd, r;
+	int program_fd = -1, r;
 
 	if (!v)
 		return corral_error_set(err, ENOMEM, "start the file server: out of memory");
