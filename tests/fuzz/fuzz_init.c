@@ -8,6 +8,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -117,7 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1)
 		return 0;
 	who = data[0] % LISTENERS;
-	before = dup(0);
+	before = fcntl(0, F_DUPFD_CLOEXEC, 0);
 	assert(before >= 0);
 	(void)close(before);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -148,7 +149,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	corral_fd_closep(&s.event_fd);
 	corral_fd_closep(&s.timer_fd);
 	(void)pthread_mutex_destroy(&s.lock);
-	after = dup(0);
+	after = fcntl(0, F_DUPFD_CLOEXEC, 0);
 	assert(after == before); /* no descriptor stayed */
 	(void)close(after);
 	return 0;
