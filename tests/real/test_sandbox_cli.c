@@ -162,7 +162,8 @@ static void make(struct box *b, const char *const *args)
 	run_done(&r);
 }
 
-#define MAKE(b, ...) make((b), (const char *const[]) { __VA_ARGS__ __VA_OPT__(, ) NULL })
+/* Not __VA_OPT__, which linters do not know. */
+#define MAKE(b, ...) make((b), (const char *const[]) { NULL, ##__VA_ARGS__, NULL } + 1)
 
 static bool is_gone(pid_t pid)
 {
