@@ -184,7 +184,6 @@ int corral_backend_write(struct corral_backend *b, const char *path, const void 
 {
 	struct bytes bytes = { data, len };
 	const struct corral_files_source source = { bytes_get, &bytes };
-
 	int r;
 
 	CALL(r, b, write_stream, path, 0, true, &source, err);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
 
 #define CHUNK 65536
 /* After the end of the tree its pipes are at their end, unless it gave one of them to somebody
@@ -67,14 +68,6 @@ void corral_cancel_free(struct corral_cancel *c)
 	if (c)
 		(void)close(c->fd);
 	free(c);
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 static bool same_name(const char *a, const char *b)
@@ -193,7 +186,7 @@ static void polled_read(struct run *run, const struct pollfd *fds)
 static bool end_early(struct run *run, bool cancelled, bool stopped)
 {
 	struct corral_executed *e = run->result;
-	uint64_t now = now_ms();
+	uint64_t now = corral_now_ms();
 
 	if (stopped && !run->polite_until_ms) {
 		run->polite_until_ms = now + POLITE_MS;
@@ -216,7 +209,7 @@ static bool end_early(struct run *run, bool cancelled, bool stopped)
 
 static int wait_ms(const struct run *run)
 {
-	uint64_t next = run->deadline_ms, now = now_ms();
+	uint64_t next = run->deadline_ms, now = corral_now_ms();
 
 	if (run->polite_until_ms && (!next || run->polite_until_ms < next))
 		next = run->polite_until_ms;
@@ -348,7 +341,7 @@ int corral_execute_in(struct corral_sandbox *s, const struct corral_execute *x, 
 		.x = x,
 		.result = ret,
 		.streams = { { -1, CORRAL_STDOUT, &ret->out }, { -1, CORRAL_STDERR, &ret->err } },
-		.deadline_ms = x->timeout_ms > 0 ? now_ms() + (uint64_t)x->timeout_ms : 0,
+		.deadline_ms = x->timeout_ms > 0 ? corral_now_ms() + (uint64_t)x->timeout_ms : 0,
 		.stop_fd = stop_fd,
 	};
 	struct corral_error why = { 0 };

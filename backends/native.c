@@ -5,22 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "backends/execute.h"
 #include "backends/native_box.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
 
 /* How long the end of a sandbox waits for the calls that are in it. */
 #define END_S  20
 #define STOP_S 5
-
-static void wait_until(struct timespec *t, unsigned int seconds)
-{
-	(void)clock_gettime(CLOCK_MONOTONIC, t);
-	t->tv_sec += seconds;
-}
 
 static void box_free(struct corral_native_box *box)
 {
@@ -112,25 +106,17 @@ static int native_start(struct corral_backend *b, struct corral_error *err)
 {
 	struct corral_native *n = to_native(b);
 	struct corral_native_box *box;
-	int r;
+	int r = -EPIPE;
 
-	pthread_mutex_lock(&n->lock);
-	n->lost[0] = '\0';
-	pthread_mutex_unlock(&n->lock);
-	r = corral_native_acquire(n, &box, err);
-	if (r == 0) {
-		corral_native_release(n, box);
-		return 0;
-	}
-	/* It was dead, and nobody had noticed: this is the new beginning that was asked for. */
-	if (r == -EPIPE) {
+	/* Twice: it may be dead, and nobody have noticed before. */
+	for (int i = 0; i < 2 && r == -EPIPE; i++) {
 		pthread_mutex_lock(&n->lock);
 		n->lost[0] = '\0';
 		pthread_mutex_unlock(&n->lock);
 		r = corral_native_acquire(n, &box, err);
-		if (r == 0)
-			corral_native_release(n, box);
 	}
+	if (r == 0)
+		corral_native_release(n, box);
 	return r;
 }
 
@@ -162,7 +148,7 @@ static int native_end(struct corral_backend *b, struct corral_error *err)
 		corral_sandbox_kill_now(box->sandbox);
 		corral_native_release(n, box);
 	}
-	wait_until(&until, END_S);
+	until = corral_clock_after(END_S * 1000);
 	pthread_mutex_lock(&n->lock);
 	while (n->n_boxes && r == 0)
 		r = pthread_cond_timedwait(&n->changed, &n->lock, &until);
@@ -254,7 +240,7 @@ static int native_stop(struct corral_backend *b, const char *run_id, struct corr
 	struct timespec until;
 	int r = 0;
 
-	wait_until(&until, STOP_S);
+	until = corral_clock_after(STOP_S * 1000);
 	pthread_mutex_lock(&n->lock);
 	for (const struct corral_native_run *run = n->runs; run; run = run->next)
 		if (!strcmp(run->id, run_id))
@@ -284,12 +270,9 @@ static int native_pause(struct corral_backend *b, bool paused, struct corral_err
 
 static double percent(struct corral_native_box *box, uint64_t cpu_usec)
 {
-	struct timespec t;
-	uint64_t now, used, passed;
+	uint64_t now = corral_now_nsec() / 1000, used, passed;
 	double answer = -1;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	now = (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 	if (cpu_usec == UINT64_MAX)
 		return -1;
 	used = cpu_usec - box->cpu_usec;
@@ -369,7 +352,6 @@ int corral_native_sandbox_new(struct corral_launcher *launcher, const struct cor
                               struct corral_backend **ret, struct corral_error *err)
 {
 	struct corral_native *n = calloc(1, sizeof(*n));
-	pthread_condattr_t monotonic;
 	int r;
 
 	if (!n)
@@ -382,10 +364,7 @@ int corral_native_sandbox_new(struct corral_launcher *launcher, const struct cor
 	n->launcher = launcher;
 	n->policy = corral_policy_share(policy);
 	(void)pthread_mutex_init(&n->lock, NULL);
-	(void)pthread_condattr_init(&monotonic);
-	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&n->changed, &monotonic);
-	(void)pthread_condattr_destroy(&monotonic);
+	corral_cond_init(&n->changed);
 	*ret = &n->base;
 	return 0;
 }

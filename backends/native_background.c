@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,8 +68,11 @@ static int start(struct corral_native_background *g, struct corral_native_box *b
 		return r;
 	command.stdout_fd = out;
 	command.stderr_fd = err_out;
-	return corral_process_start(box->sandbox, &command, CORRAL_PROCESS_BACKGROUND, &g->process,
-	                            err);
+	r = corral_process_start(box->sandbox, &command, CORRAL_PROCESS_BACKGROUND, &g->process,
+	                         err);
+	if (r == 0)
+		g->pid = corral_process_pid(g->process);
+	return r;
 }
 
 /* With the lock held: notices an end. */
@@ -89,6 +93,7 @@ static void describe(struct corral_native_background *g, struct corral_backgroun
 	look(g);
 	memset(ret, 0, sizeof(*ret));
 	memcpy(ret->shell_id, g->shell_id, sizeof(ret->shell_id));
+	ret->pid = g->pid;
 	ret->running = g->process != NULL;
 	ret->has_exit_code = !ret->running;
 	ret->exit_code = ret->running ? 0 : g->exit_code;
@@ -191,7 +196,7 @@ static struct corral_process *process_take(struct corral_native_background *g)
 	p = g->process;
 	g->process = NULL;
 	if (p)
-		g->exit_code = -9; /* until its receipt says otherwise */
+		g->exit_code = -SIGKILL;
 	return p;
 }
 

@@ -19,7 +19,7 @@ struct corral_native_background {
 	struct corral_process *process; /* NULL when it has ended */
 	int fds[2];                     /* what it wrote to stdout and stderr */
 	off_t at[2];                    /* read so far */
-	int exit_code;
+	int pid, exit_code;
 };
 
 struct corral_native_server;

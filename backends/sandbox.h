@@ -80,7 +80,7 @@ int corral_backend_stop(struct corral_backend *b, const char *run_id, struct cor
 struct corral_background {
 	char shell_id[CORRAL_SHELL_ID_SIZE];
 	const char *command; /* in a list: owned by the list */
-	int pid;             /* as the caller's host sees nothing of it: 0 where unknown */
+	int pid;             /* as the sandbox numbers its processes */
 	bool running;
 	bool has_exit_code;
 	int exit_code; /* negative: minus the signal */

@@ -13,6 +13,7 @@
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
 
 int corral_cgroup_write(int dir_fd, const char *name, const char *text)
 {
@@ -256,10 +257,7 @@ int corral_cgroup_move(int from_fd, int to_fd)
 
 int64_t corral_cgroup_now_usec(void)
 {
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+	return (int64_t)(corral_now_nsec() / 1000);
 }
 
 void corral_cgroup_sleep(unsigned int usec)

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
 #include "kernel/cgroup.h"
 #include "kernel/doctor_reason.h"
 #include "kernel/doctor_steps.h"
@@ -36,14 +37,6 @@ struct attempt {
 	int pidfd, result_fd;
 	struct corral_doctor_outcome out;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static void outcome_fail(struct corral_doctor_outcome *out, int code, const char *call)
 {
@@ -121,7 +114,7 @@ static void attempts_wait(struct attempt *attempts, size_t n, uint64_t deadline)
 		left += attempts[i].pidfd >= 0;
 	}
 	while (left) {
-		uint64_t now = now_ms();
+		uint64_t now = corral_now_ms();
 		int r = now < deadline ? poll(fds, n, (int)(deadline - now)) : 0;
 
 		if (r < 0 && errno == EINTR)
@@ -152,7 +145,7 @@ static void run_steps(const struct corral_doctor_context *ctx, struct corral_doc
 		if (ctx->privileged || !(corral_doctor_steps[i].flags & CORRAL_DOCTOR_SKIP_USER))
 			attempt_start(ctx, &corral_doctor_steps[i], &attempts[i]);
 	}
-	attempts_wait(attempts, n, now_ms() + STEPS_TIMEOUT_MS);
+	attempts_wait(attempts, n, corral_now_ms() + STEPS_TIMEOUT_MS);
 
 	for (size_t i = 0; i < n; i++) {
 		const struct corral_doctor_step *step = &corral_doctor_steps[i];
@@ -206,7 +199,7 @@ static void examine(struct corral_doctor_context *ctx, struct corral_doctor *d)
 void corral_doctor_run(struct corral_doctor *ret)
 {
 	struct corral_doctor_context ctx = { .cgroup_fd = -1 };
-	uint64_t start = now_ms();
+	uint64_t start = corral_now_ms();
 
 	memset(ret, 0, sizeof(*ret));
 	(void)corral_host_probe(&ctx.host, NULL);
@@ -219,5 +212,5 @@ void corral_doctor_run(struct corral_doctor *ret)
 	for (size_t i = 0; i < ret->n_rows; i++)
 		if (ret->rows[i].status == CORRAL_DOCTOR_MISSING)
 			ret->native_possible = false;
-	ret->took_ms = (unsigned int)(now_ms() - start);
+	ret->took_ms = (unsigned int)(corral_now_ms() - start);
 }

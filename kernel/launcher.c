@@ -12,10 +12,10 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
 #include "kernel/base/trace.h"
 #include "kernel/child.h"
 #include "kernel/host_reason.h"
@@ -191,13 +191,7 @@ static void keeper_sleep(struct corral_launcher *l, int ms)
 		pthread_cond_wait(&l->work, &l->lock);
 		return;
 	}
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
+	until = corral_clock_after((uint64_t)ms);
 	(void)pthread_cond_timedwait(&l->work, &l->lock, &until);
 }
 
@@ -276,7 +270,6 @@ static int descriptors_check(struct corral_error *err)
 int corral_launcher_open(unsigned int flags, struct corral_launcher **ret, struct corral_error *err)
 {
 	struct corral_launcher *l = calloc(1, sizeof(*l));
-	pthread_condattr_t monotonic;
 	int r;
 
 	if (!l)
@@ -285,10 +278,7 @@ int corral_launcher_open(unsigned int flags, struct corral_launcher **ret, struc
 	l->owner = getpid();
 	l->image_fd = l->launchpad_fd = -1;
 	(void)pthread_mutex_init(&l->lock, NULL);
-	(void)pthread_condattr_init(&monotonic);
-	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&l->work, &monotonic);
-	(void)pthread_condattr_destroy(&monotonic);
+	corral_cond_init(&l->work);
 	r = descriptors_check(err);
 	if (r == 0)
 		r = corral_host_probe(&l->host, err);

@@ -20,6 +20,7 @@ struct corral_process {
 	struct corral_sandbox *sandbox;
 	struct corral_course course;
 	uint32_t id;
+	int pid; /* inside */
 	int report_fd, event_fd, tty_fd;
 };
 
@@ -65,9 +66,11 @@ static int start(struct corral_process *p, struct corral_start *how,
 	if (r == 0)
 		r = corral_start_wait(p->sandbox, command, p->report_fd, &p->course.receipt,
 		                      &p->tty_fd, err);
-	if (r == 0)
-		corral_course_started(&p->course);
-	return r;
+	if (r < 0)
+		return r;
+	p->pid = r;
+	corral_course_started(&p->course);
+	return 0;
 }
 
 int corral_process_start_program(struct corral_sandbox *s, int program_fd,
@@ -105,6 +108,11 @@ int corral_process_start(struct corral_sandbox *s, const struct corral_command *
                          unsigned int flags, struct corral_process **ret, struct corral_error *err)
 {
 	return corral_process_start_program(s, -1, command, flags, ret, err);
+}
+
+int corral_process_pid(const struct corral_process *p)
+{
+	return p->pid;
 }
 
 int corral_process_tty(const struct corral_process *p)
@@ -162,8 +170,7 @@ int corral_process_dispatch(struct corral_process *p, struct corral_error *err)
 
 int corral_process_wait(struct corral_process *p, int timeout_ms, struct corral_error *err)
 {
-	uint64_t deadline =
-	        corral_now_nsec() / 1000000 + (timeout_ms > 0 ? (uint64_t)timeout_ms : 0);
+	uint64_t deadline = corral_now_ms() + (timeout_ms > 0 ? (uint64_t)timeout_ms : 0);
 	struct pollfd pfd = { .fd = p->event_fd, .events = POLLIN };
 
 	for (;;) {
@@ -172,7 +179,7 @@ int corral_process_wait(struct corral_process *p, int timeout_ms, struct corral_
 		if (r != 0)
 			return r < 0 ? r : 0;
 		if (timeout_ms >= 0) {
-			uint64_t now = corral_now_nsec() / 1000000;
+			uint64_t now = corral_now_ms();
 
 			if (now >= deadline && (timeout_ms == 0 || now > deadline))
 				return -ETIMEDOUT;

@@ -41,6 +41,9 @@ int corral_process_start_program(struct corral_sandbox *s, int program_fd,
                                  const struct corral_command *command, unsigned int flags,
                                  struct corral_process **ret, struct corral_error *err);
 
+/* Of its main process, as the sandbox numbers them, and as guest init says. */
+int corral_process_pid(const struct corral_process *p);
+
 /* The master side of its terminal, O_CLOEXEC, borrowed; -1 without. */
 int corral_process_tty(const struct corral_process *p);
 

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "kernel/base/clock.h"
 #include "kernel/child.h"
 #include "kernel/launcher.h"
 
@@ -58,8 +59,6 @@ struct corral_sandbox {
 	uint64_t cloned_nsec;
 };
 
-uint64_t corral_now_nsec(void);
-
 /* One message from guest init into buf, with a descriptor if one came (*ret_fd -1 otherwise). 0 at
  * its end, -EAGAIN, -errno. */
 ssize_t corral_wire_receive(int socket_fd, void *buf, size_t size, int *ret_fd, int flags);
@@ -75,7 +74,8 @@ struct corral_start {
 };
 int corral_start_send(struct corral_sandbox *s, const struct corral_command *c,
                       const struct corral_start *how, struct corral_error *err);
-/* What comes back on socket_fd: 0 when it runs, with the terminal's master if it has one. */
+/* What comes back on socket_fd: its pid inside when it runs, with the terminal's master if it has
+ * one. */
 int corral_start_wait(struct corral_sandbox *s, const struct corral_command *c, int socket_fd,
                       struct corral_receipt *receipt, int *ret_tty_fd, struct corral_error *err);
 

@@ -48,6 +48,17 @@ static const struct {
 	{ "etc/shells", "/bin/sh\n/bin/bash\n" },
 };
 
+/* Beside those that every sandbox has. */
+static bool is_own_user(uint32_t uid)
+{
+	return uid != 0 && uid != 65534;
+}
+
+static bool is_own_group(uint32_t gid)
+{
+	return gid != 0 && gid != 5 && gid != 65534;
+}
+
 static void accounts_add(struct corral_buf *out, uint32_t uid, uint32_t gid, const char *work_dir)
 {
 	char passwd[512], group[256];
@@ -57,11 +68,11 @@ static void accounts_add(struct corral_buf *out, uint32_t uid, uint32_t gid, con
 	             "root:x:0:0:root:/root:/bin/sh\n"
 	             "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n");
 	g = snprintf(group, sizeof(group), "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n");
-	if (uid != 0 && uid != 65534)
+	if (is_own_user(uid))
 		(void)snprintf(passwd + n, sizeof(passwd) - (size_t)n,
 		               "user:x:%u:%u:user:%s:/bin/sh\n", uid, gid,
 		               strlen(work_dir) < 256 ? work_dir : "/");
-	if (gid != 0 && gid != 5 && gid != 65534)
+	if (is_own_group(gid))
 		(void)snprintf(group + g, sizeof(group) - (size_t)g, "user:x:%u:\n", gid);
 	entry_add(out, 'f', 0644, "etc/passwd", passwd);
 	entry_add(out, 'f', 0644, "etc/group", group);
@@ -77,12 +88,6 @@ static void host_names_add(struct corral_buf *out, const char *hostname)
 	               "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n127.0.1.1\t%s\n",
 	               hostname);
 	entry_add(out, 'f', 0644, "etc/hosts", text);
-}
-
-static bool has_own_accounts(const struct corral_policy *p)
-{
-	return (p->guest_uid != 0 && p->guest_uid != 65534) ||
-	       (p->guest_gid != 0 && p->guest_gid != 5 && p->guest_gid != 65534);
 }
 
 /* What no policy changes. */
@@ -129,7 +134,7 @@ void corral_skeleton_template(struct corral_buf *out, const struct corral_etc *e
 
 void corral_skeleton_beside_template(struct corral_buf *out, const struct corral_policy *p)
 {
-	bool accounts = has_own_accounts(p),
+	bool accounts = is_own_user(p->guest_uid) || is_own_group(p->guest_gid),
 	     names = strcmp(p->hostname, CORRAL_HOSTNAME_DEFAULT) != 0;
 
 	if (accounts || names)

@@ -2,6 +2,7 @@
  * Asking guest init for a command, and its answer.
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -147,10 +148,10 @@ int corral_start_wait(struct corral_sandbox *s, const struct corral_command *c, 
 		return corral_error_sys(err, (int)-n, "hear from guest init");
 	if (m.head.type == CORRAL_WIRE_NOT_STARTED && (size_t)n == sizeof(m.number))
 		return not_started(s, c, receipt, &m.number, err);
-	if (m.head.type != CORRAL_WIRE_STARTED)
+	if (m.head.type != CORRAL_WIRE_STARTED || (size_t)n != sizeof(m.number))
 		return corral_error_set(err, EPROTO, "guest init said something unexpected");
 	if (c->tty && fd < 0)
 		return corral_error_set(err, EPROTO, "guest init sent no terminal");
 	*ret_tty_fd = corral_take_fd(&fd);
-	return 0;
+	return (int)(m.number.n & INT_MAX);
 }

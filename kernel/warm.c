@@ -9,11 +9,6 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/sandbox_state.h"
 
-static uint64_t now_ms(void)
-{
-	return corral_now_nsec() / 1000000;
-}
-
 /* Killed meanwhile: by the out-of-memory killer, or by somebody on the host. */
 static bool is_dead(const struct corral_sandbox *s)
 {
@@ -81,7 +76,7 @@ struct corral_sandbox *corral_warm_take(struct corral_launcher *l, const struct 
 	if (!w)
 		w = replace(l, p);
 	if (w) {
-		w->used_ms = now_ms();
+		w->used_ms = corral_now_ms();
 		while (!s && w->n && l->n_wipe < CORRAL_WIPE_QUEUE) {
 			s = first_take(w);
 			if (is_old(s, w->used_ms) || is_dead(s)) {
@@ -106,7 +101,7 @@ static void make_one(struct corral_launcher *l, struct corral_warm *w)
 	r = corral_sandbox_make(l, p, &s);
 	pthread_mutex_lock(&l->lock);
 	if (w->policy == p && r < 0)
-		w->failed_ms = now_ms();
+		w->failed_ms = corral_now_ms();
 	if (w->policy == p && r == 0 && w->n < CORRAL_WARM_SANDBOXES && !l->stopping) {
 		w->boxes[w->n++] = s;
 		s = NULL;
@@ -137,7 +132,7 @@ static void retire_one(struct corral_launcher *l, struct corral_warm *w)
 
 bool corral_warm_tend(struct corral_launcher *l, int *ret_wait_ms)
 {
-	uint64_t now = now_ms(), until = UINT64_MAX;
+	uint64_t now = corral_now_ms(), until = UINT64_MAX;
 	struct corral_warm *needy = NULL;
 
 	*ret_wait_ms = -1;

@@ -5,19 +5,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
 #include "kernel/sandbox_state.h"
-
-uint64_t corral_now_nsec(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 ssize_t corral_wire_receive(int socket_fd, void *buf, size_t size, int *ret_fd, int flags)
 {

@@ -29,6 +29,7 @@ struct command {
 	struct init *in;
 	const struct corral_wire_start *start;
 	const char *path, *dir;
+	char **env;   /* in vector, behind argv */
 	int program;  /* -1: argv[0] is looked up */
 	int stdio[3]; /* -1: /dev/null */
 	int tty_slave;
@@ -135,11 +136,9 @@ static long stdio_set(const struct command *c)
 static void command_child(void *arg)
 {
 	struct command *c = arg;
-	char **env = 0;
 	uint64_t none = 0;
 	long r;
 
-	(void)vector_fill(c->start, &env);
 	(void)sys0(__NR_setsid);
 	r = stdio_set(c);
 	(void)sys4(__NR_rt_sigprocmask, SIG_SETMASK, &none, 0, 8);
@@ -159,9 +158,9 @@ static void command_child(void *arg)
 			c->detail = 2;
 	}
 	if (r >= 0 && c->program >= 0)
-		r = sys5(__NR_execveat, c->program, "", vector, env, 0x1000 /* AT_EMPTY_PATH */);
+		r = sys5(__NR_execveat, c->program, "", vector, c->env, 0x1000 /* AT_EMPTY_PATH */);
 	else if (r >= 0)
-		r = exec_search(c->path, vector, env);
+		r = exec_search(c->path, vector, c->env);
 	c->error = (int)-r;
 	die(127);
 }
@@ -192,13 +191,22 @@ static long tty_open(struct command *c, int *ret_master)
 	return 0;
 }
 
-static void say(uint32_t type, long error, int detail, int fd)
+static void say_started(long pid, int master)
 {
 	struct corral_wire_number m = {
-		{ type, sizeof(m) }, 0, (int32_t)-error, detail, running.id
+		{ CORRAL_WIRE_STARTED, sizeof(m) }, (uint32_t)pid, 0, 0, running.id
 	};
 
-	(void)wire_send(running.report_fd, &m, sizeof(m), fd);
+	(void)wire_send(running.report_fd, &m, sizeof(m), master);
+}
+
+static void say_not_started(long error, int detail)
+{
+	struct corral_wire_number m = {
+		{ CORRAL_WIRE_NOT_STARTED, sizeof(m) }, 0, (int32_t)-error, detail, running.id
+	};
+
+	(void)wire_send(running.report_fd, &m, sizeof(m), -1);
 }
 
 static int next(const int *fds, unsigned int n_fds, unsigned int *slot)
@@ -211,7 +219,6 @@ static long command_prepare(struct command *c, const void *request, size_t size,
 {
 	const struct corral_wire_start *st = request;
 	unsigned int slot = 0;
-	char **env;
 
 	if (running.pid)
 		return -EBUSY;
@@ -232,7 +239,7 @@ static long command_prepare(struct command *c, const void *request, size_t size,
 			c->stdio[i] = next(fds, n_fds, &slot);
 	c->path = (const char *)request + st->path;
 	c->dir = (const char *)request + st->dir;
-	return vector_fill(st, &env);
+	return vector_fill(st, &c->env);
 }
 
 static void report_close(void)
@@ -245,7 +252,9 @@ static void report_close(void)
 int command_start(struct init *in, const void *request, size_t size, const int *fds,
                   unsigned int n_fds)
 {
-	struct command c = { in, request, 0, 0, -1, { -1, -1, -1 }, -1, 0, 0 };
+	struct command c = {
+		.in = in, .start = request, .program = -1, .stdio = { -1, -1, -1 }, .tty_slave = -1
+	};
 	struct fs_numbers st;
 	int master = -1;
 	long r, pid = 0;
@@ -271,9 +280,9 @@ int command_start(struct init *in, const void *request, size_t size, const int *
 		running.ending = running.killed = 0;
 		in->sweeps = 0;
 		running.last = (c.start->flags & CORRAL_START_LAST) != 0;
-		say(CORRAL_WIRE_STARTED, 0, 0, master);
+		say_started(pid, master);
 	} else {
-		say(CORRAL_WIRE_NOT_STARTED, r, c.detail, -1);
+		say_not_started(r, c.detail);
 		report_close();
 	}
 	if (c.tty_slave >= 0)

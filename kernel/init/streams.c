@@ -90,19 +90,20 @@ long streams_fence(const struct init *in, const int *fds, int program)
 	struct landlock_ruleset_attr attr = { LANDLOCK_ACCESS_FS_READ_FILE |
 		                              LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_TRUNCATE |
 		                              ACCESS_REFER };
+	unsigned int files = 0;
 	long ruleset, r;
-	int any = 0;
 
-	for (int i = 0; i < 3; i++)
-		any |= fds[i] >= 0 && is_file(fds[i]);
-	if (!any || !in->fences_streams)
+	for (unsigned int i = 0; i < 3 && in->fences_streams; i++)
+		if (fds[i] >= 0 && is_file(fds[i]))
+			files |= 1u << i;
+	if (!files)
 		return 0;
 	ruleset = sys3(__NR_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
 	if (ruleset < 0)
 		return ruleset;
 	r = landlock_root((int)ruleset, attr.handled_access_fs);
-	for (int i = 0; i < 3 && r >= 0; i++)
-		if (fds[i] >= 0 && is_file(fds[i]))
+	for (unsigned int i = 0; i < 3 && r >= 0; i++)
+		if (files & 1u << i)
 			r = allow(ruleset, fds[i], access_of(fds[i]));
 	if (r >= 0 && program >= 0)
 		r = allow(ruleset, program, LANDLOCK_ACCESS_FS_READ_FILE);

@@ -99,7 +99,7 @@ enum corral_wire_type {
 	CORRAL_WIRE_KILL,  /* to init: end the command's tree; n = 1: its supervisor did not hear */
 	CORRAL_WIRE_READY, /* to the caller */
 	CORRAL_WIRE_FAILED,      /* step n failed with error */
-	CORRAL_WIRE_STARTED,     /* with the terminal's master, if any */
+	CORRAL_WIRE_STARTED,     /* n = its pid inside; with the terminal's master, if any */
 	CORRAL_WIRE_NOT_STARTED, /* error */
 	CORRAL_WIRE_EXITED,      /* the command's main process and its tree are gone */
 };

@@ -59,6 +59,7 @@ static void listen_to(struct corral_sandbox *s, enum listener who)
 	case START_TTY:
 		r = corral_start_wait(s, &command, s->socket_fd, &s->course.receipt, &tty, &err);
 		assert(r < 0 || who == START || tty >= 0);
+		r = r > 0 ? 0 : r;
 		break;
 	case COMMAND:
 		s->phase = CORRAL_PHASE_RUNNING;
