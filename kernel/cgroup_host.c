@@ -248,7 +248,6 @@ static int v1_find(struct look *k, enum corral_cgroup_ctl ctl)
 	for (unsigned int i = 0; i < ctl && !h->v1_twin[ctl]; i++)
 		h->v1_twin[ctl] = h->v1_base[i] >= 0 && same_dir(h->v1_base[i], fd);
 	h->v1_base[ctl] = corral_take_fd(&fd);
-	h->sweep_v1[ctl] = true;
 	h->ctl[ctl] = &corral_cgroup_v1_ops;
 	return 1;
 }
@@ -556,7 +555,7 @@ void corral_cgroup_host_sweep(struct corral_cgroup_host *h)
 {
 	h->sweep_again = h->v2_base >= 0 && h->sweep_v2 && corral_cgroup_sweep(h->v2_base);
 	for (unsigned int i = 0; i < CORRAL_CGROUP_CTLS; i++)
-		if (h->v1_base[i] >= 0 && h->sweep_v1[i] && !h->v1_twin[i])
+		if (h->v1_base[i] >= 0 && !h->v1_twin[i])
 			h->sweep_again |= corral_cgroup_sweep(h->v1_base[i]);
 }
 

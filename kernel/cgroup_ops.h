@@ -84,7 +84,7 @@ struct corral_cgroup_host {
 	bool v1_twin[CORRAL_CGROUP_CTLS]; /* shares its hierarchy with an earlier controller */
 	int v2_base;
 	uint32_t v2_ctls; /* set of 1u << ctl: those that groups on the v2 tree have at once */
-	bool sweep_v2, sweep_v1[CORRAL_CGROUP_CTLS]; /* somebody's leftovers may be there */
+	bool sweep_v2; /* somebody's leftovers may be there; on v1 always */
 	bool sweep_again;                            /* one was still busy dying */
 	bool v2_moved;                               /* we live in CORRAL_CGROUP_SUPERVISOR now */
 	uint32_t v2_undo;   /* set of 1u << ctl: enabled in our own cgroup by us */

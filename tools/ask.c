@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
 
 /* For all of them together. */
 #define ALL_MS 2000
@@ -37,16 +37,11 @@ int corral_ask(const struct corral_sandboxes *s, const struct corral_record *r, 
 		return status;
 	status = corral_talk_await(fd, CORRAL_ASK_MS, &t, err);
 	if (status == 0)
-		return corral_error_set(err, ENOENT, "sandbox %s has just ended", r->id);
+		return corral_record_ended(r, err);
 	if (status == -ETIMEDOUT)
-		return corral_error_wrap(
-		        err, status,
-		        "sandbox %s: its holder, process %d, is stopped or busy (corral sandbox "
-		        "rm -f %s ends it)",
-		        r->id, r->holder_pid, r->id);
-	if (status < 0)
-		return corral_error_wrap(err, status, "sandbox %s", r->id);
-	status = corral_ask_error(&t, err);
+		return corral_record_silent(r, err);
+	if (status > 0)
+		status = corral_ask_error(&t, err);
 	if (status < 0) {
 		corral_talk_done(&t);
 		return corral_error_wrap(err, status, "sandbox %s", r->id);
@@ -55,19 +50,11 @@ int corral_ask(const struct corral_sandboxes *s, const struct corral_record *r, 
 	return 0;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 void corral_ask_all(const struct corral_sandboxes *s, const struct corral_record *records, size_t n,
                     const char *op, json_t **answers)
 {
 	corral_autofree int *fds = calloc(n ? n : 1, sizeof(*fds));
-	uint64_t until = now_ms() + ALL_MS;
+	uint64_t until = corral_now_ms() + ALL_MS;
 
 	for (size_t i = 0; i < n; i++)
 		answers[i] = NULL;
@@ -80,7 +67,7 @@ void corral_ask_all(const struct corral_sandboxes *s, const struct corral_record
 	}
 	for (size_t i = 0; i < n; i++) {
 		struct corral_talk t = { .words = NULL };
-		uint64_t now = now_ms();
+		uint64_t now = corral_now_ms();
 
 		if (fds[i] < 0)
 			continue;

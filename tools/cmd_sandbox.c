@@ -56,7 +56,7 @@ const struct corral_sandbox_command corral_sandbox_commands[] = {
 };
 /* clang-format on */
 
-const struct corral_sandbox_command *corral_sandbox_command_find(const char *name)
+static const struct corral_sandbox_command *find(const char *name)
 {
 	for (const struct corral_sandbox_command *c = corral_sandbox_commands; c->name; c++)
 		if (!strcmp(c->name, name))
@@ -97,9 +97,9 @@ static int operands_check(const struct corral_sandbox_command *c,
 	return 0;
 }
 
-int corral_sandbox_command_run(const struct corral_sandbox_command *command, int argc, char **argv)
+/* Reads argv, calls the command, tells of its error: the exit status. */
+static int command_run(const struct corral_sandbox_command *command, int argc, char **argv)
 {
-	static char *none[] = { NULL };
 	struct corral_sandbox_call call = { .sandboxes.dir_fd = -1 };
 	struct corral_error err = { 0 };
 	int r;
@@ -116,7 +116,7 @@ int corral_sandbox_command_run(const struct corral_sandbox_command *command, int
 		return 0;
 	}
 	if (r == 0) {
-		call.operands = call.options.config->n_argv ? call.options.config->argv : none;
+		call.operands = call.options.config->argv;
 		call.n_operands = call.options.config->n_argv;
 		r = operands_check(command, &call, &err);
 	}
@@ -146,19 +146,13 @@ static void help(FILE *out)
 
 static int unknown(const char *name)
 {
-	const char *best = NULL;
-	unsigned int best_distance = corral_word_distance_max(name) + 1;
+	struct corral_guess guess = corral_guess_begin(name);
 
-	for (const struct corral_sandbox_command *c = corral_sandbox_commands; c->name; c++) {
-		unsigned int distance = corral_word_distance(name, c->name);
-
-		if (distance < best_distance) {
-			best_distance = distance;
-			best = c->name;
-		}
-	}
-	if (best)
-		corral_say("sandbox: unknown command '%.64s': did you mean '%s'?", name, best);
+	for (const struct corral_sandbox_command *c = corral_sandbox_commands; c->name; c++)
+		corral_guess_look(&guess, c->name);
+	if (guess.best)
+		corral_say("sandbox: unknown command '%.64s': did you mean '%s'?", name,
+		           guess.best);
 	else
 		corral_say("sandbox: unknown command '%.64s': see corral sandbox --help", name);
 	return CORRAL_EXIT_FAILED;
@@ -169,7 +163,7 @@ int corral_cmd_sandbox(int argc, char **argv)
 	static const struct {
 		const char *foreign, *own;
 	} aliases[] = {
-		{ "ls", "list" }, { "run", "create" }, { "unpause", "resume" }, { "kill", "rm" }
+		{ "ls", "list" }, { "run", "create" }, { "unpause", "resume" }, { "kill", "rm -f" }
 	};
 	const struct corral_sandbox_command *c;
 
@@ -181,13 +175,13 @@ int corral_cmd_sandbox(int argc, char **argv)
 		help(stdout);
 		return 0;
 	}
-	c = corral_sandbox_command_find(argv[1]);
+	c = find(argv[1]);
 	if (c)
-		return corral_sandbox_command_run(c, argc - 1, argv + 1);
+		return command_run(c, argc - 1, argv + 1);
 	for (size_t i = 0; i < CORRAL_COUNT(aliases); i++)
 		if (!strcmp(aliases[i].foreign, argv[1])) {
-			corral_say("sandbox: unknown command '%s': write corral sandbox %s%s",
-			           argv[1], aliases[i].own, i == 3 ? " -f" : "");
+			corral_say("sandbox: unknown command '%s': write corral sandbox %s",
+			           argv[1], aliases[i].own);
 			return CORRAL_EXIT_FAILED;
 		}
 	return unknown(argv[1]);
@@ -195,5 +189,5 @@ int corral_cmd_sandbox(int argc, char **argv)
 
 int corral_cmd_exec(int argc, char **argv)
 {
-	return corral_sandbox_command_run(corral_sandbox_command_find("exec"), argc, argv);
+	return command_run(find("exec"), argc, argv);
 }

@@ -9,11 +9,10 @@
 
 #include "kernel/base/cleanup.h"
 
-/* A full-screen program needs to know the caller's terminal; nothing else of the environment goes
- * in. */
-static int term_add(struct corral_config *c, struct corral_error *err)
+int corral_options_add_term(const struct corral_options *o, struct corral_error *err)
 {
 	corral_autofree char *assignment = NULL;
+	struct corral_config *c = o->config;
 	const char *term = getenv("TERM");
 
 	for (size_t i = 0; i < c->n_env; i++)
@@ -62,7 +61,7 @@ int corral_options_compile(struct corral_options *o, struct corral_policy **ret,
 	int r;
 
 	if (c->tty && !c->clear_env) {
-		r = term_add(c, err);
+		r = corral_options_add_term(o, err);
 		if (r < 0)
 			return r;
 	}

@@ -4,10 +4,10 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
 #include "tools/holder_state.h"
 
 /* How long the end of a command is waited for when all of the sandbox has been killed. */
@@ -16,14 +16,6 @@
 #define LOOK_MS 10000
 /* Descriptors before those of the clients. */
 #define OWN_FDS 3u
-
-uint64_t corral_holder_now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 unsigned int corral_holder_running(const struct corral_holder *h)
 {
@@ -94,7 +86,7 @@ static void client_command(struct corral_holder *h, struct corral_holder_client 
 
 void corral_holder_stop(struct corral_holder *h, uint64_t grace_ms)
 {
-	uint64_t at = corral_holder_now_ms() + grace_ms;
+	uint64_t at = corral_now_ms() + grace_ms;
 
 	if (h->paused && corral_sandbox_freeze(h->sandbox, false, NULL) == 0)
 		h->paused = false;
@@ -123,7 +115,7 @@ static bool is_lost(const struct corral_holder *h)
 /* What is to be done at which time; also does what is due. The moment of the next, 0 for none. */
 static uint64_t timers(struct corral_holder *h)
 {
-	uint64_t now = corral_holder_now_ms(), next = h->stop_at_ms;
+	uint64_t now = corral_now_ms(), next = h->stop_at_ms;
 
 	for (size_t i = 0; i < CORRAL_HOLDER_CLIENTS_MAX; i++) {
 		struct corral_holder_client *c = &h->clients[i];
@@ -153,7 +145,7 @@ static uint64_t timers(struct corral_holder *h)
 
 static int until(uint64_t moment_ms)
 {
-	uint64_t now = corral_holder_now_ms();
+	uint64_t now = corral_now_ms();
 
 	if (!moment_ms)
 		return -1;
@@ -203,7 +195,7 @@ void corral_holder_loop(struct corral_holder *h)
 {
 	static struct pollfd fds[OWN_FDS + 2 * CORRAL_HOLDER_CLIENTS_MAX];
 
-	h->idle_since_ms = corral_holder_now_ms();
+	h->idle_since_ms = corral_now_ms();
 	for (;;) {
 		uint64_t next = timers(h);
 

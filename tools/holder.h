@@ -17,6 +17,9 @@
 #include "policy/policy.h"
 #include "tools/sandboxes.h"
 
+/* Between SIGTERM and the end of everything, when nobody said otherwise. */
+#define CORRAL_STOP_GRACE_MS 5000
+
 struct corral_holder_options {
 	const struct corral_policy *policy;
 	const char *name; /* "" without */

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
 #include "tools/holder_state.h"
 
 int corral_holder_say(struct corral_holder_client *c, json_t *words, const int *fds,
@@ -39,31 +39,22 @@ static json_t *known(uint64_t value)
 	return value > INT64_MAX ? json_null() : json_integer((json_int_t)value);
 }
 
-/* Of a limit, where 0 is none. */
-static json_t *limit(uint64_t value)
-{
-	return value ? known(value) : json_null();
-}
-
-/* One that this host could not enforce bounds nothing. */
+/* A limit of 0 is none, and one that this host could not enforce bounds nothing. */
 static json_t *enforced(const struct corral_holder *h, enum corral_limit which, uint64_t value)
 {
-	return corral_sandbox_receipt(h->sandbox)->limits_enforced & which ? limit(value)
-	                                                                   : json_null();
+	return value && (corral_sandbox_receipt(h->sandbox)->limits_enforced & which) ? known(value)
+	                                                                              : json_null();
 }
 
 static int status(struct corral_holder *h, struct corral_holder_client *c,
                   const struct corral_talk *t)
 {
 	const char *word = h->stop_at_ms ? "stopping" : h->paused ? "paused" : "running";
-	unsigned int running = corral_holder_running(h);
-	uint64_t idle = running ? 0 : corral_holder_now_ms() - h->idle_since_ms;
 
 	(void)t;
 	return corral_holder_say(c,
-	                         json_pack("{s:s, s:s, s:i, s:o, s:o}", "type", "status", "status",
-	                                   word, "commands", running, "idle_ms", known(idle),
-	                                   "idle_limit_ms", limit(h->idle_ms)),
+	                         json_pack("{s:s, s:s, s:i}", "type", "status", "status", word,
+	                                   "commands", corral_holder_running(h)),
 	                         NULL, 0);
 }
 
@@ -71,18 +62,16 @@ static int stats(struct corral_holder *h, struct corral_holder_client *c,
                  const struct corral_talk *t)
 {
 	struct corral_sandbox_usage u;
-	struct timespec now;
 
 	(void)t;
 	corral_sandbox_usage(h->sandbox, &u);
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	return corral_holder_say(
 	        c,
 	        json_pack("{s:s, s:I, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "type",
-	                  "stats", "at_usec", (json_int_t)now.tv_sec * 1000000 + now.tv_nsec / 1000,
-	                  "commands", corral_holder_running(h), "memory_bytes",
-	                  known(u.group.memory_bytes), "memory_peak_bytes",
-	                  known(u.group.memory_peak_bytes), "memory_limit_bytes",
+	                  "stats", "at_usec", (json_int_t)(corral_now_nsec() / 1000), "commands",
+	                  corral_holder_running(h), "memory_bytes", known(u.group.memory_bytes),
+	                  "memory_peak_bytes", known(u.group.memory_peak_bytes),
+	                  "memory_limit_bytes",
 	                  enforced(h, CORRAL_LIMIT_MEMORY, u.limits.memory_bytes), "cpu_usec",
 	                  known(u.group.cpu_usec), "pids", known(u.group.pids), "pids_limit",
 	                  enforced(h, CORRAL_LIMIT_PIDS, u.limits.pids), "disk_bytes",

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
 #include "tools/exitcode.h"
 #include "tools/holder_state.h"
 #include "tools/receipt_json.h"
@@ -244,7 +245,7 @@ int corral_holder_exec(struct corral_holder *h, struct corral_holder_client *c,
 	request_done(&q);
 	if (r < 0)
 		return not_started(h, c, r, tried, &err);
-	c->deadline_ms = c->limits.timeout_ms ? corral_holder_now_ms() + c->limits.timeout_ms : 0;
+	c->deadline_ms = c->limits.timeout_ms ? corral_now_ms() + c->limits.timeout_ms : 0;
 	return say_started(c);
 }
 
@@ -254,7 +255,7 @@ void corral_holder_concluded(struct corral_holder *h, struct corral_holder_clien
 	corral_process_close(c->process);
 	c->process = NULL;
 	c->deadline_ms = 0;
-	h->idle_since_ms = corral_holder_now_ms();
+	h->idle_since_ms = corral_now_ms();
 }
 
 void corral_holder_doom(struct corral_holder *h, struct corral_holder_client *c,

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -79,22 +78,6 @@ static int let_go(int report_fd, struct corral_error *err)
 	return 0;
 }
 
-/* The 22nd field of stat: with the pid it names one process for as long as the host runs. */
-static int64_t start_ticks(void)
-{
-	corral_autofd int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
-	char text[1024], *at;
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-
-	if (n <= 0)
-		return 0;
-	text[n] = '\0';
-	at = strrchr(text, ')'); /* the second field, which may hold anything, ends here */
-	for (int field = 2; at && field < 22; field++)
-		at = strchr(at + 1, ' ');
-	return at ? strtoll(at + 1, NULL, 10) : 0;
-}
-
 static json_t *limits_of(const struct corral_policy *p)
 {
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "memory_bytes",
@@ -112,10 +95,9 @@ static json_t *record_of(const struct corral_holder *h, const struct corral_hold
 	json_t *words;
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
-	words = json_pack("{s:s, s:I, s:i, s:I, s:i, s:s, s:s, s:s, s:i, s:I, s:o}", "id", h->id,
+	words = json_pack("{s:s, s:I, s:i, s:i, s:s, s:s, s:s, s:i, s:I, s:o}", "id", h->id,
 	                  "created_ms", (json_int_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
-	                  "holder_pid", (int)getpid(), "holder_start_ticks",
-	                  (json_int_t)start_ticks(), "init_pid",
+	                  "holder_pid", (int)getpid(), "init_pid",
 	                  (int)corral_sandbox_pid(h->sandbox), "tier",
 	                  corral_tier_name(corral_sandbox_receipt(h->sandbox)->tier), "network",
 	                  p->network == CORRAL_NETWORK_HOST ? "host" : "none", "rootfs",

@@ -9,8 +9,6 @@
 #include "tools/talk.h"
 
 #define CORRAL_HOLDER_CLIENTS_MAX 256u
-/* Between SIGTERM and the end of everything, when nobody said otherwise. */
-#define CORRAL_STOP_GRACE_MS 5000
 
 struct corral_holder_client {
 	bool used;
@@ -37,7 +35,6 @@ struct corral_holder {
 	bool paused, gone;
 };
 
-uint64_t corral_holder_now_ms(void);
 unsigned int corral_holder_running(const struct corral_holder *h);
 
 /* Until its end; then everything has been given back. */

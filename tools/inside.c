@@ -41,11 +41,11 @@ static int stat_read(pid_t pid, struct corral_inside *ret)
 		return -ESRCH;
 	/* The name may hold anything, parentheses as well. */
 	rest = strrchr(text, ')');
-	if (!rest || sscanf(rest + 1,
-	                    " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64
-	                    " %*d %*d %*d %*d %" SCNu64 " %*d %" SCNu64 " %*u %" SCNd64,
-	                    &ret->state, &ret->host_parent, &in_user, &in_kernel, &ret->threads,
-	                    &ret->start_ticks, &rss) != 7)
+	if (!rest ||
+	    sscanf(rest + 1,
+	           " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64
+	           " %*d %*d %*d %*d %" SCNu64 " %*d %*u %*u %" SCNd64,
+	           &ret->state, &ret->host_parent, &in_user, &in_kernel, &ret->threads, &rss) != 6)
 		return -ESRCH;
 	ret->host_pid = pid;
 	ret->cpu_ticks = in_user + in_kernel;

@@ -19,7 +19,7 @@ struct corral_inside {
 	pid_t host_parent;
 	uint32_t guest_uid;
 	char state;
-	uint64_t start_ticks, cpu_ticks, rss_bytes, threads;
+	uint64_t cpu_ticks, rss_bytes, threads;
 	char command[512]; /* with blanks between its words; "[name]" when there are none */
 };
 

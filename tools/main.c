@@ -48,19 +48,12 @@ static const struct corral_subcommand *find(const char *name)
 
 static int unknown(const char *name)
 {
-	const struct corral_subcommand *best = NULL;
-	unsigned int best_distance = corral_word_distance_max(name) + 1;
+	struct corral_guess guess = corral_guess_begin(name);
 
-	for (const struct corral_subcommand *s = corral_subcommands; s->name; s++) {
-		unsigned int distance = corral_word_distance(name, s->name);
-
-		if (distance < best_distance) {
-			best_distance = distance;
-			best = s;
-		}
-	}
-	if (best)
-		corral_say("unknown command '%.64s': did you mean '%s'?", name, best->name);
+	for (const struct corral_subcommand *s = corral_subcommands; s->name; s++)
+		corral_guess_look(&guess, s->name);
+	if (guess.best)
+		corral_say("unknown command '%.64s': did you mean '%s'?", name, guess.best);
 	else
 		corral_say("unknown command '%.64s': see corral --help; to run it, write corral "
 		           "run -- "

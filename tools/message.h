@@ -4,7 +4,10 @@
 
 #include "kernel/base/error.h"
 
-/* "corral: text": control characters come out as '?', so that a hostile name stays one line. */
+/* Control characters, which would move a terminal's cursor, become '?'. */
+void corral_text_clean(char *text);
+
+/* "corral: text", cleaned, so that a hostile name stays one line. */
 void corral_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* The same for an error; returns the exit status of corral's own failures. */

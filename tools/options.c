@@ -381,27 +381,20 @@ static int unknown_option(const char *name, size_t len, enum corral_option_comma
                           struct corral_error *err)
 {
 	char word[40] = "";
-	const char *best = NULL;
-	unsigned int best_distance;
+	struct corral_guess guess;
 
 	(void)snprintf(word, sizeof(word), "%.*s", (int)(len < 39 ? len : 39), name);
 	for (size_t i = 0; i < CORRAL_COUNT(hints); i++)
 		if (!strcmp(hints[i].foreign, word))
 			return corral_error_set(err, EINVAL, "unknown option --%s: %s", word,
 			                        hints[i].hint);
-	best_distance = corral_word_distance_max(word) + 1;
-	for (size_t i = 0; i < corral_option_count; i++) {
-		const struct corral_option *row = &corral_option_table[i];
-		unsigned int distance = corral_word_distance(word, row->name);
-
-		if ((row->commands & command) && distance < best_distance) {
-			best_distance = distance;
-			best = row->name;
-		}
-	}
-	if (best)
+	guess = corral_guess_begin(word);
+	for (size_t i = 0; i < corral_option_count; i++)
+		if (corral_option_table[i].commands & command)
+			corral_guess_look(&guess, corral_option_table[i].name);
+	if (guess.best)
 		return corral_error_set(err, EINVAL, "unknown option --%s: did you mean --%s?",
-		                        word, best);
+		                        word, guess.best);
 	return corral_error_set(err, EINVAL,
 	                        "unknown option --%s: see corral %s --help, and put -- before the "
 	                        "command",
@@ -522,8 +515,11 @@ int corral_options_parse(struct corral_options *o, enum corral_option_command co
 	at.next = 1;
 	at.config_pass = false;
 	r = read_words(o, &at, err);
-	if (r < 0 || o->help || at.next >= argc)
+	if (r < 0 || o->help)
 		return r;
+	/* The command that a file names is for those that run one at once. */
+	if (at.next >= argc && (command & RUN))
+		return 0;
 	return corral_config_set_argv(o->config, argv + at.next, (size_t)(argc - at.next), err);
 }
 

@@ -4,10 +4,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
 
 /* A second interrupt within this time is a person who means it. */
 #define INSIST_MS 2000
@@ -15,14 +15,6 @@
  */
 #define DRAIN_MS     200
 #define END_OF_INPUT "\004"
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 void corral_relay_init(struct corral_relay *r, const struct corral_relay_ops *ops, void *owner)
 {
@@ -65,7 +57,7 @@ static void suspend(struct corral_relay *r)
 
 static void handle_signal(struct corral_relay *r, int signo)
 {
-	uint64_t now = now_ms();
+	uint64_t now = corral_now_ms();
 
 	switch (signo) {
 	case SIGWINCH:

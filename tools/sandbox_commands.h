@@ -26,10 +26,6 @@ struct corral_sandbox_command {
 
 extern const struct corral_sandbox_command corral_sandbox_commands[]; /* ends with a row of NULL */
 
-/* Reads argv, calls the command, tells of its error: the exit status. */
-int corral_sandbox_command_run(const struct corral_sandbox_command *command, int argc, char **argv);
-const struct corral_sandbox_command *corral_sandbox_command_find(const char *name);
-
 int corral_sandbox_create(struct corral_sandbox_call *call, struct corral_error *err);
 int corral_sandbox_list(struct corral_sandbox_call *call, struct corral_error *err);
 int corral_sandbox_exec(struct corral_sandbox_call *call, struct corral_error *err);

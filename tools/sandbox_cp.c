@@ -48,16 +48,21 @@ static int fd_put(void *ctx, const void *data, size_t len, struct corral_error *
 	return r < 0 ? corral_error_sys(err, -r, "write") : 0;
 }
 
-static long pipe_get(void *ctx, void *data, size_t size, struct corral_error *err)
+static long fd_get(void *ctx, void *data, size_t size, struct corral_error *err)
 {
-	struct copy *c = ctx;
 	ssize_t n;
 
 	do {
-		n = read(c->pipe[0], data, size);
+		n = read(*(const int *)ctx, data, size);
 	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return corral_error_sys(err, errno, "read");
+	return n < 0 ? corral_error_sys(err, errno, "read") : n;
+}
+
+static long pipe_get(void *ctx, void *data, size_t size, struct corral_error *err)
+{
+	struct copy *c = ctx;
+	long n = fd_get(&c->pipe[0], data, size, err);
+
 	if (n == 0 && atomic_load(&c->broken))
 		return corral_error_set(err, ECANCELED, "the other side failed");
 	return n;
@@ -98,17 +103,6 @@ static int carry(struct copy *c, struct corral_error *err)
 	if (c->gave < 0 && (took == -ECANCELED || took >= 0))
 		return corral_error_set(err, c->gave_err.code, "%s", c->gave_err.text);
 	return took < 0 ? corral_error_set(err, took_err.code, "%s", took_err.text) : 0;
-}
-
-static long stdin_get(void *ctx, void *data, size_t size, struct corral_error *err)
-{
-	ssize_t n;
-
-	(void)ctx;
-	do {
-		n = read(STDIN_FILENO, data, size);
-	} while (n < 0 && errno == EINTR);
-	return n < 0 ? corral_error_sys(err, errno, "read standard input") : n;
 }
 
 /* "SANDBOX:PATH", as docker cp has it: a path of the host with a colon is written ./a:b. */
@@ -189,8 +183,8 @@ static int copy_files(struct copy *c, struct corral_error *err)
 
 static int copy(struct copy *c, struct corral_error *err)
 {
-	const struct corral_files_source source = { stdin_get, NULL };
-	int out_fd = STDOUT_FILENO;
+	int in_fd = STDIN_FILENO, out_fd = STDOUT_FILENO;
+	const struct corral_files_source source = { fd_get, &in_fd };
 	const struct corral_files_sink sink = { fd_put, &out_fd };
 
 	if (c->from.place && c->to.place)
@@ -246,7 +240,7 @@ int corral_sandbox_cp(struct corral_sandbox_call *call, struct corral_error *err
 		return r;
 	skipped = c.given.skipped + c.taken.skipped;
 	if (skipped)
-		corral_say("cp: %llu left out: not to be read, or neither file, directory nor link",
+		corral_say("cp: %llu left out: not to be read, or a socket or device",
 		           (unsigned long long)skipped);
 	return skipped ? EXIT_SKIPPED : 0;
 }

@@ -15,8 +15,8 @@ int corral_sandbox_create(struct corral_sandbox_call *call, struct corral_error 
 	struct corral_policy *policy = NULL;
 	int leave_fd = -1, r;
 
-	/* A file that is for corral run as well may say how its command is to be run: that is for
-	 * each command of exec. */
+	/* A file that is for corral run as well may name a command and say how it is to be run:
+	 * that is for each command of exec. */
 	c->tty = c->use_stdin = false;
 	r = corral_sandboxes_name_free(&call->sandboxes, o.name, err);
 	if (r == 0)

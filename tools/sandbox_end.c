@@ -11,10 +11,10 @@
 #include "kernel/base/cleanup.h"
 #include "tools/ask.h"
 #include "tools/exitcode.h"
+#include "tools/holder.h"
 #include "tools/message.h"
 #include "tools/sandbox_commands.h"
 
-#define GRACE_MS 5000
 /* Beyond what commands get: killing, and giving all back. */
 #define END_MS  15000
 #define GONE_MS 5000
@@ -162,7 +162,9 @@ static int stop_one(struct corral_sandbox_call *call, const char *word, struct c
 
 	if (r == 0)
 		r = end_one(call, &record,
-		            call->options.grace_ms >= 0 ? call->options.grace_ms : GRACE_MS, err);
+		            call->options.grace_ms >= 0 ? call->options.grace_ms
+		                                        : CORRAL_STOP_GRACE_MS,
+		            err);
 	corral_record_done(&record);
 	return r;
 }

@@ -8,14 +8,13 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
 #include "tools/ask.h"
+#include "tools/compile.h"
 #include "tools/exec_client.h"
 #include "tools/exechint.h"
 #include "tools/exitcode.h"
@@ -111,11 +110,7 @@ static int await_start(struct client *c, struct corral_error *err)
 		if (n < 0 && errno != EINTR)
 			return corral_error_sys(err, errno, "poll");
 		if (n == 0)
-			return corral_error_set(
-			        err, ETIMEDOUT,
-			        "sandbox %s: its holder, process %d, is stopped or busy "
-			        "(corral sandbox rm -f %s ends it)",
-			        c->record.id, c->record.holder_pid, c->record.id);
+			return corral_record_silent(&c->record, err);
 		if (n > 0 && fds[0].revents)
 			return 0;
 		signo = n > 0 ? corral_signals_next(&c->relay.signals) : 0;
@@ -183,7 +178,6 @@ static int prepare(struct client *c, char **argv, size_t n_argv, struct corral_e
 {
 	const struct corral_options *o = c->options;
 	struct corral_config *config = o->config;
-	bool has_term = false;
 
 	if (n_argv && !strcmp(argv[0], "--")) {
 		argv++;
@@ -194,20 +188,16 @@ static int prepare(struct client *c, char **argv, size_t n_argv, struct corral_e
 		        err, EINVAL,
 		        "exec: no command given: corral exec [options] SANDBOX -- COMMAND "
 		        "[ARG...]");
-	if (o->detach && (config->tty || config->use_stdin || o->json_fd >= 0))
+	if (o->detach &&
+	    (config->tty || config->use_stdin || o->json_fd >= 0 ||
+	     (config->limits.output_bytes && config->limits.output_bytes != CORRAL_OPTION_UNSAID)))
 		return corral_error_set(
 		        err, EINVAL,
-		        "exec: --detach leaves nobody for --tty, --stdin or --json: leave "
-		        "one of them out");
-	for (size_t i = 0; i < config->n_env; i++)
-		has_term |= !strncmp(config->env[i], "TERM=", 5);
-	if (config->tty && !has_term) {
-		char term[128];
-		const char *own = getenv("TERM");
-		int r;
+		        "exec: --detach leaves nobody for --tty, --stdin, --output or --json: "
+		        "leave one of them out");
+	if (config->tty) {
+		int r = corral_options_add_term(o, err);
 
-		(void)snprintf(term, sizeof(term), "TERM=%.100s", own && *own ? own : "xterm");
-		r = corral_config_add_env(config, term, err);
 		if (r < 0)
 			return r;
 	}

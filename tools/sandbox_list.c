@@ -19,22 +19,20 @@
 /* Between the two looks that the use of the processor takes. */
 #define SAMPLE_MS 500
 
-static int print_json(json_t *list, struct corral_error *err)
+/* The one of both that was asked for; takes both. */
+static int print(const struct corral_sandbox_call *call, struct corral_table *t, json_t *list,
+                 struct corral_error *err)
 {
-	int r = list && json_dumpf(list, stdout, JSON_INDENT(1)) == 0 ? 0 : -ENOMEM;
+	int r;
 
-	json_decref(list);
-	if (r < 0)
-		return corral_error_sys(err, ENOMEM, "print");
-	(void)putchar('\n');
-	return 0;
-}
-
-static int print_table(struct corral_table *t, struct corral_error *err)
-{
-	int r = corral_table_print(t, stdout);
-
+	if (!call->options.json)
+		r = corral_table_print(t, stdout);
+	else if (list && json_dumpf(list, stdout, JSON_INDENT(1)) == 0)
+		r = putchar('\n') < 0 ? -EIO : 0;
+	else
+		r = -ENOMEM;
 	corral_table_done(t);
+	json_decref(list);
 	return r < 0 ? corral_error_sys(err, -r, "print") : 0;
 }
 
@@ -97,27 +95,26 @@ int corral_sandbox_list(struct corral_sandbox_call *call, struct corral_error *e
 	struct corral_record *records;
 	corral_autofree json_t **answers = NULL;
 	struct corral_table table;
-	json_t *list = NULL;
+	json_t *list;
 	size_t n;
 	int r = corral_sandboxes_list(&call->sandboxes, &records, &n, err);
 
 	if (r < 0)
 		return r;
-	answers = calloc(n ? n : 1, sizeof(*answers));
-	if (!answers) {
-		corral_records_free(records, n);
-		return corral_error_sys(err, ENOMEM, "list");
-	}
 	if (call->options.quiet) {
 		for (size_t i = 0; i < n; i++)
 			(void)puts(records[i].id);
 		corral_records_free(records, n);
 		return 0;
 	}
+	answers = calloc(n + 1, sizeof(*answers));
+	if (!answers) {
+		corral_records_free(records, n);
+		return corral_error_sys(err, ENOMEM, "list");
+	}
 	corral_ask_all(&call->sandboxes, records, n, "status", answers);
 	corral_table_init(&table, headings, CORRAL_COUNT(headings));
-	if (call->options.json)
-		list = json_array();
+	list = json_array();
 	for (size_t i = 0; i < n; i++) {
 		if (call->options.json)
 			(void)json_array_append_new(list, list_object(&records[i], answers[i]));
@@ -126,10 +123,7 @@ int corral_sandbox_list(struct corral_sandbox_call *call, struct corral_error *e
 		json_decref(answers[i]);
 	}
 	corral_records_free(records, n);
-	if (!call->options.json)
-		return print_table(&table, err);
-	corral_table_done(&table);
-	return print_json(list, err);
+	return print(call, &table, list, err);
 }
 
 /* All of them, or those that are named. */
@@ -270,12 +264,7 @@ int corral_sandbox_stats(struct corral_sandbox_call *call, struct corral_error *
 		json_decref(answers[n + i]);
 	}
 	corral_records_free(records, n);
-	if (!call->options.json) {
-		json_decref(list);
-		return print_table(&table, err);
-	}
-	corral_table_done(&table);
-	return print_json(list, err);
+	return print(call, &table, list, err);
 }
 
 static const char *id_text(uint32_t id, char *buf, size_t size)
@@ -336,14 +325,11 @@ int corral_sandbox_ps(struct corral_sandbox_call *call, struct corral_error *err
 	corral_table_init(&table, headings, CORRAL_COUNT(headings));
 	list = json_array();
 	for (size_t i = 0; i < n; i++) {
-		ps_row(&table, &inside[i]);
-		(void)json_array_append_new(list, ps_object(&inside[i]));
+		if (call->options.json)
+			(void)json_array_append_new(list, ps_object(&inside[i]));
+		else
+			ps_row(&table, &inside[i]);
 	}
 	free(inside);
-	if (!call->options.json) {
-		json_decref(list);
-		return print_table(&table, err);
-	}
-	corral_table_done(&table);
-	return print_json(list, err);
+	return print(call, &table, list, err);
 }

@@ -374,6 +374,19 @@ void corral_sandboxes_remove(const struct corral_sandboxes *s, const char *id)
 	}
 }
 
+int corral_record_silent(const struct corral_record *r, struct corral_error *err)
+{
+	return corral_error_set(err, ETIMEDOUT,
+	                        "sandbox %s: its holder, process %d, is stopped or busy (corral "
+	                        "sandbox rm -f %s ends it)",
+	                        r->id, r->holder_pid, r->id);
+}
+
+int corral_record_ended(const struct corral_record *r, struct corral_error *err)
+{
+	return corral_error_set(err, ENOENT, "sandbox %s has just ended", r->id);
+}
+
 int corral_sandboxes_connect(const struct corral_sandboxes *s, const struct corral_record *r,
                              int *ret_fd, struct corral_error *err)
 {
@@ -390,13 +403,9 @@ int corral_sandboxes_connect(const struct corral_sandboxes *s, const struct corr
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
 		if (errno == EAGAIN)
-			return corral_error_set(
-			        err, ETIMEDOUT,
-			        "sandbox %s does not answer: its holder, process %d, is stopped "
-			        "or busy (corral sandbox rm -f %s ends it)",
-			        r->id, r->holder_pid, r->id);
+			return corral_record_silent(r, err);
 		if (errno == ENOENT || errno == ECONNREFUSED)
-			return corral_error_set(err, ENOENT, "sandbox %s has just ended", r->id);
+			return corral_record_ended(r, err);
 		return corral_error_sys(err, errno, "connect to '%s/%s.sock'", s->path, r->id);
 	}
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.uid != geteuid())

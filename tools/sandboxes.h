@@ -74,6 +74,10 @@ int corral_sandboxes_publish(const struct corral_sandboxes *s, const char *id, c
 /* The end of it, whatever of it is there. */
 void corral_sandboxes_remove(const struct corral_sandboxes *s, const char *id);
 
+/* What is said of a holder that does not answer: -ETIMEDOUT; of one that is gone: -ENOENT. */
+int corral_record_silent(const struct corral_record *r, struct corral_error *err);
+int corral_record_ended(const struct corral_record *r, struct corral_error *err);
+
 /* A connection to its holder, which runs as the user whose sandboxes these are. */
 int corral_sandboxes_connect(const struct corral_sandboxes *s, const struct corral_record *r,
                              int *ret_fd, struct corral_error *err);

@@ -34,7 +34,18 @@ unsigned int corral_word_distance(const char *a, const char *b)
 	return row[na][nb];
 }
 
-unsigned int corral_word_distance_max(const char *word)
+struct corral_guess corral_guess_begin(const char *word)
 {
-	return strlen(word) < 5 ? 1 : 2;
+	/* Short words are like many others. */
+	return (struct corral_guess) { word, NULL, strlen(word) < 5 ? 2 : 3 };
+}
+
+void corral_guess_look(struct corral_guess *g, const char *candidate)
+{
+	unsigned int distance = corral_word_distance(g->word, candidate);
+
+	if (distance < g->distance) {
+		g->distance = distance;
+		g->best = candidate;
+	}
 }

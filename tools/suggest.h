@@ -1,4 +1,4 @@
-/* "Did you mean": how far apart two words are. */
+/* "Did you mean": how far apart two words are, and which is nearest. */
 #ifndef CORRAL_TOOLS_SUGGEST_H
 #define CORRAL_TOOLS_SUGGEST_H
 
@@ -6,7 +6,13 @@
  * when either is longer than any word of ours. */
 unsigned int corral_word_distance(const char *a, const char *b);
 
-/* The farthest at which a word of this length is still offered. */
-unsigned int corral_word_distance_max(const char *word);
+/* The candidate that was most likely meant, of all that were looked at. */
+struct corral_guess {
+	const char *word;
+	const char *best; /* NULL: none is like it */
+	unsigned int distance;
+};
+struct corral_guess corral_guess_begin(const char *word);
+void corral_guess_look(struct corral_guess *g, const char *candidate);
 
 #endif

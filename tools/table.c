@@ -4,24 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/message.h"
+
 void corral_table_init(struct corral_table *t, const char *const *headings, size_t n_columns)
 {
 	memset(t, 0, sizeof(*t));
 	t->n_columns = n_columns < CORRAL_TABLE_COLUMNS_MAX ? n_columns : CORRAL_TABLE_COLUMNS_MAX;
 	corral_table_add(t, headings);
-}
-
-/* What would move a terminal's cursor. */
-static char *clean(const char *text)
-{
-	char *copy = strdup(text);
-
-	for (unsigned char *c = (unsigned char *)copy; c && *c; c++)
-		if (*c < 0x20 || *c == 0x7f)
-			*c = '?';
-		else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0) /* C1 controls, in UTF-8 */
-			c[0] = c[1] = '?';
-	return copy;
 }
 
 void corral_table_add(struct corral_table *t, const char *const *cells)
@@ -40,8 +29,11 @@ void corral_table_add(struct corral_table *t, const char *const *cells)
 		t->size = size;
 	}
 	for (size_t i = 0; i < t->n_columns; i++) {
-		t->cells[at + i] = clean(cells[i]);
-		t->failed |= !t->cells[at + i];
+		t->cells[at + i] = strdup(cells[i]);
+		if (t->cells[at + i])
+			corral_text_clean(t->cells[at + i]);
+		else
+			t->failed = 1;
 	}
 	t->n_rows++;
 }

@@ -7,42 +7,24 @@
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
-
-union control {
-	struct cmsghdr align;
-	char bytes[CMSG_SPACE(sizeof(int) * CORRAL_TALK_FDS_MAX)];
-};
+#include "kernel/sandbox_state.h"
 
 int corral_talk_send(int socket_fd, json_t *words, const int *fds, unsigned int n_fds,
                      struct corral_error *err)
 {
 	corral_autofree char *text = words ? json_dumps(words, JSON_COMPACT) : NULL;
-	union control control;
-	struct iovec iov = { text, text ? strlen(text) : 0 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t n;
+	size_t len = text ? strlen(text) : 0;
+	int r;
 
 	json_decref(words);
 	if (!text)
 		return corral_error_sys(err, ENOMEM, "make a message");
-	if (iov.iov_len > CORRAL_TALK_MAX)
-		return corral_error_set(err, EMSGSIZE, "a message of %zu bytes: at most %u",
-		                        iov.iov_len, CORRAL_TALK_MAX);
-	if (n_fds) {
-		memset(&control, 0, sizeof(control));
-		control.align.cmsg_level = SOL_SOCKET;
-		control.align.cmsg_type = SCM_RIGHTS;
-		control.align.cmsg_len = CMSG_LEN(sizeof(int) * n_fds);
-		memcpy(CMSG_DATA(&control.align), fds, sizeof(int) * n_fds);
-		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
-	}
-	do {
-		n = sendmsg(socket_fd, &msg, MSG_NOSIGNAL);
-	} while (n < 0 && errno == EINTR);
-	if (n >= 0)
-		return 0;
-	return corral_error_sys(err, errno == ECONNRESET ? EPIPE : errno, "send a message");
+	if (len > CORRAL_TALK_MAX)
+		return corral_error_set(err, EMSGSIZE, "a message of %zu bytes: at most %u", len,
+		                        CORRAL_TALK_MAX);
+	/* Its own words on what went wrong speak of guest init. */
+	r = corral_wire_send(socket_fd, text, len, fds, n_fds, NULL);
+	return r < 0 ? corral_error_sys(err, -r, "send a message") : 0;
 }
 
 static int take_fds(struct msghdr *msg, struct corral_talk *t)
@@ -71,7 +53,10 @@ int corral_talk_receive(int socket_fd, int flags, struct corral_talk *ret, struc
 	corral_autofree char *text = malloc(CORRAL_TALK_MAX);
 	struct corral_talk t = { NULL, { -1 }, 0 };
 	struct iovec iov = { text, CORRAL_TALK_MAX };
-	union control control;
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int) * CORRAL_TALK_FDS_MAX)];
+	} control;
 	struct msghdr msg = { .msg_iov = &iov,
 		              .msg_iovlen = 1,
 		              .msg_control = &control,

@@ -49,17 +49,22 @@ static int put(struct corral_files_call *c, const struct corral_buf *b, struct c
 	return r;
 }
 
+static void say_found(struct corral_files_call *c, size_t n, bool truncated, bool incomplete)
+{
+	c->n[0] = n;
+	if (truncated)
+		c->reply_flags |= CORRAL_FILES_REPLY_TRUNCATED;
+	if (incomplete)
+		c->reply_flags |= CORRAL_FILES_REPLY_INCOMPLETE;
+}
+
 static int put_rows(struct corral_files_call *c, struct corral_files_rows *rows,
                     struct corral_error *err)
 {
 	corral_autobuf struct corral_buf b = CORRAL_BUF_INIT;
 
 	corral_files_rows_encode(rows, &b);
-	c->n[0] = rows->n;
-	if (rows->truncated)
-		c->reply_flags |= CORRAL_FILES_REPLY_TRUNCATED;
-	if (rows->incomplete)
-		c->reply_flags |= CORRAL_FILES_REPLY_INCOMPLETE;
+	say_found(c, rows->n, rows->truncated, rows->incomplete);
 	corral_files_rows_done(rows);
 	return put(c, &b, err);
 }
@@ -92,17 +97,13 @@ static int run_grep(struct corral_files_call *c, struct corral_error *err)
 		.max_matches = q->n[0],
 	};
 	corral_autobuf struct corral_buf b = CORRAL_BUF_INIT;
-	corral_auto(corral_files_matches_done) struct corral_files_matches found = { 0 };
+	struct corral_files_matches found = { 0 };
 	int r = corral_files_grep(c->f, &grep, &c->stop, &found, err);
 
 	if (r < 0)
 		return r;
 	corral_files_matches_encode(&found, &b);
-	c->n[0] = found.n;
-	if (found.truncated)
-		c->reply_flags |= CORRAL_FILES_REPLY_TRUNCATED;
-	if (found.incomplete)
-		c->reply_flags |= CORRAL_FILES_REPLY_INCOMPLETE;
+	say_found(c, found.n, found.truncated, found.incomplete);
 	corral_files_matches_done(&found);
 	return put(c, &b, err);
 }

@@ -2,7 +2,6 @@
 #include "kernel/files/client.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,10 +16,8 @@ struct exchange {
 	struct files_ask ask;
 	const struct corral_files_source *source; /* after the request's own data */
 	char *chunk;                              /* for it; CORRAL_FILES_CHUNK */
-	size_t chunk_len;                         /* in it already */
-	bool source_ended;
-	struct corral_files_sink sink; /* put NULL: data is no answer to this */
-	uint64_t max;                  /* of its bytes */
+	struct corral_files_sink sink;            /* put NULL: data is no answer to this */
+	uint64_t max;                             /* of its bytes */
 	int code;
 	unsigned int flags;
 	uint64_t n[3];
@@ -50,22 +47,12 @@ static int put(struct exchange *x, const char *data, size_t len, struct corral_e
 	return x->sink.put(x->sink.ctx, data, len, err);
 }
 
-/* Sends what the source gives next; one chunk is kept back, to know the last. */
+/* Sends what the source gives next; nothing, as the last, at its end. */
 static int upload(struct exchange *x, struct files_call *call, struct corral_error *err)
 {
-	long got = 0;
-	int r;
+	long got = x->source->get(x->source->ctx, x->chunk, CORRAL_FILES_CHUNK, err);
 
-	if (!x->chunk_len && !x->source_ended) {
-		got = x->source->get(x->source->ctx, x->chunk, CORRAL_FILES_CHUNK, err);
-		if (got < 0)
-			return (int)got;
-		x->chunk_len = (size_t)got;
-		x->source_ended = got == 0;
-	}
-	r = files_call_send(call, x->chunk, x->chunk_len, x->source_ended, err);
-	x->chunk_len = 0;
-	return r;
+	return got < 0 ? (int)got : files_call_send(call, x->chunk, (size_t)got, !got, err);
 }
 
 static int step(struct exchange *x, struct files_call *call, struct files_event *e,
@@ -240,8 +227,11 @@ int corral_files_client_read(struct corral_files_client *c, const struct corral_
 
 	if (r == 0 && !corral_utf8_valid(k.buf.data, k.buf.len))
 		r = say_decoded(-EPROTO, err);
+	/* Of no bytes, it is still a text. */
+	corral_buf_add(&k.buf, "", 0);
+	if (r == 0 && k.buf.failed)
+		r = corral_error_set(err, ENOMEM, "out of memory");
 	if (r == 0) {
-		corral_buf_add(&k.buf, "", 0);
 		corral_buf_done(ret);
 		*ret = k.buf;
 		memset(&k.buf, 0, sizeof(k.buf));
@@ -266,59 +256,27 @@ int corral_files_client_read_bytes(struct corral_files_client *c,
 	return run(c, b, &x, err);
 }
 
-int corral_files_client_read_all(struct corral_files_client *c, const struct corral_files_bounds *b,
-                                 const char *path, uint64_t max, struct corral_buf *ret,
-                                 struct corral_error *err)
-{
-	struct exchange x = {
-		.ask = { .op = CORRAL_FILES_OP_READ_BYTES,
-		         .n = { 0, UINT64_MAX, max },
-		         .text = { path } },
-	};
-	struct keep k;
-	int r = run_kept(c, b, &x, max, &k, err);
-
-	if (r == 0) {
-		corral_buf_add(&k.buf, "", 0);
-		corral_buf_done(ret);
-		*ret = k.buf;
-		memset(&k.buf, 0, sizeof(k.buf));
-	}
-	keep_done(&k);
-	return r;
-}
-
 /* An exchange whose data comes from a source: as much as fits goes with the request. */
 static int run_source(struct corral_files_client *c, const struct corral_files_bounds *b,
                       struct exchange *x, const struct corral_files_source *source,
                       struct corral_error *err)
 {
-	corral_autofree char *first = malloc(CORRAL_FILES_CHUNK);
-	corral_autofree char *chunk = NULL;
+	corral_autofree char *chunk = malloc(CORRAL_FILES_CHUNK);
 	long got = 1;
-	int r;
 
-	if (!first)
+	if (!chunk)
 		return corral_error_set(err, ENOMEM, "out of memory");
 	while (got && x->ask.len < CORRAL_FILES_CHUNK) {
-		got = source->get(source->ctx, first + x->ask.len, CORRAL_FILES_CHUNK - x->ask.len,
+		got = source->get(source->ctx, chunk + x->ask.len, CORRAL_FILES_CHUNK - x->ask.len,
 		                  err);
 		if (got < 0)
 			return (int)got;
 		x->ask.len += (size_t)got;
 	}
-	x->ask.data = first;
+	x->ask.data = x->chunk = chunk; /* free again once the request is sent */
 	x->ask.more = got != 0;
 	x->source = source;
-	if (x->ask.more) {
-		chunk = malloc(CORRAL_FILES_CHUNK);
-		if (!chunk)
-			return corral_error_set(err, ENOMEM, "out of memory");
-	}
-	x->chunk = chunk;
-	r = run(c, b, x, err);
-	x->chunk = NULL;
-	return r;
+	return run(c, b, x, err);
 }
 
 int corral_files_client_write(struct corral_files_client *c, const struct corral_files_bounds *b,
@@ -363,28 +321,6 @@ static long memory_get(void *ctx, void *data, size_t size, struct corral_error *
 	memcpy(data, m->parts[m->i].data + m->at, len);
 	m->at += len;
 	return (long)len;
-}
-
-int corral_files_client_write_all(struct corral_files_client *c,
-                                  const struct corral_files_bounds *b, const char *path,
-                                  unsigned int mode, const void *data, size_t len,
-                                  struct corral_error *err)
-{
-	struct iovec_part part = { data, len };
-	struct memory m = { .parts = &part, .n = 1 };
-	struct corral_files_source source = { memory_get, &m };
-	struct exchange x = {
-		.ask = { .op = CORRAL_FILES_OP_WRITE,
-		         .n = { mode },
-		         .text = { path },
-		         .data = data,
-		         .len = len },
-	};
-
-	/* What fits into the request need not be copied first. */
-	if (len <= CORRAL_FILES_CHUNK)
-		return run(c, b, &x, err);
-	return corral_files_client_write(c, b, path, mode, &source, NULL, err);
 }
 
 int corral_files_client_edit(struct corral_files_client *c, const struct corral_files_bounds *b,

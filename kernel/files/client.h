@@ -24,13 +24,8 @@ struct corral_files_client;
 /* Bounds of one call; NULL where it is asked for is all defaults. */
 struct corral_files_bounds {
 	int64_t timeout_ms;    /* negative: the operation's default; 0 expires at once */
-	const bool *cancelled; /* looked at while waiting, some ten times a second */
+	const bool *cancelled; /* looked at while waiting, some twenty times a second */
 };
-
-#define CORRAL_FILES_BOUNDS_DEFAULT \
-	{                           \
-		-1, NULL            \
-	}
 
 /* Takes sock, a connected SOCK_SEQPACKET. */
 int corral_files_client_new_take(int sock, struct corral_files_client **ret,
@@ -61,18 +56,10 @@ int corral_files_client_read_bytes(struct corral_files_client *c,
                                    const struct corral_files_bounds *b, const char *path,
                                    uint64_t offset, uint64_t length, uint64_t max,
                                    const struct corral_files_sink *sink, struct corral_error *err);
-/* The same into memory; max bounds it and must not be 0. ret is replaced. */
-int corral_files_client_read_all(struct corral_files_client *c, const struct corral_files_bounds *b,
-                                 const char *path, uint64_t max, struct corral_buf *ret,
-                                 struct corral_error *err);
 int corral_files_client_write(struct corral_files_client *c, const struct corral_files_bounds *b,
                               const char *path, unsigned int mode,
                               const struct corral_files_source *source, uint64_t *ret_size,
                               struct corral_error *err);
-int corral_files_client_write_all(struct corral_files_client *c,
-                                  const struct corral_files_bounds *b, const char *path,
-                                  unsigned int mode, const void *data, size_t len,
-                                  struct corral_error *err);
 int corral_files_client_edit(struct corral_files_client *c, const struct corral_files_bounds *b,
                              const char *path, const struct corral_files_edit *edit,
                              uint64_t *ret_occurrences, struct corral_error *err);

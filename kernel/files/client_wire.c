@@ -18,9 +18,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "kernel/base/clock.h"
 #include "kernel/files/internal.h"
 
 #define CANCEL_POLL_MS 50
@@ -46,24 +46,6 @@ struct corral_files_client {
 	char *buf; /* the reader's */
 };
 
-static uint64_t now_nsec(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static void cond_init(pthread_cond_t *cond)
-{
-	pthread_condattr_t monotonic;
-
-	(void)pthread_condattr_init(&monotonic);
-	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(cond, &monotonic);
-	(void)pthread_condattr_destroy(&monotonic);
-}
-
 int corral_files_client_new_take(int sock, struct corral_files_client **ret,
                                  struct corral_error *err)
 {
@@ -78,7 +60,7 @@ int corral_files_client_new_take(int sock, struct corral_files_client **ret,
 	}
 	c->sock = sock;
 	(void)pthread_mutex_init(&c->lock, NULL);
-	cond_init(&c->room);
+	corral_cond_init(&c->room);
 	*ret = c;
 	return 0;
 }
@@ -135,23 +117,15 @@ static int say_broken(const struct corral_files_client *c, struct corral_error *
 	return corral_error_set(err, -c->broken, "file server: %s", c->why);
 }
 
-/* 0, or why the call must not go on waiting. */
-static int given_up(const struct files_call *call, struct corral_error *err)
-{
-	struct corral_files_stop stop = { call->cancelled, call->deadline_nsec };
-
-	return files_stopped(&stop, err);
-}
-
 /* Milliseconds until the call has to look up. */
 static int patience(const struct files_call *call)
 {
-	uint64_t now = now_nsec(), ms;
+	uint64_t now = corral_now_nsec(), ms;
 
-	if (now >= call->deadline_nsec)
+	if (now >= call->stop.deadline_nsec)
 		return 0;
-	ms = (call->deadline_nsec - now + 999999u) / 1000000u;
-	if (call->cancelled && ms > CANCEL_POLL_MS)
+	ms = (call->stop.deadline_nsec - now + 999999u) / 1000000u;
+	if (call->stop.cancelled && ms > CANCEL_POLL_MS)
 		ms = CANCEL_POLL_MS;
 	return ms > INT_MAX ? INT_MAX : (int)ms;
 }
@@ -159,9 +133,7 @@ static int patience(const struct files_call *call)
 /* Waits for cond as long as the call may. Under the lock. */
 static void wait_on(struct files_call *call, pthread_cond_t *cond)
 {
-	uint64_t until_nsec = now_nsec() + (uint64_t)patience(call) * 1000000u;
-	struct timespec until = { .tv_sec = (time_t)(until_nsec / 1000000000u),
-		                  .tv_nsec = (long)(until_nsec % 1000000000u) };
+	const struct timespec until = corral_clock_after((uint64_t)patience(call));
 
 	call->waiting = true;
 	(void)pthread_cond_timedwait(cond, &call->client->lock, &until);
@@ -346,7 +318,7 @@ int files_call_next(struct files_call *call, struct files_event **ret, struct co
 			break;
 		if (c->broken)
 			r = say_broken(c, err);
-		else if ((r = given_up(call, err)) < 0)
+		else if ((r = files_stopped(&call->stop, err)) < 0)
 			break;
 		else if (c->reading)
 			wait_on(call, &call->moved);
@@ -379,7 +351,7 @@ static int send_parts(struct files_call *call, struct iovec *parts, size_t n,
 			(void)pthread_mutex_unlock(&c->lock);
 			return r;
 		}
-		r = given_up(call, err);
+		r = files_stopped(&call->stop, err);
 		if (r < 0)
 			return r;
 		(void)poll(&p, 1, patience(call));
@@ -425,7 +397,7 @@ static int enter(struct files_call *call, struct corral_error *err)
 		if (c->broken)
 			r = say_broken(c, err);
 		else
-			r = given_up(call, err);
+			r = files_stopped(&call->stop, err);
 		if (r < 0 || c->n_calls + c->n_abandoned < CORRAL_FILES_OUTSTANDING)
 			break;
 		/* With nobody reading, replies to what was given up make room only if we read. */
@@ -484,12 +456,12 @@ int files_call_begin(struct corral_files_client *c, const struct corral_files_bo
 		                                                  : UINT32_MAX - 1;
 	memset(call, 0, sizeof(*call));
 	call->client = c;
-	call->cancelled = b ? b->cancelled : NULL;
-	call->deadline_nsec = now_nsec() + timeout_ms * 1000000u;
+	call->stop.cancelled = b ? b->cancelled : NULL;
+	call->stop.deadline_nsec = corral_now_nsec() + timeout_ms * 1000000u;
 	call->last = &call->first;
 	call->granted = CORRAL_FILES_WINDOW;
 	call->uploads = call->sending = ask->more;
-	cond_init(&call->moved);
+	corral_cond_init(&call->moved);
 	r = enter(call, err);
 	if (r == 0)
 		r = send_request(call, ask, timeout_ms, err);

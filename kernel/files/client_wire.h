@@ -24,8 +24,7 @@ struct files_call {
 	struct files_call *next;
 	struct corral_files_client *client;
 	uint64_t id;
-	uint64_t deadline_nsec;
-	const bool *cancelled;
+	struct corral_files_stop stop;
 	pthread_cond_t moved;
 	struct files_event *first, **last;
 	bool uploads; /* its request had more to come */

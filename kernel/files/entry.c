@@ -1,5 +1,4 @@
 /* Names: is it there, what is it, what is beside it; made, renamed, removed. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -96,60 +95,35 @@ static int look_at(const struct corral_files *f, int dir_fd, const char *name, c
 }
 
 static int list(const struct corral_files *f, int dir_fd, const char *path, unsigned int flags,
-                const struct corral_files_stop *stop, struct corral_files_rows *rows,
-                struct corral_error *err)
+                const struct corral_files_stop *stop, struct corral_files_rows *rows)
 {
+	corral_auto(files_names_done) struct files_names names = { 0 };
 	corral_autobuf struct corral_buf full = CORRAL_BUF_INIT;
-	bool root = files_is_root(f, path, false);
-	size_t base, len = strlen(path);
-	struct dirent *entry;
-	int r = 0, fd;
-	DIR *dir;
+	int r = files_names_read(dir_fd, stop, &names);
+	size_t base;
 
-	while (len > 1 && path[len - 1] == '/')
-		len--;
-	if (!root)
-		corral_buf_add(&full, path, len);
-	if (!root && path[len - 1] != '/')
-		corral_buf_str(&full, "/");
+	if (r == -ECANCELED || r == -ETIMEDOUT || r == -ENOMEM)
+		return r;
+	rows->incomplete = r < 0 || names.truncated;
+	files_shown(&full, path, files_is_root(f, path, false));
 	base = full.len;
-	fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir) {
-		if (fd >= 0)
-			(void)close(fd);
-		return files_fail(err, errno, path);
-	}
-	while ((errno = 0, entry = readdir(dir))) {
+	for (size_t i = 0; i < names.n; i++) {
 		struct corral_files_stat st;
 
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-			continue;
-		r = files_stopped(stop, err);
+		r = files_stopped(stop, NULL);
 		if (r < 0)
-			break;
+			return r;
 		full.len = base;
-		corral_buf_str(&full, entry->d_name);
-		if (full.failed) {
-			r = corral_error_set(err, ENOMEM, "out of memory");
-			break;
-		}
-		if (look_at(f, dir_fd, entry->d_name, full.data, flags, &st) < 0)
+		corral_buf_str(&full, names.v[i].name);
+		if (full.failed)
+			return -ENOMEM;
+		if (look_at(f, dir_fd, names.v[i].name, full.data, flags, &st) < 0)
 			continue;
 		r = corral_files_rows_add(rows, full.data, full.len, &st);
-		if (r == -EFBIG) {
-			r = 0;
-			break;
-		}
-		if (r < 0) {
-			(void)corral_error_set(err, ENOMEM, "out of memory");
-			break;
-		}
+		if (r < 0)
+			return r == -EFBIG ? 0 : r;
 	}
-	if (r == 0 && !entry && errno)
-		rows->incomplete = true;
-	(void)closedir(dir);
-	return r;
+	return 0;
 }
 
 int corral_files_ls(const struct corral_files *f, const char *path, unsigned int flags,
@@ -168,7 +142,9 @@ int corral_files_ls(const struct corral_files *f, const char *path, unsigned int
 	} else if (fd < 0) {
 		r = files_fail(err, -fd, path);
 	} else {
-		r = list(f, fd, path, flags, stop, &rows, err);
+		r = list(f, fd, path, flags, stop, &rows);
+		if (r < 0)
+			(void)files_fail(err, -r, path);
 	}
 	if (r < 0)
 		return r;

@@ -170,7 +170,6 @@ int corral_files_glob(const struct corral_files *f, const char *pattern, const c
 	corral_autofd int fd = -1;
 	corral_autofree uint64_t *first = NULL;
 	struct files_glob *glob = NULL;
-	size_t len = strlen(path);
 	int r;
 
 	r = files_glob_compile(pattern, flags & CORRAL_FILES_HIDDEN ? FILES_GLOB_HIDDEN : 0, &glob,
@@ -178,31 +177,23 @@ int corral_files_glob(const struct corral_files *f, const char *pattern, const c
 	if (r < 0)
 		return r;
 	w.glob = glob;
-	while (len > 1 && path[len - 1] == '/')
-		len--;
-	corral_buf_add(&w.path, path, root ? 0 : len);
-	if (!root && path[len - 1] != '/')
-		corral_buf_str(&w.path, "/");
+	files_shown(&w.path, path, root);
 	first = calloc(states_words(&w), sizeof(*first));
 	fd = files_open_at(f, root ? "." : path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
 	if (!first || w.path.failed) {
 		r = -ENOMEM;
 	} else if (fd < 0) {
-		r = files_fail(err, -fd, path);
+		r = fd;
 	} else {
 		for (size_t i = 0; i < glob->n; i++)
 			states_add(&glob->patterns[i], first, 0);
 		r = walk(&w, fd, first, 0);
-		if (r < 0)
-			(void)files_stopped(stop, err);
 	}
-	if (r == -ENOMEM)
-		(void)corral_error_set(err, ENOMEM, "out of memory");
 	corral_buf_done(&w.path);
 	files_glob_free(glob);
 	if (r < 0) {
 		corral_files_rows_done(&w.rows);
-		return r;
+		return files_fail(err, -r, path);
 	}
 	corral_files_rows_sort(&w.rows, false);
 	*ret = w.rows;

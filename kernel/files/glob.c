@@ -185,11 +185,6 @@ bool files_glob_path(const struct files_glob *g, const char *path)
 	return false;
 }
 
-struct expansion {
-	char **texts;
-	size_t n;
-};
-
 /* An opened brace on the way through a pattern. */
 struct brace {
 	const char *open;
@@ -224,21 +219,24 @@ static const char *first_brace(const char *pattern, struct brace *open, const ch
 }
 
 /* All ways through the braces, the leftmost first. Each level has one brace less, so it ends. */
-static int expand(const char *pattern, struct expansion *x, unsigned int depth)
+static int expand(const char *pattern, struct files_glob *g, unsigned int depth)
 {
-	const char *end, *part, *open;
-	corral_autofree struct brace *stack = calloc(strlen(pattern) + 1, sizeof(*stack));
+	const char *end, *part, *open = NULL;
+	corral_autofree struct brace *stack = NULL;
 
-	if (!stack)
-		return -ENOMEM;
-	open = first_brace(pattern, stack, &end);
+	if (!(g->flags & FILES_GLOB_NO_BRACES)) {
+		stack = calloc(strlen(pattern) + 1, sizeof(*stack));
+		if (!stack)
+			return -ENOMEM;
+		open = first_brace(pattern, stack, &end);
+	}
 	if (open && depth == BRACES_DEPTH)
 		return -E2BIG;
 	if (!open) {
-		if (x->n == CORRAL_FILES_BRACES_MAX)
+		if (g->n == CORRAL_FILES_BRACES_MAX)
 			return -E2BIG;
-		x->texts[x->n] = strdup(pattern);
-		return x->texts[x->n++] ? 0 : -ENOMEM;
+		g->texts[g->n] = strdup(pattern);
+		return g->texts[g->n++] ? 0 : -ENOMEM;
 	}
 	part = open + 1;
 	while (part <= end) {
@@ -263,7 +261,7 @@ static int expand(const char *pattern, struct expansion *x, unsigned int depth)
 		corral_buf_str(&b, end + 1);
 		if (b.failed)
 			return -ENOMEM;
-		r = expand(b.data, x, depth + 1);
+		r = expand(b.data, g, depth + 1);
 		if (r < 0)
 			return r;
 		part = p + 1;
@@ -309,7 +307,8 @@ void files_glob_free(struct files_glob *g)
 		return;
 	for (size_t i = 0; i < g->n; i++) {
 		free(g->texts[i]);
-		free(g->patterns[i].segments);
+		if (g->patterns)
+			free(g->patterns[i].segments);
 	}
 	free((void *)g->texts);
 	free(g->patterns);
@@ -325,7 +324,6 @@ int files_glob_compile(const char *pattern, unsigned int flags, struct files_glo
                        struct corral_error *err)
 {
 	corral_auto(glob_freep) struct files_glob *g = NULL;
-	struct expansion x = { 0 };
 	int r;
 
 	if (strlen(pattern) > CORRAL_FILES_PATTERN_MAX)
@@ -335,25 +333,12 @@ int files_glob_compile(const char *pattern, unsigned int flags, struct files_glo
 	if (!g)
 		return corral_error_set(err, ENOMEM, "out of memory");
 	g->flags = flags;
-	x.texts = (char **)calloc(flags & FILES_GLOB_NO_BRACES ? 1 : CORRAL_FILES_BRACES_MAX,
-	                          sizeof(*x.texts));
-	g->texts = x.texts;
-	if (!x.texts)
-		return corral_error_set(err, ENOMEM, "out of memory");
-	if (flags & FILES_GLOB_NO_BRACES) {
-		x.texts[0] = strdup(pattern);
-		x.n = 1;
-		r = x.texts[0] ? 0 : -ENOMEM;
-	} else {
-		r = expand(pattern, &x, 0);
-	}
-	g->n = x.n;
-	g->patterns = calloc(x.n ? x.n : 1, sizeof(*g->patterns));
-	if (!g->patterns) {
-		for (size_t i = 0; i < x.n; i++)
-			free(x.texts[i]);
-		g->n = 0;
-		r = -ENOMEM;
+	g->texts = (char **)calloc(flags & FILES_GLOB_NO_BRACES ? 1 : CORRAL_FILES_BRACES_MAX,
+	                           sizeof(*g->texts));
+	r = g->texts ? expand(pattern, g, 0) : -ENOMEM;
+	if (r == 0) {
+		g->patterns = calloc(g->n, sizeof(*g->patterns));
+		r = g->patterns ? 0 : -ENOMEM;
 	}
 	for (size_t i = 0; r == 0 && i < g->n; i++) {
 		g->patterns[i].first_state = g->n_states;

@@ -8,9 +8,8 @@
  *
  * Wildcards match no leading dot of a name, and "**" enters no hidden directory, unless
  * FILES_GLOB_HIDDEN is given; a segment that begins with a dot itself matches. Case counts. What is
- * malformed ("[" without "]",
- * "{" without "}") stands for itself. Leading "/" and "./" are dropped. A character is one of
- * UTF-8, or one byte that is none.
+ * malformed, "[" without "]" or "{" without "}", stands for itself. Leading "/" and "./" are
+ * dropped. A character is one of UTF-8, or one byte that is none.
  */
 #ifndef CORRAL_KERNEL_FILES_GLOB_H
 #define CORRAL_KERNEL_FILES_GLOB_H

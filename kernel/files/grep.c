@@ -85,7 +85,6 @@ static int search_file(struct grepper *g, struct files_searcher *s, struct batch
 {
 	corral_autofd int fd = openat(b->folder->fd, name,
 	                              O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
-	int r;
 
 	if (fd < 0)
 		return -errno;
@@ -94,8 +93,7 @@ static int search_file(struct grepper *g, struct files_searcher *s, struct batch
 	corral_buf_str(path, name);
 	if (path->failed)
 		return -ENOMEM;
-	r = files_search(s, fd, path->data, path->len, g->max - b->found.n, g->stop, &b->found);
-	return r;
+	return files_search(s, fd, path->data, path->len, g->max - b->found.n, g->stop, &b->found);
 }
 
 static bool fatal(int r)
@@ -267,6 +265,13 @@ static bool wanted(const struct grepper *g, const char *name, unsigned char type
 	return !files_ignore_has(ignore, g->norm.data, name, type == DT_DIR);
 }
 
+static void leave_out(struct grepper *g)
+{
+	(void)pthread_mutex_lock(&g->lock);
+	g->incomplete = true;
+	(void)pthread_mutex_unlock(&g->lock);
+}
+
 static int walk(struct grepper *g, struct files_searcher *s, struct folder *folder,
                 struct files_ignore *above, unsigned int depth);
 
@@ -280,9 +285,7 @@ static int descend(struct grepper *g, struct files_searcher *s, struct folder *p
 	if (fd < 0 || depth >= CORRAL_FILES_DEPTH_MAX) {
 		if (fd >= 0)
 			(void)close(fd);
-		(void)pthread_mutex_lock(&g->lock);
-		g->incomplete = true;
-		(void)pthread_mutex_unlock(&g->lock);
+		leave_out(g);
 		return 0;
 	}
 	folder = malloc(sizeof(*folder));
@@ -360,9 +363,7 @@ static int walk(struct grepper *g, struct files_searcher *s, struct folder *fold
 		return 0;
 	r = files_names_read(folder->fd, g->stop, &names);
 	if (r < 0 && !fatal(r)) {
-		(void)pthread_mutex_lock(&g->lock);
-		g->incomplete = true;
-		(void)pthread_mutex_unlock(&g->lock);
+		leave_out(g);
 		r = 0;
 	}
 	if (r == 0 && !(g->ask->flags & CORRAL_FILES_NO_GITIGNORE))
@@ -418,9 +419,9 @@ static void normalize(struct grepper *g, const char *path)
 	}
 }
 
-static int walk_all(struct grepper *g, struct files_searcher *s, int *dir_fd)
+static int walk_all(struct grepper *g, struct files_searcher *s, int dir_fd)
 {
-	struct folder folder = { .fd = *dir_fd, .users = 2 }; /* never put to an end by a batch */
+	struct folder folder = { .fd = dir_fd, .users = 2 }; /* never put to an end by a batch */
 	struct files_ignore *above = NULL;
 	struct batch *b;
 	int r = 0;
@@ -484,7 +485,7 @@ static int grep_tree(struct grepper *g, struct files_searcher *s, int dir_fd,
 	g->last = &g->first;
 	(void)pthread_mutex_init(&g->lock, NULL);
 	(void)pthread_cond_init(&g->work, NULL);
-	r = walk_all(g, s, &dir_fd);
+	r = walk_all(g, s, dir_fd);
 	if (r == 0)
 		r = gather(g, ret);
 	while (g->first) {
@@ -505,7 +506,6 @@ static int grep_path(struct grepper *g, struct corral_files_matches *ret, struct
 	corral_autofd int fd = files_open_at(g->f, path, O_RDONLY | O_NONBLOCK);
 	struct corral_buf shown = CORRAL_BUF_INIT;
 	struct files_searcher *s;
-	size_t len = strlen(path);
 	struct stat st;
 	int r;
 
@@ -515,11 +515,10 @@ static int grep_path(struct grepper *g, struct corral_files_matches *ret, struct
 		return files_fail(err, fd < 0 ? -fd : errno, g->ask->path);
 	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
 		return corral_error_set(err, EINVAL, "'%s' is not a regular file", g->ask->path);
-	while (len > 1 && path[len - 1] == '/')
-		len--;
-	corral_buf_add(&shown, path, root ? 0 : len);
-	if (!root && S_ISDIR(st.st_mode) && len && path[len - 1] != '/')
-		corral_buf_str(&shown, "/");
+	if (S_ISDIR(st.st_mode))
+		files_shown(&shown, path, root);
+	else
+		corral_buf_str(&shown, path);
 	if (!root)
 		normalize(g, path);
 	else
@@ -536,20 +535,9 @@ static int grep_path(struct grepper *g, struct corral_files_matches *ret, struct
 	files_searcher_free(s);
 	corral_buf_done(&shown);
 	corral_buf_done(&g->norm);
-	switch (r) {
-	case 0:
-		return 0;
-	case -ENOMEM:
-		return corral_error_set(err, ENOMEM, "out of memory");
-	case -E2BIG:
+	if (r == -E2BIG)
 		return corral_error_set(err, E2BIG, "Regex pattern is too expensive to match");
-	case -ECANCELED:
-		return corral_error_set(err, ECANCELED, "cancelled");
-	case -ETIMEDOUT:
-		return corral_error_set(err, ETIMEDOUT, "timed out");
-	default:
-		return files_fail(err, -r, g->ask->path);
-	}
+	return r < 0 ? files_fail(err, -r, g->ask->path) : 0;
 }
 
 int corral_files_grep(const struct corral_files *f, const struct corral_files_grep *grep,

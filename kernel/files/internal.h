@@ -4,6 +4,7 @@
 #ifndef CORRAL_KERNEL_FILES_INTERNAL_H
 #define CORRAL_KERNEL_FILES_INTERNAL_H
 
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -29,8 +30,14 @@ bool files_is_root(const struct corral_files *f, const char *path, bool search);
  */
 int files_open_at(const struct corral_files *f, const char *path, int open_flags);
 
-/* The sentence for an errno of something done with path. Returns -code. */
+/*
+ * The sentence for what was done with path and failed: an errno, or the stop's word. Returns -code.
+ */
 int files_fail(struct corral_error *err, int code, const char *path);
+
+/* What stands before the names of a directory where rows show them: "" for the root, else the path
+ * as it was given, with one slash behind. */
+void files_shown(struct corral_buf *out, const char *path, bool root);
 
 enum files_parent_flags {
 	FILES_PARENT_MAKE = 1u << 0, /* missing directories are made */
@@ -59,9 +66,14 @@ int files_open_regular(const struct corral_files *f, const char *path, struct st
 
 void files_stat_from(const struct stat *st, struct corral_files_stat *ret);
 
-/* pread(2)'s cousins that go on after EINTR; -errno. */
+/* read(2), where nothing yet is the end, and write(2), of all; both go on after EINTR; -errno. */
 long files_read(int fd, void *data, size_t size);
 int files_write_all(int fd, const void *data, size_t len);
+
+static inline bool files_all_zero(const char *data, size_t len)
+{
+	return len && !data[0] && !memcmp(data, data + 1, len - 1);
+}
 
 /* A temporary file in parent->fd that is to replace parent->name. */
 struct files_replace {

@@ -1,8 +1,8 @@
 /* read(2) and write(2) that go on after signals, and when to stop altogether. */
 #include <errno.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "kernel/base/clock.h"
 #include "kernel/files/internal.h"
 
 long files_read(int fd, void *data, size_t size)
@@ -35,16 +35,11 @@ int files_write_all(int fd, const void *data, size_t len)
 
 int files_stopped(const struct corral_files_stop *stop, struct corral_error *err)
 {
-	struct timespec now;
-
 	if (!stop)
 		return 0;
 	if (stop->cancelled && __atomic_load_n(stop->cancelled, __ATOMIC_RELAXED))
 		return corral_error_set(err, ECANCELED, "cancelled");
-	if (!stop->deadline_nsec)
-		return 0;
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	if ((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec >= stop->deadline_nsec)
+	if (stop->deadline_nsec && corral_now_nsec() >= stop->deadline_nsec)
 		return corral_error_set(err, ETIMEDOUT, "timed out");
 	return 0;
 }

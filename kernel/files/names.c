@@ -1,7 +1,7 @@
 /*
  * One directory's names in the order of the paths they begin: sorted by bytes, a directory as if
- * its name ended with
- * "/", so that a walk that goes down as it meets them meets every path in order.
+ * its name ended with a slash, so that a walk that goes down as it meets them meets every path in
+ * order.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -9,21 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "kernel/files/internal.h"
 
 #define NAMES_BYTES_MAX (128u << 20) /* of one directory */
 #define READ_SIZE       (32u << 10)
-
-struct kernel_dirent {
-	uint64_t ino;
-	int64_t off;
-	unsigned short reclen;
-	unsigned char type;
-	char name[];
-};
 
 static int by_path(const void *a, const void *b)
 {
@@ -50,11 +41,11 @@ static unsigned char type_of(int dir_fd, const char *name)
 	return (unsigned char)IFTODT(st.st_mode);
 }
 
-static int add(struct files_names *n, size_t *size, int dir_fd, const struct kernel_dirent *e)
+static int add(struct files_names *n, size_t *size, int dir_fd, const struct dirent64 *e)
 {
 	struct files_name *name;
 
-	if (e->name[0] == '.' && (!e->name[1] || (e->name[1] == '.' && !e->name[2])))
+	if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
 		return 0;
 	if (n->n == *size) {
 		size_t want = *size ? *size * 2 : 64;
@@ -66,10 +57,10 @@ static int add(struct files_names *n, size_t *size, int dir_fd, const struct ker
 		*size = want;
 	}
 	name = &n->v[n->n];
-	name->name = files_arena_dup(n->arena, e->name, strlen(e->name));
+	name->name = files_arena_dup(n->arena, e->d_name, strlen(e->d_name));
 	if (!name->name)
 		return -ENOMEM;
-	name->type = e->type == DT_UNKNOWN ? type_of(dir_fd, e->name) : e->type;
+	name->type = e->d_type == DT_UNKNOWN ? type_of(dir_fd, e->d_name) : e->d_type;
 	n->n++;
 	return 0;
 }
@@ -85,7 +76,7 @@ int files_names_read(int dir_fd, const struct corral_files_stop *stop, struct fi
 	if (!buf || !ret->arena)
 		return -ENOMEM;
 	for (;;) {
-		long got = syscall(SYS_getdents64, dir_fd, buf, READ_SIZE);
+		ssize_t got = getdents64(dir_fd, buf, READ_SIZE);
 
 		if (got < 0) {
 			/* What was read so far is still good. */
@@ -96,11 +87,11 @@ int files_names_read(int dir_fd, const struct corral_files_stop *stop, struct fi
 		}
 		if (got == 0)
 			break;
-		for (long at = 0; r == 0 && at < got;) {
-			const struct kernel_dirent *e = (const void *)(buf + at);
+		for (ssize_t at = 0; r == 0 && at < got;) {
+			const struct dirent64 *e = (const void *)(buf + at);
 
 			r = add(ret, &size, dir_fd, e);
-			at += e->reclen;
+			at += e->d_reclen;
 		}
 		if (r == 0)
 			r = files_stopped(stop, NULL);

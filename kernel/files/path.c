@@ -83,9 +83,36 @@ int files_fail(struct corral_error *err, int code, const char *path)
 		return corral_error_set(err, EISDIR, "'%s' is a directory", path);
 	case EXDEV:
 		return corral_error_set(err, EXDEV, "Path '%s' is outside the workspace", path);
+	case ENOMEM:
+		return corral_error_set(err, ENOMEM, "out of memory");
+	case ECANCELED:
+		return corral_error_set(err, ECANCELED, "cancelled");
+	case ETIMEDOUT:
+		return corral_error_set(err, ETIMEDOUT, "timed out");
 	default:
 		return corral_error_sys(err, code, "'%s'", path);
 	}
+}
+
+void files_shown(struct corral_buf *out, const char *path, bool root)
+{
+	size_t len = root ? 0 : strlen(path);
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	corral_buf_add(out, path, len);
+	if (len && path[len - 1] != '/')
+		corral_buf_str(out, "/");
+}
+
+/* What an absolute link of a confined view says below the root; NULL when it leads out. */
+static const char *below_root(const struct corral_files *f, const char *target)
+{
+	size_t len = strlen(f->root_path);
+
+	if (!len || strncmp(target, f->root_path, len) != 0 || (target[len] && target[len] != '/'))
+		return NULL;
+	return target + len;
 }
 
 /* A walk from the root: the directories gone through, and what is still ahead. */
@@ -112,16 +139,14 @@ static void walk_up(struct walk *w, size_t depth)
 static int walk_link(struct walk *w, const char *target, const char *rest)
 {
 	char ahead[sizeof(w->ahead)];
-	size_t root_len = strlen(w->f->root_path);
 	int n;
 
 	if (++w->links > LINKS_MAX)
 		return -ELOOP;
 	if (target[0] == '/') {
-		if (!root_len || strncmp(target, w->f->root_path, root_len) != 0 ||
-		    (target[root_len] && target[root_len] != '/'))
+		target = below_root(w->f, target);
+		if (!target)
 			return -EXDEV;
-		target += root_len;
 		walk_up(w, 0);
 	}
 	n = snprintf(ahead, sizeof(ahead), "%s%s%s", target, *rest ? "/" : "", rest);
@@ -269,7 +294,6 @@ static int split(const char *path, char *ret_dir, char *ret_name)
 static int through_link(const struct corral_files *f, const char *dir, const char *target,
                         char *ret_path)
 {
-	size_t root_len = strlen(f->root_path);
 	int n;
 
 	if (target[0] != '/' || !(f->flags & CORRAL_FILES_CONFINED)) {
@@ -277,10 +301,10 @@ static int through_link(const struct corral_files *f, const char *dir, const cha
 		             target);
 		return n < 0 || n >= CORRAL_FILES_PATH_MAX ? -ENAMETOOLONG : 0;
 	}
-	if (!root_len || strncmp(target, f->root_path, root_len) != 0 ||
-	    (target[root_len] && target[root_len] != '/'))
+	target = below_root(f, target);
+	if (!target)
 		return -EXDEV;
-	memcpy(ret_path, target + root_len, strlen(target + root_len) + 1);
+	memcpy(ret_path, target, strlen(target) + 1);
 	return 0;
 }
 

@@ -232,18 +232,25 @@ static int match(struct files_searcher *s, const char *subject, size_t len, size
 	}
 }
 
-static int add_line(struct search *w, const char *line, size_t len)
+/* Counts the lines up to the beginning of one, or to the piece's end. */
+static void count_lines(struct search *w, const char *end)
 {
-	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
 	const char *at = w->counted;
-	bool cut;
-	int r;
 
-	while ((at = memchr(at, '\n', (size_t)(line - at)))) {
+	while (at < end && (at = memchr(at, '\n', (size_t)(end - at)))) {
 		w->line_number++;
 		at++;
 	}
-	w->counted = line;
+	w->counted = end;
+}
+
+static int add_line(struct search *w, const char *line, size_t len)
+{
+	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
+	bool cut;
+	int r;
+
+	count_lines(w, line);
 	if (w->reported == w->line_number)
 		return 0;
 	w->reported = w->line_number;
@@ -346,17 +353,6 @@ static int search_piece(struct search *w, const char *piece, const char *end)
 	return 0;
 }
 
-/* The piece is done: its lines are counted. */
-static void count_piece(struct search *w, const char *end)
-{
-	const char *at = w->counted;
-
-	while (at < end && (at = memchr(at, '\n', (size_t)(end - at)))) {
-		w->line_number++;
-		at++;
-	}
-}
-
 /* Room for more of a line that did not end: until LINE_HOLD_MAX. */
 static int grow(struct files_searcher *s)
 {
@@ -368,11 +364,6 @@ static int grow(struct files_searcher *s)
 	s->buf = more;
 	s->size = want;
 	return 0;
-}
-
-static bool all_zero(const char *data, size_t len)
-{
-	return !data[0] && !memcmp(data, data + 1, len - 1);
 }
 
 int files_search(struct files_searcher *s, int fd, const char *path, size_t path_len, uint64_t max,
@@ -402,7 +393,7 @@ int files_search(struct files_searcher *s, int fd, const char *path, size_t path
 			return 0;
 		first = false;
 		/* The hole of a sparse file: nothing there that a person looks for. */
-		if (got == (long)s->size && all_zero(s->buf, s->size)) {
+		if (got == (long)s->size && files_all_zero(s->buf, s->size)) {
 			off_t here = lseek(fd, 0, SEEK_CUR), data = lseek(fd, here, SEEK_DATA);
 
 			if (data < 0 && errno == ENXIO)
@@ -424,7 +415,7 @@ int files_search(struct files_searcher *s, int fd, const char *path, size_t path
 		r = search_piece(&w, s->buf, s->buf + ready);
 		if (r == 0)
 			r = files_stopped(stop, NULL);
-		count_piece(&w, s->buf + ready);
+		count_lines(&w, s->buf + ready);
 		memmove(s->buf, s->buf + ready, have - ready);
 		have -= ready;
 	}

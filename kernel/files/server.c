@@ -1,7 +1,7 @@
 /*
  * Theory of operation. One process, several threads: a fork for each request would cost most of
  * what posix_spawn does, which is what this server is there to undercut, and searching wants
- * threads anyway. All idle threads wait in recvmsg() on the one socket, and the kernel wakes one
+ * threads anyway. All idle threads wait in recv() on the one socket, and the kernel wakes one
  * for a message; it does the request itself and answers itself, so that a request costs no switch
  * between threads. Before it begins, it sees to it that another thread is left to receive: a slow
  * search holds up nobody, and can be cancelled. With all threads busy the last one receives only,
@@ -22,9 +22,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "kernel/base/clock.h"
 #include "kernel/files/internal.h"
 
 #define THREADS_MAX   32
@@ -32,7 +32,7 @@
 #define IDLE_MAX      2
 #define STACK_SIZE    (256u << 10)
 #define EARLY_MAX     64 /* cancelled before they came */
-#define END_WAIT_SEC  3
+#define END_WAIT_MS   3000
 #define ALONE_POLL_MS 1000
 
 struct chunk {
@@ -48,7 +48,7 @@ struct job {
 	char *message;  /* asked points into it */
 	bool cancelled; /* with __atomic_* */
 	uint64_t deadline_nsec;
-	bool running_long;
+	bool is_long;
 	pthread_cond_t moved;
 
 	/* What comes: chunks received out of order stand at their number. */
@@ -81,14 +81,6 @@ struct server {
 
 static struct job *receive(struct server *s, char **buf);
 
-static uint64_t now_nsec(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static int send_parts(const struct server *s, struct iovec *parts, size_t n)
 {
 	struct msghdr msg = { .msg_iov = parts, .msg_iovlen = n };
@@ -100,13 +92,20 @@ static int send_parts(const struct server *s, struct iovec *parts, size_t n)
 	return r < 0 ? -errno : 0;
 }
 
+/* Under the lock. */
+static void job_cancel(struct job *j)
+{
+	__atomic_store_n(&j->cancelled, true, __ATOMIC_RELAXED);
+	(void)pthread_cond_signal(&j->moved);
+}
+
 /* The process limit gave us one thread: what this job waits for, it receives itself. Under the
  * lock. */
 static void receive_alone(struct job *j)
 {
 	struct server *s = j->server;
 	struct pollfd p = { .fd = s->sock, .events = POLLIN };
-	uint64_t now = now_nsec();
+	uint64_t now = corral_now_nsec();
 	int timeout_ms = ALONE_POLL_MS;
 	char *buf = NULL;
 
@@ -123,7 +122,7 @@ static void receive_alone(struct job *j)
 	(void)receive(s, &buf);
 	s->alone = false;
 	if (s->ended)
-		__atomic_store_n(&j->cancelled, true, __ATOMIC_RELAXED);
+		job_cancel(j);
 	free(buf);
 }
 
@@ -326,10 +325,10 @@ static void job_run(struct job *j)
 		}
 	}
 	j->server->n_jobs--;
-	j->server->n_long -= j->running_long;
+	j->server->n_long -= j->is_long;
 	(void)pthread_mutex_unlock(&j->server->lock);
 	reply(j, &c, r, &err);
-	is_long = j->running_long;
+	is_long = j->is_long;
 	job_free(j);
 	/* What a search took is the guest's memory, not ours to keep. */
 	if (is_long)
@@ -339,8 +338,9 @@ static void job_run(struct job *j)
 /* Under the lock. */
 static void job_begin(struct server *s, struct job *j)
 {
-	j->running_long = corral_files_call_is_long(&j->asked);
-	s->n_long += j->running_long;
+	j->next = s->running;
+	s->running = j;
+	s->n_long += j->is_long;
 }
 
 /* The next that may run now, short ones first. Under the lock. */
@@ -349,11 +349,9 @@ static struct job *job_next(struct server *s)
 	struct job **best = NULL, *j;
 
 	for (struct job **p = &s->waiting; *p; p = &(*p)->next) {
-		bool is_long = corral_files_call_is_long(&(*p)->asked);
-
-		if (is_long && s->n_long >= LONG_MAX_)
+		if ((*p)->is_long && s->n_long >= LONG_MAX_)
 			continue;
-		if (!best || (!is_long && corral_files_call_is_long(&(*best)->asked)))
+		if (!best || (!(*p)->is_long && (*best)->is_long))
 			best = p;
 	}
 	if (!best)
@@ -362,8 +360,6 @@ static struct job *job_next(struct server *s)
 	*best = j->next;
 	if (!j->next)
 		s->last = best;
-	j->next = s->running;
-	s->running = j;
 	job_begin(s, j);
 	return j;
 }
@@ -385,7 +381,6 @@ static struct job *find(struct server *s, uint64_t id)
 static struct job *job_new(struct server *s, char *message, size_t len)
 {
 	struct job *j = s->n_jobs < CORRAL_FILES_OUTSTANDING ? calloc(1, sizeof(*j)) : NULL;
-	pthread_condattr_t monotonic;
 
 	if (!j || corral_files_request_parse(message, len, &j->asked) < 0) {
 		s->result = j || s->n_jobs >= CORRAL_FILES_OUTSTANDING ? -EBADMSG : -ENOMEM;
@@ -397,14 +392,12 @@ static struct job *job_new(struct server *s, char *message, size_t len)
 	j->message = message;
 	j->out_granted = CORRAL_FILES_WINDOW;
 	if (j->asked.timeout_ms && j->asked.timeout_ms < UINT32_MAX)
-		j->deadline_nsec = now_nsec() + j->asked.timeout_ms * 1000000u;
-	(void)pthread_condattr_init(&monotonic);
-	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&j->moved, &monotonic);
-	(void)pthread_condattr_destroy(&monotonic);
+		j->deadline_nsec = corral_now_nsec() + j->asked.timeout_ms * 1000000u;
+	corral_cond_init(&j->moved);
+	j->is_long = corral_files_call_is_long(&j->asked);
 	for (size_t i = 0; i < EARLY_MAX; i++) {
 		if (s->early[i] == j->asked.id)
-			__atomic_store_n(&j->cancelled, true, __ATOMIC_RELAXED);
+			job_cancel(j);
 	}
 	s->n_jobs++;
 	return j;
@@ -425,8 +418,7 @@ static int take_data(struct job *j, const char *message, size_t len)
 	c = malloc(sizeof(*c) + len);
 	if (!c) {
 		/* The data is lost, so is the request. */
-		__atomic_store_n(&j->cancelled, true, __ATOMIC_RELAXED);
-		(void)pthread_cond_signal(&j->moved);
+		job_cancel(j);
 		return 0;
 	}
 	c->len = len;
@@ -446,12 +438,10 @@ static int control(struct server *s, const struct corral_files_head *head, const
 
 	switch ((enum corral_files_wire_type)head->type) {
 	case CORRAL_FILES_CANCEL:
-		if (j) {
-			__atomic_store_n(&j->cancelled, true, __ATOMIC_RELAXED);
-			(void)pthread_cond_signal(&j->moved);
-		} else {
+		if (j)
+			job_cancel(j);
+		else
 			s->early[s->next_early++ % EARLY_MAX] = head->id;
-		}
 		return 0;
 	case CORRAL_FILES_GRANT:
 		if (len != sizeof(g))
@@ -488,19 +478,18 @@ static bool have_receiver(struct server *s)
 	return true;
 }
 
-/* A request, received: begun by this thread if another is left to receive. Under the lock. */
+/*
+ * A request, received: begun by this thread if another is left to receive, or none can be had; one
+ * that only receives for the job it works on has no hands for a second. Under the lock.
+ */
 static struct job *accept_job(struct server *s, char *message, size_t len)
 {
 	struct job *j = job_new(s, message, len);
-	bool is_long;
 
 	if (!j)
 		return NULL;
-	is_long = corral_files_call_is_long(&j->asked);
-	if ((!is_long || s->n_long < LONG_MAX_) &&
-	    (have_receiver(s) || (s->threads == 1 && !s->alone))) {
-		j->next = s->running;
-		s->running = j;
+	if (!s->alone && (!j->is_long || s->n_long < LONG_MAX_) &&
+	    (have_receiver(s) || s->threads == 1)) {
 		job_begin(s, j);
 		return j;
 	}
@@ -555,10 +544,8 @@ static struct job *receive(struct server *s, char **buf)
 
 static void end_all(struct server *s)
 {
-	for (struct job *j = s->running; j; j = j->next) {
-		__atomic_store_n(&j->cancelled, true, __ATOMIC_RELAXED);
-		(void)pthread_cond_signal(&j->moved);
-	}
+	for (struct job *j = s->running; j; j = j->next)
+		job_cancel(j);
 	/* Wakes those that wait in recv(), and those that would send. */
 	(void)shutdown(s->sock, SHUT_RDWR);
 }
@@ -604,8 +591,7 @@ static int wait_for_threads(struct server *s)
 	(void)pthread_mutex_lock(&s->lock);
 	while (s->threads && !s->ended)
 		(void)pthread_cond_wait(&s->gone, &s->lock);
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += END_WAIT_SEC;
+	until = corral_clock_after(END_WAIT_MS);
 	while (s->threads && r == 0)
 		r = pthread_cond_timedwait(&s->gone, &s->lock, &until);
 	r = s->threads ? -ETIMEDOUT : 0;
@@ -616,7 +602,6 @@ static int wait_for_threads(struct server *s)
 int corral_files_serve(int sock, const struct corral_files *f)
 {
 	struct server *s = calloc(1, sizeof(*s));
-	pthread_condattr_t monotonic;
 	int r;
 
 	if (!s)
@@ -627,10 +612,7 @@ int corral_files_serve(int sock, const struct corral_files *f)
 	s->threads = 1;
 	s->idle = 1;
 	(void)pthread_mutex_init(&s->lock, NULL);
-	(void)pthread_condattr_init(&monotonic);
-	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&s->gone, &monotonic);
-	(void)pthread_condattr_destroy(&monotonic);
+	corral_cond_init(&s->gone);
 	(void)pthread_attr_init(&s->attr);
 	(void)pthread_attr_setstacksize(&s->attr, STACK_SIZE);
 	(void)pthread_attr_setdetachstate(&s->attr, PTHREAD_CREATE_DETACHED);

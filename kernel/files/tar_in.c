@@ -288,11 +288,6 @@ static int place(struct unpacker *u, const char *entry, int *ret_fd, char ret_na
 	return 1;
 }
 
-static bool all_zero(const char *data, size_t len)
-{
-	return len && !data[0] && !memcmp(data, data + 1, len - 1);
-}
-
 /* Long runs of zeros become holes again. */
 static int content(struct unpacker *u, int fd, uint64_t size, const char *entry)
 {
@@ -306,7 +301,7 @@ static int content(struct unpacker *u, int fd, uint64_t size, const char *entry)
 		if (n <= 0)
 			return n ? (int)n : bad(u, "it is cut short");
 		left -= (uint64_t)n;
-		if (n >= 4096 && all_zero(part, (size_t)n))
+		if (n >= 4096 && files_all_zero(part, (size_t)n))
 			r = lseek(fd, n, SEEK_CUR) < 0 ? -errno : 0;
 		else
 			r = files_write_all(fd, part, (size_t)n);
@@ -453,7 +448,7 @@ static int entry(struct unpacker *u)
 	r = exactly(u, &h, sizeof(h));
 	if (r <= 0)
 		return r;
-	if (all_zero((const char *)&h, sizeof(h)))
+	if (files_all_zero((const char *)&h, sizeof(h)))
 		return 0;
 	if (!number(h.checksum, sizeof(h.checksum), &sum) || sum != files_tar_sum(&h))
 		return bad(u, "a header's checksum is wrong");

@@ -174,19 +174,24 @@ static int emit_content(struct packer *p, int fd, uint64_t size)
 	return r < 0 ? r : emit(p, NULL, files_tar_padding(size));
 }
 
+static int emit_file(struct packer *p, const char *name, int fd, const struct stat *st)
+{
+	int r = emit_entry(p, name, st, '0', NULL, (uint64_t)st->st_size);
+
+	return r < 0 ? r : emit_content(p, fd, (uint64_t)st->st_size);
+}
+
 static int pack_file(struct packer *p, int dir_fd, const char *name)
 {
 	corral_autofd int fd =
 	        openat(dir_fd, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
 	struct stat st;
-	int r;
 
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		p->done.skipped++;
 		return 0;
 	}
-	r = emit_entry(p, p->name.data, &st, '0', NULL, (uint64_t)st.st_size);
-	return r < 0 ? r : emit_content(p, fd, (uint64_t)st.st_size);
+	return emit_file(p, p->name.data, fd, &st);
 }
 
 static int pack_other(struct packer *p, int dir_fd, const char *name)
@@ -253,21 +258,13 @@ static int pack_dir(struct packer *p, int dir_fd, unsigned int depth)
 	return r;
 }
 
-/* The archive's only entry: the file under its base name. */
-static int pack_single(struct packer *p, int fd, const char *path, const struct stat *st)
-{
-	const char *slash = strrchr(path, '/');
-	int r = emit_entry(p, slash ? slash + 1 : path, st, '0', NULL, (uint64_t)st->st_size);
-
-	return r < 0 ? r : emit_content(p, fd, (uint64_t)st->st_size);
-}
-
 int corral_files_tar_out(const struct corral_files *f, const char *path,
                          const struct corral_files_stop *stop, const struct corral_files_sink *sink,
                          struct corral_files_copied *ret, struct corral_error *err)
 {
 	struct packer p = { .sink = sink, .stop = stop, .err = err };
 	corral_autofd int fd = files_open_at(f, path, O_RDONLY | O_NONBLOCK);
+	const char *slash = strrchr(path, '/');
 	struct corral_error own = { 0 };
 	struct stat st;
 	int r;
@@ -284,8 +281,10 @@ int corral_files_tar_out(const struct corral_files *f, const char *path,
 	corral_buf_str(&p.name, "");
 	if (!p.buf || p.name.failed)
 		r = corral_error_set(err, ENOMEM, "out of memory");
+	else if (S_ISDIR(st.st_mode))
+		r = pack_dir(&p, fd, 0);
 	else
-		r = S_ISDIR(st.st_mode) ? pack_dir(&p, fd, 0) : pack_single(&p, fd, path, &st);
+		r = emit_file(&p, slash ? slash + 1 : path, fd, &st);
 	if (r == 0)
 		r = emit(&p, NULL, 2 * (size_t)FILES_TAR_BLOCK);
 	if (r == 0)

@@ -9,8 +9,7 @@
 
 #include "policy/config.h"
 #include "policy/policy.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static void check_guest_path(const char *path)
 {

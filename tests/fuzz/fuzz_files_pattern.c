@@ -1,6 +1,6 @@
 /*
- * Globs, .gitignore files, archives and edits, as a guest's tree or a caller may hold them: in
- * bounded time, with no word outside. The first byte says what the rest is.
+ * Globs and archives as a caller may hold them: in bounded time, with no file outside. The first
+ * byte says what the rest is.
  */
 #include <assert.h>
 #include <errno.h>
@@ -13,8 +13,7 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/files/files.h"
 #include "kernel/files/glob.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static void try_glob(const char *pattern, const char *path)
 {
@@ -47,8 +46,7 @@ static long get(void *ctx, void *data, size_t size, struct corral_error *err)
 	return (long)len;
 }
 
-/* An archive into a directory; what it made goes again, and the directory's neighbour has no new
- * file. */
+/* An archive into a directory; what it made goes again, and nothing was made beside it. */
 static void try_archive(const uint8_t *data, size_t size)
 {
 	char path[] = "/tmp/corral-fuzz-XXXXXX";

@@ -10,13 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
 #include "kernel/files/server.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static char root[] = "/tmp/corral-fuzz-XXXXXX";
 
@@ -77,7 +76,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct corral_files_asked asked;
 	struct corral_error err = { 0 };
 	corral_autofree char *message = malloc(size ? size : 1);
-	struct timespec now;
 	size_t n = 0;
 	struct corral_files_call call = {
 		.f = view(),
@@ -105,9 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(asked.text[i] > message &&
 		       asked.text[i] + strlen(asked.text[i]) < message + size);
 	(void)corral_files_call_is_long(&asked);
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	call.stop.deadline_nsec =
-	        (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec + 1000000000u;
+	call.stop.deadline_nsec = corral_now_nsec() + 1000000000u;
 	r = corral_files_call_run(&call, &err);
 	assert((r == 0) == (err.code == 0));
 	assert(r == 0 || (err.code == -r && err.text[0]));

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -219,6 +220,14 @@ static long net_slab_read(void)
 	if (f)
 		(void)fclose(f);
 	return active;
+}
+
+bool census_adopt(void)
+{
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+		return true;
+	perror("PR_SET_CHILD_SUBREAPER");
+	return false;
 }
 
 void census_take(struct census *c)

@@ -1,8 +1,6 @@
 /*
  * What a machine holds of our making: counted before and after, so that a test can say that nothing
- * is left. The test makes itself the reaper of its descendants (PR_SET_CHILD_SUBREAPER), so that
- * what outlives a killed caller is found among its own children, whatever else runs on the machine.
- * Include after <cmocka.h>.
+ * is left.
  */
 #ifndef CORRAL_TESTS_REAL_CENSUS_H
 #define CORRAL_TESTS_REAL_CENSUS_H
@@ -18,6 +16,11 @@ struct census {
 	char last[KINDS][256]; /* one of each kind, to name in a failure */
 };
 
+/*
+ * Makes the test the reaper of its descendants, so that what outlives a killed caller is found
+ * among its own children, whatever else runs on the machine. False, and said, where it cannot.
+ */
+bool census_adopt(void);
 void census_take(struct census *c);
 /* Fails the test unless there is as much as before, or less, within five seconds: the kernel takes
  * namespaces and cgroups apart behind everybody's back. Reaps. */

@@ -59,6 +59,25 @@ static void assert_denied(const struct run *r, const char *key)
 		         said ? said : "(untold)", r->out, r->err);
 }
 
+static void assert_all_denied(const struct run *r, const char *const *keys, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		assert_denied(r, keys[i]);
+}
+#define ALL(keys) (keys), CORRAL_COUNT(keys)
+
+/* The fact of each path, which is told as "deed.path". */
+static void assert_all_facts(const struct run *r, const char *deed, const char *const *paths,
+                             size_t n, const char *value)
+{
+	char key[700];
+
+	for (size_t i = 0; i < n; i++) {
+		(void)snprintf(key, sizeof(key), "%s.%s", deed, paths[i]);
+		assert_fact(r->out, key, value);
+	}
+}
+
 /* Processes on the host that have this word among their arguments. */
 static unsigned int marked(const char *word)
 {
@@ -298,6 +317,10 @@ static void nothing_outside_is_written(void **state)
 		"rename.over", "unlink",      "setxattr"
 	};
 	static const char *const closed[] = { "chmod", "chown", "utime", "watch" };
+	static const char *const elsewhere[] = {
+		"/tmp/corral-test-new", "/var/tmp/corral-test-new", "/dev/shm/corral-test-new",
+		"/usr/corral-test-new", "/etc/corral-test-new",     "/root/corral-test-new",
+	};
 	struct run r = { 0 };
 	char *outside, *workspace, *before, *after, victim[600], made[600], inside[600];
 
@@ -314,14 +337,11 @@ static void nothing_outside_is_written(void **state)
 
 	CONFINED(&r, PROBE_SAME, "--workspace", workspace, "--", probe, "harm", victim, workspace);
 	assert_status(&r, 0);
-	for (size_t i = 0; i < CORRAL_COUNT(harms); i++)
-		assert_denied(&r, harms[i]);
+	assert_all_denied(&r, ALL(harms));
 	CONFINED(&r, PROBE_SAME, "--", probe, "harm", victim, "-");
 	assert_status(&r, 0);
-	for (size_t i = 0; i < CORRAL_COUNT(harms); i++)
-		assert_denied(&r, harms[i]);
-	for (size_t i = 0; i < CORRAL_COUNT(closed); i++)
-		assert_denied(&r, closed[i]);
+	assert_all_denied(&r, ALL(harms));
+	assert_all_denied(&r, ALL(closed));
 
 	CONFINED(&r, PROBE_SAME, "--workspace", workspace, "--", probe, "touch", made + 6,
 	         inside + 6, "/tmp/corral-test-new", "/var/tmp/corral-test-new",
@@ -330,12 +350,7 @@ static void nothing_outside_is_written(void **state)
 	assert_status(&r, 0);
 	assert_fact(r.out, made, "EACCES");
 	assert_fact(r.out, inside, "ok");
-	assert_fact(r.out, "touch./tmp/corral-test-new", "EACCES");
-	assert_fact(r.out, "touch./var/tmp/corral-test-new", "EACCES");
-	assert_fact(r.out, "touch./dev/shm/corral-test-new", "EACCES");
-	assert_fact(r.out, "touch./usr/corral-test-new", "EACCES");
-	assert_fact(r.out, "touch./etc/corral-test-new", "EACCES");
-	assert_fact(r.out, "touch./root/corral-test-new", "EACCES");
+	assert_all_facts(&r, "touch", ALL(elsewhere), "EACCES");
 	after = tree_listing(outside);
 	assert_string_equal(after, before);
 	free(before);
@@ -349,8 +364,23 @@ static void home_and_secrets_are_not_read(void **state)
 {
 	const struct passwd *me = getpwuid(geteuid());
 	const char *home = me && *me->pw_dir ? me->pw_dir : "/root";
+	static const char *const closed[] = {
+		"/root",
+		"/home",
+		"/tmp",
+		"/etc",
+		"/etc/shadow",
+		"/proc",
+		"/proc/self/environ",
+		"/proc/self/root/etc/shadow",
+		"/sys",
+		"/dev",
+		"/run",
+		"/var",
+		"/",
+	};
 	struct run r = { 0 };
-	char *dir, secret[600], key[700];
+	char *dir, secret[600];
 
 	(void)state;
 	if (!can_confine())
@@ -362,25 +392,8 @@ static void home_and_secrets_are_not_read(void **state)
 	         "/etc", "/etc/shadow", "/etc/passwd", "/proc", "/proc/self/environ",
 	         "/proc/self/root/etc/shadow", "/sys", "/dev", "/run", "/var", "/", "/usr");
 	assert_status(&r, 0);
-	(void)snprintf(key, sizeof(key), "read.%s", home);
-	assert_fact(r.out, key, "EACCES");
-	(void)snprintf(key, sizeof(key), "read.%s", secret);
-	assert_fact(r.out, key, "EACCES");
-	(void)snprintf(key, sizeof(key), "read.%s", dir);
-	assert_fact(r.out, key, "EACCES");
-	assert_fact(r.out, "read./root", "EACCES");
-	assert_fact(r.out, "read./home", "EACCES");
-	assert_fact(r.out, "read./tmp", "EACCES");
-	assert_fact(r.out, "read./etc", "EACCES");
-	assert_fact(r.out, "read./etc/shadow", "EACCES");
-	assert_fact(r.out, "read./proc", "EACCES");
-	assert_fact(r.out, "read./proc/self/environ", "EACCES");
-	assert_fact(r.out, "read./proc/self/root/etc/shadow", "EACCES");
-	assert_fact(r.out, "read./sys", "EACCES");
-	assert_fact(r.out, "read./dev", "EACCES");
-	assert_fact(r.out, "read./run", "EACCES");
-	assert_fact(r.out, "read./var", "EACCES");
-	assert_fact(r.out, "read./", "EACCES");
+	assert_all_facts(&r, "read", ARGS(home, secret, dir), 3, "EACCES");
+	assert_all_facts(&r, "read", ALL(closed), "EACCES");
 	/* The probe works, and programs do. */
 	assert_fact(r.out, "read./etc/passwd", "ok");
 	assert_fact(r.out, "read./usr", "ok");
@@ -401,8 +414,7 @@ static void assert_births_refused(struct run *r, const char *profile, const char
 	CONFINED(r, PROBE_SAME, "--seccomp", profile, "--workspace", workspace, "--", probe,
 	         "birth", workspace);
 	assert_status(r, 0);
-	for (size_t i = 0; i < CORRAL_COUNT(births); i++)
-		assert_denied(r, births[i]);
+	assert_all_denied(r, ALL(births));
 	assert_fact(r->out, "plain", "ok");
 	assert_fact(r->out, "chmod.plain", "ok");
 	assert_fact(r->out, "open.mode_unused", "ok");
@@ -498,8 +510,7 @@ static const char *const reaches[] = {
 static void assert_out_of_reach(const struct run *r)
 {
 	assert_status(r, 0);
-	for (size_t i = 0; i < CORRAL_COUNT(reaches); i++)
-		assert_denied(r, reaches[i]);
+	assert_all_denied(r, ALL(reaches));
 	if (!is_root()) {
 		assert_fact(r->out, "setpriority.user", "EPERM");
 		assert_fact(r->out, "ioprio.user", "EPERM");
@@ -562,8 +573,7 @@ static void profile_that_allows_all_loosens_nothing(void **state)
 	assert_unharmed(sentinel);
 	CONFINED(&r, PROBE_SAME, "--seccomp", profile, "--", probe, "network");
 	assert_status(&r, 0);
-	for (size_t i = 0; i < CORRAL_COUNT(refused); i++)
-		assert_denied(&r, refused[i]);
+	assert_all_denied(&r, ALL(refused));
 	assert_births_refused(&r, profile, workspace);
 	run_done(&r);
 	dir_remove(dir);
@@ -797,15 +807,13 @@ static void older_landlock_fences_the_same(void **state)
 		assert_out_of_reach(&r);
 		run_self(&r, ARGS(abis[i], "0", probe, "harm", victim, "-"));
 		assert_status(&r, 0);
-		for (size_t k = 0; k < CORRAL_COUNT(harms); k++)
-			assert_denied(&r, harms[k]);
+		assert_all_denied(&r, ALL(harms));
 		/* What may be read may not be cut. */
 		assert_int_equal(setenv("CORRAL_TEST_READABLE", victim, 1), 0);
 		run_self(&r, ARGS(abis[i], "0", probe, "harm", victim, "-"));
 		assert_int_equal(unsetenv("CORRAL_TEST_READABLE"), 0);
 		assert_status(&r, 0);
-		for (size_t k = 0; k < CORRAL_COUNT(harms); k++)
-			assert_denied(&r, harms[k]);
+		assert_all_denied(&r, ALL(harms));
 		run_self(&r, ARGS(abis[i], "0", "cat", victim));
 		assert_status(&r, 1);
 		after = tree_listing(dir);

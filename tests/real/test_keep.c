@@ -7,13 +7,10 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include <time.h>
-
 #include "tests/support.h"
 
 #include "backends/native.h"
-#include "kernel/base/cleanup.h"
-#include "policy/config.h"
+#include "tests/real/library_support.h"
 #include "tests/real/sandbox_support.h"
 
 static char *dir;
@@ -144,9 +141,7 @@ static void two_sandboxes_never_have_it_at_once(void **state)
 		_exit(99);
 	}
 	do {
-		const struct timespec pause = { .tv_nsec = 20000000 };
-
-		(void)nanosleep(&pause, NULL);
+		nap(20);
 		SH(&r, "true");
 	} while (r.status == 0 && turns++ < 200);
 	assert_refused(&r, "another sandbox has it");
@@ -205,31 +200,25 @@ static void limit_of_disk_is_told_as_lost_or_refused(void **state)
 /* Hibernation: ended and begun anew, at once, while others are made beside it. */
 static void ended_one_wakes_with_what_it_had(void **state)
 {
-	struct corral_config *config = corral_config_new();
 	const struct corral_execute x = { .command = "echo x >>/root/log; wc -l </root/log",
 		                          .timeout_ms = 60000 };
 	struct corral_launcher *launcher = NULL;
-	struct corral_policy *policy = NULL;
+	struct corral_policy *policy;
 	struct corral_backend *b = NULL;
 	struct corral_error err = { 0 };
 	struct corral_executed e;
 	char json[4200], expected[16];
-	int n;
 
 	(void)state;
-	assert_non_null(config);
-	if (!can_keep()) {
-		corral_config_free(config);
+	if (!can_keep())
 		return;
-	}
-	n = snprintf(json, sizeof(json), "{\"keep\":\"%s\"}", dir);
-	if (corral_config_parse(config, json, (size_t)n, &err) < 0 ||
-	    corral_policy_compile(config, NULL, &policy, &err) < 0 ||
-	    corral_launcher_open(CORRAL_LAUNCHER_POOLED | CORRAL_LAUNCHER_WARM, &launcher, &err) <
+	(void)snprintf(json, sizeof(json), "{\"keep\":\"%s\"}", dir);
+	policy = policy_of(json);
+	if (corral_launcher_open(CORRAL_LAUNCHER_POOLED | CORRAL_LAUNCHER_WARM, &launcher, &err) <
 	            0 ||
 	    corral_native_sandbox_new(launcher, policy, NULL, &b, &err) < 0)
 		fail_msg("%s", err.text);
-	for (n = 1; n <= 20; n++) {
+	for (int n = 1; n <= 20; n++) {
 		if (corral_backend_execute(b, &x, &e, &err) < 0)
 			fail_msg("wake %d: %s", n, err.text);
 		(void)snprintf(expected, sizeof(expected), "%d\n", n);
@@ -241,7 +230,6 @@ static void ended_one_wakes_with_what_it_had(void **state)
 	corral_backend_close(b);
 	corral_launcher_close(launcher);
 	corral_policy_free(policy);
-	corral_config_free(config);
 }
 
 int main(void)

@@ -17,18 +17,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
-#include "kernel/base/parse.h"
-#include "kernel/sandbox.h"
-#include "policy/config.h"
 #include "tests/real/census.h"
 #include "tests/support.h"
+#include "tests/real/library_support.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANDBOXES 300
@@ -43,36 +40,7 @@
 
 extern char **environ;
 
-/* --- What is counted --- */
-
 static char *const true_argv[] = { (char *)"/bin/true", NULL };
-
-static struct corral_policy *policy_new(void)
-{
-	struct corral_config *config = corral_config_new();
-	struct corral_error err = { 0 };
-	struct corral_policy *policy = NULL;
-
-	assert_non_null(config);
-	if (corral_policy_compile(config, NULL, &policy, &err) < 0)
-		fail_msg("policy: %s", err.text);
-	corral_config_free(config);
-	return policy;
-}
-
-/* Whether this host can contain anything; skips the test when not. */
-static bool can_launch(void)
-{
-	struct corral_launcher *launcher = NULL;
-	struct corral_error err = { 0 };
-	int r = corral_launcher_open(0, &launcher, &err);
-
-	if (r == 0)
-		corral_launcher_close(launcher);
-	else
-		corral_test_skip("native isolation: %s", err.text);
-	return r == 0;
-}
 
 /* One sandbox with one command. 0 or -errno; no cmocka here, as children run it too. */
 static int cycle(struct corral_launcher *launcher, const struct corral_policy *policy,
@@ -99,7 +67,7 @@ static int cycle(struct corral_launcher *launcher, const struct corral_policy *p
 
 static void run_cycles(unsigned int flags, int n)
 {
-	struct corral_policy *policy = policy_new();
+	struct corral_policy *policy = policy_of("{}");
 	struct corral_launcher *launcher = NULL;
 	struct corral_error err = { 0 };
 	int i, r;
@@ -117,8 +85,7 @@ static void run_cycles(unsigned int flags, int n)
 }
 
 /* A caller that goes on until it is killed; says by one byte that its launcher stands. */
-static _Noreturn void be_caller(unsigned int flags, const struct corral_policy *policy,
-                                int ready_fd)
+static void be_caller(const struct corral_policy *policy, unsigned int flags, int ready_fd)
 {
 	struct corral_launcher *launcher = NULL;
 	struct corral_error err = { 0 };
@@ -129,24 +96,6 @@ static _Noreturn void be_caller(unsigned int flags, const struct corral_policy *
 		while (r >= 0)
 			r = cycle(launcher, policy, &err);
 	(void)fprintf(stderr, "caller: %s\n", err.text);
-	_exit(1);
-}
-
-static void sleep_usec(unsigned int usec)
-{
-	const struct timespec pause = { .tv_sec = usec / 1000000,
-		                        .tv_nsec = (long)(usec % 1000000) * 1000 };
-
-	(void)nanosleep(&pause, NULL);
-}
-
-static void kill_and_reap(pid_t pid)
-{
-	int status = 0;
-
-	assert_int_equal(kill(pid, SIGKILL), 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
 /* Also while the launcher is being opened, every fourth time. */
@@ -154,22 +103,13 @@ static void kill_one_caller(int i, const struct corral_policy *policy)
 {
 	unsigned int flags =
 	        i % 2 ? CORRAL_LAUNCHER_POOLED | (i % 4 == 3 ? CORRAL_LAUNCHER_WARM : 0) : 0;
-	corral_autofd int ready_read = -1, ready_write = -1;
-	int fds[2];
+	corral_autofd int ready_fd = -1;
+	pid_t pid = caller_start(policy, flags, be_caller, &ready_fd);
 	char byte;
-	pid_t pid;
 
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	ready_read = fds[0];
-	ready_write = fds[1];
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0)
-		be_caller(flags, policy, ready_write);
-	corral_fd_closep(&ready_write);
 	if (i % 4)
-		assert_int_equal(read(ready_read, &byte, 1), 1);
-	sleep_usec((unsigned int)random() % KILL_MAX_USEC);
+		assert_int_equal(read(ready_fd, &byte, 1), 1);
+	nap_usec((unsigned int)random() % KILL_MAX_USEC);
 	kill_and_reap(pid);
 }
 
@@ -197,38 +137,34 @@ static void thousands_of_sandboxes_leave_nothing(void **state)
 		return;
 	run_cycles(0, 5); /* what is made once and stays: parent cgroups, runtime directory */
 	census_reap();
-	sleep_usec(200000);
+	nap_usec(200000);
 	census_take(&before);
 	run_cycles(CORRAL_LAUNCHER_POOLED, corral_test_times(SANDBOXES));
 	assert_nothing_left(&before);
 }
 
-static void warm_launchers_leave_nothing(void **state)
+static void assert_launchers_leave_nothing(unsigned int flags, int launchers, int sandboxes)
 {
 	struct census before;
-	int i;
 
-	(void)state;
 	if (!can_launch())
 		return;
 	census_take(&before);
-	for (i = 0; i < 5; i++)
-		run_cycles(CORRAL_LAUNCHER_POOLED | CORRAL_LAUNCHER_WARM, 20);
+	while (launchers--)
+		run_cycles(flags, sandboxes);
 	assert_nothing_left(&before);
+}
+
+static void warm_launchers_leave_nothing(void **state)
+{
+	(void)state;
+	assert_launchers_leave_nothing(CORRAL_LAUNCHER_POOLED | CORRAL_LAUNCHER_WARM, 5, 20);
 }
 
 static void launchers_without_pool_leave_nothing(void **state)
 {
-	struct census before;
-	int i;
-
 	(void)state;
-	if (!can_launch())
-		return;
-	census_take(&before);
-	for (i = 0; i < 20; i++)
-		run_cycles(0, 5);
-	assert_nothing_left(&before);
+	assert_launchers_leave_nothing(0, 20, 5);
 }
 
 static void sandboxes_that_were_never_used_leave_nothing(void **state)
@@ -243,7 +179,7 @@ static void sandboxes_that_were_never_used_leave_nothing(void **state)
 	(void)state;
 	if (!can_launch())
 		return;
-	policy = policy_new();
+	policy = policy_of("{}");
 	census_take(&before);
 	if (corral_launcher_open(CORRAL_LAUNCHER_POOLED | CORRAL_LAUNCHER_WARM, &launcher, &err) <
 	    0)
@@ -288,7 +224,7 @@ static void killed_callers_leave_nothing(void **state)
 	(void)state;
 	if (!can_launch())
 		return;
-	policy = policy_new();
+	policy = policy_of("{}");
 	census_take(&before);
 	for (i = 0; i < kills; i++)
 		kill_one_caller(i, policy);
@@ -311,7 +247,7 @@ static void killed_programs_leave_nothing(void **state)
 	for (i = 0; i < PROGRAM_KILLS; i++) {
 		pid_t pid = program_start(argv);
 
-		sleep_usec((unsigned int)random() % (4 * KILL_MAX_USEC));
+		nap_usec((unsigned int)random() % (4 * KILL_MAX_USEC));
 		kill_and_reap(pid);
 	}
 	run_cycles(0, 1);
@@ -331,9 +267,7 @@ int main(void)
 	};
 
 	srandom((unsigned int)time(NULL));
-	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) {
-		perror("PR_SET_CHILD_SUBREAPER");
+	if (!census_adopt())
 		return 1;
-	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -25,9 +24,9 @@
 
 #include "backends/native.h"
 #include "kernel/base/cleanup.h"
-#include "policy/config.h"
 #include "tests/real/census.h"
 #include "tests/support.h"
+#include "tests/real/library_support.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define KILLS 60
@@ -40,23 +39,6 @@
 #define KILL_MAX_USEC (corral_test_slow() ? 900000u : 20000u)
 
 static char workspace[] = "/tmp/corral-live-XXXXXX";
-
-static struct corral_policy *policy_new(struct corral_error *err)
-{
-	struct corral_config *config = corral_config_new();
-	struct corral_policy *policy = NULL;
-	char json[256];
-	int n;
-
-	assert_non_null(config);
-	n = snprintf(json, sizeof(json), "{\"workspace\":\"%s\",\"limits\":{\"pids\":64}}",
-	             workspace);
-	if (corral_config_parse(config, json, (size_t)n, err) < 0 ||
-	    corral_policy_compile(config, NULL, &policy, err) < 0)
-		fail_msg("policy: %s", err->text);
-	corral_config_free(config);
-	return policy;
-}
 
 /* --- The caller: no cmocka here, it is another process --- */
 
@@ -122,8 +104,7 @@ static void *use(void *arg)
 	}
 }
 
-static _Noreturn void be_caller(const struct corral_policy *policy, unsigned int flags,
-                                int ready_fd)
+static void be_caller(const struct corral_policy *policy, unsigned int flags, int ready_fd)
 {
 	struct corral_launcher *launcher = NULL;
 	struct corral_error err = { 0 };
@@ -143,17 +124,9 @@ static _Noreturn void be_caller(const struct corral_policy *policy, unsigned int
 		for (;;)
 			(void)pause();
 	(void)fprintf(stderr, "caller: %s\n", err.text);
-	_exit(1);
 }
 
 /* --- The killer --- */
-
-static void sleep_usec(unsigned int usec)
-{
-	const struct timespec t = { .tv_nsec = (long)usec * 1000 }; /* less than a second */
-
-	(void)nanosleep(&t, NULL);
-}
 
 /* One of the processes that the caller started, whichever; 0 without one. */
 static pid_t pick(pid_t caller)
@@ -179,30 +152,23 @@ static void kill_once(const struct corral_policy *policy, int i)
 {
 	static const unsigned int flags[] = { 0, CORRAL_LAUNCHER_POOLED,
 		                              CORRAL_LAUNCHER_POOLED | CORRAL_LAUNCHER_WARM };
-	corral_autofd int ready_read = -1, ready_write = -1;
-	int fds[2], status = 0;
-	pid_t caller, victim;
+	corral_autofd int ready_fd = -1;
+	pid_t caller = caller_start(policy, flags[(size_t)i % CORRAL_COUNT(flags)], be_caller,
+	                            &ready_fd),
+	      victim;
+	int status = 0;
 	char byte;
 
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	ready_read = fds[0];
-	ready_write = fds[1];
-	caller = fork();
-	assert_true(caller >= 0);
-	if (caller == 0)
-		be_caller(policy, flags[(size_t)i % CORRAL_COUNT(flags)], ready_write);
-	corral_fd_closep(&ready_write);
-	assert_int_equal(read(ready_read, &byte, 1), 1);
-	sleep_usec((unsigned int)random() % KILL_MAX_USEC);
+	assert_int_equal(read(ready_fd, &byte, 1), 1);
+	nap_usec((unsigned int)random() % KILL_MAX_USEC);
 	victim = pick(caller);
 	if (victim)
 		(void)kill(victim, SIGKILL);
-	sleep_usec((unsigned int)random() % KILL_MAX_USEC);
+	nap_usec((unsigned int)random() % KILL_MAX_USEC);
 	if (waitpid(caller, &status, WNOHANG) != 0)
 		fail_msg("the caller ended with %#x when process %d was killed", status,
 		         (int)victim);
-	assert_int_equal(kill(caller, SIGKILL), 0);
-	assert_int_equal(waitpid(caller, &status, 0), caller);
+	kill_and_reap(caller);
 }
 
 /* --- Tests --- */
@@ -231,22 +197,22 @@ static void what_is_killed_at_any_moment_leaves_nothing(void **state)
 	struct census before;
 	struct dirent *entry;
 	int i, kills = corral_test_times(KILLS), files = 0;
+	char json[256];
 	DIR *dir;
 
 	(void)state;
-	if (corral_launcher_open(0, &launcher, &err) < 0) {
-		corral_test_skip("native isolation: %s", err.text);
+	if (!can_launch())
 		return;
-	}
-	corral_launcher_close(launcher);
 	assert_non_null(mkdtemp(workspace));
 	assert_int_equal(chmod(workspace, 0777), 0);
-	policy = policy_new(&err);
+	(void)snprintf(json, sizeof(json), "{\"workspace\":\"%s\",\"limits\":{\"pids\":64}}",
+	               workspace);
+	policy = policy_of(json);
 	census_take(&before);
 	for (i = 0; i < kills; i++)
 		kill_once(policy, i);
 	/* The next launcher sweeps what the dead ones could not, once it has died with them. */
-	sleep_usec(900000);
+	nap_usec(900000);
 	assert_int_equal(corral_launcher_open(0, &launcher, &err), 0);
 	assert_int_equal(corral_native_sandbox_new(launcher, policy, NULL, &last, &err), 0);
 	execute(last, "true");
@@ -275,9 +241,7 @@ int main(void)
 	};
 
 	srandom((unsigned int)time(NULL));
-	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) {
-		perror("PR_SET_CHILD_SUBREAPER");
+	if (!census_adopt())
 		return 1;
-	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,8 +17,8 @@
 
 #include "backends/native.h"
 #include "kernel/base/cleanup.h"
-#include "policy/config.h"
 #include "tests/support.h"
+#include "tests/real/library_support.h"
 
 #define THREADS    64
 #define SANDBOXES  16
@@ -173,24 +173,19 @@ static void every_answer_belongs_to_its_call(void **state)
 	const char *operations = getenv("CORRAL_TEST_OPERATIONS");
 	struct many many = { .operations = operations ? (int)strtol(operations, NULL, 10)
 		                                      : corral_test_times(OPERATIONS) };
-	struct corral_config *config = corral_config_new();
 	struct corral_launcher *launcher = NULL;
-	struct corral_policy *policy = NULL;
+	struct corral_policy *policy;
 	struct corral_error err = { 0 };
 	pthread_t threads[THREADS];
 	int i;
 
 	(void)state;
-	assert_non_null(config);
-	if (corral_policy_compile(config, NULL, &policy, &err) < 0)
-		fail_msg("policy: %s", err.text);
-	corral_config_free(config);
 	if (corral_launcher_open(CORRAL_LAUNCHER_POOLED | CORRAL_LAUNCHER_WARM, &launcher, &err) <
 	    0) {
 		corral_test_skip("native isolation: %s", err.text);
-		corral_policy_free(policy);
 		return;
 	}
+	policy = policy_of("{}");
 	for (i = 0; i < SANDBOXES; i++)
 		if (corral_native_sandbox_new(launcher, policy, NULL, &many.boxes[i], &err) < 0)
 			fail_msg("sandbox %d: %s", i, err.text);

@@ -9,12 +9,13 @@
 #include <cmocka.h>
 
 #include <pthread.h>
-#include <time.h>
 
 #include "tests/support.h"
 
 #include "backends/native.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
+#include "tests/real/library_support.h"
 #include "tests/real/sandbox_support.h"
 
 struct fixture {
@@ -29,14 +30,9 @@ static int setup(void **state)
 	static const char json[] = "{\"limits\":{\"pids\":100,\"disk\":\"64M\"},\"env\":{\"WHO\":"
 	                           "\"policy\",\"KEEP\":\"yes\"}}";
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct corral_config *c = corral_config_new();
 
 	assert_non_null(f);
-	assert_non_null(c);
-	if (corral_config_parse(c, json, sizeof(json) - 1, &f->err) < 0 ||
-	    corral_policy_compile(c, NULL, &f->policy, &f->err) < 0)
-		fail_msg("%s", f->err.text);
-	corral_config_free(c);
+	f->policy = policy_of(json);
 	if (corral_launcher_open(0, &f->launcher, &f->err) == 0 &&
 	    corral_native_sandbox_new(f->launcher, f->policy, NULL, &f->b, &f->err) == 0 &&
 	    corral_backend_start(f->b, &f->err) < 0) {
@@ -64,21 +60,6 @@ static bool missing(const struct fixture *f)
 	if (!f->b)
 		corral_test_skip("native isolation: %s", f->err.text);
 	return !f->b;
-}
-
-static void nap(long ms)
-{
-	const struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
-
-	(void)nanosleep(&t, NULL);
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 static struct corral_executed execute(struct fixture *f, const struct corral_execute *x)
@@ -191,7 +172,7 @@ static void timeout_keeps_what_was_said_and_ends_the_tree(void **state)
 	struct fixture *f = *state;
 	struct corral_buf text = CORRAL_BUF_INIT;
 	struct corral_executed e;
-	int64_t begin = now_ms();
+	uint64_t begin = corral_now_ms();
 
 	if (missing(f))
 		return;
@@ -201,7 +182,7 @@ static void timeout_keeps_what_was_said_and_ends_the_tree(void **state)
 	assert_true(e.timed_out && !e.cancelled);
 	assert_int_equal(e.exit_code, 124);
 	assert_int_equal(e.receipt.reason, CORRAL_REASON_TIMEOUT);
-	assert_true(now_ms() - begin < 10000);
+	assert_true(corral_now_ms() - begin < 10000);
 	corral_executed_text(&e, NULL, &text);
 	assert_text(&text, "before\n\n\nError: Command timed out");
 	corral_buf_done(&text);
@@ -261,7 +242,7 @@ static void bytes_that_are_no_text_become_replacement_characters(void **state)
 struct collected {
 	struct corral_buf out;
 	int calls, stop_after;
-	int64_t first_ms;
+	uint64_t first_ms;
 };
 
 static int collect(void *ctx, enum corral_stream stream, const void *data, size_t len)
@@ -271,7 +252,7 @@ static int collect(void *ctx, enum corral_stream stream, const void *data, size_
 	assert_int_equal(stream, CORRAL_STDOUT);
 	corral_buf_add(&c->out, data, len);
 	if (!c->calls++)
-		c->first_ms = now_ms();
+		c->first_ms = corral_now_ms();
 	return c->stop_after && c->calls >= c->stop_after;
 }
 
@@ -287,7 +268,7 @@ static void output_streams_while_the_command_runs(void **state)
 	                                          .timeout_ms = -1,
 	                                          .on_output = collect,
 	                                          .ctx = &c });
-	assert_true(now_ms() - c.first_ms >= 500);
+	assert_true(corral_now_ms() - c.first_ms >= 500);
 	assert_text(&c.out, "one\ntwo\n");
 	corral_executed_done(&e);
 	corral_buf_done(&c.out);
@@ -356,12 +337,12 @@ static void runs_are_stopped_by_their_name(void **state)
 	struct corral_executed e;
 	pthread_t thread;
 	void *failed;
-	int64_t begin;
+	uint64_t begin;
 
 	if (missing(f))
 		return;
 	for (int i = 0; i < 2; i++) {
-		begin = now_ms();
+		begin = corral_now_ms();
 		assert_int_equal(pthread_create(&thread, NULL, stop_run, f), 0);
 		e = execute(f,
 		            &(struct corral_execute) { .argv = i ? deaf : polite,
@@ -375,7 +356,7 @@ static void runs_are_stopped_by_their_name(void **state)
 			assert_text(&e.out, "asked\n");
 			assert_int_equal(e.exit_code, 3);
 		} else {
-			assert_in_range(now_ms() - begin, 2000, 8000);
+			assert_in_range(corral_now_ms() - begin, 2000, 8000);
 		}
 		corral_executed_done(&e);
 	}
@@ -617,17 +598,10 @@ static void *mixed(void *arg)
 static void threads_mix_commands_and_files(void **state)
 {
 	struct fixture *f = *state;
-	pthread_t threads[8];
-	void *failed;
 
 	if (missing(f))
 		return;
-	for (size_t i = 0; i < CORRAL_COUNT(threads); i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, mixed, f), 0);
-	for (size_t i = 0; i < CORRAL_COUNT(threads); i++) {
-		assert_int_equal(pthread_join(threads[i], &failed), 0);
-		assert_null(failed);
-	}
+	assert_threads_fine(mixed, f);
 	assert_int_equal(corral_backend_busy(f->b), 0);
 	assert_shell(f, "ls | wc -l", 0, "0\n");
 }

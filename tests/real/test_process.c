@@ -9,12 +9,12 @@
 #include <cmocka.h>
 
 #include <pthread.h>
-#include <time.h>
 
 #include "tests/support.h"
 
 #include "kernel/base/cleanup.h"
 #include "kernel/process.h"
+#include "tests/real/library_support.h"
 #include "tests/real/sandbox_support.h"
 
 #define PATIENCE_MS (corral_test_slow() ? 120000 : 20000)
@@ -28,16 +28,10 @@ struct fixture {
 
 static int setup(void **state)
 {
-	static const char json[] = "{\"limits\":{\"pids\":100}}";
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct corral_config *c = corral_config_new();
 
 	assert_non_null(f);
-	assert_non_null(c);
-	if (corral_config_parse(c, json, sizeof(json) - 1, &f->err) < 0 ||
-	    corral_policy_compile(c, NULL, &f->policy, &f->err) < 0)
-		fail_msg("%s", f->err.text);
-	corral_config_free(c);
+	f->policy = policy_of("{\"limits\":{\"pids\":100}}");
 	if (corral_launcher_open(0, &f->launcher, &f->err) == 0)
 		(void)corral_sandbox_open(f->launcher, f->policy, &f->sandbox, &f->err);
 	*state = f;
@@ -61,13 +55,6 @@ static bool missing(const struct fixture *f)
 	if (!f->sandbox)
 		corral_test_skip("native isolation: %s", f->err.text);
 	return !f->sandbox;
-}
-
-static void nap(long ms)
-{
-	const struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
-
-	(void)nanosleep(&t, NULL);
 }
 
 static struct corral_process *start(struct fixture *f, const char *line, int out_fd,
@@ -387,17 +374,10 @@ static void *many(void *arg)
 static void threads_share_a_sandbox(void **state)
 {
 	struct fixture *f = *state;
-	pthread_t threads[8];
-	void *failed;
 
 	if (missing(f))
 		return;
-	for (size_t i = 0; i < CORRAL_COUNT(threads); i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, many, f), 0);
-	for (size_t i = 0; i < CORRAL_COUNT(threads); i++) {
-		assert_int_equal(pthread_join(threads[i], &failed), 0);
-		assert_null(failed);
-	}
+	assert_threads_fine(many, f);
 }
 
 static void sandbox_that_is_killed_ends_all_commands(void **state)

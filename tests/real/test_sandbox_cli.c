@@ -16,7 +16,6 @@
 #include <dirent.h>
 #include <ftw.h>
 #include <poll.h>
-#include <pty.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -27,22 +26,27 @@
 
 #include "kernel/base/cleanup.h"
 #include "tests/real/sandbox_support.h"
+#include "tests/real/session.h"
 
 #define ID_LEN      12
 #define PATIENCE_MS 20000
 #define NOBODY      65534
 
-struct fixture {
+static struct {
 	char *runtime_dir; /* NULL as root */
 	char dir[512];     /* of the sandboxes */
 	long mounts;
-	bool missing;
-};
+	bool missing; /* a sandbox is not to be had here */
+} fixture;
 
 struct box {
 	char id[ID_LEN + 1];
 	pid_t holder_pid, init_pid;
 };
+
+/* Of the test that is running: what corral said last, and its sandbox. */
+static struct run said;
+static struct box box;
 
 static void nap(long ms)
 {
@@ -163,7 +167,8 @@ static void make(struct box *b, const char *const *args)
 }
 
 /* Not __VA_OPT__, which linters do not know. */
-#define MAKE(b, ...) make((b), (const char *const[]) { NULL, ##__VA_ARGS__, NULL } + 1)
+#define OPTIONS(...) ((const char *const[]) { NULL, ##__VA_ARGS__, NULL } + 1)
+#define MAKE(b, ...) make((b), OPTIONS(__VA_ARGS__))
 
 static bool is_gone(pid_t pid)
 {
@@ -172,7 +177,7 @@ static bool is_gone(pid_t pid)
 }
 
 /* Processes, files: nothing of it is there. */
-static void assert_gone(const struct fixture *f, const struct box *b)
+static void assert_gone(const struct box *b)
 {
 	static const char *const ends[] = { "json", "sock", "new" };
 	char path[600];
@@ -180,13 +185,13 @@ static void assert_gone(const struct fixture *f, const struct box *b)
 	assert_eventually(is_gone(b->holder_pid));
 	assert_eventually(is_gone(b->init_pid));
 	for (size_t i = 0; i < CORRAL_COUNT(ends); i++) {
-		(void)snprintf(path, sizeof(path), "%s/%s.%s", f->dir, b->id, ends[i]);
+		(void)snprintf(path, sizeof(path), "%s/%s.%s", fixture.dir, b->id, ends[i]);
 		if (access(path, F_OK) == 0)
 			fail_msg("%s is there", path);
 	}
 }
 
-static void end(const struct fixture *f, const struct box *b)
+static void end(const struct box *b)
 {
 	struct run r = { 0 };
 
@@ -194,7 +199,7 @@ static void end(const struct fixture *f, const struct box *b)
 	assert_status(&r, 0);
 	assert_string_equal(r.err, "");
 	run_done(&r);
-	assert_gone(f, b);
+	assert_gone(b);
 }
 
 /* corral with these words, not waited for; its output goes into *ret_fd, if not NULL. */
@@ -282,89 +287,89 @@ static long count_mounts(void)
 
 static int setup(void **state)
 {
-	static struct fixture f;
 	struct run r = { 0 };
 
+	(void)state;
 	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
 	if (is_root()) {
-		(void)snprintf(f.dir, sizeof(f.dir), "/run/corral/sandboxes");
+		(void)snprintf(fixture.dir, sizeof(fixture.dir), "/run/corral/sandboxes");
 	} else {
-		f.runtime_dir = dir_make();
-		assert_int_equal(chmod(f.runtime_dir, 0700), 0);
-		assert_int_equal(setenv("XDG_RUNTIME_DIR", f.runtime_dir, 1), 0);
-		(void)snprintf(f.dir, sizeof(f.dir), "%s/corral/sandboxes", f.runtime_dir);
+		fixture.runtime_dir = dir_make();
+		assert_int_equal(chmod(fixture.runtime_dir, 0700), 0);
+		assert_int_equal(setenv("XDG_RUNTIME_DIR", fixture.runtime_dir, 1), 0);
+		(void)snprintf(fixture.dir, sizeof(fixture.dir), "%s/corral/sandboxes",
+		               fixture.runtime_dir);
 	}
 	RUN(&r, "--", "true");
-	f.missing = r.status != 0;
-	if (f.missing)
+	fixture.missing = r.status != 0;
+	if (fixture.missing)
 		print_message("%s", r.err);
 	run_done(&r);
-	f.mounts = count_mounts();
-	*state = &f;
+	fixture.mounts = count_mounts();
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	struct fixture *f = *state;
-
-	if (f->runtime_dir)
-		dir_remove(f->runtime_dir);
+	(void)state;
+	if (fixture.runtime_dir)
+		dir_remove(fixture.runtime_dir);
 	return 0;
 }
 
-static bool missing(const struct fixture *f)
+struct test {
+	void (*body)(void);
+	const char *const *create; /* with these words it is given a sandbox; NULL: none */
+};
+
+static void test_play(void **state)
 {
-	if (f->missing)
+	const struct test *t = *state;
+
+	if (fixture.missing) {
 		corral_test_skip("a working `corral run`");
-	return f->missing;
+		return;
+	}
+	if (t->create)
+		make(&box, t->create);
+	t->body();
+	if (t->create)
+		end(&box);
+	run_done(&said);
 }
 
-static void what_a_command_leaves_the_next_one_finds(void **state)
+static void what_a_command_leaves_the_next_one_finds(void)
 {
-	const struct fixture *f = *state;
-	struct run r = { 0 };
-	struct box b;
-
-	if (missing(f))
-		return;
-	MAKE(&b);
-	assert_exec(&b, "echo one >/tmp/a; echo two >b; exit 5", 5, "");
-	assert_exec(&b, "cat /tmp/a /workspace/b", 0, "one\ntwo\n");
-	CORRAL(&r, "sandbox", "exec", b.id, "cat", "b"); /* the longer name, without -- */
-	assert_status(&r, 0);
-	assert_string_equal(r.out, "two\n");
-	CORRAL(&r, "sandbox", "list", "-q");
-	assert_says(r.out, b.id);
-	CORRAL(&r, "sandbox", "stop", b.id);
-	assert_status(&r, 0);
-	assert_string_equal(r.err, "");
-	assert_gone(f, &b);
-	assert_false(is_listed(b.id));
-	CORRAL(&r, "exec", b.id, "--", "true");
-	assert_error(&r, "is alive: corral sandbox list shows");
-	run_done(&r);
+	MAKE(&box);
+	assert_exec(&box, "echo one >/tmp/a; echo two >b; exit 5", 5, "");
+	assert_exec(&box, "cat /tmp/a /workspace/b", 0, "one\ntwo\n");
+	CORRAL(&said, "sandbox", "exec", box.id, "cat", "b"); /* the longer name, without -- */
+	assert_status(&said, 0);
+	assert_string_equal(said.out, "two\n");
+	CORRAL(&said, "sandbox", "list", "-q");
+	assert_says(said.out, box.id);
+	CORRAL(&said, "sandbox", "stop", box.id);
+	assert_status(&said, 0);
+	assert_string_equal(said.err, "");
+	assert_gone(&box);
+	assert_false(is_listed(box.id));
+	CORRAL(&said, "exec", box.id, "--", "true");
+	assert_error(&said, "is alive: corral sandbox list shows");
 }
 
-static void sandbox_that_cannot_be_is_an_error_and_leaves_nothing(void **state)
+static void sandbox_that_cannot_be_is_an_error_and_leaves_nothing(void)
 {
-	const struct fixture *f = *state;
-	struct run r = { 0 };
-
-	if (missing(f))
-		return;
-	CORRAL(&r, "sandbox", "create", "--rootfs", "/nonexistent", "--name", "never");
-	assert_error(&r, "/nonexistent");
-	assert_string_equal(r.out, "");
-	CORRAL(&r, "sandbox", "list");
-	assert_null(strstr(r.out, "never"));
-	CORRAL(&r, "sandbox", "create", "--memory", "lots");
-	assert_error(&r, "--memory");
-	CORRAL(&r, "sandbox", "create", "sleep", "1");
-	assert_error(&r, "'sleep' is one word too many");
-	CORRAL(&r, "sandbox", "create", "--tty");
-	assert_error(&r, "--tty");
-	run_done(&r);
+	CORRAL(&said, "sandbox", "create", "--rootfs", "/nonexistent", "--name", "never");
+	assert_error(&said, "/nonexistent");
+	assert_string_equal(said.out, "");
+	CORRAL(&said, "sandbox", "list");
+	assert_null(strstr(said.out, "never"));
+	CORRAL(&said, "sandbox", "create", "--memory", "lots");
+	assert_error(&said, "--memory");
+	CORRAL(&said, "sandbox", "create", "sleep", "1");
+	assert_error(&said, "'sleep' is one word too many");
+	CORRAL(&said, "sandbox", "create", "--tty");
+	assert_error(&said, "--tty");
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 
@@ -388,15 +393,11 @@ static int count_named(const char *name)
 	return n;
 }
 
-static void sandbox_that_nobody_was_told_of_does_not_stay(void **state)
+static void sandbox_that_nobody_was_told_of_does_not_stay(void)
 {
-	const struct fixture *f = *state;
-	struct run r = { 0 };
 	int fds[2];
 	pid_t pid;
 
-	if (missing(f))
-		return;
 	/* A pipe that is full: its maker stands right before the telling. */
 	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
 	while (write(fds[1], "", 1) == 1)
@@ -417,33 +418,28 @@ static void sandbox_that_nobody_was_told_of_does_not_stay(void **state)
 	assert_eventually(count_named("zz-untold") == 0);
 	(void)close(fds[0]);
 	(void)close(fds[1]);
-	run_argv(&r, ARGS("sh", "-c", "\"$0\" sandbox create --name zz-untold >/dev/full",
-	                  CORRAL_BINARY));
-	assert_error(&r, "print the sandbox's id: No space left");
+	run_argv(&said, ARGS("sh", "-c", "\"$0\" sandbox create --name zz-untold >/dev/full",
+	                     CORRAL_BINARY));
+	assert_error(&said, "print the sandbox's id: No space left");
 	assert_eventually(count_named("zz-untold") == 0);
-	run_done(&r);
 }
 
-static void holder_has_nothing_of_its_makers(void **state)
+static void holder_has_nothing_of_its_makers(void)
 {
-	const struct fixture *f = *state;
 	int marked = memfd_create("of-the-maker", MFD_CLOEXEC);
 	char path[300], target[256];
 	struct dirent *entry;
-	struct box b;
 	DIR *dir;
 
-	if (missing(f))
-		return;
 	assert_int_equal(fcntl(marked, F_SETFD, 0), 0); /* to be inherited */
-	MAKE(&b);
+	MAKE(&box);
 	(void)close(marked);
-	assert_int_equal(getsid(b.holder_pid), b.holder_pid);
-	(void)snprintf(path, sizeof(path), "/proc/%d/cwd", b.holder_pid);
+	assert_int_equal(getsid(box.holder_pid), box.holder_pid);
+	(void)snprintf(path, sizeof(path), "/proc/%d/cwd", box.holder_pid);
 	memset(target, 0, sizeof(target));
 	assert_true(readlink(path, target, sizeof(target) - 1) > 0);
 	assert_string_equal(target, "/");
-	(void)snprintf(path, sizeof(path), "/proc/%d/fd", b.holder_pid);
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd", box.holder_pid);
 	dir = opendir(path);
 	assert_non_null(dir);
 	while ((entry = readdir(dir))) {
@@ -458,303 +454,194 @@ static void holder_has_nothing_of_its_makers(void **state)
 			fail_msg("descriptor %s is %s", entry->d_name, target);
 	}
 	(void)closedir(dir);
-	end(f, &b);
+	end(&box);
 }
 
-static void exit_statuses_are_those_of_run(void **state)
+static void exit_statuses_are_those_of_run(void)
 {
-	const struct fixture *f = *state;
-	struct run r = { 0 };
-	struct box b;
-
-	if (missing(f))
-		return;
-	MAKE(&b);
-	assert_exec(&b, "exit 0", 0, "");
-	assert_exec(&b, "exit 42", 42, "");
-	assert_exec(&b, "kill -TERM $$", 128 + SIGTERM, "");
-	CORRAL(&r, "exec", b.id, "--", "no-such-program");
-	assert_status(&r, 127);
-	assert_says(r.err, "corral: 'no-such-program': no such program");
-	CORRAL(&r, "exec", b.id, "--", "/etc/passwd");
-	assert_status(&r, 126);
-	assert_says(r.err, "not executable");
-	CORRAL(&r, "exec", "--timeout", "300ms", b.id, "--", "sh", "-c",
+	assert_exec(&box, "exit 0", 0, "");
+	assert_exec(&box, "exit 42", 42, "");
+	assert_exec(&box, "kill -TERM $$", 128 + SIGTERM, "");
+	CORRAL(&said, "exec", box.id, "--", "no-such-program");
+	assert_status(&said, 127);
+	assert_says(said.err, "corral: 'no-such-program': no such program");
+	CORRAL(&said, "exec", box.id, "--", "/etc/passwd");
+	assert_status(&said, 126);
+	assert_says(said.err, "not executable");
+	CORRAL(&said, "exec", "--timeout", "300ms", box.id, "--", "sh", "-c",
 	       "echo before; sleep 4242 & sleep 4243");
-	assert_status(&r, 124);
-	assert_string_equal(r.out, "before\n");
-	assert_says(r.err, "corral: timed out after 0.3 s");
-	assert_int_equal(count_in(&b, "sleep 4242") + count_in(&b, "sleep 4243"), 0);
-	CORRAL(&r, "exec", "--output", "10", b.id, "--", "sh", "-c",
+	assert_status(&said, 124);
+	assert_string_equal(said.out, "before\n");
+	assert_says(said.err, "corral: timed out after 0.3 s");
+	assert_int_equal(count_in(&box, "sleep 4242") + count_in(&box, "sleep 4243"), 0);
+	CORRAL(&said, "exec", "--output", "10", box.id, "--", "sh", "-c",
 	       "echo 123456789012345; sleep 60");
-	assert_status(&r, 128 + SIGKILL);
-	assert_string_equal(r.out, "1234567890");
-	assert_says(r.err, "more output than 10 B");
-	CORRAL(&r, "exec", b.id, "--");
-	assert_error(&r, "no command given");
-	CORRAL(&r, "exec", b.id);
-	assert_error(&r, "too few words");
-	CORRAL(&r, "exec", b.id, "-i", "cat"); /* what follows the sandbox is the command */
-	assert_status(&r, 127);
-	end(f, &b);
-	run_done(&r);
+	assert_status(&said, 128 + SIGKILL);
+	assert_string_equal(said.out, "1234567890");
+	assert_says(said.err, "more output than 10 B");
+	CORRAL(&said, "exec", box.id, "--");
+	assert_error(&said, "no command given");
+	CORRAL(&said, "exec", box.id);
+	assert_error(&said, "too few words");
+	CORRAL(&said, "exec", box.id, "-i", "cat"); /* what follows the sandbox is the command */
+	assert_status(&said, 127);
 }
 
-static void limits_of_create_hold_for_each_command(void **state)
+static void limits_of_create_hold_for_each_command(void)
 {
-	const struct fixture *f = *state;
-	struct run r = { 0 };
-	struct box b;
-
-	if (missing(f))
-		return;
-	MAKE(&b, "--timeout", "2s", "--output", "5");
-	assert_exec(&b, "sleep 60", 124, "");
-	assert_exec(&b, "echo 1234567", 128 + SIGKILL, "12345");
-	CORRAL(&r, "exec", "--timeout", "0", "--output", "0", b.id, "--", "sh", "-c",
+	assert_exec(&box, "sleep 60", 124, "");
+	assert_exec(&box, "echo 1234567", 128 + SIGKILL, "12345");
+	CORRAL(&said, "exec", "--timeout", "0", "--output", "0", box.id, "--", "sh", "-c",
 	       "sleep 2.5; echo 1234567");
-	assert_status(&r, 0);
-	assert_string_equal(r.out, "1234567\n");
-	end(f, &b);
-	run_done(&r);
+	assert_status(&said, 0);
+	assert_string_equal(said.out, "1234567\n");
 }
 
-static void command_has_the_callers_own_streams(void **state)
+static void file_that_is_for_run_makes_one_too(void)
 {
-	const struct fixture *f = *state;
-	struct run r = { 0 };
-	struct box b;
+	char *dir = dir_make(), path[700];
 
-	if (missing(f))
-		return;
-	MAKE(&b);
-	CORRAL(&r, "exec", b.id, "--", "sh", "-c",
+	file_make(dir, "run.json",
+	          "{\"command\":[\"ls\"],\"tty\":true,\"env\":{\"A\":\"1\"},"
+	          "\"limits\":{\"output\":5}}");
+	(void)snprintf(path, sizeof(path), "%s/run.json", dir);
+	MAKE(&box, "--config", path);
+	dir_remove(dir);
+	assert_exec(&box, "echo $A; test -t 1", 1, "1\n");
+	assert_exec(&box, "echo 1234567", 128 + SIGKILL, "12345");
+	end(&box);
+}
+
+static void command_has_the_callers_own_streams(void)
+{
+	CORRAL(&said, "exec", box.id, "--", "sh", "-c",
 	       "readlink /proc/self/fd/1; readlink /proc/self/fd/2 >&2");
-	assert_status(&r, 0);
+	assert_status(&said, 0);
 	/* The memory that this test collects in: nothing stands between. */
-	assert_says(r.out, "memfd:out");
-	assert_says(r.err, "memfd:err");
-	run_argv(&r, ARGS("sh", "-c", "head -c 1000000 /dev/zero | \"$0\" exec -i \"$1\" -- wc -c",
-	                  CORRAL_BINARY, b.id));
-	assert_string_equal(r.out, "1000000\n");
-	run_argv(&r, ARGS("sh", "-c", "echo not for it | \"$0\" exec \"$1\" -- wc -c",
-	                  CORRAL_BINARY, b.id));
-	assert_string_equal(r.out, "0\n");
+	assert_says(said.out, "memfd:out");
+	assert_says(said.err, "memfd:err");
+	run_argv(&said,
+	         ARGS("sh", "-c", "head -c 1000000 /dev/zero | \"$0\" exec -i \"$1\" -- wc -c",
+	              CORRAL_BINARY, box.id));
+	assert_string_equal(said.out, "1000000\n");
+	run_argv(&said, ARGS("sh", "-c", "echo not for it | \"$0\" exec \"$1\" -- wc -c",
+	                     CORRAL_BINARY, box.id));
+	assert_string_equal(said.out, "0\n");
 	/* Bytes that are no text, and more of them than fit into a message. */
-	run_argv(&r, ARGS("sh", "-c",
-	                  "\"$0\" exec --env \"$(printf 'X=\\377')\" \"$1\" -- sh -c 'printf %s "
-	                  "\"$X\" | od -An -tx1; "
-	                  "printf %s \"$0\" | wc -c' \"$(head -c 100000 /dev/zero | tr '\\0' a)\"",
-	                  CORRAL_BINARY, b.id));
-	assert_status(&r, 0);
-	assert_string_equal(r.out, " ff\n100000\n");
-	end(f, &b);
-	run_done(&r);
+	run_argv(&said,
+	         ARGS("sh", "-c",
+	              "\"$0\" exec --env \"$(printf 'X=\\377')\" \"$1\" -- sh -c 'printf %s "
+	              "\"$X\" | od -An -tx1; "
+	              "printf %s \"$0\" | wc -c' \"$(head -c 100000 /dev/zero | tr '\\0' a)\"",
+	              CORRAL_BINARY, box.id));
+	assert_status(&said, 0);
+	assert_string_equal(said.out, " ff\n100000\n");
 }
 
-static void environment_and_directory_are_the_commands_own(void **state)
+static void environment_and_directory_are_the_commands_own(void)
 {
-	const struct fixture *f = *state;
-	struct run r = { 0 };
-	struct box b;
-
-	if (missing(f))
-		return;
-	MAKE(&b, "--env", "A=1", "--env", "B=2", "--workdir", "/tmp");
-	CORRAL(&r, "exec", "--env", "B=3", "-e", "C=4", "-e", "C=5", b.id, "--", "sh", "-c",
+	CORRAL(&said, "exec", "--env", "B=3", "-e", "C=4", "-e", "C=5", box.id, "--", "sh", "-c",
 	       "echo $A $B $C $PWD $HOME; env | grep -c ^B=");
-	assert_string_equal(r.out, "1 3 5 /tmp /root\n1\n");
-	CORRAL(&r, "exec", "-w", "/usr", b.id, "--", "pwd");
-	assert_string_equal(r.out, "/usr\n");
-	CORRAL(&r, "exec", "-w", "/nowhere", b.id, "--", "pwd");
-	assert_status(&r, 127);
-	assert_says(r.err, "/nowhere");
-	end(f, &b);
-	run_done(&r);
+	assert_string_equal(said.out, "1 3 5 /tmp /root\n1\n");
+	CORRAL(&said, "exec", "-w", "/usr", box.id, "--", "pwd");
+	assert_string_equal(said.out, "/usr\n");
+	CORRAL(&said, "exec", "-w", "/nowhere", box.id, "--", "pwd");
+	assert_status(&said, 127);
+	assert_says(said.err, "/nowhere");
 }
 
-static void two_commands_at_once_see_each_other(void **state)
+static void two_commands_at_once_see_each_other(void)
 {
-	const struct fixture *f = *state;
-	struct box b;
 	pid_t first, second;
 	char *text;
 	int out;
 
-	if (missing(f))
-		return;
-	MAKE(&b);
-	first = BEGIN(&out, "exec", b.id, "--", "sh", "-c",
+	first = BEGIN(&out, "exec", box.id, "--", "sh", "-c",
 	              "until test -e /tmp/go; do sleep 0.02; done; cat /tmp/go; exit 3");
-	second = BEGIN(NULL, "exec", b.id, "--", "sleep", "4244");
-	assert_eventually(count_in(&b, "sleep 4244") == 1);
-	assert_exec(&b, "echo gone >/tmp/tmp; mv /tmp/tmp /tmp/go", 0, "");
+	second = BEGIN(NULL, "exec", box.id, "--", "sleep", "4244");
+	assert_eventually(count_in(&box, "sleep 4244") == 1);
+	assert_exec(&box, "echo gone >/tmp/tmp; mv /tmp/tmp /tmp/go", 0, "");
 	assert_int_equal(status_of(first), 3);
 	text = support_text(out);
 	assert_string_equal(text, "gone\n");
 	free(text);
-	assert_int_equal(count_in(&b, "sleep 4244"), 1);
+	assert_int_equal(count_in(&box, "sleep 4244"), 1);
 	assert_int_equal(kill(second, SIGTERM), 0);
 	assert_int_equal(status_of(second), 128 + SIGTERM);
-	assert_int_equal(count_in(&b, "sleep 4244"), 0);
-	end(f, &b);
+	assert_int_equal(count_in(&box, "sleep 4244"), 0);
 }
 
-static void signals_reach_the_command(void **state)
+static void signals_reach_the_command(void)
 {
-	const struct fixture *f = *state;
-	struct box b;
 	pid_t pid;
 	char *text;
 	int out;
 
-	if (missing(f))
-		return;
-	MAKE(&b);
 	pid = BEGIN(
-	        &out, "exec", b.id, "--", "sh", "-c",
+	        &out, "exec", box.id, "--", "sh", "-c",
 	        "trap 'echo usr1; exit 9' USR1; touch /tmp/ready; while :; do sleep 0.05; done");
-	assert_exec(&b, "until test -e /tmp/ready; do sleep 0.02; done", 0, "");
+	assert_exec(&box, "until test -e /tmp/ready; do sleep 0.02; done", 0, "");
 	assert_int_equal(kill(pid, SIGUSR1), 0);
 	assert_int_equal(status_of(pid), 9);
 	text = support_text(out);
 	assert_says(text, "usr1\n");
 	free(text);
 	/* One that is deaf, and a person who means it. */
-	pid = BEGIN(NULL, "exec", b.id, "--", "sh", "-c",
+	pid = BEGIN(NULL, "exec", box.id, "--", "sh", "-c",
 	            "trap '' INT TERM; touch /tmp/deaf; while :; do sleep 0.05; done");
-	assert_exec(&b, "until test -e /tmp/deaf; do sleep 0.02; done", 0, "");
+	assert_exec(&box, "until test -e /tmp/deaf; do sleep 0.02; done", 0, "");
 	assert_int_equal(kill(pid, SIGINT), 0);
 	nap(100);
 	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
 	assert_int_equal(kill(pid, SIGINT), 0);
 	assert_int_equal(status_of(pid), 128 + SIGKILL);
-	end(f, &b);
 }
 
-static void command_of_a_killed_client_ends_and_nothing_else(void **state)
+static void command_of_a_killed_client_ends_and_nothing_else(void)
 {
-	const struct fixture *f = *state;
-	struct box b;
 	pid_t killed, other;
 
-	if (missing(f))
-		return;
-	MAKE(&b);
-	killed = BEGIN(NULL, "exec", b.id, "--", "sh", "-c", "setsid sleep 4245 & sleep 4246");
-	other = BEGIN(NULL, "exec", b.id, "--", "sleep", "4247");
-	assert_eventually(count_in(&b, "sleep 4245") == 1 && count_in(&b, "sleep 4246") == 1 &&
-	                  count_in(&b, "sleep 4247") == 1);
+	killed = BEGIN(NULL, "exec", box.id, "--", "sh", "-c", "setsid sleep 4245 & sleep 4246");
+	other = BEGIN(NULL, "exec", box.id, "--", "sleep", "4247");
+	assert_eventually(count_in(&box, "sleep 4245") == 1 && count_in(&box, "sleep 4246") == 1 &&
+	                  count_in(&box, "sleep 4247") == 1);
 	assert_int_equal(kill(killed, SIGKILL), 0);
 	assert_int_equal(status_of(killed), 128 + SIGKILL);
-	assert_eventually(count_in(&b, "sleep 4245") == 0 && count_in(&b, "sleep 4246") == 0);
-	assert_int_equal(count_in(&b, "sleep 4247"), 1);
+	assert_eventually(count_in(&box, "sleep 4245") == 0 && count_in(&box, "sleep 4246") == 0);
+	assert_int_equal(count_in(&box, "sleep 4247"), 1);
 	/* One that is stopped keeps nobody waiting. */
 	assert_int_equal(kill(other, SIGSTOP), 0);
-	assert_exec(&b, "echo alive", 0, "alive\n");
+	assert_exec(&box, "echo alive", 0, "alive\n");
 	assert_int_equal(kill(other, SIGKILL), 0);
 	assert_int_equal(status_of(other), 128 + SIGKILL);
-	assert_eventually(count_in(&b, "sleep 4247") == 0);
-	end(f, &b);
+	assert_eventually(count_in(&box, "sleep 4247") == 0);
 }
 
-static void stopped_client_hears_of_the_end_when_it_goes_on(void **state)
+static void stopped_client_hears_of_the_end_when_it_goes_on(void)
 {
-	const struct fixture *f = *state;
-	struct box b;
 	pid_t pid;
 
-	if (missing(f))
-		return;
-	MAKE(&b);
-	pid = BEGIN(NULL, "exec", b.id, "--", "sh", "-c",
+	pid = BEGIN(NULL, "exec", box.id, "--", "sh", "-c",
 	            "until test -e /tmp/go; do sleep 0.02; done; exit 6");
 	assert_eventually(
-	        count_in(&b, "sh -c until test -e /tmp/go; do sleep 0.02; done; exit 6") == 1);
+	        count_in(&box, "sh -c until test -e /tmp/go; do sleep 0.02; done; exit 6") == 1);
 	assert_int_equal(kill(pid, SIGSTOP), 0);
-	assert_exec(&b, "touch /tmp/go", 0, "");
+	assert_exec(&box, "touch /tmp/go", 0, "");
 	assert_eventually(
-	        count_in(&b, "sh -c until test -e /tmp/go; do sleep 0.02; done; exit 6") == 0);
+	        count_in(&box, "sh -c until test -e /tmp/go; do sleep 0.02; done; exit 6") == 0);
 	assert_int_equal(kill(pid, SIGCONT), 0);
 	assert_int_equal(status_of(pid), 6);
-	end(f, &b);
 }
 
 /* --- Terminals ----------------------------------------------------------------------------------
  */
 
-struct session {
-	pid_t pid;
-	int master;
-	char text[8192];
-	size_t len;
-};
-
-static void session_start(struct session *s, const char *const *args)
+static void terminal_is_real_and_follows_the_callers(void)
 {
-	const char *argv[RUN_ARGS_MAX + 1] = { CORRAL_BINARY };
-	struct winsize size = { .ws_row = 33, .ws_col = 111 };
-
-	for (size_t n = 1; *args && n < RUN_ARGS_MAX; args++)
-		argv[n++] = *args;
-	memset(s, 0, sizeof(*s));
-	s->pid = forkpty(&s->master, NULL, NULL, &size);
-	assert_true(s->pid >= 0);
-	if (s->pid == 0) {
-		(void)alarm(RUN_DEADLINE_S);
-		(void)execv(CORRAL_BINARY, (char *const *)(uintptr_t)argv);
-		_exit(99);
-	}
-}
-
-static bool session_shows(struct session *s, const char *part)
-{
-	struct pollfd pfd = { .fd = s->master, .events = POLLIN };
-	char piece[sizeof(s->text)];
-
-	while (!strstr(s->text, part)) {
-		ssize_t n;
-
-		if (s->len == sizeof(s->text) - 1 || poll(&pfd, 1, PATIENCE_MS) <= 0)
-			return false;
-		n = read(s->master, piece, sizeof(s->text) - 1 - s->len);
-		if (n <= 0)
-			return false;
-		for (ssize_t i = 0; i < n; i++)
-			if (piece[i] != '\r')
-				s->text[s->len++] = piece[i];
-		s->text[s->len] = '\0';
-	}
-	return true;
-}
-
-#define assert_shows(s, part)                                                        \
-	do {                                                                         \
-		if (!session_shows((s), (part)))                                     \
-			fail_msg("'%s' is not shown: '%.2000s'", (part), (s)->text); \
-	} while (0)
-
-static int session_end(struct session *s)
-{
-	int status;
-
-	(void)session_shows(s, "\001 never shown");
-	status = status_of(s->pid);
-	(void)close(s->master);
-	return status;
-}
-
-static void terminal_is_real_and_follows_the_callers(void **state)
-{
-	const struct fixture *f = *state;
 	struct winsize size = { .ws_row = 40, .ws_col = 90 };
 	struct session s;
-	struct box b;
 
-	if (missing(f))
-		return;
-	MAKE(&b, PROBE);
-	session_start(&s, ARGS("exec", "-it", b.id, "--", "/probe", "terminal"));
+	session_start(&s, ARGS("exec", "-it", box.id, "--", "/probe", "terminal"));
 	assert_shows(&s, "ready=yes\n");
 	assert_fact(s.text, "isatty", "111");
 	assert_fact(s.text, "rows", "33");
@@ -763,268 +650,212 @@ static void terminal_is_real_and_follows_the_callers(void **state)
 	assert_fact(s.text, "dev_tty", "ok");
 	assert_int_equal(ioctl(s.master, TIOCSWINSZ, &size), 0);
 	assert_shows(&s, "resized=40x90\n");
-	assert_int_equal(write(s.master, "\003", 1), 1); /* Ctrl-C */
+	session_type(&s, "\003"); /* Ctrl-C */
 	assert_shows(&s, "heard=2");
 	assert_int_equal(session_end(&s), 7);
-	end(f, &b);
 }
 
-static void keys_arrive_and_the_terminal_has_a_name(void **state)
+static void keys_arrive_and_the_terminal_has_a_name(void)
 {
-	const struct fixture *f = *state;
 	struct session s;
-	struct box b;
 
-	if (missing(f))
-		return;
-	MAKE(&b);
-	session_start(&s, ARGS("exec", "-t", b.id, "--", "sh", "-c",
+	session_start(&s, ARGS("exec", "-t", box.id, "--", "sh", "-c",
 	                       "read x; echo \"<$x>\" \"[$TERM]\"; cat; exit 5"));
-	assert_int_equal(write(s.master, "one two\n", 8), 8);
+	session_type(&s, "one two\n");
 	assert_shows(&s, "<one two> [");
 	assert_null(strstr(s.text, "[]"));
-	assert_int_equal(write(s.master, "three\n\004", 7), 7);
+	session_type(&s, "three\n\004");
 	assert_int_equal(session_end(&s), 5);
 	assert_says(s.text, "three\nthree\n");
 	/* Whoever closes the window takes along what ran in it. */
-	session_start(&s, ARGS("exec", "-t", b.id, "--", "sleep", "4248"));
-	assert_eventually(count_in(&b, "sleep 4248") == 1);
+	session_start(&s, ARGS("exec", "-t", box.id, "--", "sleep", "4248"));
+	assert_eventually(count_in(&box, "sleep 4248") == 1);
 	(void)close(s.master);
 	(void)status_of(s.pid);
-	assert_eventually(count_in(&b, "sleep 4248") == 0);
-	end(f, &b);
+	assert_eventually(count_in(&box, "sleep 4248") == 0);
 }
 
 /* --- The end ------------------------------------------------------------------------------------
  */
 
-static void killed_holder_takes_everything_along(void **state)
+static void killed_holder_takes_everything_along(void)
 {
-	const struct fixture *f = *state;
-	struct run r = { 0 };
-	struct box b;
 	pid_t pid;
 	char *text;
 	int out;
 
-	if (missing(f))
-		return;
-	MAKE(&b, "--name", "doomed");
-	pid = BEGIN(&out, "exec", b.id, "--", "sleep", "4249");
-	assert_eventually(count_in(&b, "sleep 4249") == 1);
-	assert_int_equal(kill(b.holder_pid, SIGKILL), 0);
+	MAKE(&box, "--name", "doomed");
+	pid = BEGIN(&out, "exec", box.id, "--", "sleep", "4249");
+	assert_eventually(count_in(&box, "sleep 4249") == 1);
+	assert_int_equal(kill(box.holder_pid, SIGKILL), 0);
 	assert_int_equal(status_of(pid), 125);
 	text = support_text(out);
 	assert_says(text, "was killed, and the sandbox with it");
 	free(text);
-	assert_eventually(is_gone(b.init_pid));
+	assert_eventually(is_gone(box.init_pid));
 	/* Any command clears away what is left. */
-	CORRAL(&r, "exec", "doomed", "--", "true");
-	assert_error(&r, "no sandbox 'doomed' is alive");
-	assert_gone(f, &b);
-	MAKE(&b, "--name", "doomed");
-	end(f, &b);
-	run_done(&r);
+	CORRAL(&said, "exec", "doomed", "--", "true");
+	assert_error(&said, "no sandbox 'doomed' is alive");
+	assert_gone(&box);
+	MAKE(&box, "--name", "doomed");
+	end(&box);
 }
 
-static void holder_that_nobody_can_find_ends(void **state)
+static void holder_that_nobody_can_find_ends(void)
 {
-	const struct fixture *f = *state;
 	char path[600];
-	struct box b;
 
-	if (missing(f))
-		return;
-	MAKE(&b);
-	(void)snprintf(path, sizeof(path), "%s/%s.json", f->dir, b.id);
+	MAKE(&box);
+	(void)snprintf(path, sizeof(path), "%s/%s.json", fixture.dir, box.id);
 	assert_int_equal(unlink(path), 0);
-	assert_gone(f, &b);
+	assert_gone(&box);
 }
 
-static void killed_guest_init_ends_its_holder(void **state)
+static void killed_guest_init_ends_its_holder(void)
 {
-	const struct fixture *f = *state;
-	struct box b;
 	pid_t pid;
 
-	if (missing(f))
-		return;
-	MAKE(&b);
-	pid = BEGIN(NULL, "exec", b.id, "--", "sleep", "4250");
-	assert_eventually(count_in(&b, "sleep 4250") == 1);
-	assert_int_equal(kill(b.init_pid, SIGKILL), 0);
+	MAKE(&box);
+	pid = BEGIN(NULL, "exec", box.id, "--", "sleep", "4250");
+	assert_eventually(count_in(&box, "sleep 4250") == 1);
+	assert_int_equal(kill(box.init_pid, SIGKILL), 0);
 	assert_int_equal(status_of(pid), 128 + SIGKILL);
-	assert_gone(f, &b);
+	assert_gone(&box);
 }
 
-static void stopped_holder_is_told_of_and_can_be_removed(void **state)
+static void stopped_holder_is_told_of_and_can_be_removed(void)
 {
-	const struct fixture *f = *state;
-	struct run r = { 0 };
-	struct box b;
 	json_t *o;
 
-	if (missing(f))
-		return;
-	MAKE(&b);
-	assert_int_equal(kill(b.holder_pid, SIGSTOP), 0);
-	o = listed(b.id);
+	assert_int_equal(kill(box.holder_pid, SIGSTOP), 0);
+	o = listed(box.id);
 	assert_string_equal(json_string_value(json_object_get(o, "status")), "no answer");
 	json_decref(o);
-	CORRAL(&r, "exec", b.id, "--", "true");
-	assert_error(&r, "is stopped or busy");
-	end(f, &b);
-	run_done(&r);
+	CORRAL(&said, "exec", box.id, "--", "true");
+	assert_error(&said, "is stopped or busy");
 }
 
-static void stop_asks_first_and_then_kills(void **state)
+static void stop_asks_first_and_then_kills(void)
 {
-	const struct fixture *f = *state;
-	struct run r = { 0 };
-	struct box b;
 	pid_t polite, deaf;
 	char *text;
 	int out;
 
-	if (missing(f))
-		return;
-	MAKE(&b, "--name", "to-be-stopped");
-	polite = BEGIN(&out, "exec", b.id, "--", "sh", "-c",
+	MAKE(&box, "--name", "to-be-stopped");
+	polite = BEGIN(&out, "exec", box.id, "--", "sh", "-c",
 	               "trap 'echo bye; exit 4' TERM; touch /tmp/p; while :; do sleep 0.05; done");
-	deaf = BEGIN(NULL, "exec", b.id, "--", "sh", "-c",
+	deaf = BEGIN(NULL, "exec", box.id, "--", "sh", "-c",
 	             "trap '' TERM; touch /tmp/d; while :; do sleep 0.05; done");
-	assert_exec(&b, "until test -e /tmp/p -a -e /tmp/d; do sleep 0.02; done", 0, "");
-	CORRAL(&r, "sandbox", "rm", "to-be-stopped");
-	assert_error(&r, "is alive: corral sandbox stop to-be-stopped ends it");
-	CORRAL(&r, "sandbox", "stop", "-t", "500ms", "to-be-stopped");
-	assert_status(&r, 0);
+	assert_exec(&box, "until test -e /tmp/p -a -e /tmp/d; do sleep 0.02; done", 0, "");
+	CORRAL(&said, "sandbox", "rm", "to-be-stopped");
+	assert_error(&said, "is alive: corral sandbox stop to-be-stopped ends it");
+	CORRAL(&said, "sandbox", "stop", "-t", "500ms", "to-be-stopped");
+	assert_status(&said, 0);
 	assert_int_equal(status_of(polite), 4);
 	text = support_text(out);
 	assert_says(text, "bye\n");
 	free(text);
 	assert_int_equal(status_of(deaf), 128 + SIGKILL);
-	assert_gone(f, &b);
+	assert_gone(&box);
 	/* As does SIGTERM. */
-	MAKE(&b);
-	assert_int_equal(kill(b.holder_pid, SIGTERM), 0);
-	assert_gone(f, &b);
-	run_done(&r);
+	MAKE(&box);
+	assert_int_equal(kill(box.holder_pid, SIGTERM), 0);
+	assert_gone(&box);
 }
 
-static void idle_sandbox_ends_and_a_busy_one_does_not(void **state)
+static void idle_sandbox_ends_and_a_busy_one_does_not(void)
 {
-	const struct fixture *f = *state;
-	struct box b;
-
-	if (missing(f))
-		return;
-	MAKE(&b, "--idle", "700ms");
-	assert_exec(&b, "sleep 1.5; echo still here", 0, "still here\n");
-	assert_exec(&b, "echo and here", 0, "and here\n");
-	assert_gone(f, &b);
+	MAKE(&box, "--idle", "700ms");
+	assert_exec(&box, "sleep 1.5; echo still here", 0, "still here\n");
+	assert_exec(&box, "echo and here", 0, "and here\n");
+	assert_gone(&box);
 }
 
-static void paused_sandbox_stands_still(void **state)
+static void paused_sandbox_stands_still(void)
 {
-	const struct fixture *f = *state;
-	struct run r = { 0 };
-	struct box b;
 	pid_t pid;
 
-	if (missing(f))
-		return;
-	MAKE(&b);
-	CORRAL(&r, "sandbox", "pause", b.id);
-	if (r.status == 125 && strstr(r.err, "control group")) {
-		end(f, &b);
-		run_done(&r);
+	MAKE(&box);
+	CORRAL(&said, "sandbox", "pause", box.id);
+	if (said.status == 125 && strstr(said.err, "control group")) {
+		end(&box);
 		skip_without_root("a control group");
 		return;
 	}
-	assert_status(&r, 0);
-	CORRAL(&r, "exec", b.id, "--", "true");
-	assert_error(&r, "it is paused: corral sandbox resume");
-	CORRAL(&r, "sandbox", "resume", b.id);
-	assert_status(&r, 0);
-	pid = BEGIN(NULL, "exec", "--timeout", "300ms", b.id, "--", "sh", "-c",
+	assert_status(&said, 0);
+	CORRAL(&said, "exec", box.id, "--", "true");
+	assert_error(&said, "it is paused: corral sandbox resume");
+	CORRAL(&said, "sandbox", "resume", box.id);
+	assert_status(&said, 0);
+	pid = BEGIN(NULL, "exec", "--timeout", "300ms", box.id, "--", "sh", "-c",
 	            "touch /tmp/s; sleep 4251");
-	assert_eventually(count_in(&b, "sleep 4251") == 1);
-	CORRAL(&r, "sandbox", "pause", b.id);
-	assert_status(&r, 0);
+	assert_eventually(count_in(&box, "sleep 4251") == 1);
+	CORRAL(&said, "sandbox", "pause", box.id);
+	assert_status(&said, 0);
 	nap(600);
 	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
-	assert_int_equal(count_in(&b, "sleep 4251"), 1);
-	CORRAL(&r, "sandbox", "resume", b.id);
-	assert_status(&r, 0);
+	assert_int_equal(count_in(&box, "sleep 4251"), 1);
+	CORRAL(&said, "sandbox", "resume", box.id);
+	assert_status(&said, 0);
 	assert_int_equal(status_of(pid), 124);
-	assert_exec(&b, "echo alive", 0, "alive\n");
-	CORRAL(&r, "sandbox", "pause", b.id);
-	CORRAL(&r, "sandbox", "stop", b.id);
-	assert_status(&r, 0);
-	assert_gone(f, &b);
+	assert_exec(&box, "echo alive", 0, "alive\n");
+	CORRAL(&said, "sandbox", "pause", box.id);
+	CORRAL(&said, "sandbox", "stop", box.id);
+	assert_status(&said, 0);
+	assert_gone(&box);
 	/* What stands still cannot see that its holder was killed: whoever clears away after that
 	 * lets it go on. */
-	MAKE(&b);
-	CORRAL(&r, "sandbox", "pause", b.id);
-	assert_status(&r, 0);
-	assert_int_equal(kill(b.holder_pid, SIGKILL), 0);
-	assert_eventually(is_gone(b.holder_pid));
-	assert_false(is_listed(b.id));
-	assert_gone(f, &b);
-	run_done(&r);
+	MAKE(&box);
+	CORRAL(&said, "sandbox", "pause", box.id);
+	assert_status(&said, 0);
+	assert_int_equal(kill(box.holder_pid, SIGKILL), 0);
+	assert_eventually(is_gone(box.holder_pid));
+	assert_false(is_listed(box.id));
+	assert_gone(&box);
 }
 
 /* --- Names and looks ----------------------------------------------------------------------------
  */
 
-static void names_and_beginnings_of_them_are_enough(void **state)
+static void names_and_beginnings_of_them_are_enough(void)
 {
-	const struct fixture *f = *state;
 	static const char *const wrong[] = { "", "-x", ".x", "a/b", "a b", "\xc3\xa4" };
-	struct run r = { 0 };
-	struct box a, b;
+	struct box a;
 	char beginning[ID_LEN];
 	char longest[66];
 
-	if (missing(f))
-		return;
 	MAKE(&a, "--name", "zz-test.alpha");
-	MAKE(&b, "--name", "zz-test.beta_2");
-	CORRAL(&r, "exec", "zz-test.a", "--", "echo", "alpha");
-	assert_string_equal(r.out, "alpha\n");
-	CORRAL(&r, "exec", "zz-test.", "--", "true");
-	assert_error(&r, "'zz-test.' may be zz-test.alpha, zz-test.beta_2: write more");
-	(void)snprintf(beginning, sizeof(beginning), "%.*s", ID_LEN - 1, b.id);
-	CORRAL(&r, "exec", beginning, "--", "echo", "beta");
-	assert_string_equal(r.out, "beta\n");
-	CORRAL(&r, "exec", "", "--", "true");
-	assert_error(&r, "empty");
-	CORRAL(&r, "sandbox", "create", "--name", "zz-test.alpha");
-	assert_error(&r, "has the name 'zz-test.alpha' already");
+	MAKE(&box, "--name", "zz-test.beta_2");
+	CORRAL(&said, "exec", "zz-test.a", "--", "echo", "alpha");
+	assert_string_equal(said.out, "alpha\n");
+	CORRAL(&said, "exec", "zz-test.", "--", "true");
+	assert_error(&said, "'zz-test.' may be zz-test.alpha, zz-test.beta_2: write more");
+	(void)snprintf(beginning, sizeof(beginning), "%.*s", ID_LEN - 1, box.id);
+	CORRAL(&said, "exec", beginning, "--", "echo", "beta");
+	assert_string_equal(said.out, "beta\n");
+	CORRAL(&said, "exec", "", "--", "true");
+	assert_error(&said, "empty");
+	CORRAL(&said, "sandbox", "create", "--name", "zz-test.alpha");
+	assert_error(&said, "has the name 'zz-test.alpha' already");
 	memset(longest, 'l', sizeof(longest) - 1);
 	longest[64] = '\0';
-	CORRAL(&r, "sandbox", "create", "--name", longest);
-	assert_error(&r, "--name");
+	CORRAL(&said, "sandbox", "create", "--name", longest);
+	assert_error(&said, "--name");
 	for (size_t i = 0; i < CORRAL_COUNT(wrong); i++) {
-		CORRAL(&r, "sandbox", "create", "--name", wrong[i]);
-		assert_error(&r, "--name: name");
+		CORRAL(&said, "sandbox", "create", "--name", wrong[i]);
+		assert_error(&said, "--name: name");
 	}
-	CORRAL(&r, "sandbox", "rm", "-f", "zz-test.alpha", "zz-test.none", "zz-test.beta_2");
-	assert_error(&r, "no sandbox 'zz-test.none' is alive");
-	assert_gone(f, &a);
-	assert_gone(f, &b);
-	run_done(&r);
+	CORRAL(&said, "sandbox", "rm", "-f", "zz-test.alpha", "zz-test.none", "zz-test.beta_2");
+	assert_error(&said, "no sandbox 'zz-test.none' is alive");
+	assert_gone(&a);
+	assert_gone(&box);
 }
 
-static void name_is_given_to_one_of_many_at_once(void **state)
+static void name_is_given_to_one_of_many_at_once(void)
 {
-	const struct fixture *f = *state;
 	pid_t pids[6];
-	struct run r = { 0 };
 	int n = 0;
 
-	if (missing(f))
-		return;
 	for (size_t i = 0; i < CORRAL_COUNT(pids); i++)
 		pids[i] = BEGIN(NULL, "sandbox", "create", "--name", "zz-only-one");
 	for (size_t i = 0; i < CORRAL_COUNT(pids); i++) {
@@ -1034,32 +865,25 @@ static void name_is_given_to_one_of_many_at_once(void **state)
 		n += status == 0;
 	}
 	assert_int_equal(n, 1);
-	CORRAL(&r, "sandbox", "rm", "-f", "zz-only-one");
-	assert_status(&r, 0);
-	run_done(&r);
+	CORRAL(&said, "sandbox", "rm", "-f", "zz-only-one");
+	assert_status(&said, 0);
 	assert_eventually(waitpid(-1, NULL, WNOHANG) < 0);
 }
 
-static void processes_and_use_are_seen_from_outside(void **state)
+static void processes_and_use_are_seen_from_outside(void)
 {
-	const struct fixture *f = *state;
-	struct run r = { 0 };
 	json_t *list, *o;
-	struct box b;
 
-	if (missing(f))
-		return;
-	MAKE(&b);
-	CORRAL(&r, "exec", "-d", b.id, "--", "sh", "-c",
+	CORRAL(&said, "exec", "-d", box.id, "--", "sh", "-c",
 	       "head -c 3000000 /dev/zero >/tmp/x; exec sleep 4252");
-	assert_status(&r, 0);
-	assert_string_equal(r.out, "");
-	assert_eventually(count_in(&b, "sleep 4252") == 1);
-	CORRAL(&r, "sandbox", "ps", b.id);
-	assert_says(r.out, "PID  ");
-	assert_says(r.out, "sleep 4252\n");
-	CORRAL(&r, "sandbox", "ps", "--json", b.id);
-	list = json_loads(r.out, 0, NULL);
+	assert_status(&said, 0);
+	assert_string_equal(said.out, "");
+	assert_eventually(count_in(&box, "sleep 4252") == 1);
+	CORRAL(&said, "sandbox", "ps", box.id);
+	assert_says(said.out, "PID  ");
+	assert_says(said.out, "sleep 4252\n");
+	CORRAL(&said, "sandbox", "ps", "--json", box.id);
+	list = json_loads(said.out, 0, NULL);
 	o = json_array_get(list, json_array_size(list) - 1);
 	assert_string_equal(json_string_value(json_object_get(o, "command")), "sleep 4252");
 	assert_true(json_integer_value(json_object_get(o, "pid")) > 1);
@@ -1068,12 +892,12 @@ static void processes_and_use_are_seen_from_outside(void **state)
 	assert_int_equal(json_integer_value(json_object_get(o, "uid")), 0);
 	assert_true(json_integer_value(json_object_get(o, "rss_bytes")) > 0);
 	json_decref(list);
-	assert_exec(&b, "true", 0, ""); /* the disk is looked at when a command ends */
-	CORRAL(&r, "sandbox", "stats", "--json", b.id);
-	list = json_loads(r.out, 0, NULL);
+	assert_exec(&box, "true", 0, ""); /* the disk is looked at when a command ends */
+	CORRAL(&said, "sandbox", "stats", "--json", box.id);
+	list = json_loads(said.out, 0, NULL);
 	assert_int_equal(json_array_size(list), 1);
 	o = json_array_get(list, 0);
-	assert_string_equal(json_string_value(json_object_get(o, "id")), b.id);
+	assert_string_equal(json_string_value(json_object_get(o, "id")), box.id);
 	assert_true(json_integer_value(json_object_get(o, "pids")) >= 2);
 	assert_in_range(json_integer_value(json_object_get(o, "disk_bytes")), 3000000, 4000000);
 	if (is_root()) {
@@ -1083,175 +907,145 @@ static void processes_and_use_are_seen_from_outside(void **state)
 		assert_true(json_is_real(json_object_get(o, "cpu_percent")));
 	}
 	json_decref(list);
-	CORRAL(&r, "sandbox", "stats");
-	assert_says(r.out, b.id);
-	end(f, &b);
-	run_done(&r);
+	CORRAL(&said, "sandbox", "stats");
+	assert_says(said.out, box.id);
 }
 
-static void receipt_tells_of_the_command(void **state)
+static void receipt_tells_of_the_command(void)
 {
-	const struct fixture *f = *state;
-	struct run r = { 0 };
-	struct box b;
-
-	if (missing(f))
-		return;
-	MAKE(&b);
-	CORRAL(&r, "exec", "--json", "9", b.id, "--", "sh", "-c", "unshare -U true; exit 3");
-	assert_status(&r, 3);
-	assert_string_equal(receipt_text(&r, "reason"), "exit");
-	assert_int_equal(receipt_number(&r, "exit_status"), 3);
-	assert_true(receipt_lists(&r, "layers", "seccomp"));
-	assert_int_equal(json_array_size(json_object_get(r.receipt, "denials")), 1);
-	CORRAL(&r, "exec", "--json", "9", "--output", "1K", b.id, "--", "echo", "12345");
-	assert_int_equal(receipt_number(&r, "output_bytes"), 6);
-	CORRAL(&r, "exec", "--json", "9", b.id, "--", "no-such-program");
-	assert_string_equal(receipt_text(&r, "exec_error"), "ENOENT");
-	CORRAL(&r, "exec", "--json", "9", "no-such-sandbox", "--", "true");
-	assert_status(&r, 125);
-	assert_string_equal(receipt_text(&r, "reason"), "error");
-	assert_says(receipt_text(&r, "error"), "no-such-sandbox");
-	end(f, &b);
-	run_done(&r);
+	CORRAL(&said, "exec", "--json", "9", box.id, "--", "sh", "-c", "unshare -U true; exit 3");
+	assert_status(&said, 3);
+	assert_string_equal(receipt_text(&said, "reason"), "exit");
+	assert_int_equal(receipt_number(&said, "exit_status"), 3);
+	assert_true(receipt_lists(&said, "layers", "seccomp"));
+	assert_int_equal(json_array_size(json_object_get(said.receipt, "denials")), 1);
+	CORRAL(&said, "exec", "--json", "9", "--output", "1K", box.id, "--", "echo", "12345");
+	assert_int_equal(receipt_number(&said, "output_bytes"), 6);
+	CORRAL(&said, "exec", "--json", "9", box.id, "--", "no-such-program");
+	assert_string_equal(receipt_text(&said, "exec_error"), "ENOENT");
+	CORRAL(&said, "exec", "--json", "9", "no-such-sandbox", "--", "true");
+	assert_status(&said, 125);
+	assert_string_equal(receipt_text(&said, "reason"), "error");
+	assert_says(receipt_text(&said, "error"), "no-such-sandbox");
 }
 
-static void detached_command_stays_and_holds_no_pipe(void **state)
+static void detached_command_stays_and_holds_no_pipe(void)
 {
-	const struct fixture *f = *state;
-	struct run r = { 0 };
 	char *dir;
-	struct box b;
 
-	if (missing(f))
-		return;
-	MAKE(&b);
 	/* The shell would wait for the end of the pipe. */
-	run_argv(&r, ARGS("sh", "-c", "x=$(\"$0\" exec -d \"$1\" -- sleep 4253); echo \"[$x]\"",
-	                  CORRAL_BINARY, b.id));
-	assert_string_equal(r.out, "[]\n");
-	assert_int_equal(count_in(&b, "sleep 4253"), 1);
+	run_argv(&said, ARGS("sh", "-c", "x=$(\"$0\" exec -d \"$1\" -- sleep 4253); echo \"[$x]\"",
+	                     CORRAL_BINARY, box.id));
+	assert_string_equal(said.out, "[]\n");
+	assert_int_equal(count_in(&box, "sleep 4253"), 1);
 	dir = dir_make();
-	run_argv(&r, ARGS("sh", "-c", "\"$0\" exec -d \"$1\" -- echo into a file >\"$2/log\"",
-	                  CORRAL_BINARY, b.id, dir));
-	assert_status(&r, 0);
-	run_argv(&r, ARGS("sh", "-c",
-	                  "until test -s \"$0/log\"; do sleep 0.02; done; cat \"$0/log\"", dir));
-	assert_string_equal(r.out, "into a file\n");
+	run_argv(&said, ARGS("sh", "-c", "\"$0\" exec -d \"$1\" -- echo into a file >\"$2/log\"",
+	                     CORRAL_BINARY, box.id, dir));
+	assert_status(&said, 0);
+	run_argv(&said, ARGS("sh", "-c",
+	                     "until test -s \"$0/log\"; do sleep 0.02; done; cat \"$0/log\"", dir));
+	assert_string_equal(said.out, "into a file\n");
 	dir_remove(dir);
-	CORRAL(&r, "exec", "-dt", b.id, "--", "true");
-	assert_error(&r, "--detach");
-	end(f, &b);
-	run_done(&r);
+	CORRAL(&said, "exec", "-dt", box.id, "--", "true");
+	assert_error(&said, "--detach");
+	CORRAL(&said, "exec", "-d", "--output", "5", box.id, "--", "true");
+	assert_error(&said, "--output");
 }
 
 /* --- Copies -------------------------------------------------------------------------------------
  */
 
-static void files_and_trees_are_copied_both_ways(void **state)
+static void files_and_trees_are_copied_both_ways(void)
 {
-	const struct fixture *f = *state;
-	struct run r = { 0 };
 	char *dir, in[700], out[700];
-	struct box b;
 
-	if (missing(f))
-		return;
-	MAKE(&b, "--name", "zz-cp");
 	dir = dir_make();
 	(void)snprintf(in, sizeof(in), "%s/tree", dir);
 	(void)snprintf(out, sizeof(out), "%s/back", dir);
 	assert_int_equal(mkdir(in, 0755), 0);
 	file_make(in, "one", "1\n");
 	file_make(in, "two", "22\n");
-	CORRAL(&r, "sandbox", "cp", in, "zz-cp:"); /* into the work directory, which is there */
-	assert_status(&r, 0);
-	assert_exec(&b, "cat tree/one tree/two", 0, "1\n22\n");
-	CORRAL(&r, "sandbox", "cp", in, "zz-cp:/tmp/other"); /* under another name, as it is not */
-	assert_status(&r, 0);
-	assert_exec(&b, "ls /tmp/other", 0, "one\ntwo\n");
+	CORRAL(&said, "sandbox", "cp", in, "zz-cp:"); /* into the work directory, which is there */
+	assert_status(&said, 0);
+	assert_exec(&box, "cat tree/one tree/two", 0, "1\n22\n");
+	CORRAL(&said, "sandbox", "cp", in,
+	       "zz-cp:/tmp/other"); /* under another name, as it is not */
+	assert_status(&said, 0);
+	assert_exec(&box, "ls /tmp/other", 0, "one\ntwo\n");
 	assert_exec(
-	        &b,
+	        &box,
 	        "chmod 750 tree/one; ln -s one tree/link; mkdir tree/sub; echo 333 >tree/sub/three",
 	        0, "");
-	CORRAL(&r, "sandbox", "cp", "zz-cp:tree", out);
-	assert_status(&r, 0);
-	run_argv(&r,
+	CORRAL(&said, "sandbox", "cp", "zz-cp:tree", out);
+	assert_status(&said, 0);
+	run_argv(&said,
 	         ARGS("sh", "-c",
 	              "cd \"$0\" && cat one sub/three && readlink link && stat -c %a one", out));
-	assert_string_equal(r.out, "1\n333\none\n750\n");
-	CORRAL(&r, "sandbox", "cp", "zz-cp:tree/two", in);
-	assert_status(&r, 0);
-	CORRAL(&r, "sandbox", "cp", "zz-cp:/tmp/other/.", out);
-	assert_status(&r, 0);
-	run_argv(&r,
+	assert_string_equal(said.out, "1\n333\none\n750\n");
+	CORRAL(&said, "sandbox", "cp", "zz-cp:tree/two", in);
+	assert_status(&said, 0);
+	CORRAL(&said, "sandbox", "cp", "zz-cp:/tmp/other/.", out);
+	assert_status(&said, 0);
+	run_argv(&said,
 	         ARGS("sh", "-c", "\"$0\" sandbox cp zz-cp:tree - | tar t | sort | tr '\\n' ' '",
 	              CORRAL_BINARY));
-	assert_string_equal(r.out, "./ link one sub/ sub/three two ");
-	run_argv(&r,
+	assert_string_equal(said.out, "./ link one sub/ sub/three two ");
+	run_argv(&said,
 	         ARGS("sh", "-c", "tar c -C \"$1\" one two | \"$0\" sandbox cp - zz-cp:/tmp/tar",
 	              CORRAL_BINARY, in));
-	assert_status(&r, 0);
-	assert_exec(&b, "cat /tmp/tar/two", 0, "22\n");
-	end(f, &b);
+	assert_status(&said, 0);
+	assert_exec(&box, "cat /tmp/tar/two", 0, "22\n");
 	dir_remove(dir);
-	run_done(&r);
 }
 
-static void copies_that_cannot_be_are_errors_and_leave_what_was(void **state)
+static void copies_that_cannot_be_are_errors_and_leave_what_was(void)
 {
-	const struct fixture *f = *state;
-	struct run r = { 0 };
 	char *dir, file[700];
-	struct box b;
 
-	if (missing(f))
-		return;
-	MAKE(&b, "--disk", "2M");
 	dir = dir_make();
 	file_make(dir, "file", "as it was\n");
 	(void)snprintf(file, sizeof(file), "%s/file", dir);
-	CORRAL(&r, "sandbox", "cp", "a", "b");
-	assert_error(&r, "one of the two has to be in a sandbox");
-	CORRAL(&r, "sandbox", "cp", "zz-none:a", "b");
-	assert_error(&r, "no sandbox 'zz-none' is alive");
-	run_argv(&r, ARGS("sh", "-c", "\"$0\" sandbox cp \"$1:none\" \"$2\"", CORRAL_BINARY, b.id,
-	                  file));
-	assert_error(&r, "in the sandbox: File 'none' not found");
-	run_argv(&r, ARGS("sh", "-c", "\"$0\" sandbox cp /none \"$1:x\"", CORRAL_BINARY, b.id));
-	assert_error(&r, "File '/none' not found");
-	run_argv(&r, ARGS("sh", "-c", "\"$0\" sandbox cp \"$1:/dev/zero\" \"$2\"", CORRAL_BINARY,
-	                  b.id, file));
-	assert_error(&r, "neither a file nor a directory");
-	run_argv(&r, ARGS("sh", "-c", "\"$0\" sandbox cp \"$1:/tmp\" \"$2\"", CORRAL_BINARY, b.id,
-	                  file));
-	assert_error(&r, "is a file, and '/tmp' a directory");
+	CORRAL(&said, "sandbox", "cp", "a", "b");
+	assert_error(&said, "one of the two has to be in a sandbox");
+	CORRAL(&said, "sandbox", "cp", "zz-none:a", "b");
+	assert_error(&said, "no sandbox 'zz-none' is alive");
+	run_argv(&said, ARGS("sh", "-c", "\"$0\" sandbox cp \"$1:none\" \"$2\"", CORRAL_BINARY,
+	                     box.id, file));
+	assert_error(&said, "in the sandbox: File 'none' not found");
+	run_argv(&said,
+	         ARGS("sh", "-c", "\"$0\" sandbox cp /none \"$1:x\"", CORRAL_BINARY, box.id));
+	assert_error(&said, "File '/none' not found");
+	run_argv(&said, ARGS("sh", "-c", "\"$0\" sandbox cp \"$1:/dev/zero\" \"$2\"", CORRAL_BINARY,
+	                     box.id, file));
+	assert_error(&said, "neither a file nor a directory");
+	run_argv(&said, ARGS("sh", "-c", "\"$0\" sandbox cp \"$1:/tmp\" \"$2\"", CORRAL_BINARY,
+	                     box.id, file));
+	assert_error(&said, "is a file, and '/tmp' a directory");
 	/* More than fits. */
-	assert_exec(&b, "echo old >x", 0, "");
-	run_argv(&r, ARGS("sh", "-c",
-	                  "head -c 5000000 /dev/zero >\"$2/big\" && \"$0\" sandbox cp \"$2/big\" "
-	                  "\"$1:x\"",
-	                  CORRAL_BINARY, b.id, dir));
-	assert_error(&r, "in the sandbox: ");
-	assert_exec(&b, "cat x", 0, "old\n");
-	run_argv(&r, ARGS("cat", file));
-	assert_string_equal(r.out, "as it was\n");
-	end(f, &b);
+	assert_exec(&box, "echo old >x", 0, "");
+	run_argv(&said,
+	         ARGS("sh", "-c",
+	              "head -c 5000000 /dev/zero >\"$2/big\" && \"$0\" sandbox cp \"$2/big\" "
+	              "\"$1:x\"",
+	              CORRAL_BINARY, box.id, dir));
+	assert_error(&said, "in the sandbox: ");
+	assert_exec(&box, "cat x", 0, "old\n");
+	run_argv(&said, ARGS("cat", file));
+	assert_string_equal(said.out, "as it was\n");
 	dir_remove(dir);
-	run_done(&r);
 }
 
 /* --- Strangers ----------------------------------------------------------------------------------
  */
 
 /* A connection of whoever this process is now; -1 when there is none to be had. */
-static int connect_raw(const struct fixture *f, const struct box *b)
+static int connect_raw(const struct box *b)
 {
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	assert_true((size_t)snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s.sock",
-	                             f->dir, b->id) < sizeof(address.sun_path));
+	                             fixture.dir, b->id) < sizeof(address.sun_path));
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
 		(void)close(fd);
 		return -1;
@@ -1288,9 +1082,8 @@ static ssize_t say_raw(int fd, const void *text, size_t len, const int *fds, uns
 	return n > 0 ? n : 0;
 }
 
-static void nonsense_is_refused_and_does_no_harm(void **state)
+static void nonsense_is_refused_and_does_no_harm(void)
 {
-	const struct fixture *f = *state;
 	static const char *const texts[] = {
 		"",
 		"x",
@@ -1306,28 +1099,24 @@ static void nonsense_is_refused_and_does_no_harm(void **state)
 	};
 	static char big[100000];
 	char answer[4096];
-	struct box b;
 	int many[32];
 	int fd;
 
-	if (missing(f))
-		return;
-	MAKE(&b);
 	for (size_t i = 0; i < CORRAL_COUNT(texts); i++) {
-		fd = connect_raw(f, &b);
+		fd = connect_raw(&box);
 		assert_true(fd >= 0);
 		if (say_raw(fd, texts[i], strlen(texts[i]), NULL, 0, answer, sizeof(answer)) > 0)
 			assert_says(answer, "\"type\":\"error\"");
 		(void)close(fd);
 	}
 	memset(big, ' ', sizeof(big));
-	fd = connect_raw(f, &b);
+	fd = connect_raw(&box);
 	if (say_raw(fd, big, sizeof(big), NULL, 0, answer, sizeof(answer)) > 0)
 		assert_says(answer, "\"type\":\"error\"");
 	(void)close(fd);
 	for (size_t i = 0; i < CORRAL_COUNT(many); i++)
 		many[i] = STDERR_FILENO;
-	fd = connect_raw(f, &b);
+	fd = connect_raw(&box);
 	if (say_raw(fd, "{\"op\":\"status\"}", 15, many, CORRAL_COUNT(many), answer,
 	            sizeof(answer)) > 0)
 		assert_says(answer, "\"type\":\"error\"");
@@ -1339,7 +1128,7 @@ static void nonsense_is_refused_and_does_no_harm(void **state)
 		int words = memfd_create("words", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 		assert_int_equal(write(words, "true", 5), 5);
-		fd = connect_raw(f, &b);
+		fd = connect_raw(&box);
 		assert_true(say_raw(fd, ask, sizeof(ask) - 1, &words, 1, answer, sizeof(answer)) >
 		            0);
 		assert_says(answer, "sealed");
@@ -1347,40 +1136,35 @@ static void nonsense_is_refused_and_does_no_harm(void **state)
 		assert_int_equal(fcntl(words, F_ADD_SEALS,
 		                       F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE),
 		                 0);
-		fd = connect_raw(f, &b);
+		fd = connect_raw(&box);
 		assert_true(say_raw(fd, ask, sizeof(ask) - 1, &words, 1, answer, sizeof(answer)) >
 		            0);
 		assert_says(answer, "other numbers");
 		(void)close(fd);
 		(void)close(words);
 	}
-	assert_exec(&b, "echo alive", 0, "alive\n");
-	end(f, &b);
+	assert_exec(&box, "echo alive", 0, "alive\n");
 }
 
-static void other_users_are_refused(void **state)
+static void other_users_are_refused(void)
 {
-	const struct fixture *f = *state;
 	struct stat parent, own;
 	char path[600];
-	struct box b;
 	pid_t pid;
 	int status;
 
-	if (missing(f))
-		return;
 	if (!is_root()) {
 		skip_without_root("another user");
 		return;
 	}
-	MAKE(&b);
+	MAKE(&box);
 	/* Even where the directory lets them by. */
 	assert_int_equal(stat("/run/corral", &parent), 0);
-	assert_int_equal(stat(f->dir, &own), 0);
+	assert_int_equal(stat(fixture.dir, &own), 0);
 	assert_int_equal(own.st_mode & 07777, 0700);
-	(void)snprintf(path, sizeof(path), "%s/%s.sock", f->dir, b.id);
+	(void)snprintf(path, sizeof(path), "%s/%s.sock", fixture.dir, box.id);
 	assert_int_equal(chmod(path, 0777), 0);
-	assert_int_equal(chmod(f->dir, 0711), 0);
+	assert_int_equal(chmod(fixture.dir, 0711), 0);
 	assert_int_equal(chmod("/run/corral", 0711), 0);
 	pid = fork();
 	assert_true(pid >= 0);
@@ -1390,27 +1174,23 @@ static void other_users_are_refused(void **state)
 
 		if (setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
 			_exit(2);
-		fd = connect_raw(f, &b);
+		fd = connect_raw(&box);
 		if (fd < 0)
 			_exit(3);
 		_exit(say_raw(fd, "{\"op\":\"status\"}", 15, NULL, 0, answer, sizeof(answer)) != 0);
 	}
 	status = status_of(pid);
 	assert_int_equal(chmod("/run/corral", parent.st_mode & 07777), 0);
-	assert_int_equal(chmod(f->dir, 0700), 0);
+	assert_int_equal(chmod(fixture.dir, 0700), 0);
 	assert_int_equal(status, 0);
-	end(f, &b);
+	end(&box);
 }
 
-static void directory_that_is_not_the_users_alone_is_refused(void **state)
+static void directory_that_is_not_the_users_alone_is_refused(void)
 {
-	const struct fixture *f = *state;
-	struct run r = { 0 };
 	char path[700];
 	char *dir;
 
-	if (missing(f))
-		return;
 	if (is_root()) {
 		print_message("root's directory is where nobody else can make one\n");
 		skip();
@@ -1423,52 +1203,46 @@ static void directory_that_is_not_the_users_alone_is_refused(void **state)
 	(void)snprintf(path, sizeof(path), "%s/corral/sandboxes", dir);
 	assert_int_equal(mkdir(path, 0755), 0);
 	assert_int_equal(setenv("XDG_RUNTIME_DIR", dir, 1), 0);
-	CORRAL(&r, "sandbox", "list");
-	assert_error(&r, "is not this user's alone");
+	CORRAL(&said, "sandbox", "list");
+	assert_error(&said, "is not this user's alone");
 	assert_int_equal(rmdir(path), 0);
 	assert_int_equal(symlink("/tmp", path), 0);
-	CORRAL(&r, "sandbox", "create");
-	assert_error(&r, "corral/sandboxes");
-	assert_int_equal(setenv("XDG_RUNTIME_DIR", f->runtime_dir, 1), 0);
+	CORRAL(&said, "sandbox", "create");
+	assert_error(&said, "corral/sandboxes");
+	assert_int_equal(setenv("XDG_RUNTIME_DIR", fixture.runtime_dir, 1), 0);
 	dir_remove(dir);
-	run_done(&r);
 }
 
-static void what_dead_ones_left_is_cleared_away(void **state)
+static void what_dead_ones_left_is_cleared_away(void)
 {
-	const struct fixture *f = *state;
 	static const char *const left[] = { "000000000001.json", "000000000001.sock",
 		                            "000000000002.json", "000000000003.new",
 		                            "000000000004.json" };
-	struct run r = { 0 };
 	char path[600];
 
-	if (missing(f))
-		return;
-	CORRAL(&r, "sandbox", "list");
-	assert_status(&r, 0);
-	file_make(f->dir, left[0],
+	CORRAL(&said, "sandbox", "list");
+	assert_status(&said, 0);
+	file_make(fixture.dir, left[0],
 	          "{\"id\":\"000000000001\",\"name\":\"zz-dead\",\"holder_pid\":1,\"init_pid\":1}");
-	file_make(f->dir, left[1], "");
-	file_make(f->dir, left[2], "this is no JSON");
-	file_make(f->dir, left[3], "");
+	file_make(fixture.dir, left[1], "");
+	file_make(fixture.dir, left[2], "this is no JSON");
+	file_make(fixture.dir, left[3], "");
 	file_make(
-	        f->dir, left[4],
+	        fixture.dir, left[4],
 	        "{\"id\":\"000000000004\",\"name\":\"zz-dead2\",\"holder_pid\":1,\"init_pid\":1}");
-	file_make(f->dir, "zz-not-ours", "");
-	CORRAL(&r, "sandbox", "rm", "zz-dead2"); /* the one command that needs not -f for it */
-	assert_status(&r, 0);
-	CORRAL(&r, "sandbox", "list");
-	assert_status(&r, 0);
-	assert_null(strstr(r.out, "zz-dead"));
+	file_make(fixture.dir, "zz-not-ours", "");
+	CORRAL(&said, "sandbox", "rm", "zz-dead2"); /* the one command that needs not -f for it */
+	assert_status(&said, 0);
+	CORRAL(&said, "sandbox", "list");
+	assert_status(&said, 0);
+	assert_null(strstr(said.out, "zz-dead"));
 	for (size_t i = 0; i < CORRAL_COUNT(left); i++) {
-		(void)snprintf(path, sizeof(path), "%s/%s", f->dir, left[i]);
+		(void)snprintf(path, sizeof(path), "%s/%s", fixture.dir, left[i]);
 		if (access(path, F_OK) == 0)
 			fail_msg("%s is there", path);
 	}
-	(void)snprintf(path, sizeof(path), "%s/zz-not-ours", f->dir);
+	(void)snprintf(path, sizeof(path), "%s/zz-not-ours", fixture.dir);
 	assert_int_equal(unlink(path), 0);
-	run_done(&r);
 }
 
 static void wrong_words_are_told_with_a_way_out(void **state)
@@ -1518,29 +1292,27 @@ static int walk_group(const char *path, const struct stat *st, int type, struct 
 	return 0;
 }
 
-static void nothing_is_left(void **state)
+static void nothing_is_left(void)
 {
-	const struct fixture *f = *state;
-	struct run r = { 0 };
-	struct box b;
-
-	if (missing(f))
-		return;
 	/* What the killed ones left in the control groups goes with the next. */
-	MAKE(&b);
-	end(f, &b);
+	MAKE(&box);
+	end(&box);
 	assert_eventually(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
 	assert_eventually((groups_left = 0, nftw("/sys/fs/cgroup", walk_group, 16, FTW_PHYS),
 	                   groups_left == 0));
-	assert_int_equal(count_mounts(), f->mounts);
-	if (f->runtime_dir) {
-		run_argv(&r, ARGS("ls", "-A", f->dir));
-		assert_string_equal(r.out, "");
+	assert_int_equal(count_mounts(), fixture.mounts);
+	if (fixture.runtime_dir) {
+		run_argv(&said, ARGS("ls", "-A", fixture.dir));
+		assert_string_equal(said.out, "");
 	}
-	run_done(&r);
 }
 
-#define TEST(name) cmocka_unit_test_teardown(name, remove_made)
+/* clang-format off */
+#define ROW(name, create) \
+	{ #name, test_play, NULL, remove_made, &(struct test) { (name), (create) } }
+/* clang-format on */
+#define TEST(name)            ROW(name, NULL)
+#define IN_SANDBOX(name, ...) ROW(name, OPTIONS(__VA_ARGS__))
 
 /* usage: real.test_sandbox_cli [PATTERN] */
 int main(int argc, char **argv)
@@ -1550,35 +1322,38 @@ int main(int argc, char **argv)
 		TEST(sandbox_that_cannot_be_is_an_error_and_leaves_nothing),
 		TEST(sandbox_that_nobody_was_told_of_does_not_stay),
 		TEST(holder_has_nothing_of_its_makers),
-		TEST(exit_statuses_are_those_of_run),
-		TEST(limits_of_create_hold_for_each_command),
-		TEST(command_has_the_callers_own_streams),
-		TEST(environment_and_directory_are_the_commands_own),
-		TEST(two_commands_at_once_see_each_other),
-		TEST(signals_reach_the_command),
-		TEST(command_of_a_killed_client_ends_and_nothing_else),
-		TEST(stopped_client_hears_of_the_end_when_it_goes_on),
-		TEST(terminal_is_real_and_follows_the_callers),
-		TEST(keys_arrive_and_the_terminal_has_a_name),
+		IN_SANDBOX(exit_statuses_are_those_of_run),
+		IN_SANDBOX(limits_of_create_hold_for_each_command, "--timeout", "2s", "--output",
+		           "5"),
+		TEST(file_that_is_for_run_makes_one_too),
+		IN_SANDBOX(command_has_the_callers_own_streams),
+		IN_SANDBOX(environment_and_directory_are_the_commands_own, "--env", "A=1", "--env",
+		           "B=2", "--workdir", "/tmp"),
+		IN_SANDBOX(two_commands_at_once_see_each_other),
+		IN_SANDBOX(signals_reach_the_command),
+		IN_SANDBOX(command_of_a_killed_client_ends_and_nothing_else),
+		IN_SANDBOX(stopped_client_hears_of_the_end_when_it_goes_on),
+		IN_SANDBOX(terminal_is_real_and_follows_the_callers, PROBE),
+		IN_SANDBOX(keys_arrive_and_the_terminal_has_a_name),
 		TEST(killed_holder_takes_everything_along),
 		TEST(holder_that_nobody_can_find_ends),
 		TEST(killed_guest_init_ends_its_holder),
-		TEST(stopped_holder_is_told_of_and_can_be_removed),
+		IN_SANDBOX(stopped_holder_is_told_of_and_can_be_removed),
 		TEST(stop_asks_first_and_then_kills),
 		TEST(idle_sandbox_ends_and_a_busy_one_does_not),
 		TEST(paused_sandbox_stands_still),
 		TEST(names_and_beginnings_of_them_are_enough),
 		TEST(name_is_given_to_one_of_many_at_once),
-		TEST(processes_and_use_are_seen_from_outside),
-		TEST(receipt_tells_of_the_command),
-		TEST(detached_command_stays_and_holds_no_pipe),
-		TEST(files_and_trees_are_copied_both_ways),
-		TEST(copies_that_cannot_be_are_errors_and_leave_what_was),
-		TEST(nonsense_is_refused_and_does_no_harm),
+		IN_SANDBOX(processes_and_use_are_seen_from_outside),
+		IN_SANDBOX(receipt_tells_of_the_command),
+		IN_SANDBOX(detached_command_stays_and_holds_no_pipe),
+		IN_SANDBOX(files_and_trees_are_copied_both_ways, "--name", "zz-cp"),
+		IN_SANDBOX(copies_that_cannot_be_are_errors_and_leave_what_was, "--disk", "2M"),
+		IN_SANDBOX(nonsense_is_refused_and_does_no_harm),
 		TEST(other_users_are_refused),
 		TEST(directory_that_is_not_the_users_alone_is_refused),
 		TEST(what_dead_ones_left_is_cleared_away),
-		TEST(wrong_words_are_told_with_a_way_out),
+		cmocka_unit_test(wrong_words_are_told_with_a_way_out),
 		TEST(nothing_is_left),
 	};
 

@@ -7,15 +7,11 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
 #include "tests/support.h"
 
 #include "kernel/base/cleanup.h"
 #include "kernel/launcher.h"
-#include "kernel/sandbox.h"
+#include "tests/real/library_support.h"
 #include "tests/real/sandbox_support.h"
 
 #define PATIENCE_MS 20000
@@ -24,20 +20,6 @@ struct fixture {
 	struct corral_launcher *launcher;
 	struct corral_error err;
 };
-
-static struct corral_policy *policy_of(const char *json)
-{
-	struct corral_config *c = corral_config_new();
-	struct corral_policy *p = NULL;
-	struct corral_error err = { 0 };
-
-	assert_non_null(c);
-	if (corral_config_parse(c, json, strlen(json), &err) < 0 ||
-	    corral_policy_compile(c, NULL, &p, &err) < 0)
-		fail_msg("%s: %s", json, err.text);
-	corral_config_free(c);
-	return p;
-}
 
 static int setup(void **state)
 {
@@ -72,13 +54,6 @@ static bool missing(const struct fixture *f)
 	return true;
 }
 
-static void nap(void)
-{
-	const struct timespec ms = { .tv_nsec = 1000000 };
-
-	(void)nanosleep(&ms, NULL);
-}
-
 static unsigned int ready(struct corral_launcher *l, const struct corral_policy *p, pid_t *ret_pid)
 {
 	unsigned int n = 0;
@@ -100,7 +75,7 @@ static void wait_until_ready(struct corral_launcher *l, const struct corral_poli
 		if (ms > PATIENCE_MS)
 			fail_msg("%u sandboxes are ready after %d ms", ready(l, p, NULL),
 			         PATIENCE_MS);
-		nap();
+		nap(1);
 	}
 }
 
@@ -235,7 +210,7 @@ static void nothing_is_made_ahead_that_binds_the_host(void **state)
 	        "{\"mounts\":[{\"type\":\"ro-bind\",\"source\":\"/usr\",\"target\":\"/x\"}]}");
 	for (int i = 0; i < 3; i++) {
 		corral_sandbox_close(open_one(f, p, false), NULL);
-		nap();
+		nap(1);
 	}
 	for (unsigned int i = 0; i < CORRAL_WARM_POLICIES; i++)
 		assert_null(f->launcher->warm[i].policy);
@@ -256,8 +231,7 @@ static void one_that_died_meanwhile_is_passed_over(void **state)
 	(void)ready(f->launcher, p, &pid);
 	assert_true(pid > 1);
 	assert_int_equal(kill(pid, SIGKILL), 0);
-	for (int i = 0; i < 50; i++)
-		nap();
+	nap(50);
 	s = open_one(f, p, true);
 	assert_true(corral_sandbox_pid(s) != pid);
 	assert_int_equal(shell(f, s, "true"), 0);
@@ -289,8 +263,7 @@ static void fifth_policy_gets_a_place_in_the_end(void **state)
 		                                     &f->err),
 		                 0);
 		corral_sandbox_close(s, NULL);
-		for (int i = 0; i < 10; i++)
-			nap();
+		nap(10);
 	}
 	assert_true(ready(f->launcher, p[CORRAL_WARM_POLICIES], NULL) > 0);
 	assert_int_equal(ready(f->launcher, p[0], NULL), 0);
@@ -328,21 +301,18 @@ static void a_fork_takes_nothing_that_was_made_ahead(void **state)
 
 int main(void)
 {
+#define ROW(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_fork_takes_nothing_that_was_made_ahead, setup,
-		                                teardown),
-		cmocka_unit_test_setup_teardown(sandbox_made_ahead_is_a_fresh_one, setup, teardown),
-		cmocka_unit_test_setup_teardown(environment_is_that_of_who_opens, setup, teardown),
-		cmocka_unit_test_setup_teardown(policy_may_go_while_its_sandboxes_wait, setup,
-		                                teardown),
-		cmocka_unit_test_setup_teardown(other_policies_get_their_own, setup, teardown),
-		cmocka_unit_test_setup_teardown(nothing_is_made_ahead_that_binds_the_host, setup,
-		                                teardown),
-		cmocka_unit_test_setup_teardown(one_that_died_meanwhile_is_passed_over, setup,
-		                                teardown),
-		cmocka_unit_test_setup_teardown(fifth_policy_gets_a_place_in_the_end, setup,
-		                                teardown),
+		ROW(a_fork_takes_nothing_that_was_made_ahead),
+		ROW(sandbox_made_ahead_is_a_fresh_one),
+		ROW(environment_is_that_of_who_opens),
+		ROW(policy_may_go_while_its_sandboxes_wait),
+		ROW(other_policies_get_their_own),
+		ROW(nothing_is_made_ahead_that_binds_the_host),
+		ROW(one_that_died_meanwhile_is_passed_over),
+		ROW(fifth_policy_gets_a_place_in_the_end),
 	};
+#undef ROW
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,10 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
 #include "kernel/files/files.h"
 
 struct tree {
@@ -48,6 +48,28 @@ static inline void tree_text(const struct tree *t, const char *path, const char 
 static inline void tree_dir(const struct tree *t, const char *path)
 {
 	assert_int_equal(mkdirat(t->fd, path, 0755), 0);
+}
+
+/* Directories, whose names end with a slash, and files with that text in them; NULL at the end. */
+static inline void tree_put_all(const struct tree *t, const char *text, const char *const *names)
+{
+	for (; *names; names++) {
+		if ((*names)[strlen(*names) - 1] == '/')
+			tree_dir(t, *names);
+		else
+			tree_text(t, *names, text);
+	}
+}
+#define tree_make(t, text, ...) \
+	tree_put_all((t), (text), (const char *const[]) { __VA_ARGS__, NULL })
+
+/* The file as large as that, with a hole at its end. */
+static inline void tree_grow(const struct tree *t, const char *path, off_t size)
+{
+	corral_autofd int fd = openat(t->fd, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, size), 0);
 }
 
 static inline void tree_link(const struct tree *t, const char *target, const char *path)
@@ -114,12 +136,25 @@ static inline int tree_teardown(void **state)
 	return 0;
 }
 
-static inline uint64_t tree_now(void)
+/* Root goes on as somebody who has no rights, until be_oneself(); skips where it cannot. */
+static inline void be_nobody(void)
 {
-	struct timespec now;
+	if (geteuid() == 0 && seteuid(65534) < 0)
+		skip();
+}
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+static inline void be_oneself(void)
+{
+	assert_int_equal(seteuid(getuid()), 0);
+}
+
+/* Skips where the file system has no files without a name. */
+static inline void need_unnamed_files(const struct tree *t)
+{
+	corral_autofd int fd = openat(t->fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		skip();
 }
 
 /* The text without its NUL. */

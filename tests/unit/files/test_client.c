@@ -112,6 +112,26 @@ static int served_teardown(void **state)
 	return 0;
 }
 
+static int write_all(struct corral_files_client *c, const char *path, const void *data, size_t len,
+                     struct corral_error *err)
+{
+	struct tree_memory m = { data, len, 0, 0 };
+	struct corral_files_source source = { tree_memory_get, &m };
+
+	return corral_files_client_write(c, NULL, path, 0, &source, NULL, err);
+}
+
+static int read_all(struct corral_files_client *c, const struct corral_files_bounds *b,
+                    const char *path, uint64_t max, struct corral_buf *ret,
+                    struct corral_error *err)
+{
+	struct corral_files_sink sink = { tree_buf_put, ret };
+
+	ret->len = 0;
+	corral_buf_add(ret, "", 0);
+	return corral_files_client_read_bytes(c, b, path, 0, UINT64_MAX, max, &sink, err);
+}
+
 static void every_operation_goes_through(void **state)
 {
 	struct served *s = *state;
@@ -129,14 +149,12 @@ static void every_operation_goes_through(void **state)
 	struct corral_files_copied n;
 	uint64_t count;
 
-	assert_int_equal(corral_files_client_write_all(c, NULL, "d/a.txt", 0, "hello\nworld\n", 12,
-	                                               err),
-	                 0);
+	assert_int_equal(write_all(c, "d/a.txt", "hello\nworld\n", 12, err), 0);
 	assert_int_equal(corral_files_client_exists(c, NULL, "d/a.txt", err), 1);
 	assert_int_equal(corral_files_client_exists(c, NULL, "d", err), 0);
 	assert_int_equal(corral_files_client_read(c, NULL, "d/a.txt", 1, 10, &b, err), 0);
 	assert_string_equal(b.data, "     2\tworld");
-	assert_int_equal(corral_files_client_read_all(c, NULL, "d/a.txt", 100, &b, err), 0);
+	assert_int_equal(read_all(c, NULL, "d/a.txt", 100, &b, err), 0);
 	assert_string_equal(b.data, "hello\nworld\n");
 	assert_int_equal(corral_files_client_stat(c, NULL, "d/a.txt", 0, &st, err), 0);
 	assert_int_equal(st.size, 12);
@@ -208,21 +226,16 @@ static void large_files_stream_both_ways(void **state)
 	for (size_t i = 0; i < 20u << 20; i++)
 		data[i] = (char)(i * 2654435761u >> 13);
 	for (size_t i = 0; i < CORRAL_COUNT(sizes); i++) {
-		assert_int_equal(corral_files_client_write_all(s->client, NULL, "f", 0, data,
-		                                               sizes[i], &s->err),
-		                 0);
+		assert_int_equal(write_all(s->client, "f", data, sizes[i], &s->err), 0);
 		content = tree_content(s->tree, "f", &len);
 		assert_int_equal(len, sizes[i]);
 		assert_memory_equal(content, data, len);
 		free(content);
-		assert_int_equal(corral_files_client_read_all(s->client, NULL, "f", 64u << 20, &b,
-		                                              &s->err),
-		                 0);
+		assert_int_equal(read_all(s->client, NULL, "f", 64u << 20, &b, &s->err), 0);
 		assert_int_equal(b.len, sizes[i]);
 		assert_memory_equal(b.data, data, b.len);
 	}
-	assert_int_equal(corral_files_client_read_all(s->client, NULL, "f", 1000, &b, &s->err),
-	                 -EFBIG);
+	assert_int_equal(read_all(s->client, NULL, "f", 1000, &b, &s->err), -EFBIG);
 	assert_string_equal(s->err.text, "File is 20971520 bytes, over the 1000-byte read limit");
 	{
 		struct corral_files_edit e = { data, 0, "x", 1, false };
@@ -293,9 +306,8 @@ static void a_call_given_up_leaves_the_client_usable(void **state)
 	struct corral_files_sink sink = { broken_put, NULL };
 	uint64_t left;
 	struct corral_files_source source = { endless_get, &left };
-	corral_autofd int fd = openat(s->tree->fd, "big", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 
-	assert_int_equal(ftruncate(fd, 4 << 20), 0);
+	tree_grow(s->tree, "big", 4 << 20);
 	for (int i = 0; i < 200; i++) {
 		assert_int_equal(corral_files_client_read_bytes(s->client, NULL, "big", 0,
 		                                                UINT64_MAX, 0, &sink, &s->err),
@@ -318,26 +330,24 @@ static void time_runs_out_and_cancelling_works(void **state)
 	struct corral_files_bounds b = { 100, NULL };
 	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
 	char head[CORRAL_FILES_SNIFF];
-	corral_autofd int fd = -1;
 	uint64_t began;
 
 	/* One line of 50 GB: reading it as lines takes seconds. */
 	memset(head, 'x', sizeof(head));
 	tree_file(s->tree, "a", head, sizeof(head));
-	fd = openat(s->tree->fd, "a", O_WRONLY | O_CLOEXEC);
-	assert_int_equal(ftruncate(fd, 50ll << 30), 0);
-	began = tree_now();
+	tree_grow(s->tree, "a", 50ll << 30);
+	began = corral_now_nsec();
 	assert_int_equal(corral_files_client_read(s->client, &b, "a", 0, 1, &text, &s->err),
 	                 -ETIMEDOUT);
 	assert_string_equal(s->err.text, "timed out");
-	assert_true(tree_now() - began < 2000000000u);
+	assert_true(corral_now_nsec() - began < 2000000000u);
 	b = (struct corral_files_bounds) { -1, &cancelled };
-	began = tree_now();
+	began = corral_now_nsec();
 	assert_int_equal(corral_files_client_read(s->client, &b, "a", 0, 1, &text, &s->err),
 	                 -ECANCELED);
 	b = (struct corral_files_bounds) { 0, NULL };
 	assert_int_equal(corral_files_client_exists(s->client, &b, "a", &s->err), -ETIMEDOUT);
-	assert_true(tree_now() - began < 2000000000u);
+	assert_true(corral_now_nsec() - began < 2000000000u);
 	assert_int_equal(corral_files_client_exists(s->client, NULL, "a", &s->err), 1);
 }
 
@@ -361,10 +371,10 @@ static void *mixed_work(void *arg)
 		struct corral_files_rows rows = { 0 };
 
 		memset(data, 'a' + w->number % 26, len);
-		w->failures += corral_files_client_write_all(c, NULL, path, 0, data, len, &err) < 0;
-		w->failures += corral_files_client_read_all(c, NULL, path, 1u << 20, &b, &err) < 0;
+		w->failures += write_all(c, path, data, len, &err) < 0;
+		w->failures += read_all(c, NULL, path, 1u << 20, &b, &err) < 0;
 		w->failures += b.len != len || (len && memcmp(b.data, data, len) != 0);
-		(void)corral_files_client_read_all(c, &short_time, path, 1u << 20, &b, &err);
+		(void)read_all(c, &short_time, path, 1u << 20, &b, &err);
 		w->failures += corral_files_client_glob(c, NULL, "**/f", "", 0, &rows, &err) < 0 ||
 		               !rows.n;
 		corral_files_rows_done(&rows);
@@ -410,8 +420,7 @@ static void *writing(void *arg)
 
 	for (int i = 0; r == 0; i++) {
 		memset(data, 'a' + i % 26, 1u << 20);
-		r = corral_files_client_write_all(s->client, NULL, "f", 0, data,
-		                                  i % 2 ? 1u << 20 : 4096, &err);
+		r = write_all(s->client, "f", data, i % 2 ? 1u << 20 : 4096, &err);
 	}
 	assert_int_equal(r, -EPIPE);
 	free(data);
@@ -421,13 +430,11 @@ static void *writing(void *arg)
 static void a_server_killed_while_it_writes_leaves_whole_files(void **state)
 {
 	struct served *s = *state;
-	struct timespec wait = { 0, (long)(tree_now() % 30000000u) };
+	struct timespec wait = { 0, (long)(corral_now_nsec() % 30000000u) };
 	struct corral_files_rows rows;
-	corral_autofd int probe = openat(s->tree->fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
 	pthread_t thread;
 
-	if (probe < 0)
-		skip(); /* the file system cannot */
+	need_unnamed_files(s->tree);
 	assert_int_equal(pthread_create(&thread, NULL, writing, s), 0);
 	(void)nanosleep(&wait, NULL);
 	assert_int_equal(kill(s->pid, SIGKILL), 0);
@@ -456,13 +463,64 @@ static void a_server_without_threads_does_one_after_the_other(void **state)
 		skip(); /* root has no such limit */
 	data = calloc(1, 2u << 20);
 	assert_int_equal(prlimit(s->pid, RLIMIT_NPROC, &limit, NULL), 0);
-	assert_int_equal(corral_files_client_write_all(s->client, NULL, "f", 0, data, 2u << 20,
-	                                               &s->err),
-	                 0);
-	assert_int_equal(corral_files_client_read_all(s->client, NULL, "f", 4u << 20, &b, &s->err),
-	                 0);
+	assert_int_equal(write_all(s->client, "f", data, 2u << 20, &s->err), 0);
+	assert_int_equal(read_all(s->client, NULL, "f", 4u << 20, &b, &s->err), 0);
 	assert_int_equal(b.len, 2u << 20);
 	free(data);
+}
+
+struct relieved {
+	struct served *s;
+	struct rlimit limit;
+	pthread_t thread;
+	int calls, exists;
+};
+
+static void *ask_meanwhile(void *arg)
+{
+	struct relieved *x = arg;
+	struct corral_files_bounds b = { 5000, NULL };
+
+	x->exists = corral_files_client_exists(x->s->client, &b, "f", NULL);
+	return NULL;
+}
+
+/* Threads may be had again while the server, alone, waits for this. */
+static long relieving_get(void *ctx, void *data, size_t size, struct corral_error *err)
+{
+	const struct timespec wait = { 0, 100000000 };
+	struct relieved *x = ctx;
+
+	(void)err;
+	if (++x->calls == 10)
+		return 0;
+	if (x->calls == 5) {
+		assert_int_equal(prlimit(x->s->pid, RLIMIT_NPROC, &x->limit, NULL), 0);
+		assert_int_equal(pthread_create(&x->thread, NULL, ask_meanwhile, x), 0);
+		(void)nanosleep(&wait, NULL);
+	}
+	memset(data, 'x', size);
+	return (long)size;
+}
+
+static void what_comes_to_a_server_that_was_alone_is_not_lost(void **state)
+{
+	struct served *s = *state;
+	struct relieved x = { .s = s };
+	struct corral_files_source source = { relieving_get, &x };
+	struct rlimit one;
+
+	if (geteuid() == 0)
+		skip(); /* root has no such limit */
+	tree_text(s->tree, "f", "");
+	assert_int_equal(prlimit(s->pid, RLIMIT_NPROC, NULL, &x.limit), 0);
+	one = x.limit;
+	one.rlim_cur = 1;
+	assert_int_equal(prlimit(s->pid, RLIMIT_NPROC, &one, NULL), 0);
+	assert_int_equal(corral_files_client_write(s->client, NULL, "w", 0, &source, NULL, &s->err),
+	                 0);
+	assert_int_equal(pthread_join(x.thread, NULL), 0);
+	assert_int_equal(x.exists, 1);
 }
 
 /* --- servers that lie --- */
@@ -472,12 +530,12 @@ static void expect(const struct served *s, int code)
 	struct corral_files_bounds b = { 300, NULL };
 	struct corral_error err = { 0 };
 	struct corral_files_rows rows;
-	uint64_t began = tree_now();
+	uint64_t began = corral_now_nsec();
 
 	assert_int_equal(corral_files_client_ls(s->client, &b, "x", 0, &rows, &err), code);
 	assert_int_equal(err.code, -code);
 	assert_int_equal(err.text[0] != 0, code != 0);
-	assert_true(tree_now() - began < 3000000000u);
+	assert_true(corral_now_nsec() - began < 3000000000u);
 }
 
 static void say(const struct served *s, const void *data, size_t len)
@@ -552,8 +610,7 @@ static void wrong_data_length_breaks_the_client(void **state)
 	/* More than there is, though no more than there could be. */
 	a.reply.data_len = 500;
 	say(s, &a, a.reply.head.size);
-	assert_int_equal(corral_files_client_read_all(s->client, &b, "x", 1000, &buf, &s->err),
-	                 -EPROTO);
+	assert_int_equal(read_all(s->client, &b, "x", 1000, &buf, &s->err), -EPROTO);
 }
 
 static void wrong_text_length_breaks_the_client(void **state)
@@ -609,8 +666,7 @@ static void chunks_out_of_order_break_the_client(void **state)
 	say(s, &m, sizeof(m));
 	m.d.seq = 2;
 	say(s, &m, sizeof(m));
-	assert_int_equal(corral_files_client_read_all(s->client, &b, "x", 1000, &buf, &s->err),
-	                 -EPROTO);
+	assert_int_equal(read_all(s->client, &b, "x", 1000, &buf, &s->err), -EPROTO);
 }
 
 static int asking_put(void *ctx, const void *data, size_t len, struct corral_error *err)
@@ -676,7 +732,7 @@ static void a_flood_ends_at_the_ceiling(void **state)
 	/* It keeps to the rules but sends for ever: each chunk is granted, until there was too
 	 * much. */
 	assert_int_equal(pthread_create(&thread, NULL, flood, s), 0);
-	r = corral_files_client_read_all(s->client, NULL, "x", 10u << 20, &b, &s->err);
+	r = read_all(s->client, NULL, "x", 10u << 20, &b, &s->err);
 	assert_int_equal(r, -EPROTO);
 	corral_files_client_free(s->client);
 	s->client = NULL;
@@ -813,6 +869,7 @@ int main(void)
 		real_test(a_server_killed_while_it_writes_leaves_whole_files),
 		real_test(a_server_killed_while_it_writes_leaves_whole_files),
 		real_test(a_server_without_threads_does_one_after_the_other),
+		real_test(what_comes_to_a_server_that_was_alone_is_not_lost),
 		lying_test(a_good_answer_is_taken),
 		lying_test(silence_is_etimedout),
 		lying_test(endless_silence_costs_each_call_its_time),

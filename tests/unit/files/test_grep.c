@@ -136,12 +136,7 @@ static void glob_filters_by_base_name_or_path(void **state)
 {
 	struct tree *t = *state;
 
-	tree_dir(t, "src");
-	tree_dir(t, "src/x");
-	tree_text(t, "a.py", "foo");
-	tree_text(t, "src/a.py", "foo");
-	tree_text(t, "src/a.js", "foo");
-	tree_text(t, "src/x/a.py", "foo");
+	tree_make(t, "foo", "a.py", "src/", "src/a.py", "src/a.js", "src/x/", "src/x/a.py");
 	assert_grep(t, "foo", "", "*.py", 0, "a.py:1:foo|src/a.py:1:foo|src/x/a.py:1:foo|");
 	assert_grep(t, "foo", "", "src/*.{py,js}", 0, "src/a.js:1:foo|src/a.py:1:foo|");
 	assert_grep(t, "foo", "src", "x/*", 0, "src/x/a.py:1:foo|");
@@ -153,15 +148,8 @@ static void hidden_and_build_directories_are_ignored_when_asked(void **state)
 	struct tree *t = *state;
 	const unsigned int hidden = CORRAL_FILES_IGNORE_HIDDEN;
 
-	tree_dir(t, ".git");
-	tree_dir(t, "build");
-	tree_dir(t, "node_modules");
-	tree_dir(t, "src");
-	tree_text(t, ".git/a", "foo");
-	tree_text(t, "build/a", "foo");
-	tree_text(t, "node_modules/a", "foo");
-	tree_text(t, "src/build", "foo");
-	tree_text(t, ".hidden", "foo");
+	tree_make(t, "foo", ".git/", ".git/a", "build/", "build/a", "node_modules/",
+	          "node_modules/a", "src/", "src/build", ".hidden");
 	assert_grep(t, "foo", "", NULL, hidden, "src/build:1:foo|");
 	assert_grep(
 	        t, "foo", "", NULL, 0,
@@ -181,25 +169,10 @@ static void gitignore_files_are_honoured_at_every_level(void **state)
 	tree_text(t, ".gitignore",
 	          "# comment\n*.log\r\n!keep.log\n/only\nout/\ndoc/*.txt\n**/gen/x\nsp \\ "
 	          "\n\n[bad\n");
-	tree_dir(t, "out");
-	tree_dir(t, "d");
-	tree_dir(t, "doc");
-	tree_dir(t, "doc/sub");
-	tree_dir(t, "d/out");
-	tree_dir(t, "d/gen");
-	tree_text(t, "a.log", "foo");
-	tree_text(t, "keep.log", "foo");
-	tree_text(t, "only", "foo");
-	tree_text(t, "out/a", "foo");
-	tree_text(t, "d/only", "foo");
-	tree_text(t, "d/out/a", "foo");
-	tree_text(t, "d/gen/x", "foo");
-	tree_text(t, "d/a.log", "foo");
-	tree_text(t, "d/b.log", "foo");
+	tree_make(t, "foo", "a.log", "keep.log", "only", "out/", "out/a", "d/", "d/only", "d/out/",
+	          "d/out/a", "d/gen/", "d/gen/x", "d/a.log", "d/b.log", "d/y", "doc/", "doc/a.txt",
+	          "doc/sub/", "doc/sub/a.txt");
 	tree_text(t, "d/.gitignore", "!b.log\n/y\n");
-	tree_text(t, "d/y", "foo");
-	tree_text(t, "doc/a.txt", "foo");
-	tree_text(t, "doc/sub/a.txt", "foo");
 	assert_grep(t, "foo", "", NULL, 0,
 	            "d/b.log:1:foo|d/only:1:foo|doc/sub/a.txt:1:foo|keep.log:1:foo|");
 	/* Also those above the search path. */
@@ -250,7 +223,7 @@ static void catastrophic_expressions_end(void **state)
 		                                "^(([a-z])+.)+[A-Z]([a-z])+$",
 		                                "(?:(?:(?:a{1,90}){1,90}){1,90}){1,90}",
 		                                "(?:\\w{500}x?){60}" };
-	uint64_t began = tree_now();
+	uint64_t began = corral_now_nsec();
 	struct corral_files_matches found = { 0 };
 	char line[201];
 
@@ -274,7 +247,7 @@ static void catastrophic_expressions_end(void **state)
 			corral_files_matches_done(&found);
 	}
 	/* A tenth of a second, and several without our match limit. */
-	assert_true(tree_now() - began < 3000000000u);
+	assert_true(corral_now_nsec() - began < 3000000000u);
 }
 
 static void long_lines_are_cut_and_found_once(void **state)
@@ -308,7 +281,7 @@ static void holes_of_sparse_files_are_skipped(void **state)
 	struct corral_files_matches found;
 	char head[CORRAL_FILES_SNIFF];
 	corral_autofd int fd = -1;
-	uint64_t began = tree_now();
+	uint64_t began = corral_now_nsec();
 
 	memset(head, 'x', sizeof(head));
 	tree_put(head, "foo\n");
@@ -321,7 +294,7 @@ static void holes_of_sparse_files_are_skipped(void **state)
 	assert_int_equal(found.n, 2);
 	assert_int_equal(found.matches[1].line_len, 3);
 	corral_files_matches_done(&found);
-	assert_true(tree_now() - began < 5000000000u);
+	assert_true(corral_now_nsec() - began < 5000000000u);
 }
 
 static void proc_can_be_searched(void **state)
