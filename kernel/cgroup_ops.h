@@ -83,10 +83,10 @@ struct corral_cgroup_host {
 	const char *v2_prefix;
 	bool v1_twin[CORRAL_CGROUP_CTLS]; /* shares its hierarchy with an earlier controller */
 	int v2_base;
-	uint32_t v2_ctls; /* set of 1u << ctl: those that groups on the v2 tree have at once */
-	bool sweep_v2; /* somebody's leftovers may be there; on v1 always */
-	bool sweep_again;                            /* one was still busy dying */
-	bool v2_moved;                               /* we live in CORRAL_CGROUP_SUPERVISOR now */
+	uint32_t v2_ctls;   /* set of 1u << ctl: those that groups on the v2 tree have at once */
+	bool sweep_v2;      /* somebody's leftovers may be there; on v1 always */
+	bool sweep_again;   /* one was still busy dying */
+	bool v2_moved;      /* we live in CORRAL_CGROUP_SUPERVISOR now */
 	uint32_t v2_undo;   /* set of 1u << ctl: enabled in our own cgroup by us */
 	bool no_swap;       /* the host has none, so a limit on swap holds by itself */
 	uint64_t opened_ms; /* CLOCK_BOOTTIME: a process that started later is not the owner */
