@@ -47,6 +47,15 @@ int corral_cgroup_name_parse(const char *name, pid_t *ret_pid, uint64_t *ret_ope
 	return 0;
 }
 
+/* "7 (name) Z 1 ...", where the name may hold anything: it has ended, and only its parent has not
+ * asked for it yet. A thread that it left would still hold the lock. */
+static bool is_zombie(const char *stat)
+{
+	const char *end = strrchr(stat, ')');
+
+	return end && end[1] == ' ' && (end[2] == 'Z' || end[2] == 'X');
+}
+
 static bool owner_lives(pid_t pid, uint64_t opened_ms)
 {
 	char path[32], text[1024];
@@ -55,8 +64,11 @@ static bool owner_lives(pid_t pid, uint64_t opened_ms)
 	if (kill(pid, 0) < 0 && errno == ESRCH)
 		return false;
 	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	if (corral_cgroup_slurp(AT_FDCWD, path, text, sizeof(text)) < 0 ||
-	    corral_cgroup_parse_start(text, (uint64_t)sysconf(_SC_CLK_TCK), &started_ms) < 0)
+	if (corral_cgroup_slurp(AT_FDCWD, path, text, sizeof(text)) < 0)
+		return true;
+	if (is_zombie(text))
+		return false;
+	if (corral_cgroup_parse_start(text, (uint64_t)sysconf(_SC_CLK_TCK), &started_ms) < 0)
 		return true; /* when in doubt, it lives */
 	return started_ms <= opened_ms;
 }

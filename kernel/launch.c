@@ -52,6 +52,13 @@ static uint32_t limits_wanted(const struct corral_limits *l)
 	       (l->output_bytes ? CORRAL_LIMIT_OUTPUT : 0u);
 }
 
+static int limit_refuse(enum corral_limit limit, const char *reason, struct corral_error *err)
+{
+	return corral_error_set(err, EOPNOTSUPP, "limit '%s' cannot be enforced here: %s",
+	                        corral_limit_name(limit),
+	                        reason ? reason : "this kernel has no control for it");
+}
+
 /* What was asked for by name holds or is an error; a default that cannot hold is told in the
  * receipt. */
 static int limits_judge(struct corral_sandbox *s, const struct corral_policy *p,
@@ -68,18 +75,15 @@ static int limits_judge(struct corral_sandbox *s, const struct corral_policy *p,
 	lost = wanted & ~s->course.receipt.limits_enforced;
 	for (unsigned int i = 0; i < CORRAL_LIMIT_COUNT; i++) {
 		enum corral_limit limit = 1u << i;
-		const char *reason;
 
 		if (!(lost & p->limits_asked & limit))
 			continue;
-		reason = limit & CORRAL_CONFINED_NO_LIMITS
-		                 ? (p->keep_path ? "what is kept lies on the host's disk"
-		                                 : "it takes a file system of its own, and this "
-		                                   "host refuses mounts")
-		                 : corral_cgroup_host_reason(s->launcher->cgroups, limit);
-		return corral_error_set(err, EOPNOTSUPP, "limit '%s' cannot be enforced here: %s",
-		                        corral_limit_name(limit),
-		                        reason ? reason : "this kernel has no control for it");
+		return limit_refuse(limit,
+		                    limit & CORRAL_CONFINED_NO_LIMITS
+		                            ? "it takes a file system of its own, and this host "
+		                              "refuses mounts"
+		                            : corral_cgroup_host_reason(s->launcher->cgroups, limit),
+		                    err);
 	}
 	s->course.receipt.limits_lost = lost;
 	return 0;
@@ -409,6 +413,20 @@ static int sockets_open(struct corral_sandbox *s, int *ret_peer, struct corral_e
 	return 0;
 }
 
+static int keep_open(struct corral_sandbox *s, const struct corral_policy *p, bool overlays,
+                     struct corral_error *err)
+{
+	static const enum corral_limit of_disk[] = { CORRAL_LIMIT_DISK, CORRAL_LIMIT_DISK_INODES };
+
+	for (size_t i = 0; i < CORRAL_COUNT(of_disk); i++)
+		if (p->limits_asked & of_disk[i])
+			return limit_refuse(of_disk[i], "what is kept lies on the host's disk, which "
+			                                "is everybody's: leave it out, or --keep",
+			                    err);
+	s->limits.disk_bytes = s->limits.disk_inodes = 0;
+	return corral_keep_open(p->keep_path, overlays, &s->keep_fd, err);
+}
+
 static int prepare(struct corral_sandbox *s, const struct corral_policy *p,
                    struct corral_plan_facts *f, int *ret_peer, struct corral_error *err)
 {
@@ -423,11 +441,8 @@ static int prepare(struct corral_sandbox *s, const struct corral_policy *p,
 		f->scheme = CORRAL_ID_HOST;
 		f->launchpad = f->netns_ready = false;
 	}
-	if (r == 0 && p->keep_path && !s->confined) {
-		/* On the host's disk, which is everybody's. */
-		s->limits.disk_bytes = s->limits.disk_inodes = 0;
-		r = corral_keep_open(p->keep_path, f->scheme == CORRAL_ID_RANGE, &s->keep_fd, err);
-	}
+	if (r == 0 && p->keep_path && !s->confined)
+		r = keep_open(s, p, f->scheme == CORRAL_ID_RANGE, err);
 	if (r == 0 && f->scheme == CORRAL_ID_RANGE) {
 		r = corral_launcher_take_ids(s->launcher, &s->ids, err);
 		f->base = s->ids.base;
@@ -497,6 +512,8 @@ static int open_tier(struct corral_launcher *l, const struct corral_policy *p, b
 	if (r < 0) {
 		*ret_refused = s->refused;
 		corral_sandbox_end(s);
+		if (s->keep_fd >= 0)
+			corral_keep_undo(s->keep_fd);
 		corral_sandbox_wipe(s);
 		return r;
 	}
@@ -552,10 +569,16 @@ int corral_sandbox_open(struct corral_launcher *l, const struct corral_policy *p
 
 	if (adopt(l, p, ret) == 0)
 		return 0;
-	r = open_tier(l, p, false, ret, &refused, err ? err : &first);
-	if (r == 0 || !refused || !p->allow_weaker)
+	r = open_tier(l, p, false, ret, &refused, &first);
+	if (r == 0)
+		return 0;
+	if (!refused || !p->allow_weaker) {
+		if (err)
+			*err = first;
 		return r;
-	corral_trace(CORRAL_TRACE_SPAWN, "no full isolation: %s", err ? err->text : first.text);
+	}
+	/* Not the caller's to see: with less, this may yet succeed. */
+	corral_trace(CORRAL_TRACE_SPAWN, "no full isolation: %s", first.text);
 	r = corral_confined_policy_init(&less, p, &l->host, err);
 	if (r == 0)
 		r = open_tier(l, &less, true, ret, &refused, err);

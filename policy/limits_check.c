@@ -48,9 +48,13 @@ int corral_limits_check(const struct corral_limits *l, struct corral_error *err)
 		const struct range *g = &ranges[i];
 		uint64_t value = *(const uint64_t *)(const void *)((const char *)l + g->offset);
 
+		if (!value && g->limit == CORRAL_LIMIT_CPU_WEIGHT)
+			return corral_error_set(err, EINVAL,
+			                        "limit 'cpu_weight': 0 is no share: give 1 to 10000 "
+			                        "(100 is everybody's)");
 		if (value && value < g->min)
 			return corral_error_set(err, EINVAL,
-			                        "limits.%s: %" PRIu64
+			                        "limit '%s': %" PRIu64
 			                        "%s is too little (%s): give at "
 			                        "least %s, or 0 for no limit",
 			                        corral_limit_name(g->limit), value,
@@ -58,7 +62,7 @@ int corral_limits_check(const struct corral_limits *l, struct corral_error *err)
 			                        g->why, g->least);
 		if (value > g->max)
 			return corral_error_set(err, EINVAL,
-			                        "limits.%s: %" PRIu64
+			                        "limit '%s': %" PRIu64
 			                        " is too much: give at most %s",
 			                        corral_limit_name(g->limit), value, g->most);
 	}

@@ -172,7 +172,7 @@ static int ids_compile(const struct corral_config *c, struct corral_policy *p,
 		return corral_error_set(
 		        err, EINVAL,
 		        "user: %u:%u lies outside of the sandbox's ids 0 to %u: choose a "
-		        "smaller one, or ids 'single'",
+		        "smaller one",
 		        c->guest_uid, c->guest_gid, RANGE_IDS - 1);
 	p->guest_uid = c->guest_uid;
 	p->guest_gid = c->guest_gid;

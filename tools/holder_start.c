@@ -172,8 +172,11 @@ static _Noreturn void hold(const struct corral_holder_options *o, int report_fd)
 		r = build(&h, o, &report.err);
 	}
 	memcpy(report.id, h.id, sizeof(report.id));
-	if (r == 0)
+	if (r == 0) {
 		(void)dup2(STDIN_FILENO, STDERR_FILENO);
+		/* What was tried first and failed may have left its text. */
+		report.err.code = 0;
+	}
 	/* When whoever asked for it has gone meanwhile, nobody knows of it. */
 	if (send(report_fd, &report, sizeof(report), MSG_NOSIGNAL) != (ssize_t)sizeof(report) &&
 	    r == 0)

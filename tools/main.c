@@ -52,6 +52,8 @@ static int unknown(const char *name)
 
 	for (const struct corral_subcommand *s = corral_subcommands; s->name; s++)
 		corral_guess_look(&guess, s->name);
+	corral_guess_look(&guess, "--version");
+	corral_guess_look(&guess, "--help");
 	if (guess.best)
 		corral_say("unknown command '%.64s': did you mean '%s'?", name, guess.best);
 	else
@@ -96,10 +98,14 @@ static void standard_streams_fill(void)
 int main(int argc, char **argv)
 {
 	const struct corral_subcommand *s;
+	const char *unknown_topic;
 	int status;
 
 	standard_streams_fill();
-	corral_trace_enable(getenv("CORRAL_TRACE"));
+	unknown_topic = corral_trace_enable(getenv("CORRAL_TRACE"));
+	if (unknown_topic)
+		corral_say("CORRAL_TRACE: no topic '%.*s': write " CORRAL_TRACE_TOPICS,
+		           (int)strcspn(unknown_topic, ","), unknown_topic);
 	if (argc < 2) {
 		print_usage(stderr);
 		return CORRAL_EXIT_FAILED;

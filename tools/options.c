@@ -367,6 +367,9 @@ static const struct {
 	{ "volume", "write --bind SRC:DST or --ro-bind SRC:DST" },
 	{ "mount", "write --bind SRC:DST, --ro-bind SRC:DST or --tmpfs DST" },
 	{ "rm", "leave it out: nothing of a sandbox is kept" },
+	{ "name", "one that stays has a name: corral sandbox create --name NAME" },
+	{ "detach", "one that stays runs commands in the background: corral sandbox create, then "
+	            "corral exec -d" },
 	{ "interactive", "write --stdin" },
 	{ "net", "write --network none or --network host" },
 	{ "pids-limit", "write --pids N" },

@@ -69,8 +69,13 @@ static int base_open(struct corral_sandboxes *s, int *ret_fd, struct corral_erro
 	corral_autofd int fd = -1;
 
 	if (geteuid() == 0) {
+		int r;
+
 		(void)snprintf(s->path, sizeof(s->path), "/run/corral");
-		return own_open(AT_FDCWD, s->path, s->path, 022, ret_fd, err);
+		r = own_open(AT_FDCWD, s->path, s->path, 022, ret_fd, err);
+		/* Root in name, of a user namespace or over a read-only file system. */
+		if (r != -EACCES && r != -EROFS && r != -EPERM)
+			return r;
 	}
 	fd = runtime_dir_open(xdg);
 	if (fd >= 0) {

@@ -14,29 +14,38 @@ static const struct {
 } topics_known[] = {
 	{ CORRAL_TRACE_SPAWN, "spawn" },     { CORRAL_TRACE_CGROUP, "cgroup" },
 	{ CORRAL_TRACE_HOST, "host" },       { CORRAL_TRACE_POLICY, "policy" },
-	{ CORRAL_TRACE_BACKEND, "backend" },
 };
 
 /* The one global: diagnostics have no owner to be passed through. Written once, before any thread.
  */
 static unsigned int trace_on;
 
-void corral_trace_enable(const char *topics)
+/* 0: none of that name. */
+static unsigned int topic_of(const char *name, size_t len)
 {
-	size_t i;
+	if (len == 3 && !strncmp(name, "all", 3))
+		return ~0u;
+	for (size_t i = 0; i < CORRAL_COUNT(topics_known); i++)
+		if (strlen(topics_known[i].name) == len && !strncmp(name, topics_known[i].name, len))
+			return topics_known[i].topic;
+	return 0;
+}
+
+const char *corral_trace_enable(const char *topics)
+{
+	const char *unknown = NULL;
 
 	for (const char *p = topics; p && *p;) {
 		size_t len = strcspn(p, ",");
+		unsigned int topic = topic_of(p, len);
 
-		if (len == 3 && !strncmp(p, "all", 3))
-			trace_on = ~0u;
-		for (i = 0; i < CORRAL_COUNT(topics_known); i++)
-			if (strlen(topics_known[i].name) == len &&
-			    !strncmp(p, topics_known[i].name, len))
-				trace_on |= topics_known[i].topic;
+		if (len && !topic)
+			unknown = p;
+		trace_on |= topic;
 		p += len;
 		p += *p == ',';
 	}
+	return unknown;
 }
 
 void corral_trace(enum corral_trace_topic topic, const char *fmt, ...)

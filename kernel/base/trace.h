@@ -11,12 +11,13 @@ enum corral_trace_topic {
 	CORRAL_TRACE_CGROUP = 1u << 1,
 	CORRAL_TRACE_HOST = 1u << 2,
 	CORRAL_TRACE_POLICY = 1u << 3,
-	CORRAL_TRACE_BACKEND = 1u << 4,
 };
 
-/* Comma-separated topics or "all"; NULL and unknown words turn nothing on. Not thread-safe: call
- * first. */
-void corral_trace_enable(const char *topics);
+#define CORRAL_TRACE_TOPICS "spawn, cgroup, host, policy or all"
+
+/* Comma-separated topics or "all"; NULL turns nothing on. Returns where the last word begins that is
+ * none of these, or NULL. Not thread-safe: call first. */
+const char *corral_trace_enable(const char *topics);
 
 /* One line "corral: topic: text". Keeps errno. */
 void corral_trace(enum corral_trace_topic topic, const char *fmt, ...)

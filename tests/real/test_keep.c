@@ -172,18 +172,25 @@ static void unsuitable_directories_are_refused(void **state)
 	assert_refused(&r, "keep: only with the host's root filesystem");
 	assert_int_equal(chmod(dir, 0777), 0);
 	SH(&r, "true");
-	assert_refused(&r, "nobody else may write to it");
+	assert_refused(&r, "others may write to it: chmod go-w");
 	assert_int_equal(chmod(dir, 0755), 0);
 	if (!is_root()) {
 		RUN(&r, "--keep", "/usr", "--", "true");
-		assert_refused(&r, "it must be yours");
+		assert_refused(&r, "it is not yours");
 	}
+	/* Somebody's own, given by a slip of the finger. */
+	(void)snprintf(path, sizeof(path), "%s/own", dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	file_make(path, "letter", "");
+	RUN(&r, "--keep", path, "--", "true");
+	assert_refused(&r, "what is in it was not kept by a sandbox");
 	run_done(&r);
 }
 
 static void limit_of_disk_is_told_as_lost_or_refused(void **state)
 {
 	struct run r = { 0 };
+	char path[600];
 
 	(void)state;
 	if (!can_keep())
@@ -194,6 +201,12 @@ static void limit_of_disk_is_told_as_lost_or_refused(void **state)
 	RUN(&r, "--disk", "1M", "--keep", dir, "--", "true");
 	assert_refused(
 	        &r, "limit 'disk' cannot be enforced here: what is kept lies on the host's disk");
+	(void)snprintf(path, sizeof(path), "%s/empty", dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	RUN(&r, "--disk", "1M", "--keep", path, "--", "true");
+	assert_status(&r, 125);
+	/* Nothing was made in it. */
+	assert_int_equal(rmdir(path), 0);
 	run_done(&r);
 }
 

@@ -585,9 +585,14 @@ static void *mixed(void *arg)
 		if (!good || corral_backend_execute(f->b,
 		                                    &(struct corral_execute) {
 		                                            .command = line, .timeout_ms = 20000 },
-		                                    &e, &err) < 0)
+		                                    &e, &err) < 0) {
+			print_error("%s: %s\n", path, err.code ? err.text : "not what was written");
 			return f;
+		}
 		good = e.exit_code == 0 && e.out.len == strlen(path);
+		if (!good)
+			print_error("%s: exit %d, '%.200s' '%.200s'\n", line, e.exit_code,
+			            e.out.data ? e.out.data : "", e.err.data ? e.err.data : "");
 		corral_executed_done(&e);
 		if (!good)
 			return f;

@@ -393,6 +393,29 @@ static int count_named(const char *name)
 	return n;
 }
 
+/* On a host that refuses namespaces, as most containers are. */
+static void weaker_one_stands_with_consent(void)
+{
+#define REFUSING                                                                              \
+	CORRAL_TEST_DENY, "--errno", "ENOSYS", "clone3", "--", CORRAL_TEST_DENY, "--errno",   \
+	        "EPERM", "clone@0&0x10000000,clone@0&0x20000000,unshare,setns,mount,open_tree", \
+	        "--", CORRAL_BINARY, "sandbox", "create"
+	run_argv(&said, ARGS(REFUSING));
+	assert_error(&said, "--allow-weaker");
+	run_argv(&said, ARGS(REFUSING, "--allow-weaker"));
+	if (said.status != 0) {
+		corral_test_skip("the weaker tier: %s", said.err);
+		return;
+	}
+	box = (struct box) { .id = "" };
+	(void)snprintf(box.id, sizeof(box.id), "%s", said.out);
+	(void)snprintf(made[n_made++], sizeof(made[0]), "%s", box.id);
+	assert_exec(&box, "echo 1; exit 3", 3, "1\n");
+	CORRAL(&said, "sandbox", "stop", box.id);
+	assert_status(&said, 0);
+	assert_false(is_listed(box.id));
+}
+
 static void sandbox_that_nobody_was_told_of_does_not_stay(void)
 {
 	int fds[2];
@@ -809,6 +832,10 @@ static void paused_sandbox_stands_still(void)
 	CORRAL(&said, "sandbox", "pause", box.id);
 	assert_status(&said, 0);
 	assert_int_equal(kill(box.holder_pid, SIGKILL), 0);
+	/* Nobody has asked for the holder yet, and still it counts as dead. */
+	CORRAL(&said, "run", "--", "true");
+	assert_status(&said, 0);
+	assert_eventually(is_gone(box.init_pid));
 	assert_eventually(is_gone(box.holder_pid));
 	assert_false(is_listed(box.id));
 	assert_gone(&box);
@@ -1320,6 +1347,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(what_a_command_leaves_the_next_one_finds),
 		TEST(sandbox_that_cannot_be_is_an_error_and_leaves_nothing),
+		TEST(weaker_one_stands_with_consent),
 		TEST(sandbox_that_nobody_was_told_of_does_not_stay),
 		TEST(holder_has_nothing_of_its_makers),
 		IN_SANDBOX(exit_statuses_are_those_of_run),
