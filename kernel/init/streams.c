@@ -38,7 +38,7 @@ void streams_prepare(struct init *in)
 		                     __NR_landlock_create_ruleset,
 		                     __NR_landlock_add_rule,
 		                     __NR_landlock_restrict_self };
-	int all = in->landlock_abi >= 3;
+	int all = in->landlock_abi >= 2;
 
 	for (unsigned int i = 0; i < sizeof(calls) / sizeof(calls[0]) && all; i++) {
 		struct seccomp_data call = { .nr = calls[i], .arch = OWN_ARCH };
@@ -58,7 +58,13 @@ static int is_file(int fd)
 	return sys2(__NR_fstat, fd, &st) >= 0 && (st.st_mode & S_IFMT) == S_IFREG;
 }
 
-static uint64_t access_of(int fd)
+/* Before ABI 3 no ruleset can forbid to empty a file: the rest of the fence is there all the same. */
+static uint64_t truncate_of(const struct init *in)
+{
+	return in->landlock_abi >= 3 ? ACCESS_TRUNCATE : 0;
+}
+
+static uint64_t access_of(const struct init *in, int fd)
 {
 	long flags = sys3(__NR_fcntl, fd, F_GETFL, 0);
 	uint64_t access = 0;
@@ -69,7 +75,7 @@ static uint64_t access_of(int fd)
 		access |= LANDLOCK_ACCESS_FS_READ_FILE;
 	/* Of one that is appended to, nothing: who opened it so wants what is there to stay. */
 	if ((flags & O_ACCMODE_) != 0 && !(flags & 02000 /* O_APPEND */))
-		access |= LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_TRUNCATE;
+		access |= LANDLOCK_ACCESS_FS_WRITE_FILE | truncate_of(in);
 	return access;
 }
 
@@ -88,7 +94,7 @@ static long allow(long ruleset, int fd, uint64_t access)
 long streams_fence(const struct init *in, const int *fds, int program)
 {
 	struct landlock_ruleset_attr attr = { LANDLOCK_ACCESS_FS_READ_FILE |
-		                              LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_TRUNCATE |
+		                              LANDLOCK_ACCESS_FS_WRITE_FILE | truncate_of(in) |
 		                              ACCESS_REFER };
 	unsigned int files = 0;
 	long ruleset, r;
@@ -104,7 +110,7 @@ long streams_fence(const struct init *in, const int *fds, int program)
 	r = landlock_root((int)ruleset, attr.handled_access_fs);
 	for (unsigned int i = 0; i < 3 && r >= 0; i++)
 		if (files & 1u << i)
-			r = allow(ruleset, fds[i], access_of(fds[i]));
+			r = allow(ruleset, fds[i], access_of(in, fds[i]));
 	if (r >= 0 && program >= 0)
 		r = allow(ruleset, program, LANDLOCK_ACCESS_FS_READ_FILE);
 	if (r >= 0)
