@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "kernel/attach.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/base/trace.h"
 #include "kernel/confined.h"
@@ -82,7 +83,8 @@ static int limits_judge(struct corral_sandbox *s, const struct corral_policy *p,
 		                    limit & CORRAL_CONFINED_NO_LIMITS
 		                            ? "it takes a file system of its own, and this host "
 		                              "refuses mounts"
-		                            : corral_cgroup_host_reason(s->launcher->cgroups, limit),
+		                            : corral_cgroup_host_reason(s->launcher->cgroups,
+		                                                        limit),
 		                    err);
 	}
 	s->course.receipt.limits_lost = lost;
@@ -420,8 +422,9 @@ static int keep_open(struct corral_sandbox *s, const struct corral_policy *p, bo
 
 	for (size_t i = 0; i < CORRAL_COUNT(of_disk); i++)
 		if (p->limits_asked & of_disk[i])
-			return limit_refuse(of_disk[i], "what is kept lies on the host's disk, which "
-			                                "is everybody's: leave it out, or --keep",
+			return limit_refuse(of_disk[i],
+			                    "what is kept lies on the host's disk, which "
+			                    "is everybody's: leave it out, or --keep",
 			                    err);
 	s->limits.disk_bytes = s->limits.disk_inodes = 0;
 	return corral_keep_open(p->keep_path, overlays, &s->keep_fd, err);
@@ -548,10 +551,19 @@ static int adopt(struct corral_launcher *l, const struct corral_policy *p,
 		return -EAGAIN;
 	free(s->env);
 	s->env = NULL;
-	if (environment_keep(s, p, &err) < 0) {
+	/* What is wrong with a workspace is told by the one that is made for it. */
+	if ((p->workspace_path && (s->confined || corral_attach_workspace(s, p, &err) < 0)) ||
+	    environment_keep(s, p, &err) < 0) {
 		corral_sandbox_close(s, NULL);
 		return -EAGAIN;
 	}
+	/* Those that the caller counts. */
+	s->limits.timeout_ms = p->limits.timeout_ms;
+	s->limits.output_bytes = p->limits.output_bytes;
+	s->course.receipt.limits_enforced &=
+	        ~(uint32_t)(CORRAL_LIMIT_TIMEOUT | CORRAL_LIMIT_OUTPUT);
+	s->course.receipt.limits_enforced |=
+	        limits_wanted(&p->limits) & (CORRAL_LIMIT_TIMEOUT | CORRAL_LIMIT_OUTPUT);
 	memset(s->course.receipt.stage_usec, 0, sizeof(s->course.receipt.stage_usec));
 	stage_add(s, CORRAL_STAGE_PREPARE, &t);
 	s->made = s->course.receipt;

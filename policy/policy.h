@@ -55,9 +55,10 @@ int corral_policy_compile(const struct corral_config *c, const char *cache_dir,
 /* One more holder of the same policy, who frees it as well. */
 const struct corral_policy *corral_policy_share(const struct corral_policy *p);
 /*
- * Whether a sandbox made for one serves the other: alike in all but the environment, and made of
- * nothing that may change on the host between the making and the use (no directory bound, no root
- * but the host's /usr, no network).
+ * Whether a sandbox made for one serves the other: alike in all but the environment, the workspace
+ * and what the caller counts (time, output), which it gets when it is handed out; and made of
+ * nothing else that may change on the host between the making and the use (no directory bound, no
+ * root but the host's /usr, no network).
  */
 bool corral_policy_interchangeable(const struct corral_policy *a, const struct corral_policy *b);
 /* Takes NULL. */

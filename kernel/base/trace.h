@@ -15,8 +15,8 @@ enum corral_trace_topic {
 
 #define CORRAL_TRACE_TOPICS "spawn, cgroup, host, policy or all"
 
-/* Comma-separated topics or "all"; NULL turns nothing on. Returns where the last word begins that is
- * none of these, or NULL. Not thread-safe: call first. */
+/* Comma-separated topics or "all"; NULL turns nothing on. Returns where the last word begins that
+ * is none of these, or NULL. Not thread-safe: call first. */
 const char *corral_trace_enable(const char *topics);
 
 /* One line "corral: topic: text". Keeps errno. */

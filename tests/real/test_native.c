@@ -636,6 +636,7 @@ static void death_is_told_and_the_next_life_is_asked_for(void **state)
 static void memory_that_is_used_up_ends_the_sandbox_and_says_so(void **state)
 {
 	struct fixture *f = *state;
+	struct corral_policy *small;
 	struct corral_executed e;
 	int r;
 
@@ -645,11 +646,15 @@ static void memory_that_is_used_up_ends_the_sandbox_and_says_so(void **state)
 		skip_without_root("a limit of memory on this host");
 		return;
 	}
-	e = execute(f,
-	            &(struct corral_execute) {
-	                    .command =
-	                            "python3 -c 'x = bytearray(1 << 30); y = bytearray(1 << 30)'",
-	                    .timeout_ms = 60000 });
+	/* Less than any host has, so that it is the limit and not the host that is met. */
+	small = policy_of("{\"limits\":{\"memory\":\"48M\"}}");
+	corral_backend_close(f->b);
+	f->b = NULL;
+	assert_int_equal(corral_native_sandbox_new(f->launcher, small, NULL, &f->b, &f->err), 0);
+	corral_policy_free(small);
+	e = execute(f, &(struct corral_execute) {
+	                       .command = "python3 -c 'x = b\"x\" * 100000000; print(len(x))'",
+	                       .timeout_ms = 60000 });
 	assert_int_equal(e.receipt.reason, CORRAL_REASON_OOM);
 	corral_executed_done(&e);
 	nap(200);
