@@ -135,6 +135,10 @@ static const char tail[] =
         "\tfi\n"
         "\tcase $operands in\n"
         "\tnone) return ;;\n"
+        "\tfiles)\n"
+        "\t\tcompopt -o filenames 2>/dev/null\n"
+        "\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
+        "\t\treturn ;;\n"
         "\tsandboxes) _corral_sandboxes \"$cur\"; return ;;\n"
         "\tcopies)\n"
         "\t\tcompopt -o filenames -o nospace 2>/dev/null\n"
@@ -200,6 +204,11 @@ static void print_sandbox(void)
 
 static void print_bash(void)
 {
+	static const enum corral_option_command on_files[] = {
+		CORRAL_OPTION_LS,   CORRAL_OPTION_READ, CORRAL_OPTION_WRITE,
+		CORRAL_OPTION_EDIT, CORRAL_OPTION_GLOB, CORRAL_OPTION_GREP,
+	};
+
 	(void)fputs(head, stdout);
 	print_values();
 	(void)fputs(middle, stdout);
@@ -211,6 +220,9 @@ static void print_bash(void)
 	print_command("\t", "run", CORRAL_OPTION_RUN, "command");
 	print_command("\t", "plan", CORRAL_OPTION_PLAN, "command");
 	print_command("\t", "exec", CORRAL_OPTION_EXEC, "exec");
+	print_command("\t", "mcp", CORRAL_OPTION_MCP, "none");
+	for (size_t i = 0; i < CORRAL_COUNT(on_files); i++)
+		print_command("\t", corral_option_command_name(on_files[i]), on_files[i], "files");
 	print_sandbox();
 	(void)fputs(
 	        "\tdoctor)\n\t\tmapfile -t COMPREPLY < <(compgen -W '--json --help' -- \"$cur\")\n"

@@ -14,8 +14,11 @@
 
 #define CONFIG_SIZE_MAX ((size_t)1 << 20)
 #define RUN             (CORRAL_OPTION_RUN | CORRAL_OPTION_PLAN)
-#define MAKE            (RUN | CORRAL_OPTION_CREATE)
-#define EVERY           ((1u << 12) - 1)
+#define MAKE            (RUN | CORRAL_OPTION_CREATE | CORRAL_OPTION_MCP)
+#define FILES                                                                               \
+	(CORRAL_OPTION_LS | CORRAL_OPTION_READ | CORRAL_OPTION_WRITE | CORRAL_OPTION_EDIT | \
+	 CORRAL_OPTION_GLOB | CORRAL_OPTION_GREP)
+#define EVERY           ((1u << 19) - 1)
 
 static int set_text(struct corral_options *o, const struct corral_option *row, const char *value,
                     struct corral_error *err)
@@ -150,6 +153,22 @@ static int set_own(struct corral_options *o, const struct corral_option *row, co
 	return 0;
 }
 
+/* A text that lives as long as argv does. */
+static int set_word(struct corral_options *o, const struct corral_option *row, const char *value,
+                    struct corral_error *err)
+{
+	if (!*value)
+		return corral_error_set(err, EINVAL, "empty");
+	*(const char **)(void *)((char *)o + row->detail) = value;
+	return 0;
+}
+
+static int set_number(struct corral_options *o, const struct corral_option *row, const char *value,
+                      struct corral_error *err)
+{
+	return corral_parse_u64(value, INT64_MAX, (uint64_t *)(void *)((char *)o + row->detail), err);
+}
+
 static int set_name(struct corral_options *o, const struct corral_option *row, const char *value,
                     struct corral_error *err)
 {
@@ -183,11 +202,41 @@ static int set_grace(struct corral_options *o, const struct corral_option *row, 
 #define TEXT(field)  .set = set_text, .detail = offsetof(struct corral_config, field)
 #define FLAG(field)  .set = set_flag, .detail = offsetof(struct corral_config, field)
 #define OWN(field)   .set = set_own, .detail = offsetof(struct corral_options, field)
+#define WORD(field)  .set = set_word, .detail = offsetof(struct corral_options, field)
+#define NUMBER(field) .set = set_number, .detail = offsetof(struct corral_options, field)
 #define LIMIT(limit) .set = set_limit, .detail = CORRAL_LIMIT_##limit
 #define MOUNT(kind)  .set = set_mount, .detail = CORRAL_MOUNT_##kind
 
 /* clang-format off */
 const struct corral_option corral_option_table[] = {
+	{ "local", 0, "DIR", "the host's directory DIR, without a sandbox: commands run as you",
+	  "Where", CORRAL_OPTION_MCP, false, WORD(local) },
+	{ "local", 0, "DIR", "the host's directory DIR (default: the current one)",
+	  NULL, FILES, false, WORD(local) },
+	{ "permissions", 0, "NAME|FILE", "rules to hold: a preset (default, permissive, readonly, strict), or JSON",
+	  NULL, CORRAL_OPTION_MCP | FILES, false, WORD(permissions) },
+	{ "no-execute", 0, NULL, "no tools that run commands",
+	  "Tools", CORRAL_OPTION_MCP, false, OWN(no_execute) },
+	{ "hashline", 0, NULL, "edit by line numbers with a hash, in the place of exact texts",
+	  NULL, CORRAL_OPTION_MCP, false, OWN(hashline) },
+	{ "images", 0, NULL, "give images as images",
+	  NULL, CORRAL_OPTION_MCP, false, OWN(images) },
+	{ "documents", 0, NULL, "give PDF files as documents",
+	  NULL, CORRAL_OPTION_MCP, false, OWN(documents) },
+	{ "offset", 0, "N", "skip N lines",
+	  "What", CORRAL_OPTION_READ, false, NUMBER(offset) },
+	{ "limit", 0, "N", "at most N lines (default: 2000)",
+	  NULL, CORRAL_OPTION_READ, false, NUMBER(limit) },
+	{ "bytes", 0, NULL, "the file as it is, whatever it holds",
+	  NULL, CORRAL_OPTION_READ, false, OWN(bytes) },
+	{ "all", 0, NULL, "replace every occurrence, not only the one there is",
+	  NULL, CORRAL_OPTION_EDIT, false, OWN(all) },
+	{ "glob", 'g', "PATTERN", "only files whose name matches",
+	  NULL, CORRAL_OPTION_GREP, false, WORD(name_glob) },
+	{ "ignore-case", 'i', NULL, "capital letters are small ones",
+	  NULL, CORRAL_OPTION_GREP, false, OWN(ignore_case) },
+	{ "hidden", 0, NULL, "names that begin with a dot as well",
+	  NULL, CORRAL_OPTION_GLOB | CORRAL_OPTION_GREP, false, OWN(hidden) },
 	{ "workspace", 0, "DIR", "host directory, read-write at the work directory (default: an empty one in memory)",
 	  "Files", MAKE, false, TEXT(workspace) },
 	{ "workdir", 'w', "PATH", "work directory inside (default: /workspace)",
@@ -280,6 +329,8 @@ const struct corral_option corral_option_table[] = {
 	  NULL, CORRAL_OPTION_PLAN, false, OWN(json) },
 	{ "json", 0, NULL, "print a JSON array",
 	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_PS | CORRAL_OPTION_STATS, false, OWN(json) },
+	{ "json", 0, NULL, "print JSON",
+	  NULL, FILES, false, OWN(json) },
 	{ "quiet", 'q', NULL, "print ids alone",
 	  NULL, CORRAL_OPTION_LIST, false, OWN(quiet) },
 	{ "force", 'f', NULL, "also one that is alive: kills all that runs in it",
@@ -336,6 +387,20 @@ const char *corral_option_command_name(enum corral_option_command command)
 		return "sandbox pause";
 	case CORRAL_OPTION_RESUME:
 		return "sandbox resume";
+	case CORRAL_OPTION_MCP:
+		return "mcp";
+	case CORRAL_OPTION_LS:
+		return "ls";
+	case CORRAL_OPTION_READ:
+		return "read";
+	case CORRAL_OPTION_WRITE:
+		return "write";
+	case CORRAL_OPTION_EDIT:
+		return "edit";
+	case CORRAL_OPTION_GLOB:
+		return "glob";
+	case CORRAL_OPTION_GREP:
+		return "grep";
 	}
 	return "";
 }

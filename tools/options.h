@@ -26,6 +26,13 @@ enum corral_option_command {
 	CORRAL_OPTION_CP = 1u << 9,
 	CORRAL_OPTION_PAUSE = 1u << 10,
 	CORRAL_OPTION_RESUME = 1u << 11,
+	CORRAL_OPTION_MCP = 1u << 12,
+	CORRAL_OPTION_LS = 1u << 13,
+	CORRAL_OPTION_READ = 1u << 14,
+	CORRAL_OPTION_WRITE = 1u << 15,
+	CORRAL_OPTION_EDIT = 1u << 16,
+	CORRAL_OPTION_GLOB = 1u << 17,
+	CORRAL_OPTION_GREP = 1u << 18,
 };
 
 /* A limit of exec's that was not named, so that the sandbox's own counts. */
@@ -43,6 +50,13 @@ struct corral_options {
 	char name[CORRAL_SANDBOX_NAME_SIZE]; /* sandbox create; "" without */
 	uint64_t idle_ms;                    /* sandbox create; 0: never */
 	int64_t grace_ms;                    /* sandbox stop; -1: as usual */
+
+	/* Of mcp and the file commands; texts are argv's, NULL without. */
+	const char *local, *permissions;
+	bool no_execute, hashline, images, documents; /* mcp */
+	bool bytes, all, ignore_case, hidden;         /* read, edit, grep, glob and grep */
+	const char *name_glob;                        /* grep */
+	uint64_t offset, limit;                       /* read */
 };
 
 struct corral_option {

@@ -1,0 +1,83 @@
+/*
+ * The tools of an agent at a console: list, read, write, edit, find and run, on any backend. What a
+ * model is told about them, and what it reads of them, is text; everything that can go wrong inside
+ * a tool is such a text as well, so that no agent's run ends by it.
+ */
+#ifndef CORRAL_BACKENDS_CONSOLE_H
+#define CORRAL_BACKENDS_CONSOLE_H
+
+#include "backends/console_schema.h"
+#include "backends/sandbox.h"
+#include "policy/permission.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CORRAL_CONSOLE_TIMEOUT_MS 120000
+#define CORRAL_CONSOLE_BINARY_MAX ((uint64_t)50 << 20)
+
+/* Zero is the usual value of every field. */
+struct corral_console_options {
+	struct corral_backend *backend; /* borrowed: must live longer */
+	/* NULL: everything goes. Borrowed. A tool whose operation it denies altogether is not
+	 * there. */
+	struct corral_permission_checker *permissions;
+	bool no_execute, no_background;
+	bool ask_write;      /* without permissions: write and edit need approval */
+	bool no_ask_execute; /* without permissions: execute needs none */
+	bool show_hidden;    /* what grep does unless it is told */
+	bool hashline;       /* hashline_edit in the place of edit_file */
+	bool images, documents;
+	uint64_t binary_max; /* of one image or document; 0: CORRAL_CONSOLE_BINARY_MAX */
+};
+
+struct corral_console_toolset;
+
+int corral_console_toolset_new(const struct corral_console_options *o,
+                               struct corral_console_toolset **ret, struct corral_error *err);
+/* Nobody may be in a call. Takes NULL. */
+void corral_console_toolset_free(struct corral_console_toolset *t);
+
+/* Those that are there, in the order in which they are told. Owned by the toolset. */
+const struct corral_console_tool *const *corral_console_toolset_tools(
+        const struct corral_console_toolset *t, size_t *ret_n);
+/* Whether a person is to be asked before such a call. */
+bool corral_console_toolset_asks(const struct corral_console_toolset *t,
+                                 const struct corral_console_tool *tool);
+/* For the system prompt; owned by the toolset. */
+const char *corral_console_system_prompt(const struct corral_console_toolset *t);
+
+/* What a call may be told while it runs; NULL or zero fields for nothing. */
+struct corral_console_control {
+	struct corral_cancel *cancel;
+	/* How many bytes of output there were since the last time; on the calling thread. */
+	void (*on_output)(void *ctx, size_t bytes);
+	void *ctx;
+};
+
+struct corral_console_result {
+	struct corral_buf text; /* valid UTF-8 */
+	bool failed;            /* the text says what went wrong */
+	bool fixable;           /* with other arguments, or after reading again, it may work */
+	struct corral_buf data; /* an image or a document in the place of text; */
+	const char *media_type; /* NULL without; static */
+};
+
+/*
+ * One call; many threads may. arguments: a JSON object as the tool's schema says. -ENOENT: there is
+ * no such tool; -EINVAL: the arguments are not such; both with a text for the model. Everything
+ * else is a result and 0. ret is the caller's to give to corral_console_result_done() in either
+ * case.
+ */
+int corral_console_toolset_call(struct corral_console_toolset *t, const char *name,
+                                const char *arguments, size_t len,
+                                const struct corral_console_control *control,
+                                struct corral_console_result *ret, struct corral_error *err);
+void corral_console_result_done(struct corral_console_result *r);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,292 @@
+/*
+ * Reading and changing files. What a call saw is remembered, and a change of what has changed
+ * meanwhile is refused.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "backends/console_state.h"
+#include "backends/hashline.h"
+#include "kernel/base/cleanup.h"
+#include "kernel/base/utf8.h"
+
+void console_ls(struct console_call *c)
+{
+	const char *path = console_text(c, "path", ".");
+	struct corral_files_rows rows = { 0 };
+	struct corral_error err = { 0 };
+
+	if (corral_backend_ls(c->backend, path, &rows, &err) < 0 && err.code != ENOENT) {
+		console_fail_with(c, &err);
+		corral_files_rows_done(&rows);
+		return;
+	}
+	if (!rows.n)
+		console_say(c, "Directory '%s' is empty or does not exist", path);
+	else
+		console_say(c, "Contents of %s:", path);
+	for (size_t i = 0; i < rows.n; i++) {
+		const struct corral_files_row *row = &rows.rows[i];
+
+		if (row->stat.type == CORRAL_FILES_DIRECTORY)
+			console_say(c, "\n  %s/", row->name);
+		else if (row->stat.type == CORRAL_FILES_REGULAR)
+			console_say(c, "\n  %s (%llu bytes)", row->name,
+			            (unsigned long long)row->stat.size);
+		else
+			console_say(c, "\n  %s", row->name);
+	}
+	corral_files_rows_done(&rows);
+}
+
+/* What is given to a model as it is. */
+static const struct {
+	const char *extension, *media_type, *kind;
+} binaries[] = {
+	{ "png", "image/png", "Image" },   { "jpg", "image/jpeg", "Image" },
+	{ "jpeg", "image/jpeg", "Image" }, { "gif", "image/gif", "Image" },
+	{ "webp", "image/webp", "Image" }, { "pdf", "application/pdf", "Document" },
+};
+
+static int binary_of(const struct console_call *c, const char *path)
+{
+	const char *dot = strrchr(path, '.');
+
+	for (size_t i = 0; dot && i < CORRAL_COUNT(binaries); i++)
+		if (!strcasecmp(dot + 1, binaries[i].extension))
+			return (binaries[i].kind[0] == 'I' ? c->t->o.images : c->t->o.documents)
+			               ? (int)i
+			               : -1;
+	return -1;
+}
+
+static void read_binary(struct console_call *c, const char *path, int which)
+{
+	uint64_t max = c->t->o.binary_max ? c->t->o.binary_max : CORRAL_CONSOLE_BINARY_MAX;
+	struct corral_files_stat st = { 0 };
+	struct corral_error err = { 0 };
+	int r = corral_backend_stat(c->backend, path, 0, &st, &err);
+
+	if (r == 0 && st.size > max) {
+		console_say(c, "Error: %s '%s' too large (%.1fMB, max %.1fMB)",
+		            binaries[which].kind, path, (double)st.size / (1 << 20),
+		            (double)max / (1 << 20));
+		c->result->failed = true;
+		return;
+	}
+	if (r == 0)
+		r = corral_backend_read_bytes(c->backend, path, max, &c->result->data, &err);
+	if (r < 0 && err.code != ENOENT) {
+		console_fail_with(c, &err);
+	} else if (r < 0 || !c->result->data.len) {
+		console_say(c, "Error: %s file '%s' not found or empty", binaries[which].kind,
+		            path);
+		c->result->failed = true;
+	} else {
+		c->result->media_type = binaries[which].media_type;
+	}
+}
+
+/* Remembers what the file holds now. One that is too large for that is not guarded. */
+static void note(struct console_call *c, const char *path)
+{
+	corral_autobuf struct corral_buf now = CORRAL_BUF_INIT;
+
+	if (corral_backend_read_bytes(c->backend, path, 0, &now, NULL) == 0)
+		console_seen_note(c->t, path, now.data, now.len);
+}
+
+static void read_hashline(struct console_call *c, const char *path, uint64_t offset, uint64_t limit)
+{
+	corral_autobuf struct corral_buf bytes = CORRAL_BUF_INIT;
+	struct corral_error err = { 0 };
+	int r = corral_backend_read_bytes(c->backend, path, 0, &bytes, &err);
+
+	if (r == -ENOENT) {
+		console_say(c,
+		            "Error: File '%s' not found. Check the path with `ls` or `glob`, then "
+		            "read it again.",
+		            path);
+		c->result->failed = c->result->fixable = true;
+		return;
+	}
+	if (r == 0)
+		r = corral_hashline_render(bytes.data ? bytes.data : "", bytes.len, offset, limit,
+		                           &c->result->text, &err);
+	if (r < 0)
+		console_fail_with(c, &err);
+	else
+		console_seen_note(c->t, path, bytes.data, bytes.len);
+}
+
+void console_read(struct console_call *c)
+{
+	const char *path = console_text(c, "path", "");
+	uint64_t offset = (uint64_t)console_number(c, "offset", 0);
+	uint64_t limit = (uint64_t)console_number(c, "limit", CORRAL_FILES_READ_LINES);
+	struct corral_error err = { 0 };
+	int which = binary_of(c, path);
+
+	if (which >= 0) {
+		read_binary(c, path, which);
+	} else if (c->t->o.hashline) {
+		read_hashline(c, path, offset, limit);
+	} else if (corral_backend_read(c->backend, path, offset, limit, &c->result->text, &err) <
+	           0) {
+		console_fail_with(c, &err);
+	} else {
+		note(c, path);
+	}
+}
+
+/* As Unicode breaks lines; "\r\n" is one end. */
+static uint64_t count_lines(const char *text, size_t len)
+{
+	uint64_t n = 0;
+	bool open = false;
+
+	for (size_t i = 0; i < len; i++) {
+		unsigned char u = (unsigned char)text[i];
+		size_t end = 0;
+
+		if (u == '\r' && i + 1 < len && text[i + 1] == '\n')
+			end = 2;
+		else if ((u >= '\n' && u <= '\r') || (u >= 0x1c && u <= 0x1e))
+			end = 1;
+		else if (u == 0xc2 && i + 1 < len && (unsigned char)text[i + 1] == 0x85)
+			end = 2;
+		else if (u == 0xe2 && i + 2 < len && (unsigned char)text[i + 1] == 0x80 &&
+		         ((unsigned char)text[i + 2] & 0xfe) == 0xa8)
+			end = 3;
+		open = !end;
+		n += end != 0;
+		i += end ? end - 1 : 0;
+	}
+	return n + open;
+}
+
+void console_write(struct console_call *c)
+{
+	const char *path = console_text(c, "path", ""), *content = console_text(c, "content", "");
+	pthread_mutex_t *lock = console_file_lock(c->t, path);
+	struct corral_error err = { 0 };
+	size_t len = strlen(content);
+	int r;
+
+	pthread_mutex_lock(lock);
+	r = corral_backend_write(c->backend, path, content, len, &err);
+	if (r == 0)
+		console_seen_note(c->t, path, content, len);
+	pthread_mutex_unlock(lock);
+	if (r < 0)
+		console_fail_with(c, &err);
+	else
+		console_say(c, "Wrote %llu lines to %s",
+		            (unsigned long long)count_lines(content, len), path);
+}
+
+/* 0, or -ESTALE after having said so. Under the file's lock. */
+static int check_seen(struct console_call *c, const char *path)
+{
+	corral_autobuf struct corral_buf now = CORRAL_BUF_INIT;
+
+	if (!console_seen_has(c->t, path) ||
+	    corral_backend_read_bytes(c->backend, path, 0, &now, NULL) < 0 ||
+	    !console_seen_differs(c->t, path, now.data, now.len))
+		return 0;
+	console_say(c,
+	            "Error: '%s' changed since you last read it. Read it again before editing so "
+	            "your change applies to the current contents.",
+	            path);
+	c->result->failed = c->result->fixable = true;
+	return -ESTALE;
+}
+
+/* The whole sentence, however long the text that was looked for. */
+static void say_edit_failed(struct console_call *c, const struct corral_files_edit *edit,
+                            uint64_t occurrences, const struct corral_error *err)
+{
+	corral_autofree char *text = NULL;
+
+	if (err->code == ENOMSG || err->code == ENOTUNIQ)
+		text = corral_files_edit_text(edit, err->code == ENOMSG ? 0 : occurrences);
+	if (text)
+		console_fail(c, true, text);
+	else
+		console_fail_with(c, err);
+}
+
+void console_edit(struct console_call *c)
+{
+	const char *path = console_text(c, "path", "");
+	struct corral_files_edit edit = {
+		.old_text = console_text(c, "old_string", ""),
+		.new_text = console_text(c, "new_string", ""),
+		.replace_all = console_truth(c, "replace_all", false),
+	};
+	pthread_mutex_t *lock = console_file_lock(c->t, path);
+	struct corral_error err = { 0 };
+	uint64_t n = 0;
+
+	edit.old_len = strlen(edit.old_text);
+	edit.new_len = strlen(edit.new_text);
+	pthread_mutex_lock(lock);
+	if (check_seen(c, path) == 0) {
+		if (corral_backend_edit(c->backend, path, &edit, &n, &err) < 0) {
+			say_edit_failed(c, &edit, n, &err);
+		} else {
+			note(c, path);
+			console_say(c, "Edited %s: replaced %llu occurrence(s)", path,
+			            (unsigned long long)n);
+		}
+	}
+	pthread_mutex_unlock(lock);
+}
+
+static int hashline_apply(struct console_call *c, const char *path, struct corral_buf *summary,
+                          struct corral_error *err)
+{
+	corral_autobuf struct corral_buf old = CORRAL_BUF_INIT, new = CORRAL_BUF_INIT;
+	const struct corral_hashline_edit edit = {
+		.start_line = console_number(c, "start_line", 0),
+		.start_hash = console_text(c, "start_hash", ""),
+		.new_content = console_text(c, "new_content", ""),
+		.end_line = console_number(c, "end_line", 0),
+		.end_hash = console_text(c, "end_hash", NULL),
+		.has_end_line = json_is_integer(json_object_get(c->arguments, "end_line")),
+		.insert_after = console_truth(c, "insert_after", false),
+	};
+	int r = corral_backend_read_bytes(c->backend, path, CORRAL_FILES_EDIT_MAX, &old, err);
+
+	if (r == 0 && !corral_utf8_valid(old.data ? old.data : "", old.len))
+		return corral_error_set(
+		        err, EILSEQ, "'%s' is not UTF-8: an edit by lines would change its bytes",
+		        path);
+	if (r == 0)
+		r = corral_hashline_apply(old.data ? old.data : "", old.len, &edit, &new, summary,
+		                          err);
+	if (r == 0)
+		r = corral_backend_write(c->backend, path, new.data ? new.data : "", new.len, err);
+	if (r == 0)
+		console_seen_note(c->t, path, new.data, new.len);
+	return r;
+}
+
+void console_hashline_edit(struct console_call *c)
+{
+	const char *path = console_text(c, "path", "");
+	corral_autobuf struct corral_buf summary = CORRAL_BUF_INIT;
+	pthread_mutex_t *lock = console_file_lock(c->t, path);
+	struct corral_error err = { 0 };
+	int r;
+
+	pthread_mutex_lock(lock);
+	r = hashline_apply(c, path, &summary, &err);
+	pthread_mutex_unlock(lock);
+	if (r < 0)
+		console_fail_with(c, &err);
+	else
+		console_say(c, "Edited %s: %s", path, summary.data ? summary.data : "");
+}

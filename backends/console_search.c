@@ -1,0 +1,109 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/console_state.h"
+#include "kernel/base/utf8.h"
+
+#define GLOB_ROWS     100u
+#define GREP_ROWS     50u
+#define GREP_LINE_MAX 100 /* characters */
+
+void console_glob(struct console_call *c)
+{
+	const char *pattern = console_text(c, "pattern", ""), *path = console_text(c, "path", ".");
+	struct corral_files_rows rows = { 0 };
+	struct corral_error err = { 0 };
+
+	if (corral_backend_glob(c->backend, pattern, path, 0, &rows, &err) < 0) {
+		/* A place that is not there has no files; all else is worth saying. */
+		if (err.code == ENOENT || err.code == ENOTDIR)
+			console_say(c, "No files matching '%s' in %s", pattern, path);
+		else
+			console_fail_with(c, &err);
+		corral_files_rows_done(&rows);
+		return;
+	}
+	if (!rows.n)
+		console_say(c, "No files matching '%s' in %s", pattern, path);
+	else
+		console_say(c, "Found %zu file(s) matching '%s':", rows.n, pattern);
+	for (size_t i = 0; i < rows.n && i < GLOB_ROWS; i++)
+		console_say(c, "\n  %s", rows.rows[i].path);
+	if (rows.n > GLOB_ROWS)
+		console_say(c, "\n  ... and %zu more", rows.n - GLOB_ROWS);
+	corral_files_rows_done(&rows);
+}
+
+/* The length of so many characters of a valid text. */
+static size_t characters(const char *text, size_t len, size_t max)
+{
+	size_t at = 0;
+
+	while (at < len && max--) {
+		int step = corral_utf8_step((const unsigned char *)text + at, len - at);
+
+		at += (size_t)(step < 0 ? -step : step);
+	}
+	return at;
+}
+
+static void say_lines(struct console_call *c, const struct corral_files_matches *m,
+                      const char *pattern)
+{
+	console_say(c, "Matches for '%s':", pattern);
+	for (size_t i = 0; i < m->n && i < GREP_ROWS; i++) {
+		const struct corral_files_match *match = &m->matches[i];
+
+		console_say(c, "\n%s:%llu: ", match->path, (unsigned long long)match->line_number);
+		corral_buf_add(&c->result->text, match->line,
+		               characters(match->line, match->line_len, GREP_LINE_MAX));
+	}
+	if (m->n > GREP_ROWS)
+		console_say(c, "\n  ... and %zu more matches", m->n - GREP_ROWS);
+}
+
+/* Matches are ordered by path. */
+static void say_files(struct console_call *c, const struct corral_files_matches *m,
+                      const char *pattern)
+{
+	size_t files = 0;
+
+	console_say(c, "Files containing '%s':", pattern);
+	for (size_t i = 0; i < m->n; i++) {
+		if (i && !strcmp(m->matches[i].path, m->matches[i - 1].path))
+			continue;
+		if (files++ < GREP_ROWS)
+			console_say(c, "\n%s", m->matches[i].path);
+	}
+	if (files > GREP_ROWS)
+		console_say(c, "\n  ... and %zu more files", files - GREP_ROWS);
+}
+
+void console_grep(struct console_call *c)
+{
+	const char *pattern = console_text(c, "pattern", "");
+	const char *mode = console_text(c, "output_mode", "files_with_matches");
+	const struct corral_files_grep grep = {
+		.pattern = pattern,
+		.path = console_text(c, "path", NULL),
+		.glob = console_text(c, "glob_pattern", NULL),
+		.flags = console_truth(c, "ignore_hidden", !c->t->o.show_hidden)
+		                 ? CORRAL_FILES_IGNORE_HIDDEN
+		                 : 0,
+	};
+	struct corral_files_matches found = { 0 };
+	struct corral_error err = { 0 };
+
+	if (corral_backend_grep(c->backend, &grep, &found, &err) < 0)
+		console_fail_with(c, &err);
+	else if (!found.n)
+		console_say(c, "No matches for '%s'", pattern);
+	else if (!strcmp(mode, "content"))
+		say_lines(c, &found, pattern);
+	else if (!strcmp(mode, "count"))
+		console_say(c, "Found %zu match(es) for '%s'", found.n, pattern);
+	else
+		say_files(c, &found, pattern);
+	corral_files_matches_done(&found);
+}

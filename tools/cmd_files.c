@@ -1,0 +1,322 @@
+/*
+ * corral ls, read, write, edit, glob, grep: the file operations of a backend, by hand.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kernel/base/base64.h"
+#include "kernel/base/cleanup.h"
+#include "kernel/base/utf8.h"
+#include "tools/commands.h"
+#include "tools/exitcode.h"
+#include "tools/message.h"
+#include "tools/options.h"
+#include "tools/place_backend.h"
+#include "tools/write_all.h"
+
+/* As grep(1) has it. */
+#define FOUND_NOTHING 1
+
+struct call {
+	const struct corral_options *options;
+	struct corral_backend *backend;
+	char **words; /* the operands */
+	size_t n;
+	int status;
+};
+
+static const char *word(const struct call *c, size_t i, const char *absent)
+{
+	return i < c->n ? c->words[i] : absent;
+}
+
+/* Takes words; a name that is no UTF-8 is shown with replacement characters. */
+static int print_json(json_t *words, struct corral_error *err)
+{
+	int r = words && json_dumpf(words, stdout, JSON_INDENT(1)) == 0 ? 0 : -ENOMEM;
+
+	json_decref(words);
+	(void)putchar('\n');
+	return r < 0 ? corral_error_sys(err, ENOMEM, "print") : 0;
+}
+
+static json_t *text_of(const char *data, size_t len)
+{
+	corral_autobuf struct corral_buf clean = CORRAL_BUF_INIT;
+
+	corral_utf8_add(&clean, data, len);
+	return clean.failed ? NULL : json_stringn(clean.data, clean.len);
+}
+
+static json_t *row_object(const struct corral_files_row *row)
+{
+	bool is_dir = row->stat.type == CORRAL_FILES_DIRECTORY;
+
+	return json_pack("{s:o, s:o, s:b, s:o, s:I}", "name", text_of(row->name, strlen(row->name)),
+	                 "path", text_of(row->path, strlen(row->path)), "is_dir", is_dir, "size",
+	                 row->stat.type == CORRAL_FILES_REGULAR
+	                         ? json_integer((json_int_t)row->stat.size)
+	                         : json_null(),
+	                 "modified_ms", (json_int_t)(row->stat.mtime_nsec / 1000000));
+}
+
+static int print_rows(struct call *c, const struct corral_files_rows *rows, bool paths,
+                      struct corral_error *err)
+{
+	json_t *list;
+
+	if (rows->truncated)
+		corral_say("there are more: this is cut");
+	if (rows->incomplete)
+		corral_say("some could not be looked at");
+	if (!c->options->json) {
+		for (size_t i = 0; i < rows->n; i++)
+			(void)printf("%s%s\n", paths ? rows->rows[i].path : rows->rows[i].name,
+			             rows->rows[i].stat.type == CORRAL_FILES_DIRECTORY ? "/" : "");
+		return 0;
+	}
+	list = json_array();
+	for (size_t i = 0; i < rows->n; i++)
+		(void)json_array_append_new(list, row_object(&rows->rows[i]));
+	return print_json(list, err);
+}
+
+static int run_ls(struct call *c, struct corral_error *err)
+{
+	struct corral_files_rows rows = { 0 };
+	int r = corral_backend_ls(c->backend, word(c, 0, "."), &rows, err);
+
+	if (r == 0)
+		r = print_rows(c, &rows, false, err);
+	corral_files_rows_done(&rows);
+	return r;
+}
+
+static int run_glob(struct call *c, struct corral_error *err)
+{
+	struct corral_files_rows rows = { 0 };
+	int r = corral_backend_glob(c->backend, word(c, 0, ""), word(c, 1, "."),
+	                            c->options->hidden ? CORRAL_FILES_HIDDEN : 0, &rows, err);
+
+	if (r == 0)
+		r = print_rows(c, &rows, true, err);
+	if (r == 0 && !rows.n)
+		c->status = FOUND_NOTHING;
+	corral_files_rows_done(&rows);
+	return r;
+}
+
+static int put_out(void *ctx, const void *data, size_t len, struct corral_error *err)
+{
+	int r = corral_write_all(STDOUT_FILENO, data, len);
+
+	(void)ctx;
+	return r < 0 ? corral_error_sys(err, -r, "standard output") : 0;
+}
+
+static int read_bytes(struct call *c, const char *path, struct corral_error *err)
+{
+	corral_autobuf struct corral_buf bytes = CORRAL_BUF_INIT, text = CORRAL_BUF_INIT;
+	struct corral_files_sink sink = { put_out, NULL };
+	int r;
+
+	if (!c->options->json)
+		return corral_backend_read_stream(c->backend, path, 0, UINT64_MAX, &sink, err);
+	r = corral_backend_read_bytes(c->backend, path, 0, &bytes, err);
+	if (r < 0)
+		return r;
+	corral_base64_encode(&text, bytes.data, bytes.len);
+	corral_buf_add(&text, "", 0);
+	return print_json(text.failed ? NULL
+	                              : json_pack("{s:o, s:s, s:s#}", "path",
+	                                          text_of(path, strlen(path)), "encoding", "base64",
+	                                          "content", text.data, (int)text.len),
+	                  err);
+}
+
+static int run_read(struct call *c, struct corral_error *err)
+{
+	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
+	const char *path = word(c, 0, "");
+	int r;
+
+	if (c->options->bytes)
+		return read_bytes(c, path, err);
+	r = corral_backend_read(c->backend, path, c->options->offset, c->options->limit, &text,
+	                        err);
+	if (r < 0)
+		return r;
+	if (c->options->json)
+		return print_json(json_pack("{s:o, s:o}", "path", text_of(path, strlen(path)),
+		                            "content", text_of(text.data, text.len)),
+		                  err);
+	(void)fwrite(text.data, 1, text.len, stdout);
+	(void)putchar('\n');
+	return 0;
+}
+
+static long from_stdin(void *ctx, void *data, size_t size, struct corral_error *err)
+{
+	ssize_t n;
+
+	(void)ctx;
+	do {
+		n = read(STDIN_FILENO, data, size);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? corral_error_sys(err, errno, "standard input") : n;
+}
+
+static int run_write(struct call *c, struct corral_error *err)
+{
+	const struct corral_files_source source = { from_stdin, NULL };
+	int r = corral_backend_write_stream(c->backend, word(c, 0, ""), 0, &source, err);
+
+	if (r == 0 && c->options->json)
+		r = print_json(json_pack("{s:o}", "path",
+		                         text_of(c->words[0], strlen(c->words[0]))),
+		               err);
+	return r;
+}
+
+static int run_edit(struct call *c, struct corral_error *err)
+{
+	const struct corral_files_edit edit = {
+		.old_text = word(c, 1, ""),
+		.old_len = strlen(word(c, 1, "")),
+		.new_text = word(c, 2, ""),
+		.new_len = strlen(word(c, 2, "")),
+		.replace_all = c->options->all,
+	};
+	uint64_t n = 0;
+	int r = corral_backend_edit(c->backend, word(c, 0, ""), &edit, &n, err);
+
+	if (r < 0)
+		return r;
+	if (c->options->json)
+		return print_json(json_pack("{s:o, s:I}", "path",
+		                            text_of(c->words[0], strlen(c->words[0])),
+		                            "occurrences", (json_int_t)n),
+		                  err);
+	(void)printf("%llu\n", (unsigned long long)n);
+	return 0;
+}
+
+static int print_matches(const struct call *c, const struct corral_files_matches *found,
+                         struct corral_error *err)
+{
+	json_t *list = c->options->json ? json_array() : NULL;
+
+	if (found->truncated)
+		corral_say("there are more: this is cut");
+	if (found->incomplete)
+		corral_say("some could not be searched");
+	for (size_t i = 0; i < found->n; i++) {
+		const struct corral_files_match *m = &found->matches[i];
+
+		if (list)
+			(void)json_array_append_new(list,
+			                            json_pack("{s:o, s:I, s:o}", "path",
+			                                      text_of(m->path, strlen(m->path)),
+			                                      "line_number",
+			                                      (json_int_t)m->line_number, "line",
+			                                      text_of(m->line, m->line_len)));
+		else
+			(void)printf("%s:%llu:%s\n", m->path, (unsigned long long)m->line_number,
+			             m->line);
+	}
+	return c->options->json ? print_json(list, err) : 0;
+}
+
+static int run_grep(struct call *c, struct corral_error *err)
+{
+	const struct corral_files_grep grep = {
+		.pattern = word(c, 0, ""),
+		.path = word(c, 1, NULL),
+		.glob = c->options->name_glob,
+		.flags = (c->options->hidden ? 0 : CORRAL_FILES_IGNORE_HIDDEN) |
+		         (c->options->ignore_case ? CORRAL_FILES_IGNORE_CASE : 0),
+	};
+	struct corral_files_matches found = { 0 };
+	int r = corral_backend_grep(c->backend, &grep, &found, err);
+
+	if (r == 0)
+		r = print_matches(c, &found, err);
+	if (r == 0 && !found.n)
+		c->status = FOUND_NOTHING;
+	corral_files_matches_done(&found);
+	return r;
+}
+
+static const struct file_command {
+	const char *name, *operands;
+	size_t min, max;
+	enum corral_option_command option;
+	int (*run)(struct call *c, struct corral_error *err);
+	const char *summary;
+} file_commands[] = {
+	{ "ls", "[PATH]", 0, 1, CORRAL_OPTION_LS, run_ls,
+	  "Lists a directory: directories first, with a slash." },
+	{ "read", "PATH", 1, 1, CORRAL_OPTION_READ, run_read,
+	  "Prints a text file with line numbers; with --bytes any file as it is." },
+	{ "write", "PATH", 1, 1, CORRAL_OPTION_WRITE, run_write,
+	  "Replaces the file by what comes on standard input: all of it, or none." },
+	{ "edit", "PATH OLD NEW", 3, 3, CORRAL_OPTION_EDIT, run_edit,
+	  "Replaces the text OLD, which must occur once, by NEW; prints how often it did." },
+	{ "glob", "PATTERN [PATH]", 1, 2, CORRAL_OPTION_GLOB, run_glob,
+	  "Prints the files below PATH whose path matches: *, **, ?, [a-z], {a,b}." },
+	{ "grep", "PATTERN [PATH]", 1, 2, CORRAL_OPTION_GREP, run_grep,
+	  "Prints the lines that match a regular expression (PCRE2); .gitignore is heeded." },
+};
+
+static const struct file_command *find(const char *name)
+{
+	for (size_t i = 0; i < CORRAL_COUNT(file_commands); i++)
+		if (!strcmp(file_commands[i].name, name))
+			return &file_commands[i];
+	return NULL;
+}
+
+static int call_run(const struct file_command *command, struct corral_options *o, int *ret_status,
+                    struct corral_error *err)
+{
+	corral_auto(corral_place_backend_done) struct corral_place_backend place = { 0 };
+	struct call c = { .options = o, .words = o->config->argv, .n = o->config->n_argv };
+	int r;
+
+	if (c.n < command->min || c.n > command->max)
+		return corral_error_set(err, EINVAL, "%s: write corral %s [options] %s",
+		                        command->name, command->name, command->operands);
+	if (!o->local)
+		o->local = ".";
+	r = corral_place_backend_open(o, &place, err);
+	c.backend = place.backend;
+	if (r == 0)
+		r = command->run(&c, err);
+	*ret_status = c.status;
+	return r;
+}
+
+int corral_cmd_files(int argc, char **argv)
+{
+	const struct file_command *command = find(argv[0]);
+	struct corral_options options;
+	struct corral_error err = { 0 };
+	int status = 0, r;
+
+	r = corral_options_init(&options, &err);
+	if (r == 0)
+		r = corral_options_parse(&options, command->option, argc, argv, &err);
+	if (r == 0 && options.help) {
+		(void)printf("Usage: corral %s [options] %s\n%s\n", command->name,
+		             command->operands, command->summary);
+		corral_options_print(stdout, command->option);
+	} else if (r == 0) {
+		r = call_run(command, &options, &status, &err);
+	}
+	corral_options_done(&options);
+	return r < 0 ? corral_complain(&err) : status;
+}

@@ -1,0 +1,69 @@
+/* Inside the MCP server: what its files share. */
+#ifndef CORRAL_TOOLS_MCP_STATE_H
+#define CORRAL_TOOLS_MCP_STATE_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "tools/mcp.h"
+
+#define CORRAL_MCP_LINE_MAX  ((size_t)64 << 20) /* of one message */
+#define CORRAL_MCP_CALLS_MAX 32                 /* at the same time */
+
+/* JSON-RPC 2.0, section 5.1 */
+#define CORRAL_MCP_PARSE_ERROR    (-32700)
+#define CORRAL_MCP_BAD_REQUEST    (-32600)
+#define CORRAL_MCP_NO_METHOD      (-32601)
+#define CORRAL_MCP_BAD_PARAMS     (-32602)
+#define CORRAL_MCP_INTERNAL_ERROR (-32603)
+
+/* Of RFC 5424, in the protocol's order; a client hears from its level on. */
+enum corral_mcp_level { CORRAL_MCP_DEBUG, CORRAL_MCP_INFO, CORRAL_MCP_NOTICE, CORRAL_MCP_WARNING };
+
+struct corral_mcp;
+
+struct corral_mcp_call {
+	struct corral_mcp *server;
+	bool used;
+	pthread_t thread;
+	atomic_bool ended;     /* its thread has nothing more to do, and waits to be joined */
+	atomic_bool cancelled; /* nobody waits for the answer */
+	json_t *id, *params, *progress_token; /* the token may be NULL */
+	struct corral_cancel *cancel;
+	uint64_t begin_ms;
+	atomic_ullong output_bytes;
+};
+
+struct corral_mcp {
+	const struct corral_mcp_options *options;
+	bool initialized;
+	atomic_int level;
+	pthread_mutex_t lock;                               /* one line at a time goes out */
+	atomic_bool broken;                                 /* nobody reads any more */
+	struct corral_mcp_call calls[CORRAL_MCP_CALLS_MAX]; /* of the reading thread */
+};
+
+/* Each takes the values given to it, and drops them when nobody reads any more. */
+void corral_mcp_send(struct corral_mcp *m, json_t *message);
+void corral_mcp_reply(struct corral_mcp *m, const json_t *id, json_t *result);
+void corral_mcp_refuse(struct corral_mcp *m, const json_t *id, int code, const char *fmt, ...)
+        __attribute__((format(printf, 4, 5)));
+void corral_mcp_notify(struct corral_mcp *m, const char *method, json_t *params);
+void corral_mcp_log(struct corral_mcp *m, enum corral_mcp_level level, const char *fmt, ...)
+        __attribute__((format(printf, 3, 4)));
+
+/* tools/mcp_call.c */
+/* A request tools/call; the answer comes from another thread. */
+void corral_mcp_call_begin(struct corral_mcp *m, const json_t *id, json_t *params);
+/* A notification that nobody waits for this one any more; unknown ids are none of its business. */
+void corral_mcp_call_cancel(struct corral_mcp *m, const json_t *id);
+/* Tells those who asked how it goes, and lets go of what has ended. Whether any is running. */
+bool corral_mcp_calls_tend(struct corral_mcp *m);
+/* Cancels all and waits for them. */
+void corral_mcp_calls_end(struct corral_mcp *m);
+
+/* tools/mcp_tools.c: the answer to tools/list. NULL: out of memory. */
+json_t *corral_mcp_tools_list(const struct corral_mcp *m);
+
+#endif

@@ -1,0 +1,105 @@
+#include "tools/place_backend.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backends/local.h"
+#include "backends/native.h"
+#include "kernel/base/cleanup.h"
+#include "tools/compile.h"
+
+#define RULES_MAX ((size_t)1 << 20)
+
+static void ruleset_freep(struct corral_permission_ruleset **s)
+{
+	corral_permission_ruleset_free(*s);
+}
+
+static bool is_preset(const char *name)
+{
+	for (const char *const *p = corral_permission_presets(); *p; p++)
+		if (!strcmp(*p, name))
+			return true;
+	return false;
+}
+
+static int rules_read(const char *path, struct corral_permission_ruleset **ret,
+                      struct corral_error *err)
+{
+	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
+	corral_autofd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return corral_error_sys(err, errno, "'%.200s' is neither a preset nor a file",
+		                        path);
+	if (!S_ISREG(st.st_mode))
+		return corral_error_set(err, EINVAL, "'%.200s' is not a regular file", path);
+	r = corral_buf_read_fd(&text, fd, RULES_MAX);
+	if (r < 0)
+		return corral_error_sys(err, -r, "read '%.200s'", path);
+	r = corral_permission_ruleset_parse(text.data ? text.data : "", text.len, ret, err);
+	return r < 0 ? corral_error_wrap(err, r, "'%.200s'", path) : 0;
+}
+
+static int permissions_open(const char *name, struct corral_permission_checker **ret,
+                            struct corral_error *err)
+{
+	corral_auto(ruleset_freep) struct corral_permission_ruleset *rules = NULL;
+	int r = is_preset(name) ? corral_permission_preset(name, &rules, err)
+	                        : rules_read(name, &rules, err);
+
+	if (r == 0)
+		r = corral_permission_checker_new(rules, NULL, ret, err);
+	return r < 0 ? corral_error_wrap(err, r, "--permissions") : 0;
+}
+
+static int local_open(const char *dir, struct corral_place_backend *p, struct corral_error *err)
+{
+	const struct corral_local_options o = { .root = dir };
+	int r = corral_local_backend_new(&o, &p->backend, err);
+
+	return r < 0 ? corral_error_wrap(err, r, "--local '%s'", dir) : 0;
+}
+
+static int sandbox_open(struct corral_options *o, struct corral_place_backend *p,
+                        struct corral_error *err)
+{
+	int r = corral_options_compile(o, &p->policy, err);
+
+	if (r == 0)
+		r = corral_launcher_open(0, &p->launcher, err);
+	if (r == 0)
+		r = corral_native_sandbox_new(p->launcher, p->policy, NULL, &p->backend, err);
+	/* Whoever connects hears at once what is wrong, and not at the first call. */
+	if (r == 0)
+		r = corral_backend_start(p->backend, err);
+	return r;
+}
+
+int corral_place_backend_open(struct corral_options *o, struct corral_place_backend *ret,
+                              struct corral_error *err)
+{
+	int r = 0;
+
+	if (o->permissions)
+		r = permissions_open(o->permissions, &ret->permissions, err);
+	if (r < 0)
+		return r;
+	return o->local ? local_open(o->local, ret, err) : sandbox_open(o, ret, err);
+}
+
+void corral_place_backend_done(struct corral_place_backend *p)
+{
+	corral_backend_close(p->backend);
+	corral_launcher_close(p->launcher);
+	corral_policy_free(p->policy);
+	corral_permission_checker_free(p->permissions);
+	memset(p, 0, sizeof(*p));
+}
