@@ -23,6 +23,7 @@ struct corral_console_options {
 	/* NULL: everything goes. Borrowed. A tool whose operation it denies altogether is not
 	 * there. */
 	struct corral_permission_checker *permissions;
+	bool guarded; /* the backend holds to them itself: nothing is checked twice */
 	bool no_execute, no_background;
 	bool ask_write;      /* without permissions: write and edit need approval */
 	bool no_ask_execute; /* without permissions: execute needs none */

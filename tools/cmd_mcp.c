@@ -73,6 +73,7 @@ static int serve(struct corral_options *o, struct corral_error *err)
 		return r;
 	console.backend = place.backend;
 	console.permissions = place.permissions;
+	console.guarded = place.guarded;
 	r = corral_console_toolset_new(&console, &mcp.toolset, err);
 	if (r < 0)
 		return r;
