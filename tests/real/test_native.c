@@ -710,7 +710,7 @@ static void pause_holds_everything_and_usage_is_told(void **state)
 	corral_buf_done(&b);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 #define ROW(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
@@ -737,5 +737,7 @@ int main(void)
 	};
 #undef ROW
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
