@@ -21,6 +21,7 @@ set(public_headers
   policy/caps.h
   policy/config.h
   policy/limits.h
+  policy/permission.h
   policy/policy.h
   policy/seccomp.h)
 
