@@ -566,6 +566,7 @@ static void file_server_that_was_killed_is_replaced(void **state)
 
 static void *mixed(void *arg)
 {
+	static unsigned int serial;
 	struct fixture *f = arg;
 	struct corral_error err = { 0 };
 
@@ -575,8 +576,8 @@ static void *mixed(void *arg)
 		char path[32], line[128];
 		bool good;
 
-		(void)snprintf(path, sizeof(path), "t%lx-%d",
-		               (unsigned long)pthread_self() & 0xffffff, i);
+		(void)snprintf(path, sizeof(path), "t%u",
+		               __atomic_fetch_add(&serial, 1, __ATOMIC_RELAXED));
 		(void)snprintf(line, sizeof(line), "cat %s && rm %s", path, path);
 		good = corral_backend_write(f->b, path, path, strlen(path), &err) == 0 &&
 		       corral_backend_read_bytes(f->b, path, 0, &text, &err) == 0 &&
