@@ -18,6 +18,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,6 +32,8 @@
 #include "kernel/source.h"
 
 #define READY_TIMEOUT_MS 30000
+/* For guest init to read what it is sent. */
+#define SEND_TIMEOUT_S 5
 
 static void stage_add(struct corral_sandbox *s, enum corral_stage stage, uint64_t *since)
 {
@@ -402,11 +405,13 @@ static int policy_keep(struct corral_sandbox *s, const struct corral_policy *p,
 
 static int sockets_open(struct corral_sandbox *s, int *ret_peer, struct corral_error *err)
 {
+	const struct timeval patience = { .tv_sec = SEND_TIMEOUT_S };
 	int pair[2], high;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return corral_error_sys(err, errno, "create a socket to guest init");
 	s->socket_fd = pair[0];
+	(void)setsockopt(pair[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	high = fcntl(pair[1], F_DUPFD_CLOEXEC, 10);
 	(void)close(pair[1]);
 	if (high < 0)

@@ -46,6 +46,11 @@ enum corral_launcher_flags {
 	 * processes, files and disk.
 	 */
 	CORRAL_LAUNCHER_WARM = 1u << 2,
+	/*
+	 * The calling thread is the only one of this process, and stays so: the kernel itself then
+	 * kills guest init when it ends (PR_SET_PDEATHSIG), whatever that is doing.
+	 */
+	CORRAL_LAUNCHER_ONE_THREAD = 1u << 3,
 };
 
 /*
