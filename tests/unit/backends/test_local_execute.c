@@ -166,7 +166,8 @@ static void deadline_kills_the_whole_session(void **state)
 
 	/* One in the shell's group, one in a group of its own. */
 	e = run(p, p->b,
-	        "echo first; sleep 300 & echo $! >one; set -m; sleep 300 & echo $! >two; wait",
+	        "echo first; sleep 300 & echo $! >one; "
+	        "bash -c 'set -m; sleep 300 & echo $! >two; wait' & wait",
 	        500);
 	assert_true(e.timed_out);
 	assert_int_equal(e.exit_code, CORRAL_EXECUTE_TIMED_OUT);
