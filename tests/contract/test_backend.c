@@ -28,6 +28,9 @@ static void missing_file_is_enoent(void **state)
 	struct corral_buf b = CORRAL_BUF_INIT;
 	struct fixture *f = *state;
 	struct corral_files_stat st;
+	struct corral_files_grep grep = { .pattern = "x" };
+	struct corral_files_matches found = { 0 };
+	struct corral_files_rows rows = { 0 };
 	uint64_t n = 7;
 	char words[600], to[64];
 
@@ -46,6 +49,10 @@ static void missing_file_is_enoent(void **state)
 	(void)snprintf(words, sizeof(words), "File '%s' not found", at(f, "w/f/none"));
 	FAILS(f, corral_backend_read(f->b, at(f, "w/f/none"), 0, 0, &b, &f->err), ENOENT, words);
 	FAILS(f, corral_backend_read(f->b, at(f, "w/f/"), 0, 0, &b, &f->err), ENOENT, "not found");
+	FAILS(f, corral_backend_stat(f->b, at(f, "w/f/"), 0, &st, &f->err), ENOENT, "not found");
+	FAILS(f, corral_backend_ls(f->b, at(f, "w/f/"), &rows, &f->err), ENOENT, "not found");
+	grep.path = at(f, "w/f/");
+	FAILS(f, corral_backend_grep(f->b, &grep, &found, &f->err), ENOENT, "not found");
 	assert_int_equal(b.len, 0);
 	assert_int_equal(n, 7);
 	corral_buf_done(&b);

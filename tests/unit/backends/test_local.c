@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "tests/support.h"
 
@@ -287,6 +288,40 @@ static void full_disk_leaves_the_old_file(void **state)
 	free(data);
 }
 
+static long killing_get(void *ctx, void *data, size_t size, struct corral_error *err)
+{
+	unsigned int *left = ctx;
+
+	(void)err;
+	if (!(*left)--)
+		(void)raise(SIGKILL);
+	memset(data, 'x', size);
+	return (long)size;
+}
+
+static void killed_writer_leaves_the_old_file_and_nothing_else(void **state)
+{
+	unsigned int left = 3;
+	const struct corral_files_source source = { killing_get, &left };
+	struct corral_files_rows rows = { 0 };
+	struct place *p = *state;
+	int status = 0;
+	pid_t pid;
+
+	put(p, "f", "old");
+	pid = fork();
+	if (pid == 0) {
+		(void)corral_backend_write_stream(p->b, "f", 0, &source, NULL);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_file(p, p->b, "f", "old");
+	OK(p, corral_backend_ls(p->b, "", &rows, &p->err));
+	assert_int_equal(rows.n, 1);
+	corral_files_rows_done(&rows);
+}
+
 static void directory_that_cannot_be_had_is_said(void **state)
 {
 	struct corral_local_options o = { 0 };
@@ -320,6 +355,7 @@ int main(void)
 		ROW(root_is_not_allowed_by_itself),
 		ROW(link_swapped_in_during_the_call_leads_nowhere),
 		ROW(full_disk_leaves_the_old_file),
+		ROW(killed_writer_leaves_the_old_file_and_nothing_else),
 		ROW(directory_that_cannot_be_had_is_said),
 	};
 #undef ROW
