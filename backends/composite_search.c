@@ -25,10 +25,11 @@ static bool visible(const struct corral_composite *c, const struct corral_route 
 	return corral_composite_route_of(c, path) == route;
 }
 
-/* A place that only holds routes is empty otherwise. */
+/* A place that only holds routes is empty otherwise; but a backend whose root is gone has failed.
+ */
 static int or_empty(const struct corral_composite *c, const struct corral_place *p, int r)
 {
-	return r == -ENOENT && corral_composite_holds_routes(c, p->path) ? 0 : r;
+	return r == -ENOENT && p->sent[0] && corral_composite_holds_routes(c, p->path) ? 0 : r;
 }
 
 /* The routes right beneath the directory, as directories, also where a file is in their way. */

@@ -20,6 +20,9 @@ static void local_free(struct corral_local *l)
 	for (char **e = l->env; e && *e; e++)
 		free(*e);
 	free(l->env);
+	/* What killed owners left, now that nobody waits. */
+	if (l->cgroups)
+		corral_cgroup_host_sweep(l->cgroups);
 	corral_cgroup_host_close(l->cgroups);
 	corral_runs_done(&l->runs);
 	(void)pthread_mutex_destroy(&l->lock);

@@ -221,7 +221,10 @@ static int local_rename(struct corral_backend *b, const char *path, const char *
 	r = ask_below(&p, err);
 	if (r == 0)
 		r = corral_files_rename(p.dir->files, p.rest, to.rest, flags, &p.stop, err);
-	return corral_local_told(corral_local_told(r, &p, err), &to, err);
+	/* The sentence names one of the two. */
+	if (r < 0 && err && strstr(err->text, to.rest))
+		return corral_local_told(r, &to, err);
+	return corral_local_told(r, &p, err);
 }
 
 static int local_tar_out(struct corral_backend *b, const char *path,

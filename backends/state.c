@@ -41,6 +41,11 @@ int corral_state_path(const char *path, char ret[CORRAL_FILES_PATH_MAX], struct 
 	return 0;
 }
 
+bool corral_state_means_dir(const char *path)
+{
+	return path[0] && path[strlen(path) - 1] == '/';
+}
+
 void corral_state_stat_of(const struct corral_state_node *node, struct corral_files_stat *ret)
 {
 	memset(ret, 0, sizeof(*ret));
@@ -58,7 +63,7 @@ static int file_find(struct corral_state *s, const char *path, struct corral_sta
 {
 	char name[CORRAL_FILES_PATH_MAX];
 	struct corral_state_node *node;
-	bool dir, as_dir = path[0] && path[strlen(path) - 1] == '/';
+	bool dir, as_dir = corral_state_means_dir(path);
 	int r = corral_state_path(path, name, err);
 
 	if (r < 0)
@@ -99,7 +104,7 @@ static int state_stat(struct corral_backend *b, const char *path, unsigned int f
 		return r;
 	pthread_mutex_lock(&s->lock);
 	node = corral_state_tree_find(&s->tree, name);
-	if (node || !name[1])
+	if ((node && (!node->content || !corral_state_means_dir(path))) || !name[1])
 		corral_state_stat_of(node, ret);
 	else
 		r = -ENOENT;
@@ -177,6 +182,9 @@ static int file_put(struct corral_state *s, const char *path, const char *name,
 		r = corral_state_tree_put_take(&s->tree, node, s->max_bytes);
 	}
 	pthread_mutex_unlock(&s->lock);
+	/* To be tried again: no failure yet. */
+	if (r == -EAGAIN)
+		return r;
 	if (r == -ENOSPC)
 		return corral_state_full(s, err);
 	if (r == -ENOTDIR)
@@ -236,8 +244,9 @@ static int coming_add(struct corral_state *s, size_t n, struct corral_error *err
 	return fits ? 0 : corral_state_full(s, err);
 }
 
+/* *coming: what was made room for. */
 static int source_take(struct corral_state *s, const struct corral_files_source *source,
-                       struct corral_buf *ret, struct corral_error *err)
+                       struct corral_buf *ret, uint64_t *coming, struct corral_error *err)
 {
 	corral_autofree char *chunk = malloc(CORRAL_FILES_CHUNK);
 	long got;
@@ -249,6 +258,7 @@ static int source_take(struct corral_state *s, const struct corral_files_source 
 
 		if (r < 0)
 			return r;
+		*coming += (uint64_t)got;
 		corral_buf_add(ret, chunk, (size_t)got);
 		if (ret->failed)
 			return files_fail(err, ENOMEM, "");
@@ -264,14 +274,15 @@ static int state_write_stream(struct corral_backend *b, const char *path, unsign
 	struct corral_state *s = to_state(b);
 	struct corral_state_content *content = NULL;
 	char name[CORRAL_FILES_PATH_MAX];
+	uint64_t coming = 0;
 	int r = corral_state_path(path, name, err);
 
 	(void)known;
 	if (r < 0)
 		return r;
-	if (!name[1] || path[strlen(path) - 1] == '/')
+	if (!name[1] || corral_state_means_dir(path))
 		return files_fail(err, EISDIR, path);
-	r = source_take(s, source, &data, err);
+	r = source_take(s, source, &data, &coming, err);
 	if (r == 0) {
 		content = corral_state_content_new(data.len);
 		r = content ? 0 : files_fail(err, ENOMEM, path);
@@ -282,7 +293,7 @@ static int state_write_stream(struct corral_backend *b, const char *path, unsign
 		r = file_put(s, path, name, content, mode, NULL, err);
 	}
 	pthread_mutex_lock(&s->lock);
-	s->coming -= data.len;
+	s->coming -= coming;
 	pthread_mutex_unlock(&s->lock);
 	return r;
 }

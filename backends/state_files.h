@@ -29,6 +29,8 @@ struct corral_state *corral_state_of(struct corral_backend *b, struct corral_err
 
 /* The path as the tree has it; the contract's words when it cannot be one. */
 int corral_state_path(const char *path, char ret[CORRAL_FILES_PATH_MAX], struct corral_error *err);
+/* Whether it ends with a slash: a file of that name is then not what is meant. */
+bool corral_state_means_dir(const char *path);
 void corral_state_stat_of(const struct corral_state_node *node, struct corral_files_stat *ret);
 int64_t corral_state_now_nsec(void);
 int corral_state_full(const struct corral_state *s, struct corral_error *err);

@@ -33,7 +33,8 @@ static int row_add(struct corral_files_rows *rows, const struct corral_state_nod
 	return corral_files_rows_add(rows, node->path, strlen(node->path), &st);
 }
 
-static int list(struct corral_state *s, const char *dir, struct corral_files_rows *rows)
+static int list(struct corral_state *s, const char *dir, bool means_dir,
+                struct corral_files_rows *rows)
 {
 	const struct corral_state_node *self = corral_state_tree_find(&s->tree, dir);
 	size_t i, end = corral_state_tree_below(&s->tree, dir, &i);
@@ -42,7 +43,7 @@ static int list(struct corral_state *s, const char *dir, struct corral_files_row
 	if (!self && dir[1])
 		return -ENOENT;
 	if (self && self->content)
-		return row_add(rows, self);
+		return means_dir ? -ENOENT : row_add(rows, self);
 	for (; r == 0 && i < end; i++)
 		if (!strchr(corral_names_below(dir, s->tree.nodes[i]->path), '/'))
 			r = row_add(rows, s->tree.nodes[i]);
@@ -60,7 +61,7 @@ int corral_state_ls(struct corral_backend *b, const char *path, struct corral_fi
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&s->lock);
-	r = list(s, dir, &rows);
+	r = list(s, dir, corral_state_means_dir(path), &rows);
 	pthread_mutex_unlock(&s->lock);
 	if (r < 0 && r != -EFBIG)
 		return files_fail(err, -r, path);
@@ -126,6 +127,7 @@ struct walk {
 	const struct corral_state_tree *tree;
 	struct files_sieve sieve;
 	unsigned int flags;
+	bool means_dir;
 	size_t below; /* where the part below the search path begins */
 	struct level *levels;
 	size_t depth;
@@ -216,7 +218,7 @@ static int search_tree(struct walk *w, struct files_searcher *s, const char *dir
 	if (!self && dir[1])
 		return -ENOENT;
 	if (self && self->content)
-		return search_file(w, s, self, max, &stop, found);
+		return w->means_dir ? -ENOENT : search_file(w, s, self, max, &stop, found);
 	(void)snprintf(base, sizeof(base), "%s%s", dir + 1, dir[1] ? "/" : "");
 	w->below = strlen(base);
 	r = push(w, "", 0, true);
@@ -241,7 +243,9 @@ static int search_tree(struct walk *w, struct files_searcher *s, const char *dir
 static int grep_tree(const struct corral_state_tree *tree, const struct corral_files_grep *grep,
                      const char *dir, struct corral_files_matches *found, struct corral_error *err)
 {
-	struct walk w = { .tree = tree, .flags = grep->flags };
+	struct walk w = { .tree = tree,
+		          .flags = grep->flags,
+		          .means_dir = grep->path && corral_state_means_dir(grep->path) };
 	uint64_t max = grep->max_matches && grep->max_matches < CORRAL_FILES_MATCHES_MAX
 	                       ? grep->max_matches
 	                       : CORRAL_FILES_MATCHES_MAX;
