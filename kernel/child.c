@@ -13,6 +13,7 @@
 #define NO_SANITIZE \
 	__attribute__((no_sanitize("address", "undefined", "thread"), no_stack_protector))
 #define SIGCHLD_ 17
+#define WALL_    0x40000000
 
 /*
  * Two ways into the kernel that return twice, the second time on another stack: the child calls
@@ -239,4 +240,40 @@ NO_SANITIZE long corral_child_hold(uint64_t clone_flags, int launchpad, int read
 	h->ready_fd = ready_fd;
 	h->parent = (int)sys0(__NR_getpid);
 	return clone_with(clone_flags, -1, stack, ret_pidfd, holder_run, h);
+}
+
+struct attachment {
+	int pidfd, mount_fd;
+	const char *guest_path;
+	long result;
+};
+
+NO_SANITIZE static void attach_run(void *arg)
+{
+	struct attachment *a = arg;
+
+	a->result = sys2(__NR_setns, a->pidfd, CLONE_NEWNS);
+	if (a->result >= 0)
+		a->result = sys5(__NR_move_mount, a->mount_fd, "", AT_FDCWD, a->guest_path,
+		                 MOVE_MOUNT_F_EMPTY_PATH);
+	child_die(0);
+}
+
+NO_SANITIZE long corral_child_attach(int pidfd, int mount_fd, const char *guest_path, void *stack)
+{
+	struct attachment *a = stack;
+	int child_fd = -1;
+	long pid;
+
+	a->pidfd = pidfd;
+	a->mount_fd = mount_fd;
+	a->guest_path = guest_path;
+	a->result = -ECHILD; /* if it is killed before it begins */
+	pid = clone_with(CLONE_VFORK, -1, stack, &child_fd, attach_run, a);
+	if (pid < 0)
+		return pid;
+	while (sys4(__NR_wait4, pid, 0, WALL_, 0) == -EINTR)
+		;
+	(void)sys1(__NR_close, child_fd);
+	return a->result < 0 ? a->result : 0;
 }

@@ -40,4 +40,11 @@ long corral_child_start(struct corral_child *c, void *stack, int *ret_pidfd);
 long corral_child_hold(uint64_t clone_flags, int launchpad, int ready_fd, void *stack,
                        int *ret_pidfd);
 
+/*
+ * Attaches a detached mount at a path of another process's mount namespace, which the caller's user
+ * namespace has to own: a child enters it for that alone, and is reaped. All signals must be
+ * blocked; stack as above. 0 or -errno.
+ */
+long corral_child_attach(int pidfd, int mount_fd, const char *guest_path, void *stack);
+
 #endif

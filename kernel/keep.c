@@ -85,9 +85,9 @@ int corral_keep_open(const char *path, bool overlays, int *ret_fd, struct corral
 		                        "%u): choose a directory of your own, or chown it",
 		                        path, st.st_uid, geteuid());
 	if (st.st_mode & 022)
-		return corral_error_set(
-		        err, EPERM, "--keep '%s': others may write to it: chmod go-w '%s'", path,
-		        path);
+		return corral_error_set(err, EPERM,
+		                        "--keep '%s': others may write to it: chmod go-w '%s'",
+		                        path, path);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return corral_error_set(err, EBUSY,
 		                        "--keep '%s': another sandbox has it: end that one first",

@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "kernel/attach.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/base/trace.h"
 #include "kernel/confined.h"
@@ -82,7 +83,8 @@ static int limits_judge(struct corral_sandbox *s, const struct corral_policy *p,
 		                    limit & CORRAL_CONFINED_NO_LIMITS
 		                            ? "it takes a file system of its own, and this host "
 		                              "refuses mounts"
-		                            : corral_cgroup_host_reason(s->launcher->cgroups, limit),
+		                            : corral_cgroup_host_reason(s->launcher->cgroups,
+		                                                        limit),
 		                    err);
 	}
 	s->course.receipt.limits_lost = lost;
@@ -420,8 +422,9 @@ static int keep_open(struct corral_sandbox *s, const struct corral_policy *p, bo
 
 	for (size_t i = 0; i < CORRAL_COUNT(of_disk); i++)
 		if (p->limits_asked & of_disk[i])
-			return limit_refuse(of_disk[i], "what is kept lies on the host's disk, which "
-			                                "is everybody's: leave it out, or --keep",
+			return limit_refuse(of_disk[i],
+			                    "what is kept lies on the host's disk, which "
+			                    "is everybody's: leave it out, or --keep",
 			                    err);
 	s->limits.disk_bytes = s->limits.disk_inodes = 0;
 	return corral_keep_open(p->keep_path, overlays, &s->keep_fd, err);
@@ -535,6 +538,20 @@ int corral_sandbox_make(struct corral_launcher *l, const struct corral_policy *p
 	return r;
 }
 
+/* The limits of whoever takes it, in the place of those that it was made with. */
+static int limits_adopt(struct corral_sandbox *s, const struct corral_policy *p,
+                        struct corral_error *err)
+{
+	bool same = corral_limits_same_group(&s->limits, &p->limits);
+	struct corral_plan_facts f;
+	int r = corral_launcher_facts(s->launcher, p, &f, err);
+
+	if (r == 0 && !same)
+		r = s->has_cgroup ? corral_cgroup_limit(&s->cgroup, &p->limits, err) : -EAGAIN;
+	s->limits = p->limits;
+	return r == 0 ? limits_judge(s, p, &f, err) : r;
+}
+
 /* One that stands ready becomes the caller's: what is not the sandbox's own comes from the caller's
  * policy. */
 static int adopt(struct corral_launcher *l, const struct corral_policy *p,
@@ -548,7 +565,10 @@ static int adopt(struct corral_launcher *l, const struct corral_policy *p,
 		return -EAGAIN;
 	free(s->env);
 	s->env = NULL;
-	if (environment_keep(s, p, &err) < 0) {
+	/* What is wrong with a workspace or a limit is told by the one that is made for it. */
+	if (environment_keep(s, p, &err) < 0 || limits_adopt(s, p, &err) < 0 ||
+	    (p->workspace_path && (s->confined || corral_attach_workspace(s, p, &err) < 0))) {
+		corral_trace(CORRAL_TRACE_SPAWN, "none that stood ready will do: %s", err.text);
 		corral_sandbox_close(s, NULL);
 		return -EAGAIN;
 	}

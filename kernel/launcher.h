@@ -59,6 +59,7 @@ struct corral_launcher {
 	struct corral_ids ids[CORRAL_POOL_SIZE];
 	unsigned int n_ids;
 	struct corral_warm warm[CORRAL_WARM_POLICIES];
+	struct corral_pool pool; /* the counts alone */
 	struct corral_sandbox *wipe[CORRAL_WIPE_QUEUE];
 	unsigned int n_wipe;
 };

@@ -303,7 +303,8 @@ void corral_plan_describe(const struct corral_plan *p, size_t i, struct corral_b
 
 static const char *not_plain_reason(const struct corral_step *s, int code)
 {
-	/* In a user namespace mounts of the host's are locked to each other: mount_namespaces(7). */
+	/* In a user namespace mounts of the host's are locked to each other: mount_namespaces(7).
+	 */
 	if (s->kind == CORRAL_STEP_LAYER && code == EINVAL)
 		return "it has mounts below it, which an ordinary user cannot leave out: name a "
 		       "directory without any";

@@ -41,7 +41,9 @@ enum corral_launcher_flags {
 	 * With CORRAL_LAUNCHER_POOLED: that thread also keeps up to four sandboxes ready for each
 	 * of the last four policies that a sandbox was opened for, so that the next one is there at
 	 * once. Each serves one opening, as if made for it, and is replaced after a minute. Only
-	 * for policies that bind nothing of the host but its /usr.
+	 * for policies that bind nothing of the host but its /usr and a workspace. That may be
+	 * another one each time, and so may the environment and the limits, but for those of
+	 * processes, files and disk.
 	 */
 	CORRAL_LAUNCHER_WARM = 1u << 2,
 };
@@ -54,6 +56,18 @@ int corral_launcher_open(unsigned int flags, struct corral_launcher **ret,
                          struct corral_error *err);
 /* Every sandbox of it must be closed before. */
 void corral_launcher_close(struct corral_launcher *l);
+
+/* What a launcher has made ahead of need, and what came of it. */
+struct corral_pool {
+	uint64_t hits, misses; /* openings that could have been served from it: were, were not */
+	uint64_t made, failed; /* sandboxes made ahead, and attempts at it */
+	uint64_t wasted;       /* made and thrown away: too old, dead, or for nobody any more */
+	unsigned int policies; /* that sandboxes are kept for */
+	unsigned int ready;    /* sandboxes */
+	uint64_t oldest_ms;    /* age of the oldest of them */
+	unsigned int net_namespaces, id_ranges; /* ready for sandboxes that are not */
+};
+void corral_launcher_pool(struct corral_launcher *l, struct corral_pool *ret);
 
 /* The plan that corral_sandbox_open() would execute: pure but for looking at paths. Caller frees
  * with corral_plan_free(). */

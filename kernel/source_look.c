@@ -15,10 +15,11 @@ static int look(const char *label, const char *path, bool directory, struct corr
 	struct stat st;
 
 	if (stat(path, &st) < 0 && errno == ENOENT)
-		return corral_error_set(err, ENOENT,
-		                        "%s '%s': No such file or directory: make it first, or name "
-		                        "another",
-		                        label, path);
+		return corral_error_set(
+		        err, ENOENT,
+		        "%s '%s': No such file or directory: make it first, or name "
+		        "another",
+		        label, path);
 	if (stat(path, &st) < 0)
 		return corral_error_sys(err, errno, "%s '%s'", label, path);
 	if (directory && !S_ISDIR(st.st_mode))

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "kernel/attach.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/sandbox_state.h"
 
@@ -69,21 +70,26 @@ struct corral_sandbox *corral_warm_take(struct corral_launcher *l, const struct 
 	struct corral_warm *w;
 
 	if (!(l->flags & CORRAL_LAUNCHER_WARM) || !corral_launcher_keeps(l) ||
-	    !corral_policy_interchangeable(p, p))
+	    !corral_policy_interchangeable(p, p) ||
+	    (p->workspace_path && !corral_attach_possible(l)))
 		return NULL;
 	pthread_mutex_lock(&l->lock);
 	w = find(l, p);
 	if (!w)
 		w = replace(l, p);
+	l->pool.misses++;
 	if (w) {
 		w->used_ms = corral_now_ms();
 		while (!s && w->n && l->n_wipe < CORRAL_WIPE_QUEUE) {
 			s = first_take(w);
 			if (is_old(s, w->used_ms) || is_dead(s)) {
 				l->wipe[l->n_wipe++] = s;
+				l->pool.wasted++;
 				s = NULL;
 			}
 		}
+		l->pool.misses -= s != NULL;
+		l->pool.hits += s != NULL;
 		pthread_cond_signal(&l->work);
 	}
 	pthread_mutex_unlock(&l->lock);
@@ -94,12 +100,19 @@ struct corral_sandbox *corral_warm_take(struct corral_launcher *l, const struct 
 static void make_one(struct corral_launcher *l, struct corral_warm *w)
 {
 	const struct corral_policy *p = corral_policy_share(w->policy);
+	struct corral_policy bare = *p;
 	struct corral_sandbox *s = NULL;
 	int r;
 
+	/* Whoever takes it brings a workspace, or has none. */
+	bare.workspace_path = NULL;
 	pthread_mutex_unlock(&l->lock);
-	r = corral_sandbox_make(l, p, &s);
+	r = corral_sandbox_make(l, &bare, &s);
 	pthread_mutex_lock(&l->lock);
+	if (r == 0)
+		l->pool.made++;
+	else
+		l->pool.failed++;
 	if (w->policy == p && r < 0)
 		w->failed_ms = corral_now_ms();
 	if (w->policy == p && r == 0 && w->n < CORRAL_WARM_SANDBOXES && !l->stopping) {
@@ -111,6 +124,7 @@ static void make_one(struct corral_launcher *l, struct corral_warm *w)
 		corral_sandbox_wipe(s);
 	corral_policy_free((struct corral_policy *)(uintptr_t)p);
 	pthread_mutex_lock(&l->lock);
+	l->pool.wasted += s != NULL;
 }
 
 /* Nobody asked for this policy in a minute. One sandbox each turn, the place with the last. */
@@ -119,6 +133,7 @@ static void retire_one(struct corral_launcher *l, struct corral_warm *w)
 	const struct corral_policy *p = NULL;
 	struct corral_sandbox *s = w->n ? first_take(w) : NULL;
 
+	l->pool.wasted += s != NULL;
 	if (!w->n) {
 		p = w->policy;
 		*w = (struct corral_warm) { 0 };
@@ -170,4 +185,25 @@ void corral_warm_clear(struct corral_launcher *l)
 		corral_policy_free((struct corral_policy *)(uintptr_t)w->policy);
 		*w = (struct corral_warm) { 0 };
 	}
+}
+
+void corral_launcher_pool(struct corral_launcher *l, struct corral_pool *ret)
+{
+	uint64_t now = corral_now_ms();
+
+	pthread_mutex_lock(&l->lock);
+	*ret = l->pool;
+	ret->ready = ret->policies = 0;
+	ret->oldest_ms = 0;
+	for (unsigned int i = 0; i < CORRAL_WARM_POLICIES; i++) {
+		const struct corral_warm *w = &l->warm[i];
+
+		ret->policies += w->policy != NULL;
+		ret->ready += w->n;
+		if (w->n && now - w->boxes[0]->cloned_nsec / 1000000 > ret->oldest_ms)
+			ret->oldest_ms = now - w->boxes[0]->cloned_nsec / 1000000;
+	}
+	ret->net_namespaces = l->n_netns;
+	ret->id_ranges = l->n_ids;
+	pthread_mutex_unlock(&l->lock);
 }

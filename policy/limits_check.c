@@ -49,9 +49,10 @@ int corral_limits_check(const struct corral_limits *l, struct corral_error *err)
 		uint64_t value = *(const uint64_t *)(const void *)((const char *)l + g->offset);
 
 		if (!value && g->limit == CORRAL_LIMIT_CPU_WEIGHT)
-			return corral_error_set(err, EINVAL,
-			                        "limit 'cpu_weight': 0 is no share: give 1 to 10000 "
-			                        "(100 is everybody's)");
+			return corral_error_set(
+			        err, EINVAL,
+			        "limit 'cpu_weight': 0 is no share: give 1 to 10000 "
+			        "(100 is everybody's)");
 		if (value && value < g->min)
 			return corral_error_set(err, EINVAL,
 			                        "limit '%s': %" PRIu64

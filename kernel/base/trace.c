@@ -12,8 +12,11 @@ static const struct {
 	enum corral_trace_topic topic;
 	const char *name;
 } topics_known[] = {
-	{ CORRAL_TRACE_SPAWN, "spawn" },     { CORRAL_TRACE_CGROUP, "cgroup" },
-	{ CORRAL_TRACE_HOST, "host" },       { CORRAL_TRACE_POLICY, "policy" },
+	{ CORRAL_TRACE_SPAWN, "spawn" },
+	{ CORRAL_TRACE_CGROUP, "cgroup" },
+	{ CORRAL_TRACE_HOST, "host" },
+	{ CORRAL_TRACE_POLICY, "policy" },
+	{ CORRAL_TRACE_BACKEND, "backend" },
 };
 
 /* The one global: diagnostics have no owner to be passed through. Written once, before any thread.
@@ -26,7 +29,8 @@ static unsigned int topic_of(const char *name, size_t len)
 	if (len == 3 && !strncmp(name, "all", 3))
 		return ~0u;
 	for (size_t i = 0; i < CORRAL_COUNT(topics_known); i++)
-		if (strlen(topics_known[i].name) == len && !strncmp(name, topics_known[i].name, len))
+		if (strlen(topics_known[i].name) == len &&
+		    !strncmp(name, topics_known[i].name, len))
 			return topics_known[i].topic;
 	return 0;
 }

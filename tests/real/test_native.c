@@ -566,6 +566,7 @@ static void file_server_that_was_killed_is_replaced(void **state)
 
 static void *mixed(void *arg)
 {
+	static unsigned int serial;
 	struct fixture *f = arg;
 	struct corral_error err = { 0 };
 
@@ -575,8 +576,8 @@ static void *mixed(void *arg)
 		char path[32], line[128];
 		bool good;
 
-		(void)snprintf(path, sizeof(path), "t%lx-%d",
-		               (unsigned long)pthread_self() & 0xffffff, i);
+		(void)snprintf(path, sizeof(path), "t%u",
+		               __atomic_fetch_add(&serial, 1, __ATOMIC_RELAXED));
 		(void)snprintf(line, sizeof(line), "cat %s && rm %s", path, path);
 		good = corral_backend_write(f->b, path, path, strlen(path), &err) == 0 &&
 		       corral_backend_read_bytes(f->b, path, 0, &text, &err) == 0 &&
@@ -636,6 +637,7 @@ static void death_is_told_and_the_next_life_is_asked_for(void **state)
 static void memory_that_is_used_up_ends_the_sandbox_and_says_so(void **state)
 {
 	struct fixture *f = *state;
+	struct corral_policy *small;
 	struct corral_executed e;
 	int r;
 
@@ -645,11 +647,15 @@ static void memory_that_is_used_up_ends_the_sandbox_and_says_so(void **state)
 		skip_without_root("a limit of memory on this host");
 		return;
 	}
-	e = execute(f,
-	            &(struct corral_execute) {
-	                    .command =
-	                            "python3 -c 'x = bytearray(1 << 30); y = bytearray(1 << 30)'",
-	                    .timeout_ms = 60000 });
+	/* Less than any host has, so that it is the limit and not the host that is met. */
+	small = policy_of("{\"limits\":{\"memory\":\"48M\"}}");
+	corral_backend_close(f->b);
+	f->b = NULL;
+	assert_int_equal(corral_native_sandbox_new(f->launcher, small, NULL, &f->b, &f->err), 0);
+	corral_policy_free(small);
+	e = execute(f, &(struct corral_execute) {
+	                       .command = "python3 -c 'x = b\"x\" * 100000000; print(len(x))'",
+	                       .timeout_ms = 60000 });
 	assert_int_equal(e.receipt.reason, CORRAL_REASON_OOM);
 	corral_executed_done(&e);
 	nap(200);
@@ -705,7 +711,7 @@ static void pause_holds_everything_and_usage_is_told(void **state)
 	corral_buf_done(&b);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 #define ROW(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
@@ -732,5 +738,7 @@ int main(void)
 	};
 #undef ROW
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

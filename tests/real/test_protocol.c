@@ -81,7 +81,8 @@ static void assert_shell(struct fixture *f, struct corral_backend *b, const char
 
 	if (corral_backend_execute(b, &x, &e, &f->err) < 0)
 		fail_msg("%s: %s", line, f->err.text);
-	if (e.exit_code != 0 || e.out.len != strlen(out) || (e.out.len && memcmp(e.out.data, out, e.out.len) != 0))
+	if (e.exit_code != 0 || e.out.len != strlen(out) ||
+	    (e.out.len && memcmp(e.out.data, out, e.out.len) != 0))
 		fail_msg("%s: exit %d, '%.*s' and not '%s'", line, e.exit_code, (int)e.out.len,
 		         e.out.data ? e.out.data : "", out);
 	corral_executed_done(&e);

@@ -396,8 +396,8 @@ static int count_named(const char *name)
 /* On a host that refuses namespaces, as most containers are. */
 static void weaker_one_stands_with_consent(void)
 {
-#define REFUSING                                                                              \
-	CORRAL_TEST_DENY, "--errno", "ENOSYS", "clone3", "--", CORRAL_TEST_DENY, "--errno",   \
+#define REFUSING                                                                                \
+	CORRAL_TEST_DENY, "--errno", "ENOSYS", "clone3", "--", CORRAL_TEST_DENY, "--errno",     \
 	        "EPERM", "clone@0&0x10000000,clone@0&0x20000000,unshare,setns,mount,open_tree", \
 	        "--", CORRAL_BINARY, "sandbox", "create"
 	run_argv(&said, ARGS(REFUSING));

@@ -198,6 +198,144 @@ static void other_policies_get_their_own(void **state)
 	corral_policy_free(other);
 }
 
+/* Whoever takes one brings the directory; the same pool serves them all, and those without. */
+static void workspace_is_attached_when_it_is_handed_out(void **state)
+{
+	char *dirs[2] = { dir_make(), dir_make() }, json[700], path[600];
+	struct fixture *f = *state;
+	struct corral_policy *p;
+	struct corral_sandbox *s;
+	struct stat st;
+
+	if (missing(f))
+		return;
+	p = policy_of("{\"user\":\"1000\"}");
+	warm_up(f, p);
+	corral_policy_free(p);
+	for (int i = 0; i < 4; i++) {
+		(void)snprintf(json, sizeof(json), "{\"user\":\"1000\",\"workspace\":\"%s\"}",
+		               dirs[i % 2]);
+		p = policy_of(json);
+		wait_until_ready(f->launcher, p);
+		s = open_one(f, p, true);
+		/* The first comes to an empty directory, the second finds what that left. */
+		(void)snprintf(
+		        json, sizeof(json),
+		        "cd /workspace && test \"$(ls | wc -l)\" = %d && test $(id -u) = 1000 && "
+		        "touch file-%d && test \"$(stat -c %%u file-%d)\" = 1000 && "
+		        "test \"$(grep -c ' /workspace ' /proc/self/mountinfo)\" = 2 && "
+		        "grep ' /workspace ' /proc/self/mountinfo | tail -n1 | grep nosuid,nodev",
+		        i / 2, i, i);
+		assert_int_equal(shell(f, s, json), 0);
+		corral_sandbox_close(s, NULL);
+		corral_policy_free(p);
+		(void)snprintf(path, sizeof(path), "%s/file-%d", dirs[i % 2], i);
+		assert_int_equal(stat(path, &st), 0);
+		/* The owner on disk is the directory's. */
+		assert_int_equal(st.st_uid, geteuid());
+	}
+	/* One without still gets an empty directory of its own. */
+	p = policy_of("{\"user\":\"1000\"}");
+	wait_until_ready(f->launcher, p);
+	s = open_one(f, p, true);
+	assert_int_equal(shell(f, s, "test \"$(ls /workspace | wc -l)\" = 0"), 0);
+	corral_sandbox_close(s, NULL);
+	corral_policy_free(p);
+	dir_remove(dirs[0]);
+	dir_remove(dirs[1]);
+}
+
+static void workspace_that_cannot_be_is_told_as_ever(void **state)
+{
+	struct fixture *f = *state;
+	struct corral_sandbox *s = NULL;
+	struct corral_policy *p;
+
+	if (missing(f))
+		return;
+	p = policy_of("{}");
+	warm_up(f, p);
+	corral_policy_free(p);
+	p = policy_of("{\"workspace\":\"/no/such\"}");
+	assert_int_equal(corral_sandbox_open(f->launcher, p, &s, &f->err), -ENOENT);
+	assert_says(f->err.text, "--workspace '/no/such': No such file or directory");
+	corral_policy_free(p);
+}
+
+static void time_is_that_of_who_opens(void **state)
+{
+	struct fixture *f = *state;
+	struct corral_sandbox *s;
+	struct corral_policy *p;
+
+	if (missing(f))
+		return;
+	p = policy_of("{}");
+	warm_up(f, p);
+	corral_policy_free(p);
+	p = policy_of("{\"limits\":{\"timeout\":\"100ms\"}}");
+	s = open_one(f, p, true);
+	(void)shell(f, s, "sleep 60");
+	assert_int_equal(corral_sandbox_receipt(s)->reason, CORRAL_REASON_TIMEOUT);
+	assert_true(corral_sandbox_receipt(s)->limits_enforced & CORRAL_LIMIT_TIMEOUT);
+	corral_sandbox_close(s, NULL);
+	corral_policy_free(p);
+}
+
+/* One supply for tenants with other limits: what is handed out has those of who takes it. */
+static void limits_are_those_of_who_opens(void **state)
+{
+	struct fixture *f = *state;
+	struct corral_sandbox *s;
+	struct corral_policy *p;
+
+	if (missing(f))
+		return;
+	p = policy_of("{}");
+	warm_up(f, p);
+	corral_policy_free(p);
+	p = policy_of("{\"limits\":{\"memory\":\"48M\",\"cpus\":0.5}}");
+	s = open_one(f, p, true);
+	assert_int_equal(shell(f, s, "head -c 20M /dev/zero | tail -c 20M >/dev/null"), 0);
+	(void)shell(f, s, "head -c 80M /dev/zero | tail -c 80M >/dev/null");
+	assert_int_equal(corral_sandbox_receipt(s)->reason, CORRAL_REASON_OOM);
+	assert_true(corral_sandbox_receipt(s)->limits_enforced & CORRAL_LIMIT_MEMORY);
+	assert_true(corral_sandbox_receipt(s)->limits_enforced & CORRAL_LIMIT_CPUS);
+	corral_sandbox_close(s, NULL);
+	corral_policy_free(p);
+	/* More than those before had. */
+	p = policy_of("{\"limits\":{\"memory\":\"2G\"}}");
+	wait_until_ready(f->launcher, p);
+	s = open_one(f, p, true);
+	assert_int_equal(shell(f, s, "head -c 80M /dev/zero | tail -c 80M >/dev/null"), 0);
+	corral_sandbox_close(s, NULL);
+	corral_policy_free(p);
+}
+
+static void pool_tells_what_it_has_and_what_came_of_it(void **state)
+{
+	struct fixture *f = *state;
+	struct corral_pool pool;
+	struct corral_policy *p;
+
+	if (missing(f))
+		return;
+	p = policy_of("{}");
+	warm_up(f, p);
+	corral_launcher_pool(f->launcher, &pool);
+	assert_int_equal(pool.hits, 0);
+	assert_int_equal(pool.misses, 1);
+	assert_int_equal(pool.policies, 1);
+	assert_int_equal(pool.ready, CORRAL_WARM_SANDBOXES);
+	assert_true(pool.made >= CORRAL_WARM_SANDBOXES && !pool.failed && !pool.wasted);
+	assert_true(pool.oldest_ms < PATIENCE_MS);
+	corral_sandbox_close(open_one(f, p, true), NULL);
+	corral_launcher_pool(f->launcher, &pool);
+	assert_int_equal(pool.hits, 1);
+	assert_int_equal(pool.misses, 1);
+	corral_policy_free(p);
+}
+
 /* A directory of the host may be another one by the time it is used. */
 static void nothing_is_made_ahead_that_binds_the_host(void **state)
 {
@@ -223,6 +361,7 @@ static void one_that_died_meanwhile_is_passed_over(void **state)
 	struct corral_policy *p;
 	struct corral_sandbox *s;
 	pid_t pid = 0;
+	siginfo_t info;
 
 	if (missing(f))
 		return;
@@ -231,7 +370,7 @@ static void one_that_died_meanwhile_is_passed_over(void **state)
 	(void)ready(f->launcher, p, &pid);
 	assert_true(pid > 1);
 	assert_int_equal(kill(pid, SIGKILL), 0);
-	nap(50);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | __WALL), 0);
 	s = open_one(f, p, true);
 	assert_true(corral_sandbox_pid(s) != pid);
 	assert_int_equal(shell(f, s, "true"), 0);
@@ -306,6 +445,11 @@ int main(void)
 		ROW(a_fork_takes_nothing_that_was_made_ahead),
 		ROW(sandbox_made_ahead_is_a_fresh_one),
 		ROW(environment_is_that_of_who_opens),
+		ROW(workspace_is_attached_when_it_is_handed_out),
+		ROW(workspace_that_cannot_be_is_told_as_ever),
+		ROW(time_is_that_of_who_opens),
+		ROW(limits_are_those_of_who_opens),
+		ROW(pool_tells_what_it_has_and_what_came_of_it),
 		ROW(policy_may_go_while_its_sandboxes_wait),
 		ROW(other_policies_get_their_own),
 		ROW(nothing_is_made_ahead_that_binds_the_host),

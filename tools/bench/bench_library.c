@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <sys/wait.h>
 
 #include "backends/native.h"
@@ -30,9 +31,22 @@
 #include "tools/bench/samples.h"
 #include "tools/bench/surroundings.h"
 
-#define WARM_UP 10
+#define WARM_UP     10
+#define BREATH_NSEC 10000000
 
-enum contestant { SPAWN, FRESH, LIVE, EXECUTE, READ, WRITE, TURNS, ROW = TURNS, WAKE, CONTESTANTS };
+enum contestant {
+	SPAWN,
+	FRESH,
+	LIVE,
+	EXECUTE,
+	READ,
+	WRITE,
+	TURNS,
+	ROW = TURNS,
+	WAKE,
+	REOPEN,
+	CONTESTANTS
+};
 
 struct options {
 	uint64_t mounts, rss_bytes, threads, rounds, memory_boxes;
@@ -47,7 +61,9 @@ struct bench {
 	struct corral_backend *backend;
 	struct corral_policy *kept_policy;
 	struct corral_backend *kept;
-	char kept_dir[64];
+	struct corral_policy *worked_policy;
+	struct corral_backend *worked;
+	char kept_dir[64], worked_dir[64];
 	posix_spawn_file_actions_t quiet;
 	struct bench_series series[CONTESTANTS];
 	struct bench_series stages[CORRAL_STAGE_COUNT];
@@ -165,6 +181,12 @@ static int run_one(struct bench *b, enum contestant which, bool counted, struct 
 		if (r == 0)
 			r = run_execute(b->kept, err);
 		break;
+	case REOPEN: /* the same, where all that is kept is the workspace */
+		r = corral_backend_end(b->worked, err);
+		begin = bench_now();
+		if (r == 0)
+			r = run_execute(b->worked, err);
+		break;
 	case CONTESTANTS:
 		break;
 	}
@@ -194,6 +216,11 @@ static int measure(struct bench *b, uint64_t rounds, struct corral_error *err)
 		r = run_one(b, ROW, round >= WARM_UP, err);
 	for (round = 0; round < rounds + WARM_UP && r == 0; round++)
 		r = run_one(b, WAKE, round >= WARM_UP, err);
+	/* Ended and asked for again after a breath, as sessions are. */
+	for (round = 0; round < rounds + WARM_UP && r == 0; round++) {
+		(void)nanosleep(&(struct timespec) { 0, BREATH_NSEC }, NULL);
+		r = run_one(b, REOPEN, round >= WARM_UP, err);
+	}
 	return r;
 }
 
@@ -208,8 +235,10 @@ static void print_stages(struct bench *b)
 	printf("\n");
 }
 
-/* One whose changes stay in a directory of the host's. */
-static int kept_open(struct bench *b, struct corral_error *err)
+/* One that has a directory of the host's, for what `key` says. */
+static int with_dir(struct bench *b, const char *key, char dir[64],
+                    struct corral_policy **ret_policy, struct corral_backend **ret,
+                    struct corral_error *err)
 {
 	struct corral_config *config = corral_config_new();
 	char json[128];
@@ -217,20 +246,20 @@ static int kept_open(struct bench *b, struct corral_error *err)
 
 	if (!config)
 		return corral_error_sys(err, ENOMEM, "configuration");
-	(void)snprintf(b->kept_dir, sizeof(b->kept_dir), "/tmp/corral-bench-XXXXXX");
-	if (!mkdtemp(b->kept_dir)) {
-		b->kept_dir[0] = '\0';
+	(void)snprintf(dir, 64, "/tmp/corral-bench-XXXXXX");
+	if (!mkdtemp(dir)) {
+		dir[0] = '\0';
 		corral_config_free(config);
 		return corral_error_sys(err, errno, "make a directory");
 	}
-	n = snprintf(json, sizeof(json), "{\"keep\":\"%s\"}", b->kept_dir);
+	n = snprintf(json, sizeof(json), "{\"%s\":\"%s\"}", key, dir);
 	r = corral_config_parse(config, json, (size_t)n, err);
 	if (r == 0)
-		r = corral_policy_compile(config, NULL, &b->kept_policy, err);
+		r = corral_policy_compile(config, NULL, ret_policy, err);
 	corral_config_free(config);
 	if (r == 0)
-		r = corral_native_sandbox_new(b->launcher, b->kept_policy, NULL, &b->kept, err);
-	return r;
+		r = corral_native_sandbox_new(b->launcher, *ret_policy, NULL, ret, err);
+	return r < 0 ? corral_error_wrap(err, r, "the sandbox with a %s", key) : 0;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
@@ -253,6 +282,7 @@ static int time_cycles(struct bench *b, const struct options *o, struct corral_e
 	b->series[READ].name = "read of a 4 kB file";
 	b->series[WRITE].name = "write of a 4 kB file";
 	b->series[WAKE].name = "wake of an ended one, changes kept";
+	b->series[REOPEN].name = "wake of an ended one, with a workspace";
 	b->series[ROW].name = "fresh ones back to back";
 	r = posix_spawn_file_actions_init(&b->quiet);
 	if (r == 0)
@@ -271,9 +301,11 @@ static int time_cycles(struct bench *b, const struct options *o, struct corral_e
 		r = corral_backend_write(b->backend, "page", page, sizeof(page), err);
 	if (r < 0)
 		return corral_error_wrap(err, r, "the backend");
-	r = kept_open(b, err);
+	r = with_dir(b, "keep", b->kept_dir, &b->kept_policy, &b->kept, err);
+	if (r == 0)
+		r = with_dir(b, "workspace", b->worked_dir, &b->worked_policy, &b->worked, err);
 	if (r < 0)
-		return corral_error_wrap(err, r, "the sandbox that is kept");
+		return r;
 	r = measure(b, o->rounds, err);
 	if (r < 0)
 		return r;
@@ -362,6 +394,10 @@ static void bench_done(struct bench *b)
 	if (b->kept_dir[0])
 		(void)nftw(b->kept_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	corral_policy_free(b->kept_policy);
+	corral_backend_close(b->worked);
+	if (b->worked_dir[0])
+		(void)nftw(b->worked_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	corral_policy_free(b->worked_policy);
 	if (b->live)
 		corral_sandbox_close(b->live, NULL);
 	if (b->launcher)

@@ -4,8 +4,13 @@
 # that only our own files call keep their names to themselves, so that they may change without a new soname.
 set(public_headers
   backends/backend.h
+  backends/composite.h
+  backends/guard.h
+  backends/local.h
   backends/native.h
   backends/sandbox.h
+  backends/state.h
+  backends/wrap.h
   kernel/base/buf.h
   kernel/base/cleanup.h
   kernel/base/error.h
