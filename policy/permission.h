@@ -223,7 +223,7 @@ bool corral_permission_visible(const struct corral_permission_checker *c,
                                enum corral_permission_operation operation,
                                const struct corral_permission_target *target);
 
-/* Whether the operation is denied altogether, so that its tools need not be offered. */
+/* Whether the operation denies the target "*": all of it, so that its tools need not be offered. */
 bool corral_permission_hopeless(const struct corral_permission_checker *c,
                                 enum corral_permission_operation operation);
 /* The operation's default: CORRAL_PERMISSION_ASK makes a tool one that needs approval. */

@@ -306,9 +306,10 @@ bool corral_permission_visible(const struct corral_permission_checker *c,
 bool corral_permission_hopeless(const struct corral_permission_checker *c,
                                 enum corral_permission_operation operation)
 {
-	const struct corral_permission_target all = { "*", NULL, NULL };
+	/* As text, for commands as well: there it would be a program that only the shell knows. */
+	const struct spellings all = { { "*" }, { false }, 1 };
 
-	return denied(c, operation, &all);
+	return decide_path(&c->operations[operation], &all).action == CORRAL_PERMISSION_DENY;
 }
 
 enum corral_permission_action corral_permission_default(const struct corral_permission_checker *c,

@@ -213,7 +213,17 @@ static bool at_redirection(struct shell *s)
 	return true;
 }
 
-/* "{fd}>file" is read as the word "{fd}" and a redirection, which is close enough. */
+/* "2" or "{name}" right before a redirection says what is redirected, and is no word. */
+static bool names_descriptor(const struct shell *s, const struct shell_word *w)
+{
+	const char *text = w->text.data;
+	size_t len = w->text.len;
+
+	if (!len || w->quoted || (at(s, 0) != '<' && at(s, 0) != '>'))
+		return false;
+	return strspn(text, "0123456789") == len || (text[0] == '{' && text[len - 1] == '}');
+}
+
 void shell_simple(struct shell *s, struct shell_word *first)
 {
 	struct reading r = { .assignments = CORRAL_BUF_INIT,
@@ -221,7 +231,7 @@ void shell_simple(struct shell *s, struct shell_word *first)
 		             .first_here = s->n_here };
 	size_t size = 0;
 
-	if (first)
+	if (first && !names_descriptor(s, first))
 		word_take(s, &r, first, &size);
 	while (!shell_stopped(s)) {
 		corral_auto(shell_word_done) struct shell_word w = { CORRAL_BUF_INIT, false,
@@ -241,7 +251,7 @@ void shell_simple(struct shell *s, struct shell_word *first)
 			break;
 		if (assigns)
 			assignment(s, &r, &w);
-		else
+		else if (!names_descriptor(s, &w))
 			word_take(s, &r, &w, &size);
 	}
 	if (!shell_stopped(s) && at(s, 0) == '(')

@@ -175,7 +175,9 @@ static bool reserved(struct shell *s, const struct shell_word *w)
 		return true;
 	}
 	if (!strcmp(text, "function")) {
-		gap(s);
+		shell_blanks(s);
+		if (!shell_at_word(s))
+			shell_puzzle(s, "a function without a name");
 		(void)word_is(s, "");
 		gap(s);
 		if (at(s, 0) == '(' && at(s, 1) == ')')

@@ -13,9 +13,25 @@ static const char *word(const struct permission_command *c, size_t i)
 	return c->words[i].text;
 }
 
-/* The words from..to as a command of their own. */
+/* The text with "{}" where another program puts what it likes; the caller frees it. */
+static char *replaced(const char *text, const char *mark)
+{
+	struct corral_buf b = CORRAL_BUF_INIT;
+	const char *found;
+
+	corral_buf_str(&b, "");
+	while (mark && *mark && (found = strstr(text, mark))) {
+		corral_buf_add(&b, text, (size_t)(found - text));
+		corral_buf_str(&b, "{}");
+		text = found + strlen(mark);
+	}
+	corral_buf_str(&b, text);
+	return corral_buf_take(&b);
+}
+
+/* The words from..to as a command of their own; mark: see replaced(), or NULL. */
 static void inner(struct shell *s, const struct permission_command *c, size_t from, size_t to,
-                  const char *assignments, bool more)
+                  const char *assignments, const char *mark, bool more)
 {
 	struct permission_command copy = { .more = more };
 	bool reads = false;
@@ -30,8 +46,8 @@ static void inner(struct shell *s, const struct permission_command *c, size_t fr
 	if (!copy.words)
 		s->r = -ENOMEM;
 	for (size_t i = from; i < to && !shell_stopped(s); i++) {
-		copy.words[copy.n] =
-		        (struct permission_word) { strdup(word(c, i)), c->words[i].unknown };
+		copy.words[copy.n] = (struct permission_word) { replaced(word(c, i), mark),
+			                                        c->words[i].unknown };
 		if (!copy.words[copy.n++].text)
 			s->r = -ENOMEM;
 	}
@@ -66,11 +82,11 @@ static void nested_text(struct shell *s, const char *text)
 
 /* Options as they are passed by. */
 struct passing {
-	size_t i;          /* the word at hand */
-	bool shell;        /* asks for a shell */
-	bool lookup;       /* only asks where the program is */
-	bool text;         /* a command came as an option's value */
-	const char *value; /* of the option at hand, or NULL */
+	size_t i;         /* the word at hand */
+	bool shell;       /* asks for a shell */
+	bool lookup;      /* only asks where the program is */
+	bool text;        /* a command came as an option's value */
+	const char *mark; /* what xargs -I replaces */
 };
 
 static bool in(const char *letters, char c)
@@ -133,6 +149,8 @@ static void short_options(struct shell *s, const struct shell_program *p,
 				value = ++o->i < c->n ? word(c, o->i) : NULL;
 			if (p->text == *letter)
 				option_text(s, o, value);
+			if (p->more && *letter == 'I')
+				o->mark = value;
 			return;
 		}
 		if (!in(p->flags, *letter)) {
@@ -190,15 +208,20 @@ static void wrapped(struct shell *s, const struct shell_program *p,
 		s->r = -ENOMEM;
 	if (shell_stopped(s) || o.lookup)
 		return;
-	if (p->text && o.i + 1 < c->n &&
-	    (!strcmp(word(c, o.i), "-c") || !strcmp(word(c, o.i), "--command"))) {
-		nested_text(s, word(c, o.i + 1));
-	} else if (p->permutes || o.i >= c->n) {
+	for (size_t i = o.i; p->text && i + 1 < c->n; i++) {
+		if (!strcmp(word(c, i), "-c") || !strcmp(word(c, i), "--command")) {
+			nested_text(s, word(c, i + 1));
+			return;
+		}
+	}
+	if (p->permutes || o.i >= c->n) {
 		*ret_reads = o.shell || (p->permutes && p->rights && !o.text);
+		if (c->more || (p->more && p->joins))
+			shell_puzzle(s, "a program that comes from elsewhere");
 	} else if (p->joins) {
 		joined(s, c, o.i);
 	} else {
-		inner(s, c, o.i, c->n, assignments.data, p->more);
+		inner(s, c, o.i, c->n, assignments.data, o.mark, p->more || c->more);
 	}
 }
 
@@ -236,6 +259,8 @@ static bool shell_command(struct shell *s, const struct permission_command *c, b
 	if (has_text) {
 		if (i < c->n)
 			nested_text(s, word(c, i));
+		else if (c->more)
+			shell_puzzle(s, "a program that comes from elsewhere");
 		return true;
 	}
 	if (reads || i >= c->n || is_stream(&c->words[i])) {
@@ -262,7 +287,7 @@ static void find_command(struct shell *s, const struct permission_command *c)
 			    (!strcmp(word(c, i), "+") && !strcmp(word(c, i - 1), "{}")))
 				break;
 		}
-		inner(s, c, from, i, NULL, false);
+		inner(s, c, from, i, NULL, NULL, false);
 	}
 }
 
@@ -292,11 +317,16 @@ void shell_unwrap(struct shell *s, struct permission_command *c, bool *ret_reads
 	const struct shell_program *p;
 	const char *name;
 
+	/* "{}" is what xargs, find and parallel put in. */
+	if (c->n && strstr(word(c, 0), "{}"))
+		c->words[0].unknown = true;
 	if (!c->n || c->words[0].unknown) {
 		shell_command_add(s, c);
 		return;
 	}
 	name = shell_base_name(word(c, 0));
+	if (!strncmp(name, ":::", 3))
+		shell_puzzle(s, "a program that comes from elsewhere");
 	p = shell_program_find(name);
 	if (shell_program_is_shell(name)) {
 		c->quiet = shell_command(s, c, ret_reads);

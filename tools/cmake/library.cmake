@@ -5,7 +5,9 @@
 set(public_headers
   backends/backend.h
   backends/composite.h
+  backends/console_schema.h
   backends/guard.h
+  backends/hashline.h
   backends/local.h
   backends/native.h
   backends/sandbox.h

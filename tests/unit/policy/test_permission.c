@@ -320,6 +320,10 @@ static void a1_denied_operations_are_hopeless(void **state)
 	for (unsigned int i = 0; i < 7; i++)
 		assert_int_equal(corral_permission_hopeless(c, i), hopeless[i]);
 	corral_permission_checker_free(c);
+	c = checker("\"permissive\"", NULL);
+	for (unsigned int i = 0; i < 7; i++)
+		assert_false(corral_permission_hopeless(c, i));
+	corral_permission_checker_free(c);
 	c = checker("{\"read\":{\"default\":\"deny\",\"rules\":[{\"pattern\":\"/a/**\",\"action\":"
 	            "\"allow\"}]}}",
 	            NULL);
