@@ -82,6 +82,11 @@ const char *corral_backend_id(const struct corral_backend *b)
 	return b->id;
 }
 
+const char *corral_backend_root_path(const struct corral_backend *b)
+{
+	return b->ops->root_path ? b->ops->root_path(b) : "";
+}
+
 int64_t corral_backend_last_activity_ms(const struct corral_backend *b)
 {
 	return atomic_load(&b->last_activity_ms);
@@ -143,6 +148,26 @@ int corral_backend_read(struct corral_backend *b, const char *path, uint64_t off
 	return r;
 }
 
+int corral_backend_read_for(struct corral_backend *b, const char *path, uint64_t offset,
+                            uint64_t length, uint64_t max, const struct corral_files_sink *sink,
+                            struct corral_error *err)
+{
+	int r;
+
+	CALL(r, b, read_stream, path, offset, length, max, sink, err);
+	return r;
+}
+
+int corral_backend_write_for(struct corral_backend *b, const char *path, unsigned int mode,
+                             bool known, const struct corral_files_source *source,
+                             struct corral_error *err)
+{
+	int r;
+
+	CALL(r, b, write_stream, path, mode, known, source, err);
+	return r;
+}
+
 static int buf_put(void *ctx, const void *data, size_t len, struct corral_error *err)
 {
 	struct corral_buf *b = ctx;
@@ -155,10 +180,9 @@ int corral_backend_read_bytes(struct corral_backend *b, const char *path, uint64
                               struct corral_buf *ret, struct corral_error *err)
 {
 	const struct corral_files_sink sink = { buf_put, ret };
-	int r;
 
-	CALL(r, b, read_stream, path, 0, UINT64_MAX, max ? max : READ_BYTES_MAX, &sink, err);
-	return r;
+	return corral_backend_read_for(b, path, 0, UINT64_MAX, max ? max : READ_BYTES_MAX, &sink,
+	                               err);
 }
 
 struct bytes {
@@ -184,10 +208,8 @@ int corral_backend_write(struct corral_backend *b, const char *path, const void 
 {
 	struct bytes bytes = { data, len };
 	const struct corral_files_source source = { bytes_get, &bytes };
-	int r;
 
-	CALL(r, b, write_stream, path, 0, true, &source, err);
-	return r;
+	return corral_backend_write_for(b, path, 0, true, &source, err);
 }
 
 int corral_backend_edit(struct corral_backend *b, const char *path,
@@ -249,19 +271,13 @@ int corral_backend_read_stream(struct corral_backend *b, const char *path, uint6
                                uint64_t length, const struct corral_files_sink *sink,
                                struct corral_error *err)
 {
-	int r;
-
-	CALL(r, b, read_stream, path, offset, length, 0, sink, err);
-	return r;
+	return corral_backend_read_for(b, path, offset, length, 0, sink, err);
 }
 
 int corral_backend_write_stream(struct corral_backend *b, const char *path, unsigned int mode,
                                 const struct corral_files_source *source, struct corral_error *err)
 {
-	int r;
-
-	CALL(r, b, write_stream, path, mode, false, source, err);
-	return r;
+	return corral_backend_write_for(b, path, mode, false, source, err);
 }
 
 int corral_backend_tar_out(struct corral_backend *b, const char *path,

@@ -17,6 +17,8 @@ struct corral_backend_ops {
 	uint32_t caps;
 	/* Ends and frees. Required. */
 	void (*close)(struct corral_backend *b);
+	/* NULL: "", as corral_backend_root_path() has it. */
+	const char *(*root_path)(const struct corral_backend *b);
 
 	/* Files. Required, but for streams and archives. Results belong to the caller; -ENOENT is
 	 * "no such file", and nothing else is. */
@@ -99,6 +101,14 @@ int corral_backend_init(struct corral_backend *b, const struct corral_backend_op
 /* Around every call. */
 void corral_backend_enter(struct corral_backend *b);
 void corral_backend_leave(struct corral_backend *b);
+
+/* For backends in front of another one, which are to say max and known: its ops, counted. */
+int corral_backend_read_for(struct corral_backend *b, const char *path, uint64_t offset,
+                            uint64_t length, uint64_t max, const struct corral_files_sink *sink,
+                            struct corral_error *err);
+int corral_backend_write_for(struct corral_backend *b, const char *path, unsigned int mode,
+                             bool known, const struct corral_files_source *source,
+                             struct corral_error *err);
 
 /* 0, or -EOPNOTSUPP with a text that names the backend and what it lacks. */
 int corral_backend_lacks(const struct corral_backend *b, bool has, const char *what,

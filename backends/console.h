@@ -14,40 +14,26 @@
 extern "C" {
 #endif
 
-#define CORRAL_CONSOLE_TIMEOUT_MS 120000
 #define CORRAL_CONSOLE_BINARY_MAX ((uint64_t)50 << 20)
 
-/* Zero is the usual value of every field. */
-struct corral_console_options {
-	struct corral_backend *backend; /* borrowed: must live longer */
-	/* NULL: everything goes. Borrowed. A tool whose operation it denies altogether is not
-	 * there. */
-	struct corral_permission_checker *permissions;
-	bool guarded; /* the backend holds to them itself: nothing is checked twice */
-	bool no_execute, no_background;
-	bool ask_write;      /* without permissions: write and edit need approval */
-	bool no_ask_execute; /* without permissions: execute needs none */
-	bool show_hidden;    /* what grep does unless it is told */
-	bool hashline;       /* hashline_edit in the place of edit_file */
-	bool images, documents;
+struct corral_console_toolset_options {
+	struct corral_console_options tools;
+	struct corral_backend *backend; /* borrowed: must live longer, as tools.permissions */
+	bool guarded; /* the backend holds to the permissions itself: nothing is checked twice */
 	uint64_t binary_max; /* of one image or document; 0: CORRAL_CONSOLE_BINARY_MAX */
 };
 
 struct corral_console_toolset;
 
-int corral_console_toolset_new(const struct corral_console_options *o,
+/* Tools that the backend cannot do are left out. */
+int corral_console_toolset_new(const struct corral_console_toolset_options *o,
                                struct corral_console_toolset **ret, struct corral_error *err);
 /* Nobody may be in a call. Takes NULL. */
 void corral_console_toolset_free(struct corral_console_toolset *t);
 
-/* Those that are there, in the order in which they are told. Owned by the toolset. */
-const struct corral_console_tool *const *corral_console_toolset_tools(
-        const struct corral_console_toolset *t, size_t *ret_n);
-/* Whether a person is to be asked before such a call. */
-bool corral_console_toolset_asks(const struct corral_console_toolset *t,
-                                 const struct corral_console_tool *tool);
-/* For the system prompt; owned by the toolset. */
-const char *corral_console_system_prompt(const struct corral_console_toolset *t);
+/* Which tools there are, what a model is told of them and in the system prompt. Borrowed. */
+const struct corral_console_schema *corral_console_toolset_schema(
+        const struct corral_console_toolset *t);
 
 /* What a call may be told while it runs; NULL or zero fields for nothing. */
 struct corral_console_control {

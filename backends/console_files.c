@@ -14,7 +14,7 @@
 
 void console_ls(struct console_call *c)
 {
-	const char *path = console_text(c, "path", ".");
+	const char *path = c->a->path.data;
 	struct corral_files_rows rows = { 0 };
 	struct corral_error err = { 0 };
 
@@ -56,7 +56,8 @@ static int binary_of(const struct console_call *c, const char *path)
 
 	for (size_t i = 0; dot && i < CORRAL_COUNT(binaries); i++)
 		if (!strcasecmp(dot + 1, binaries[i].extension))
-			return (binaries[i].kind[0] == 'I' ? c->t->o.images : c->t->o.documents)
+			return (binaries[i].kind[0] == 'I' ? c->t->o.tools.image_support
+			                                   : c->t->o.tools.document_support)
 			               ? (int)i
 			               : -1;
 	return -1;
@@ -123,15 +124,14 @@ static void read_hashline(struct console_call *c, const char *path, uint64_t off
 
 void console_read(struct console_call *c)
 {
-	const char *path = console_text(c, "path", "");
-	uint64_t offset = (uint64_t)console_number(c, "offset", 0);
-	uint64_t limit = (uint64_t)console_number(c, "limit", CORRAL_FILES_READ_LINES);
+	const char *path = c->a->path.data;
+	uint64_t offset = (uint64_t)c->a->offset, limit = (uint64_t)c->a->limit;
 	struct corral_error err = { 0 };
 	int which = binary_of(c, path);
 
 	if (which >= 0) {
 		read_binary(c, path, which);
-	} else if (c->t->o.hashline) {
+	} else if (c->t->o.tools.hashline) {
 		read_hashline(c, path, offset, limit);
 	} else if (corral_backend_read(c->backend, path, offset, limit, &c->result->text, &err) <
 	           0) {
@@ -169,10 +169,10 @@ static uint64_t count_lines(const char *text, size_t len)
 
 void console_write(struct console_call *c)
 {
-	const char *path = console_text(c, "path", ""), *content = console_text(c, "content", "");
+	const char *path = c->a->path.data, *content = c->a->content.data;
 	pthread_mutex_t *lock = console_file_lock(c->t, path);
 	struct corral_error err = { 0 };
-	size_t len = strlen(content);
+	size_t len = c->a->content.len;
 	int r;
 
 	pthread_mutex_lock(lock);
@@ -220,18 +220,18 @@ static void say_edit_failed(struct console_call *c, const struct corral_files_ed
 
 void console_edit(struct console_call *c)
 {
-	const char *path = console_text(c, "path", "");
-	struct corral_files_edit edit = {
-		.old_text = console_text(c, "old_string", ""),
-		.new_text = console_text(c, "new_string", ""),
-		.replace_all = console_truth(c, "replace_all", false),
+	const char *path = c->a->path.data;
+	const struct corral_files_edit edit = {
+		.old_text = c->a->old_string.data,
+		.old_len = c->a->old_string.len,
+		.new_text = c->a->new_string.data,
+		.new_len = c->a->new_string.len,
+		.replace_all = c->a->replace_all,
 	};
 	pthread_mutex_t *lock = console_file_lock(c->t, path);
 	struct corral_error err = { 0 };
 	uint64_t n = 0;
 
-	edit.old_len = strlen(edit.old_text);
-	edit.new_len = strlen(edit.new_text);
 	pthread_mutex_lock(lock);
 	if (check_seen(c, path) == 0) {
 		if (corral_backend_edit(c->backend, path, &edit, &n, &err) < 0) {
@@ -250,13 +250,14 @@ static int hashline_apply(struct console_call *c, const char *path, struct corra
 {
 	corral_autobuf struct corral_buf old = CORRAL_BUF_INIT, new = CORRAL_BUF_INIT;
 	const struct corral_hashline_edit edit = {
-		.start_line = console_number(c, "start_line", 0),
-		.start_hash = console_text(c, "start_hash", ""),
-		.new_content = console_text(c, "new_content", ""),
-		.end_line = console_number(c, "end_line", 0),
-		.end_hash = console_text(c, "end_hash", NULL),
-		.has_end_line = json_is_integer(json_object_get(c->arguments, "end_line")),
-		.insert_after = console_truth(c, "insert_after", false),
+		.start_line = c->a->start_line,
+		.start_hash = c->a->start_hash.data,
+		.has_end = c->a->has_end_line || c->a->end_hash.data,
+		.end_line = c->a->has_end_line ? c->a->end_line : c->a->start_line,
+		.end_hash = c->a->end_hash.data,
+		.insert_after = c->a->insert_after,
+		.new_content = c->a->new_content.data,
+		.new_len = c->a->new_content.len,
 	};
 	int r = corral_backend_read_bytes(c->backend, path, CORRAL_FILES_EDIT_MAX, &old, err);
 
@@ -276,7 +277,7 @@ static int hashline_apply(struct console_call *c, const char *path, struct corra
 
 void console_hashline_edit(struct console_call *c)
 {
-	const char *path = console_text(c, "path", "");
+	const char *path = c->a->path.data;
 	corral_autobuf struct corral_buf summary = CORRAL_BUF_INIT;
 	pthread_mutex_t *lock = console_file_lock(c->t, path);
 	struct corral_error err = { 0 };

@@ -11,7 +11,7 @@
 
 void console_glob(struct console_call *c)
 {
-	const char *pattern = console_text(c, "pattern", ""), *path = console_text(c, "path", ".");
+	const char *pattern = c->a->pattern.data, *path = c->a->path.data;
 	struct corral_files_rows rows = { 0 };
 	struct corral_error err = { 0 };
 
@@ -80,17 +80,30 @@ static void say_files(struct console_call *c, const struct corral_files_matches 
 		console_say(c, "\n  ... and %zu more files", files - GREP_ROWS);
 }
 
+static void say_found(struct console_call *c, const struct corral_files_matches *m,
+                      const char *pattern)
+{
+	switch (c->a->output_mode) {
+	case CORRAL_CONSOLE_CONTENT:
+		say_lines(c, m, pattern);
+		return;
+	case CORRAL_CONSOLE_COUNT:
+		console_say(c, "Found %zu match(es) for '%s'", m->n, pattern);
+		return;
+	case CORRAL_CONSOLE_FILES_WITH_MATCHES:
+		say_files(c, m, pattern);
+		return;
+	}
+}
+
 void console_grep(struct console_call *c)
 {
-	const char *pattern = console_text(c, "pattern", "");
-	const char *mode = console_text(c, "output_mode", "files_with_matches");
+	const char *pattern = c->a->pattern.data;
 	const struct corral_files_grep grep = {
 		.pattern = pattern,
-		.path = console_text(c, "path", NULL),
-		.glob = console_text(c, "glob_pattern", NULL),
-		.flags = console_truth(c, "ignore_hidden", !c->t->o.show_hidden)
-		                 ? CORRAL_FILES_IGNORE_HIDDEN
-		                 : 0,
+		.path = c->a->path.data,
+		.glob = c->a->glob_pattern.data,
+		.flags = c->a->ignore_hidden ? CORRAL_FILES_IGNORE_HIDDEN : 0,
 	};
 	struct corral_files_matches found = { 0 };
 	struct corral_error err = { 0 };
@@ -99,11 +112,7 @@ void console_grep(struct console_call *c)
 		console_fail_with(c, &err);
 	else if (!found.n)
 		console_say(c, "No matches for '%s'", pattern);
-	else if (!strcmp(mode, "content"))
-		say_lines(c, &found, pattern);
-	else if (!strcmp(mode, "count"))
-		console_say(c, "Found %zu match(es) for '%s'", found.n, pattern);
 	else
-		say_files(c, &found, pattern);
+		say_found(c, &found, pattern);
 	corral_files_matches_done(&found);
 }

@@ -17,20 +17,14 @@ static int counted(void *ctx, enum corral_stream stream, const void *data, size_
 
 void console_execute(struct console_call *c)
 {
-	int64_t seconds = console_number(c, "timeout", -1);
 	const struct corral_console_control *control = c->control;
 	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
-	struct corral_execute x = { .command = console_text(c, "command", ""),
-		                    .timeout_ms = CORRAL_CONSOLE_TIMEOUT_MS };
+	struct corral_execute x = { .command = c->a->command.data,
+		                    .timeout_ms = c->a->has_timeout ? c->a->timeout * 1000 : -1 };
 	struct corral_error err = { 0 };
 	struct corral_executed e;
 	int r;
 
-	/* Null is no limit, absent the usual one. */
-	if (seconds >= 0)
-		x.timeout_ms = seconds * 1000;
-	else if (json_is_null(json_object_get(c->arguments, "timeout")))
-		x.timeout_ms = -1;
 	if (control) {
 		x.cancel = control->cancel;
 		x.on_output = control->on_output ? counted : NULL;
@@ -59,8 +53,7 @@ void console_background(struct console_call *c)
 	struct corral_background shell;
 	struct corral_error err = { 0 };
 
-	if (corral_backend_background_start(c->backend, console_text(c, "command", ""), &shell,
-	                                    &err) < 0) {
+	if (corral_backend_background_start(c->backend, c->a->command.data, &shell, &err) < 0) {
 		console_fail_with(c, &err);
 		return;
 	}
@@ -99,7 +92,7 @@ void console_output(struct console_call *c)
 {
 	corral_autobuf struct corral_buf out = CORRAL_BUF_INIT, errors = CORRAL_BUF_INIT,
 	                                 text = CORRAL_BUF_INIT;
-	const char *id = console_text(c, "shell_id", "");
+	const char *id = c->a->shell_id.data;
 	struct corral_background shell;
 	struct corral_error err = { 0 };
 	size_t begin, end;
@@ -122,7 +115,7 @@ void console_output(struct console_call *c)
 
 void console_kill(struct console_call *c)
 {
-	const char *id = console_text(c, "shell_id", "");
+	const char *id = c->a->shell_id.data;
 	struct corral_error err = { 0 };
 	int r = corral_backend_background_kill(c->backend, id, &err);
 

@@ -2,7 +2,6 @@
 #ifndef CORRAL_BACKENDS_CONSOLE_STATE_H
 #define CORRAL_BACKENDS_CONSOLE_STATE_H
 
-#include <jansson.h>
 #include <pthread.h>
 
 #include "backends/console.h"
@@ -19,10 +18,8 @@ struct console_seen {
 };
 
 struct corral_console_toolset {
-	struct corral_console_options o;
-	const struct corral_console_tool **tools;
-	size_t n_tools;
-	char *prompt;
+	struct corral_console_toolset_options o;
+	struct corral_console_schema *schema;
 	/* Held around check, replacement and write of a file: one of them per path. */
 	pthread_mutex_t files[CONSOLE_LOCKS];
 	pthread_mutex_t lock; /* what follows */
@@ -33,15 +30,10 @@ struct corral_console_toolset {
 struct console_call {
 	struct corral_console_toolset *t;
 	struct corral_backend *backend;
-	const json_t *arguments; /* as the schema says */
+	const struct corral_console_arguments *a;
 	const struct corral_console_control *control;
 	struct corral_console_result *result;
 };
-
-/* Arguments by name, with what counts where they are absent or null. */
-const char *console_text(const struct console_call *c, const char *name, const char *absent);
-int64_t console_number(const struct console_call *c, const char *name, int64_t absent);
-bool console_truth(const struct console_call *c, const char *name, bool absent);
 
 /* The result is "Error: " and the text, and a failure. */
 void console_fail(struct console_call *c, bool fixable, const char *text);

@@ -18,6 +18,8 @@
 /* After the end of the tree its pipes are at their end, unless it gave one of them to somebody
  * else. */
 #define DRAIN_MS 200
+/* And somebody else may write without end. */
+#define DRAIN_ALL_MS 2000
 /* Between asking and ending. */
 #define POLITE_MS 2000
 
@@ -34,7 +36,8 @@ struct stream {
 struct run {
 	const struct corral_execute *x;
 	struct corral_executed *result;
-	struct corral_process *process;
+	const struct corral_execute_ops *ops;
+	void *process;
 	struct stream streams[2];
 	uint64_t kept;                         /* of both */
 	uint64_t deadline_ms, polite_until_ms; /* 0: none */
@@ -152,7 +155,8 @@ static void keep(struct run *run, struct stream *s, const char *data, size_t len
 	run->kept += n;
 	if (n < len)
 		run->result->truncated = true;
-	corral_process_count_output(run->process, len);
+	if (run->ops->count_output)
+		run->ops->count_output(run->process, len);
 	if (run->x->on_output && !run->refused &&
 	    run->x->on_output(run->x->ctx, s->which, data, len) != 0)
 		run->refused = true;
@@ -191,7 +195,7 @@ static bool end_early(struct run *run, bool cancelled, bool stopped)
 	if (stopped && !run->polite_until_ms) {
 		run->polite_until_ms = now + POLITE_MS;
 		e->cancelled = true;
-		(void)corral_process_signal(run->process, SIGTERM, NULL);
+		(void)run->ops->signal(run->process, SIGTERM);
 	}
 	if (cancelled || run->refused)
 		e->cancelled = true;
@@ -201,9 +205,9 @@ static bool end_early(struct run *run, bool cancelled, bool stopped)
 		e->timed_out = true;
 	else if (!run->polite_until_ms || now < run->polite_until_ms)
 		return false;
-	corral_process_kill(run->process, e->timed_out        ? CORRAL_REASON_TIMEOUT
-	                                  : e->output_limited ? CORRAL_REASON_OUTPUT
-	                                                      : CORRAL_REASON_KILLED);
+	run->ops->kill(run->process, e->timed_out        ? CORRAL_REASON_TIMEOUT
+	                             : e->output_limited ? CORRAL_REASON_OUTPUT
+	                                                 : CORRAL_REASON_KILLED);
 	return true;
 }
 
@@ -220,9 +224,10 @@ static int wait_ms(const struct run *run)
 
 static void drain(struct run *run)
 {
+	uint64_t until = corral_now_ms() + DRAIN_ALL_MS;
 	struct pollfd fds[2];
 
-	while (run->streams[0].fd >= 0 || run->streams[1].fd >= 0) {
+	while ((run->streams[0].fd >= 0 || run->streams[1].fd >= 0) && corral_now_ms() < until) {
 		polled(run, fds);
 		if (poll(fds, 2, DRAIN_MS) <= 0)
 			return;
@@ -237,7 +242,7 @@ static int loop(struct run *run, struct corral_error *err)
 
 	for (;;) {
 		polled(run, fds);
-		fds[2] = (struct pollfd) { .fd = corral_process_event_fd(run->process),
+		fds[2] = (struct pollfd) { .fd = run->ops->event_fd(run->process),
 			                   .events = POLLIN };
 		fds[3] = (struct pollfd) { .fd = run->x->cancel ? run->x->cancel->fd : -1,
 			                   .events = POLLIN };
@@ -247,7 +252,7 @@ static int loop(struct run *run, struct corral_error *err)
 			return corral_error_sys(err, errno, "poll");
 		polled_read(run, fds);
 		if (fds[2].revents)
-			r = corral_process_dispatch(run->process, err);
+			r = run->ops->dispatch(run->process, err);
 		if (r == 0 && end_early(run, fds[3].revents != 0, fds[4].revents != 0))
 			r = 1;
 		if (r != 0)
@@ -288,7 +293,7 @@ static int not_executed(int code, const struct corral_error *why, struct corral_
 static void concluded(struct run *run)
 {
 	struct corral_executed *e = run->result;
-	const struct corral_receipt *r = corral_process_receipt(run->process);
+	const struct corral_receipt *r = run->ops->receipt(run->process);
 
 	e->receipt = *r;
 	e->exit_code = e->timed_out ? CORRAL_EXECUTE_TIMED_OUT
@@ -303,8 +308,7 @@ static void concluded(struct run *run)
 			}
 }
 
-static int start(struct run *run, struct corral_sandbox *s, char *const *env,
-                 struct corral_error *err)
+static int start(struct run *run, void *place, char *const *env, struct corral_error *err)
 {
 	const struct corral_execute *x = run->x;
 	char *const shell[] = { (char *)"/bin/sh", (char *)"-c", (char *)(uintptr_t)x->command,
@@ -331,14 +335,16 @@ static int start(struct run *run, struct corral_sandbox *s, char *const *env,
 	command.stdin_fd = in;
 	command.stdout_fd = out;
 	command.stderr_fd = x->separate ? err_out : out;
-	return corral_process_start(s, &command, 0, &run->process, err);
+	return run->ops->start(place, &command, &run->process, err);
 }
 
-int corral_execute_in(struct corral_sandbox *s, const struct corral_execute *x, char *const *env,
-                      int stop_fd, struct corral_executed *ret, struct corral_error *err)
+int corral_execute_with(const struct corral_execute_ops *ops, void *place,
+                        const struct corral_execute *x, char *const *env, int stop_fd,
+                        struct corral_executed *ret, struct corral_error *err)
 {
 	struct run run = {
 		.x = x,
+		.ops = ops,
 		.result = ret,
 		.streams = { { -1, CORRAL_STDOUT, &ret->out }, { -1, CORRAL_STDERR, &ret->err } },
 		.deadline_ms = x->timeout_ms > 0 ? corral_now_ms() + (uint64_t)x->timeout_ms : 0,
@@ -354,7 +360,7 @@ int corral_execute_in(struct corral_sandbox *s, const struct corral_execute *x, 
 		ret->receipt.reason = ret->timed_out ? CORRAL_REASON_TIMEOUT : CORRAL_REASON_KILLED;
 		return 0;
 	}
-	r = start(&run, s, env, &why);
+	r = start(&run, place, env, &why);
 	if (r < 0) {
 		r = not_executed(r, &why, ret);
 		if (r < 0)
@@ -363,7 +369,7 @@ int corral_execute_in(struct corral_sandbox *s, const struct corral_execute *x, 
 		r = loop(&run, err);
 		concluded(&run);
 	}
-	corral_process_close(run.process);
+	ops->close(run.process);
 	for (int i = 0; i < 2; i++)
 		corral_fd_closep(&run.streams[i].fd);
 	if (r == 0 && (ret->out.failed || ret->err.failed))

@@ -8,10 +8,32 @@
 #include "backends/sandbox.h"
 #include "kernel/process.h"
 
+/* What a command is started in, and what then runs, as far as its streams and its end matter:
+ * kernel/process.h for a sandbox. */
+struct corral_execute_ops {
+	/* -ENOENT, -EACCES, -ENOEXEC, ...: it cannot be executed. *ret is given to close. */
+	int (*start)(void *place, const struct corral_command *command, void **ret,
+	             struct corral_error *err);
+	int (*event_fd)(const void *process);
+	/* 1 when it has ended and so has its tree, 0, -errno. */
+	int (*dispatch)(void *process, struct corral_error *err);
+	int (*signal)(void *process, int signo);
+	/* Ends its tree; the receipt is complete then. */
+	void (*kill)(void *process, enum corral_reason reason);
+	const struct corral_receipt *(*receipt)(const void *process);
+	void (*count_output)(void *process, uint64_t bytes); /* or NULL */
+	void (*close)(void *process);                        /* takes NULL */
+};
+
 /*
- * env: the sandbox's, under what x layers over it. stop_fd: readable when it is to be ended
- * politely; -1. Returns as corral_backend_execute() does.
+ * env: what x layers over; stop_fd: readable when it is to be ended politely; -1. Returns as
+ * corral_backend_execute() does.
  */
+int corral_execute_with(const struct corral_execute_ops *ops, void *place,
+                        const struct corral_execute *x, char *const *env, int stop_fd,
+                        struct corral_executed *ret, struct corral_error *err);
+
+/* The same in a sandbox, whose environment is env. */
 int corral_execute_in(struct corral_sandbox *s, const struct corral_execute *x, char *const *env,
                       int stop_fd, struct corral_executed *ret, struct corral_error *err);
 

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "backends/execute.h"
@@ -13,8 +12,7 @@
 #include "kernel/base/clock.h"
 
 /* How long the end of a sandbox waits for the calls that are in it. */
-#define END_S  20
-#define STOP_S 5
+#define END_S 20
 
 static void box_free(struct corral_native_box *box)
 {
@@ -167,92 +165,32 @@ static void native_close(struct corral_backend *b)
 	corral_policy_free((struct corral_policy *)(uintptr_t)n->policy);
 	(void)pthread_mutex_destroy(&n->lock);
 	(void)pthread_cond_destroy(&n->changed);
+	corral_runs_done(&n->runs);
 	free(n);
-}
-
-static int run_enlist(struct corral_native *n, struct corral_native_run *run,
-                      struct corral_error *err)
-{
-	if (!run->id)
-		return 0;
-	run->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (run->stop_fd < 0)
-		return corral_error_sys(err, errno, "eventfd");
-	pthread_mutex_lock(&n->lock);
-	for (const struct corral_native_run *other = n->runs; other; other = other->next)
-		if (!strcmp(other->id, run->id)) {
-			pthread_mutex_unlock(&n->lock);
-			corral_fd_closep(&run->stop_fd);
-			return corral_error_set(err, EEXIST, "run '%.64s' is running already",
-			                        run->id);
-		}
-	run->next = n->runs;
-	n->runs = run;
-	pthread_mutex_unlock(&n->lock);
-	return 0;
-}
-
-static void run_delist(struct corral_native *n, struct corral_native_run *run)
-{
-	if (run->stop_fd < 0)
-		return;
-	pthread_mutex_lock(&n->lock);
-	for (struct corral_native_run **at = &n->runs; *at; at = &(*at)->next)
-		if (*at == run) {
-			*at = run->next;
-			break;
-		}
-	pthread_cond_broadcast(&n->changed);
-	pthread_mutex_unlock(&n->lock);
-	corral_fd_closep(&run->stop_fd);
 }
 
 static int native_execute(struct corral_backend *b, const struct corral_execute *x,
                           struct corral_executed *ret, struct corral_error *err)
 {
 	struct corral_native *n = to_native(b);
-	struct corral_native_run run = { .id = x->run_id, .stop_fd = -1 };
+	struct corral_run run;
 	struct corral_native_box *box;
 	int r;
 
 	r = corral_native_acquire(n, &box, err);
 	if (r < 0)
 		return r;
-	r = run_enlist(n, &run, err);
+	r = corral_runs_enlist(&n->runs, &run, x->run_id, false, err);
 	if (r == 0)
 		r = corral_execute_in(box->sandbox, x, n->policy->env, run.stop_fd, ret, err);
-	run_delist(n, &run);
+	corral_runs_delist(&n->runs, &run);
 	corral_native_release(n, box);
 	return r;
 }
 
-static bool runs(const struct corral_native *n, const char *run_id)
-{
-	for (const struct corral_native_run *run = n->runs; run; run = run->next)
-		if (!strcmp(run->id, run_id))
-			return true;
-	return false;
-}
-
 static int native_stop(struct corral_backend *b, const char *run_id, struct corral_error *err)
 {
-	struct corral_native *n = to_native(b);
-	struct timespec until;
-	int r = 0;
-
-	until = corral_clock_after(STOP_S * 1000);
-	pthread_mutex_lock(&n->lock);
-	for (const struct corral_native_run *run = n->runs; run; run = run->next)
-		if (!strcmp(run->id, run_id))
-			(void)eventfd_write(run->stop_fd, 1);
-	while (runs(n, run_id) && r == 0)
-		r = pthread_cond_timedwait(&n->changed, &n->lock, &until);
-	r = runs(n, run_id) ? -ETIMEDOUT : 0;
-	pthread_mutex_unlock(&n->lock);
-	return r < 0 ? corral_error_set(err, ETIMEDOUT,
-	                                "run '%.64s' goes on %d s after it was stopped", run_id,
-	                                STOP_S)
-	             : 0;
+	return corral_runs_stop(&to_native(b)->runs, run_id, err);
 }
 
 static int native_pause(struct corral_backend *b, bool paused, struct corral_error *err)
@@ -365,6 +303,7 @@ int corral_native_sandbox_new(struct corral_launcher *launcher, const struct cor
 	n->policy = corral_policy_share(policy);
 	(void)pthread_mutex_init(&n->lock, NULL);
 	corral_cond_init(&n->changed);
+	corral_runs_init(&n->runs);
 	*ret = &n->base;
 	return 0;
 }

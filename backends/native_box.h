@@ -10,6 +10,7 @@
 
 #include "backends/backend_ops.h"
 #include "backends/native.h"
+#include "backends/runs.h"
 #include "kernel/process.h"
 
 struct corral_native_background {
@@ -23,12 +24,6 @@ struct corral_native_background {
 };
 
 struct corral_native_server;
-
-struct corral_native_run {
-	struct corral_native_run *next;
-	const char *id;
-	int stop_fd;
-};
 
 struct corral_native_box {
 	struct corral_sandbox *sandbox;
@@ -49,7 +44,7 @@ struct corral_native {
 	unsigned int n_boxes;          /* not yet closed */
 	bool opening;
 	char lost[160]; /* why the last one went by itself; "" when it did not */
-	struct corral_native_run *runs;
+	struct corral_runs runs;
 	unsigned int last_background;
 };
 

@@ -327,20 +327,24 @@ int corral_cgroup_oom_fd(const struct corral_cgroup *c, int *ret_fd, struct corr
 	return 0;
 }
 
-int corral_cgroup_read(const struct corral_cgroup *c, struct corral_cgroup_stats *ret,
+int corral_cgroup_read(const struct corral_cgroup *c, bool lasting, struct corral_cgroup_stats *ret,
                        struct corral_error *err)
 {
+	bool cpu = !lasting || (c->enforced & CORRAL_LIMIT_CPUS);
 	struct corral_cgroup_stats s;
 
 	(void)err;
 	memset(&s, 0xff, sizeof(s)); /* every field UINT64_MAX */
 	/* The v2 tree counts processor time with or without the controller. */
-	if (c->v2_fd >= 0)
-		corral_cgroup_v2_ops.read[CORRAL_CGROUP_CPU](c, &s);
-	for (unsigned int i = 0; i < CORRAL_CGROUP_LIMITERS; i++)
+	if (c->v2_fd >= 0 && cpu)
+		corral_cgroup_v2_ops.read[CORRAL_CGROUP_CPU](c, lasting, &s);
+	for (unsigned int i = 0; i < CORRAL_CGROUP_LIMITERS; i++) {
+		if (i == CORRAL_CGROUP_CPU && !cpu)
+			continue;
 		if (c->host->ctl[i] == &corral_cgroup_v1_ops ||
 		    (c->host->ctl[i] && i != CORRAL_CGROUP_CPU))
-			c->host->ctl[i]->read[i](c, &s);
+			c->host->ctl[i]->read[i](c, lasting, &s);
+	}
 	*ret = s;
 	return 0;
 }

@@ -105,7 +105,12 @@ int corral_cgroup_limit(struct corral_cgroup *c, const struct corral_limits *lim
  * where the kernel kills the whole group itself. */
 int corral_cgroup_oom_fd(const struct corral_cgroup *c, int *ret_fd, struct corral_error *err);
 
-int corral_cgroup_read(const struct corral_cgroup *c, struct corral_cgroup_stats *ret,
+/*
+ * lasting: only what is still to be seen when all is over, peaks and events, and processor time
+ * held back where that is limited; a third of the files, and none that the kernel has to add up
+ * first.
+ */
+int corral_cgroup_read(const struct corral_cgroup *c, bool lasting, struct corral_cgroup_stats *ret,
                        struct corral_error *err);
 
 /* Freezes or thaws every process; returns when the kernel says so, -ETIMEDOUT after timeout_ms. */

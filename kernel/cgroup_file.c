@@ -277,11 +277,12 @@ int corral_cgroup_write_pids(int dir_fd, uint64_t pids)
 	return corral_cgroup_write_u64(dir_fd, "pids.max", pids);
 }
 
-void corral_cgroup_read_pids(int dir_fd, struct corral_cgroup_stats *ret)
+void corral_cgroup_read_pids(int dir_fd, bool lasting, struct corral_cgroup_stats *ret)
 {
 	char text[128];
 
-	ret->pids = corral_cgroup_slurp_u64(dir_fd, "pids.current");
+	if (!lasting)
+		ret->pids = corral_cgroup_slurp_u64(dir_fd, "pids.current");
 	ret->pids_peak = corral_cgroup_slurp_u64(dir_fd, "pids.peak"); /* since 6.11 */
 	if (corral_cgroup_slurp(dir_fd, "pids.events", text, sizeof(text)) > 0)
 		(void)corral_cgroup_parse_key(text, "max", &ret->pids_events);

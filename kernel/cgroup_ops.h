@@ -57,8 +57,8 @@ struct corral_cgroup_ops {
 	 */
 	int (*limit[CORRAL_CGROUP_LIMITERS])(struct corral_cgroup *c, const struct corral_limits *l,
 	                                     struct corral_error *err);
-	/* Fills in what it can; the rest keeps UINT64_MAX. */
-	void (*read[CORRAL_CGROUP_LIMITERS])(const struct corral_cgroup *c,
+	/* Fills in what it can; the rest keeps UINT64_MAX. lasting: peaks and events alone. */
+	void (*read[CORRAL_CGROUP_LIMITERS])(const struct corral_cgroup *c, bool lasting,
 	                                     struct corral_cgroup_stats *ret);
 	/* As the public functions of the same names. */
 	int (*freeze)(const struct corral_cgroup *c, bool frozen, unsigned int timeout_ms,
@@ -117,7 +117,7 @@ int64_t corral_cgroup_now_usec(void); /* CLOCK_MONOTONIC */
 void corral_cgroup_sleep(unsigned int usec);
 /* pids.* has the same files on v1 and v2. */
 int corral_cgroup_write_pids(int dir_fd, uint64_t pids);
-void corral_cgroup_read_pids(int dir_fd, struct corral_cgroup_stats *ret);
+void corral_cgroup_read_pids(int dir_fd, bool lasting, struct corral_cgroup_stats *ret);
 /* Whether the limit is set now, so that a zero means to take it back. */
 static inline bool corral_cgroup_is_set(const struct corral_cgroup *c, enum corral_limit limit)
 {

@@ -84,13 +84,16 @@ static bool sweep_one(int parent_fd, const char *entry, const char *name)
 	fd = openat(parent_fd, entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return false;
-	/* EBUSY while a process is in it: then it goes with a later sweep. */
+	/* EBUSY while a process is in it: it goes with a later sweep. */
 	if (unlinkat(parent_fd, entry, AT_REMOVEDIR) < 0) {
 		if (errno != EBUSY)
 			return false;
-		/* Frozen when its owner died, it has not seen that yet, and so has not ended. */
+		/* Frozen or held up when its owner died, it has not seen that yet. Nobody else's
+		 * processes are in it. */
 		(void)corral_cgroup_write(fd, "cgroup.freeze", "0");
 		(void)corral_cgroup_write(fd, "freezer.state", "THAWED");
+		if (corral_cgroup_write(fd, "cgroup.kill", "1") < 0)
+			(void)corral_cgroup_kill_listed(fd);
 		return true;
 	}
 	corral_trace(CORRAL_TRACE_CGROUP, "swept %s", entry);

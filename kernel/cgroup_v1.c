@@ -134,23 +134,27 @@ static int v1_limit_cpu(struct corral_cgroup *c, const struct corral_limits *l,
 	return 0;
 }
 
-static void v1_read_memory(const struct corral_cgroup *c, struct corral_cgroup_stats *ret)
+static void v1_read_memory(const struct corral_cgroup *c, bool lasting,
+                           struct corral_cgroup_stats *ret)
 {
 	int fd = c->v1_fd[CORRAL_CGROUP_MEMORY];
 	char text[256];
 
-	ret->memory_bytes = corral_cgroup_slurp_u64(fd, "memory.usage_in_bytes");
+	if (!lasting)
+		ret->memory_bytes = corral_cgroup_slurp_u64(fd, "memory.usage_in_bytes");
 	ret->memory_peak_bytes = corral_cgroup_slurp_u64(fd, "memory.max_usage_in_bytes");
 	if (corral_cgroup_slurp(fd, "memory.oom_control", text, sizeof(text)) > 0)
 		(void)corral_cgroup_parse_key(text, "oom_kill", &ret->oom_kills);
 }
 
-static void v1_read_pids(const struct corral_cgroup *c, struct corral_cgroup_stats *ret)
+static void v1_read_pids(const struct corral_cgroup *c, bool lasting,
+                         struct corral_cgroup_stats *ret)
 {
-	corral_cgroup_read_pids(c->v1_fd[CORRAL_CGROUP_PIDS], ret);
+	corral_cgroup_read_pids(c->v1_fd[CORRAL_CGROUP_PIDS], lasting, ret);
 }
 
-static void v1_read_cpu(const struct corral_cgroup *c, struct corral_cgroup_stats *ret)
+static void v1_read_cpu(const struct corral_cgroup *c, bool lasting,
+                        struct corral_cgroup_stats *ret)
 {
 	int fd = c->v1_fd[CORRAL_CGROUP_CPU];
 	uint64_t ns;
@@ -161,6 +165,8 @@ static void v1_read_cpu(const struct corral_cgroup *c, struct corral_cgroup_stat
 	if (corral_cgroup_slurp(fd, "cpu.stat", text, sizeof(text)) > 0 &&
 	    corral_cgroup_parse_key(text, "throttled_time", &ns) == 0)
 		ret->throttled_usec = ns / 1000;
+	if (lasting)
+		return;
 	/* Where cpuacct is mounted together with cpu, and no v2 tree counted already. */
 	ns = ret->cpu_usec == UINT64_MAX ? corral_cgroup_slurp_u64(fd, "cpuacct.usage")
 	                                 : UINT64_MAX;

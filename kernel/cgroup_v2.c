@@ -224,25 +224,30 @@ static int v2_limit_cpu(struct corral_cgroup *c, const struct corral_limits *l,
 	return limit_weight(c, l->cpu_weight, err);
 }
 
-static void v2_read_memory(const struct corral_cgroup *c, struct corral_cgroup_stats *ret)
+static void v2_read_memory(const struct corral_cgroup *c, bool lasting,
+                           struct corral_cgroup_stats *ret)
 {
 	char text[512];
 
-	ret->memory_bytes = corral_cgroup_slurp_u64(c->v2_fd, "memory.current");
+	if (!lasting)
+		ret->memory_bytes = corral_cgroup_slurp_u64(c->v2_fd, "memory.current");
 	ret->memory_peak_bytes = corral_cgroup_slurp_u64(c->v2_fd, "memory.peak"); /* 5.19 */
 	if (corral_cgroup_slurp(c->v2_fd, "memory.events", text, sizeof(text)) > 0)
 		(void)corral_cgroup_parse_key(text, "oom_kill", &ret->oom_kills);
 }
 
-static void v2_read_pids(const struct corral_cgroup *c, struct corral_cgroup_stats *ret)
+static void v2_read_pids(const struct corral_cgroup *c, bool lasting,
+                         struct corral_cgroup_stats *ret)
 {
-	corral_cgroup_read_pids(c->v2_fd, ret);
+	corral_cgroup_read_pids(c->v2_fd, lasting, ret);
 }
 
-static void v2_read_cpu(const struct corral_cgroup *c, struct corral_cgroup_stats *ret)
+static void v2_read_cpu(const struct corral_cgroup *c, bool lasting,
+                        struct corral_cgroup_stats *ret)
 {
 	char text[1024];
 
+	(void)lasting;
 	/* The times are there without the controller, too. */
 	if (corral_cgroup_slurp(c->v2_fd, "cpu.stat", text, sizeof(text)) <= 0)
 		return;

@@ -50,7 +50,7 @@ static void statistics_take(struct corral_sandbox *s, struct corral_course *c, u
 
 	*ret_oom = *ret_pids = 0;
 	statistics_unknown(r);
-	if (!s->has_cgroup || corral_cgroup_read(&s->cgroup, &st, NULL) < 0)
+	if (!s->has_cgroup || corral_cgroup_read(&s->cgroup, true, &st, NULL) < 0)
 		return;
 	if (st.memory_peak_bytes != UINT64_MAX)
 		r->memory_peak_bytes = st.memory_peak_bytes;

@@ -16,7 +16,8 @@
  */
 int corral_keep_open(const char *path, bool overlays, int *ret_fd, struct corral_error *err);
 
-/* For a sandbox that did not come to be: takes away what corral_keep_open() made and nobody used. */
+/* For a sandbox that did not come to be: takes away what corral_keep_open() made and nobody used.
+ */
 void corral_keep_undo(int keep_fd);
 
 #endif

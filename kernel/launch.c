@@ -18,6 +18,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,6 +32,8 @@
 #include "kernel/source.h"
 
 #define READY_TIMEOUT_MS 30000
+/* For guest init to read what it is sent. */
+#define SEND_TIMEOUT_S 5
 
 static void stage_add(struct corral_sandbox *s, enum corral_stage stage, uint64_t *since)
 {
@@ -402,11 +405,13 @@ static int policy_keep(struct corral_sandbox *s, const struct corral_policy *p,
 
 static int sockets_open(struct corral_sandbox *s, int *ret_peer, struct corral_error *err)
 {
+	const struct timeval patience = { .tv_sec = SEND_TIMEOUT_S };
 	int pair[2], high;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return corral_error_sys(err, errno, "create a socket to guest init");
 	s->socket_fd = pair[0];
+	(void)setsockopt(pair[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	high = fcntl(pair[1], F_DUPFD_CLOEXEC, 10);
 	(void)close(pair[1]);
 	if (high < 0)
@@ -538,6 +543,20 @@ int corral_sandbox_make(struct corral_launcher *l, const struct corral_policy *p
 	return r;
 }
 
+/* The limits of whoever takes it, in the place of those that it was made with. */
+static int limits_adopt(struct corral_sandbox *s, const struct corral_policy *p,
+                        struct corral_error *err)
+{
+	bool same = corral_limits_same_group(&s->limits, &p->limits);
+	struct corral_plan_facts f;
+	int r = corral_launcher_facts(s->launcher, p, &f, err);
+
+	if (r == 0 && !same)
+		r = s->has_cgroup ? corral_cgroup_limit(&s->cgroup, &p->limits, err) : -EAGAIN;
+	s->limits = p->limits;
+	return r == 0 ? limits_judge(s, p, &f, err) : r;
+}
+
 /* One that stands ready becomes the caller's: what is not the sandbox's own comes from the caller's
  * policy. */
 static int adopt(struct corral_launcher *l, const struct corral_policy *p,
@@ -551,19 +570,13 @@ static int adopt(struct corral_launcher *l, const struct corral_policy *p,
 		return -EAGAIN;
 	free(s->env);
 	s->env = NULL;
-	/* What is wrong with a workspace is told by the one that is made for it. */
-	if ((p->workspace_path && (s->confined || corral_attach_workspace(s, p, &err) < 0)) ||
-	    environment_keep(s, p, &err) < 0) {
+	/* What is wrong with a workspace or a limit is told by the one that is made for it. */
+	if (environment_keep(s, p, &err) < 0 || limits_adopt(s, p, &err) < 0 ||
+	    (p->workspace_path && (s->confined || corral_attach_workspace(s, p, &err) < 0))) {
+		corral_trace(CORRAL_TRACE_SPAWN, "none that stood ready will do: %s", err.text);
 		corral_sandbox_close(s, NULL);
 		return -EAGAIN;
 	}
-	/* Those that the caller counts. */
-	s->limits.timeout_ms = p->limits.timeout_ms;
-	s->limits.output_bytes = p->limits.output_bytes;
-	s->course.receipt.limits_enforced &=
-	        ~(uint32_t)(CORRAL_LIMIT_TIMEOUT | CORRAL_LIMIT_OUTPUT);
-	s->course.receipt.limits_enforced |=
-	        limits_wanted(&p->limits) & (CORRAL_LIMIT_TIMEOUT | CORRAL_LIMIT_OUTPUT);
 	memset(s->course.receipt.stage_usec, 0, sizeof(s->course.receipt.stage_usec));
 	stage_add(s, CORRAL_STAGE_PREPARE, &t);
 	s->made = s->course.receipt;

@@ -413,7 +413,7 @@ int corral_launcher_facts(struct corral_launcher *l, const struct corral_policy 
 	/* Before the group is there, for printing: as many files as its kind usually has. */
 	f.n_join = kind == CORRAL_CGROUP_HYBRID ? 2 : kind == CORRAL_CGROUP_V1 ? 2 : 0;
 	f.netns_ready = f.scheme == CORRAL_ID_RANGE;
-	f.one_thread = (l->flags & CORRAL_LAUNCHER_ONE_SHOT) != 0;
+	f.one_thread = (l->flags & (CORRAL_LAUNCHER_ONE_SHOT | CORRAL_LAUNCHER_ONE_THREAD)) != 0;
 	f.launchpad = l->launchpad_fd >= 0;
 	f.template_path =
 	        f.scheme == CORRAL_ID_RANGE && l->template_path[0] ? l->template_path : NULL;

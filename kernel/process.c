@@ -64,7 +64,7 @@ static int start(struct corral_process *p, struct corral_start *how,
 	(void)close(pair[1]);
 	corral_launcher_sweep_once(p->sandbox->launcher);
 	if (r == 0)
-		r = corral_start_wait(p->sandbox, command, p->report_fd, &p->course.receipt,
+		r = corral_start_wait(p->sandbox, command, p->report_fd, p->id, &p->course.receipt,
 		                      &p->tty_fd, err);
 	if (r < 0)
 		return r;

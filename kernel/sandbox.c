@@ -66,7 +66,8 @@ int corral_sandbox_start(struct corral_sandbox *s, const struct corral_command *
 	if ((r == 0 || r == -EPIPE) && s->plan)
 		r = corral_sandbox_ready(s, err);
 	if (r == 0)
-		r = corral_start_wait(s, command, s->socket_fd, &s->course.receipt, &tty_fd, err);
+		r = corral_start_wait(s, command, s->socket_fd, 0, &s->course.receipt, &tty_fd,
+		                      err);
 	if (r < 0)
 		return r;
 	corral_fd_closep(&s->tty_fd);
@@ -213,7 +214,8 @@ int corral_sandbox_number_send(struct corral_sandbox *s, uint32_t type, uint32_t
 {
 	struct corral_wire_number m = { { type, sizeof(m) }, n, 0, 0, id };
 
-	return corral_wire_send(s->socket_fd, &m, sizeof(m), NULL, 0, err);
+	/* Whoever wants something ended does not wait for a guest init that may be held up. */
+	return corral_wire_send_now(s->socket_fd, &m, sizeof(m), err);
 }
 
 int corral_sandbox_signal(struct corral_sandbox *s, int signo, struct corral_error *err)

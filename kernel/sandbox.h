@@ -41,10 +41,16 @@ enum corral_launcher_flags {
 	 * With CORRAL_LAUNCHER_POOLED: that thread also keeps up to four sandboxes ready for each
 	 * of the last four policies that a sandbox was opened for, so that the next one is there at
 	 * once. Each serves one opening, as if made for it, and is replaced after a minute. Only
-	 * for policies that bind nothing of the host but its /usr and a workspace, which may be
-	 * another one each time.
+	 * for policies that bind nothing of the host but its /usr and a workspace. That may be
+	 * another one each time, and so may the environment and the limits, but for those of
+	 * processes, files and disk.
 	 */
 	CORRAL_LAUNCHER_WARM = 1u << 2,
+	/*
+	 * The calling thread is the only one of this process, and stays so: the kernel itself then
+	 * kills guest init when it ends (PR_SET_PDEATHSIG), whatever that is doing.
+	 */
+	CORRAL_LAUNCHER_ONE_THREAD = 1u << 3,
 };
 
 /*

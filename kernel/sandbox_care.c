@@ -39,7 +39,7 @@ void corral_sandbox_usage(struct corral_sandbox *s, struct corral_sandbox_usage 
 
 	memset(&ret->group, 0xff, sizeof(ret->group));
 	if (s->has_cgroup)
-		(void)corral_cgroup_read(&s->cgroup, &ret->group, NULL);
+		(void)corral_cgroup_read(&s->cgroup, false, &ret->group, NULL);
 	ret->limits = s->limits;
 	pthread_mutex_lock(&s->lock);
 	free_bytes = s->scratch_free_bytes;

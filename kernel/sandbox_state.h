@@ -65,6 +65,8 @@ ssize_t corral_wire_receive(int socket_fd, void *buf, size_t size, int *ret_fd, 
 /* Several threads may send on one socket: a message is whole. */
 int corral_wire_send(int socket_fd, const void *buf, size_t size, const int *fds,
                      unsigned int n_fds, struct corral_error *err);
+/* -EAGAIN where the other would wait for a reader. */
+int corral_wire_send_now(int socket_fd, const void *buf, size_t size, struct corral_error *err);
 
 /* kernel/start.c: how a START message differs from the only command's; -1 for what there is none
  * of. */
@@ -77,7 +79,8 @@ int corral_start_send(struct corral_sandbox *s, const struct corral_command *c,
 /* What comes back on socket_fd: its pid inside when it runs, with the terminal's master if it has
  * one. */
 int corral_start_wait(struct corral_sandbox *s, const struct corral_command *c, int socket_fd,
-                      struct corral_receipt *receipt, int *ret_tty_fd, struct corral_error *err);
+                      uint32_t id, struct corral_receipt *receipt, int *ret_tty_fd,
+                      struct corral_error *err);
 
 /* kernel/course.c: what stays the same from command to command is how it is contained. */
 void corral_course_begin(struct corral_sandbox *s, struct corral_course *c);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -11,7 +12,10 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/sandbox_state.h"
 
-#define STARTED_TIMEOUT_MS 30000
+#define STARTED_TIMEOUT_MS 10000
+/* After so long without a word, a supervisor that others of the guest's stopped is told to go on.
+ */
+#define STARTED_LOOK_MS 500
 
 #define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -123,24 +127,43 @@ static int not_started(const struct corral_sandbox *s, const struct corral_comma
 	return corral_error_sys(err, code, "execute '%s'", c->argv[0]);
 }
 
+/* 0 when something came. A command that nobody heard of does not run later. */
+static int word_await(struct corral_sandbox *s, int socket_fd, uint32_t id,
+                      struct corral_error *err)
+{
+	struct pollfd pfd = { .fd = socket_fd, .events = POLLIN };
+
+	for (int waited_ms = 0; waited_ms < STARTED_TIMEOUT_MS; waited_ms += STARTED_LOOK_MS) {
+		int n;
+
+		do {
+			n = poll(&pfd, 1, STARTED_LOOK_MS);
+		} while (n < 0 && errno == EINTR);
+		if (n != 0)
+			return n < 0 ? corral_error_sys(err, errno, "wait for guest init") : 0;
+		(void)corral_sandbox_number_send(s, CORRAL_WIRE_SIGNAL, SIGCONT, id, NULL);
+	}
+	if (corral_sandbox_number_send(s, CORRAL_WIRE_KILL, 1, id, NULL) < 0)
+		corral_sandbox_kill_all(s);
+	return corral_error_set(err, ETIMEDOUT,
+	                        "guest init has not started the command within %d s",
+	                        STARTED_TIMEOUT_MS / 1000);
+}
+
 int corral_start_wait(struct corral_sandbox *s, const struct corral_command *c, int socket_fd,
-                      struct corral_receipt *receipt, int *ret_tty_fd, struct corral_error *err)
+                      uint32_t id, struct corral_receipt *receipt, int *ret_tty_fd,
+                      struct corral_error *err)
 {
 	union {
 		struct corral_wire_head head;
 		struct corral_wire_number number;
 		struct corral_wire_exited exited;
 	} m;
-	struct pollfd pfd = { .fd = socket_fd, .events = POLLIN };
 	corral_autofd int fd = -1;
-	ssize_t n;
+	ssize_t n = word_await(s, socket_fd, id, err);
 
-	do {
-		n = poll(&pfd, 1, STARTED_TIMEOUT_MS);
-	} while (n < 0 && errno == EINTR);
-	if (n == 0)
-		return corral_error_set(err, ETIMEDOUT,
-		                        "guest init has not started the command within 30 s");
+	if (n < 0)
+		return (int)n;
 	n = corral_wire_receive(socket_fd, &m, sizeof(m), &fd, 0);
 	if (n == 0)
 		return corral_error_set(err, EPIPE, "the sandbox is gone");

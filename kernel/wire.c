@@ -59,7 +59,7 @@ ssize_t corral_wire_receive(int socket_fd, void *buf, size_t size, int *ret_fd, 
 	return n;
 }
 
-int corral_wire_send(int socket_fd, const void *buf, size_t size, const int *fds,
+static int send_with(int socket_fd, int flags, const void *buf, size_t size, const int *fds,
                      unsigned int n_fds, struct corral_error *err)
 {
 	union {
@@ -80,10 +80,23 @@ int corral_wire_send(int socket_fd, const void *buf, size_t size, const int *fds
 		msg.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
 	}
 	do {
-		n = sendmsg(socket_fd, &msg, MSG_NOSIGNAL);
+		n = sendmsg(socket_fd, &msg, MSG_NOSIGNAL | flags);
 	} while (n < 0 && errno == EINTR);
 	if (n >= 0)
 		return 0;
+	if (errno == EAGAIN)
+		return corral_error_set(err, EAGAIN, "guest init does not listen");
 	/* The same, when it went with something of ours unread. */
 	return corral_error_sys(err, errno == ECONNRESET ? EPIPE : errno, "talk to guest init");
+}
+
+int corral_wire_send(int socket_fd, const void *buf, size_t size, const int *fds,
+                     unsigned int n_fds, struct corral_error *err)
+{
+	return send_with(socket_fd, 0, buf, size, fds, n_fds, err);
+}
+
+int corral_wire_send_now(int socket_fd, const void *buf, size_t size, struct corral_error *err)
+{
+	return send_with(socket_fd, MSG_DONTWAIT, buf, size, NULL, 0, err);
 }

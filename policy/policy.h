@@ -55,12 +55,15 @@ int corral_policy_compile(const struct corral_config *c, const char *cache_dir,
 /* One more holder of the same policy, who frees it as well. */
 const struct corral_policy *corral_policy_share(const struct corral_policy *p);
 /*
- * Whether a sandbox made for one serves the other: alike in all but the environment, the workspace
- * and what the caller counts (time, output), which it gets when it is handed out; and made of
- * nothing else that may change on the host between the making and the use (no directory bound, no
- * root but the host's /usr, no network).
+ * Whether a sandbox made for one serves the other: alike in all but the environment, the workspace,
+ * the limits that its control group has (memory, swap, processor) and those that the caller counts
+ * (time, output), which it gets when it is handed out; and made of nothing else that may change on
+ * the host between the making and the use (no directory bound, no root but the host's /usr, no
+ * network).
  */
 bool corral_policy_interchangeable(const struct corral_policy *a, const struct corral_policy *b);
+/* Whether a control group has the same limits for both, that of processes aside. */
+bool corral_limits_same_group(const struct corral_limits *a, const struct corral_limits *b);
 /* Takes NULL. */
 void corral_policy_free(struct corral_policy *p);
 

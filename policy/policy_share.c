@@ -13,8 +13,10 @@ const struct corral_policy *corral_policy_share(const struct corral_policy *p)
 	return p;
 }
 
-/* What a sandbox need not be made for. */
-#define BY_CALLER ((uint32_t)(CORRAL_LIMIT_TIMEOUT | CORRAL_LIMIT_OUTPUT))
+/* Limits that a sandbox need not be made with. */
+#define ADOPTED                                                                        \
+	((uint32_t)(CORRAL_LIMIT_TIMEOUT | CORRAL_LIMIT_OUTPUT | CORRAL_LIMIT_MEMORY | \
+	            CORRAL_LIMIT_MEMORY_SWAP | CORRAL_LIMIT_CPUS | CORRAL_LIMIT_CPU_WEIGHT))
 
 static bool same_seccomp(const struct corral_seccomp *a, const struct corral_seccomp *b)
 {
@@ -22,13 +24,18 @@ static bool same_seccomp(const struct corral_seccomp *a, const struct corral_sec
 	       !memcmp(a->insns, b->insns, a->n_insns * sizeof(a->insns[0]));
 }
 
-/* Every field that is made into the sandbox is named, so that none is compared by its padding or
- * forgotten in silence; time and output are counted by the caller. */
-static bool same_limits(const struct corral_limits *a, const struct corral_limits *b)
+bool corral_limits_same_group(const struct corral_limits *a, const struct corral_limits *b)
 {
 	return a->memory_bytes == b->memory_bytes && a->memory_swap_bytes == b->memory_swap_bytes &&
-	       a->cpu_millis == b->cpu_millis && a->cpu_weight == b->cpu_weight &&
-	       a->pids == b->pids && a->disk_bytes == b->disk_bytes &&
+	       a->cpu_millis == b->cpu_millis && a->cpu_weight == b->cpu_weight;
+}
+
+/* Every field that is made into the sandbox is named, so that none is compared by its padding or
+ * forgotten in silence; time and output are counted by the caller, and its group can be given other
+ * limits. Not of processes: there are resource limits beneath that one. */
+static bool same_limits(const struct corral_limits *a, const struct corral_limits *b)
+{
+	return a->pids == b->pids && a->disk_bytes == b->disk_bytes &&
 	       a->disk_inodes == b->disk_inodes && a->file_size_bytes == b->file_size_bytes &&
 	       a->open_files == b->open_files;
 }
@@ -47,6 +54,6 @@ bool corral_policy_interchangeable(const struct corral_policy *a, const struct c
 	       (!strcmp(a->work_dir, b->work_dir) && !strcmp(a->hostname, b->hostname) &&
 	        a->guest_uid == b->guest_uid && a->guest_gid == b->guest_gid && a->ids == b->ids &&
 	        a->caps == b->caps && same_limits(&a->limits, &b->limits) &&
-	        ((a->limits_asked ^ b->limits_asked) & ~BY_CALLER) == 0 &&
+	        ((a->limits_asked ^ b->limits_asked) & ~ADOPTED) == 0 &&
 	        a->allow_weaker == b->allow_weaker && same_seccomp(&a->seccomp, &b->seccomp));
 }

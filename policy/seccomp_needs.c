@@ -19,8 +19,8 @@
 #define OWN_ARCH AUDIT_ARCH_AARCH64
 #endif
 
-#define FORK  17u                      /* SIGCHLD */
-#define VFORK (0x100u | 0x4000u | 17u) /* CLONE_VM, CLONE_VFORK, SIGCHLD */
+#define FORK   17u                        /* SIGCHLD */
+#define SHARED (0x100u | 0x200000u | 17u) /* CLONE_VM, CLONE_CHILD_CLEARTID, SIGCHLD */
 
 static const struct {
 	int nr;
@@ -40,7 +40,8 @@ static const struct {
 	{ SYS_recvmsg, "recvmsg", { 3 } },
 	{ SYS_sendmsg, "sendmsg", { 3 } },
 	{ SYS_fcntl, "fcntl", { 3 } },
-	{ SYS_clone, "clone", { VFORK } },
+	{ SYS_clone, "clone", { SHARED } },
+	{ SYS_futex, "futex", { 0 } },
 	{ SYS_clone, "clone", { FORK } },
 	{ SYS_rt_sigprocmask, "rt_sigprocmask", { 0 } },
 	{ SYS_setsid, "setsid", { 0 } },

@@ -51,14 +51,7 @@ static int streams_take(int *ret_in, int *ret_out, struct corral_error *err)
 static int serve(struct corral_options *o, struct corral_error *err)
 {
 	corral_auto(corral_place_backend_done) struct corral_place_backend place = { 0 };
-	struct corral_console_options console = {
-		.no_execute = o->no_execute,
-		.no_background = o->no_execute,
-		.hashline = o->hashline,
-		.images = o->images,
-		.documents = o->documents,
-		.no_ask_execute = true, /* whether to ask is the client's to decide */
-	};
+	struct corral_console_toolset_options console = { .tools = CORRAL_CONSOLE_OPTIONS_DEFAULT };
 	struct corral_mcp_options mcp = { 0 };
 	corral_autofd int in_fd = -1, out_fd = -1, stop_fd = -1;
 	int r = streams_take(&in_fd, &out_fd, err);
@@ -71,8 +64,14 @@ static int serve(struct corral_options *o, struct corral_error *err)
 	r = corral_place_backend_open(o, &place, err);
 	if (r < 0)
 		return r;
+	console.tools.include_execute = !o->no_execute;
+	console.tools.require_execute_approval =
+	        false; /* whether to ask is the client's to decide */
+	console.tools.hashline = o->hashline;
+	console.tools.image_support = o->images;
+	console.tools.document_support = o->documents;
+	console.tools.permissions = place.permissions;
 	console.backend = place.backend;
-	console.permissions = place.permissions;
 	console.guarded = place.guarded;
 	r = corral_console_toolset_new(&console, &mcp.toolset, err);
 	if (r < 0)
@@ -80,7 +79,7 @@ static int serve(struct corral_options *o, struct corral_error *err)
 	mcp.in_fd = in_fd;
 	mcp.out_fd = out_fd;
 	mcp.stop_fd = stop_fd;
-	mcp.instructions = corral_console_system_prompt(mcp.toolset);
+	mcp.instructions = corral_console_system_prompt(corral_console_toolset_schema(mcp.toolset));
 	r = corral_mcp_serve(&mcp, err);
 	corral_console_toolset_free(mcp.toolset);
 	return r;

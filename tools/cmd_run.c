@@ -74,8 +74,8 @@ static int start(struct run *run, struct corral_error *err)
 
 	if (c->tty)
 		corral_tty_size(&command.tty_rows, &command.tty_cols);
-	r = corral_relay_prepare(&run->relay, c->tty, run->policy->limits.output_bytes, fds, pipes,
-	                         err);
+	r = corral_relay_prepare(&run->relay, c->tty, run->policy->limits.output_bytes, true, fds,
+	                         pipes, err);
 	if (r == 0) {
 		command.stdout_fd = fds[0];
 		command.stderr_fd = fds[1];

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -35,6 +36,17 @@ static void client_drop(struct corral_holder *h, struct corral_holder_client *c)
 		c->used = false;
 }
 
+/* A guest of this user's whom somebody gave the directory of our socket is the same user. */
+static bool is_of_our_namespace(pid_t pid)
+{
+	struct stat ours, theirs;
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
+	return pid > 0 && stat("/proc/self/ns/user", &ours) == 0 && stat(path, &theirs) == 0 &&
+	       ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
 static void client_accept(struct corral_holder *h)
 {
 	corral_autofd int fd = accept4(h->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -45,7 +57,7 @@ static void client_accept(struct corral_holder *h)
 		return;
 	/* The directory keeps others out; this holds also when its mode was changed. */
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
-	    (peer.uid != geteuid() && peer.uid != 0))
+	    (peer.uid != geteuid() && peer.uid != 0) || !is_of_our_namespace(peer.pid))
 		return;
 	for (size_t i = 0; i < CORRAL_HOLDER_CLIENTS_MAX; i++)
 		if (!h->clients[i].used) {

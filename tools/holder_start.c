@@ -123,7 +123,7 @@ static int build(struct corral_holder *h, const struct corral_holder_options *o,
 	if (r == 0)
 		r = signals_collect(h, err);
 	if (r == 0)
-		r = corral_launcher_open(0, &h->launcher, err);
+		r = corral_launcher_open(CORRAL_LAUNCHER_ONE_THREAD, &h->launcher, err);
 	if (r == 0)
 		r = corral_sandbox_open(h->launcher, h->policy, &h->sandbox, err);
 	if (r == 0)

@@ -1,20 +1,38 @@
 #include "tools/message.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "kernel/base/utf8.h"
 #include "tools/exitcode.h"
+
+/* What turns the direction of the text around it: what is shown would not be what is meant. */
+static bool is_bidi(const unsigned char *c, int len)
+{
+	return len == 3 && c[0] == 0xe2 &&
+	       ((c[1] == 0x80 &&
+	         (c[2] == 0x8e || c[2] == 0x8f || (c[2] >= 0xaa && c[2] <= 0xae))) ||
+	        (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
+}
 
 void corral_text_clean(char *text)
 {
-	for (unsigned char *c = (unsigned char *)text; *c; c++)
-		if (*c < 0x20 || *c == 0x7f)
-			*c = '?';
-		/* U+0080 to U+009F: the C1 controls of terminals, in UTF-8. */
-		else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
-			c[0] = c[1] = '?';
+	size_t len = strlen(text);
+
+	for (unsigned char *c = (unsigned char *)text; len;) {
+		int step = corral_utf8_step(c, len), n = step < 0 ? -step : step;
+
+		/* U+0080 to U+009F: the C1 controls of terminals; so are these bytes by themselves.
+		 */
+		if (step < 0 || *c < 0x20 || *c == 0x7f ||
+		    (step == 2 && *c == 0xc2 && c[1] < 0xa0) || is_bidi(c, step))
+			memset(c, '?', (size_t)n);
+		c += n;
+		len -= (size_t)n;
+	}
 }
 
 void corral_say(const char *fmt, ...)

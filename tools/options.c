@@ -18,7 +18,7 @@
 #define FILES                                                                               \
 	(CORRAL_OPTION_LS | CORRAL_OPTION_READ | CORRAL_OPTION_WRITE | CORRAL_OPTION_EDIT | \
 	 CORRAL_OPTION_GLOB | CORRAL_OPTION_GREP)
-#define EVERY           ((1u << 19) - 1)
+#define EVERY ((1u << 19) - 1)
 
 static int set_text(struct corral_options *o, const struct corral_option *row, const char *value,
                     struct corral_error *err)
@@ -166,7 +166,8 @@ static int set_word(struct corral_options *o, const struct corral_option *row, c
 static int set_number(struct corral_options *o, const struct corral_option *row, const char *value,
                       struct corral_error *err)
 {
-	return corral_parse_u64(value, INT64_MAX, (uint64_t *)(void *)((char *)o + row->detail), err);
+	return corral_parse_u64(value, INT64_MAX, (uint64_t *)(void *)((char *)o + row->detail),
+	                        err);
 }
 
 static int set_name(struct corral_options *o, const struct corral_option *row, const char *value,
@@ -199,13 +200,13 @@ static int set_grace(struct corral_options *o, const struct corral_option *row, 
 	return r;
 }
 
-#define TEXT(field)  .set = set_text, .detail = offsetof(struct corral_config, field)
-#define FLAG(field)  .set = set_flag, .detail = offsetof(struct corral_config, field)
-#define OWN(field)   .set = set_own, .detail = offsetof(struct corral_options, field)
-#define WORD(field)  .set = set_word, .detail = offsetof(struct corral_options, field)
+#define TEXT(field)   .set = set_text, .detail = offsetof(struct corral_config, field)
+#define FLAG(field)   .set = set_flag, .detail = offsetof(struct corral_config, field)
+#define OWN(field)    .set = set_own, .detail = offsetof(struct corral_options, field)
+#define WORD(field)   .set = set_word, .detail = offsetof(struct corral_options, field)
 #define NUMBER(field) .set = set_number, .detail = offsetof(struct corral_options, field)
-#define LIMIT(limit) .set = set_limit, .detail = CORRAL_LIMIT_##limit
-#define MOUNT(kind)  .set = set_mount, .detail = CORRAL_MOUNT_##kind
+#define LIMIT(limit)  .set = set_limit, .detail = CORRAL_LIMIT_##limit
+#define MOUNT(kind)   .set = set_mount, .detail = CORRAL_MOUNT_##kind
 
 /* clang-format off */
 const struct corral_option corral_option_table[] = {

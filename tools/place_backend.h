@@ -13,7 +13,7 @@
 struct corral_place_backend {
 	struct corral_backend *backend;
 	struct corral_permission_checker *permissions; /* NULL without */
-	bool guarded; /* the backend itself holds to them */
+	bool guarded;                                  /* the backend itself holds to them */
 	struct corral_launcher *launcher;
 	struct corral_policy *policy;
 };

@@ -13,8 +13,12 @@
 #define INSIST_MS 2000
 /* After the command's end what it wrote is already there; silence for this long is the end of it.
  */
-#define DRAIN_MS     200
-#define END_OF_INPUT "\004"
+#define DRAIN_MS 200
+/* Somebody else in the sandbox may hold the other end: no more time and no more bytes than what
+ * could be there already take. */
+#define DRAIN_ALL_MS    1000
+#define DRAIN_ALL_BYTES (1u << 20)
+#define END_OF_INPUT    "\004"
 
 void corral_relay_init(struct corral_relay *r, const struct corral_relay_ops *ops, void *owner)
 {
@@ -23,7 +27,7 @@ void corral_relay_init(struct corral_relay *r, const struct corral_relay_ops *op
 	r->owner = owner;
 	r->signals.fd = r->tty_fd = -1;
 	r->terminal.is_raw = false;
-	r->pipes[0] = r->pipes[1] = -1;
+	r->pipes[0] = r->pipes[1] = r->input_fd = -1;
 	r->n_pumps = 0;
 	r->tty = r->limited = false;
 	r->budget = r->passed = r->counted = r->interrupted_ms = 0;
@@ -112,7 +116,7 @@ static int pump_open(struct corral_relay *r, int to, int *ret_write_fd, struct c
 	/* Ours alone: the command's end stays as programs expect it. */
 	(void)fcntl(fds[0], F_SETFL, O_NONBLOCK);
 	corral_pump_init(p, fds[0], to);
-	p->budget = &r->budget;
+	p->budget = r->limited ? &r->budget : NULL;
 	p->passed = &r->passed;
 	r->pipes[r->n_pumps++] = fds[0];
 	*ret_write_fd = fds[1];
@@ -130,25 +134,43 @@ static void pumps_for_tty(struct corral_relay *r)
 	r->n_pumps = 2;
 }
 
-int corral_relay_prepare(struct corral_relay *r, bool tty, uint64_t output_bytes, int fds[2],
-                         int ret_write_fds[2], struct corral_error *err)
+int corral_relay_prepare(struct corral_relay *r, bool tty, uint64_t output_bytes, bool lends,
+                         int fds[2], int ret_write_fds[2], struct corral_error *err)
 {
+	static const int own[] = { STDOUT_FILENO, STDERR_FILENO };
 	int status = 0;
 
 	r->tty = tty;
 	r->budget = output_bytes;
 	r->limited = output_bytes != 0;
-	fds[0] = STDOUT_FILENO;
-	fds[1] = STDERR_FILENO;
-	if (tty || !r->limited)
+	for (int i = 0; i < 2; i++) {
+		fds[i] = own[i];
+		if (tty || status < 0 || (!r->limited && (lends || !isatty(own[i]))))
+			continue;
+		if (i && ret_write_fds[0] >= 0 && same_file(own[0], own[1])) {
+			fds[1] = fds[0];
+			continue;
+		}
+		status = pump_open(r, own[i], &ret_write_fds[i], err);
+		fds[i] = ret_write_fds[i];
+	}
+	return status;
+}
+
+int corral_relay_input(struct corral_relay *r, int *ret_fd, int *ret_read_fd,
+                       struct corral_error *err)
+{
+	int fds[2];
+
+	*ret_fd = STDIN_FILENO;
+	if (!isatty(STDIN_FILENO))
 		return 0;
-	status = pump_open(r, STDOUT_FILENO, &ret_write_fds[0], err);
-	if (status == 0 && !same_file(STDOUT_FILENO, STDERR_FILENO))
-		status = pump_open(r, STDERR_FILENO, &ret_write_fds[1], err);
-	if (status < 0)
-		return status;
-	fds[0] = ret_write_fds[0];
-	fds[1] = ret_write_fds[1] >= 0 ? ret_write_fds[1] : ret_write_fds[0];
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return corral_error_sys(err, errno, "pipe for input");
+	(void)fcntl(fds[1], F_SETFL, O_NONBLOCK);
+	corral_pump_init(&r->input, STDIN_FILENO, fds[1]);
+	r->input_fd = fds[1];
+	*ret_fd = *ret_read_fd = fds[0];
 	return 0;
 }
 
@@ -172,6 +194,14 @@ static void send_end_of_input(struct corral_relay *r)
 	if (isatty(STDIN_FILENO) || p->to < 0)
 		return;
 	(void)!write(p->to, END_OF_INPUT END_OF_INPUT, at_line_start ? 1 : 2);
+}
+
+/* What is typed, until there is no more of it or nobody reads it. */
+static void step_input(struct corral_relay *r, const struct pollfd *polled)
+{
+	corral_pump_step(&r->input, polled);
+	if (corral_pump_done(&r->input) || r->input.to < 0)
+		corral_fd_closep(&r->input_fd);
 }
 
 static void step_pumps(struct corral_relay *r, const struct pollfd *polled)
@@ -205,15 +235,18 @@ static void step_pumps(struct corral_relay *r, const struct pollfd *polled)
 
 int corral_relay_loop(struct corral_relay *r, int event_fd, struct corral_error *err)
 {
-	struct pollfd fds[2 + CORRAL_RELAY_PUMPS_MAX];
+	struct pollfd fds[3 + CORRAL_RELAY_PUMPS_MAX];
 	int status, signo;
 
 	for (;;) {
 		fds[0] = (struct pollfd) { .fd = event_fd, .events = POLLIN };
 		fds[1] = (struct pollfd) { .fd = r->signals.fd, .events = POLLIN };
+		fds[2] = (struct pollfd) { .fd = -1 };
+		if (r->input_fd >= 0)
+			corral_pump_want(&r->input, &fds[2]);
 		for (size_t i = 0; i < r->n_pumps; i++)
-			corral_pump_want(&r->pumps[i], &fds[2 + i]);
-		if (poll(fds, 2 + r->n_pumps, -1) < 0) {
+			corral_pump_want(&r->pumps[i], &fds[3 + i]);
+		if (poll(fds, 3 + r->n_pumps, -1) < 0) {
 			if (errno == EINTR)
 				continue;
 			return corral_error_sys(err, errno, "poll");
@@ -225,24 +258,31 @@ int corral_relay_loop(struct corral_relay *r, int event_fd, struct corral_error 
 		}
 		while (fds[1].revents && (signo = corral_signals_next(&r->signals)) > 0)
 			handle_signal(r, signo);
-		step_pumps(r, fds + 2);
+		if (r->input_fd >= 0)
+			step_input(r, &fds[2]);
+		step_pumps(r, fds + 3);
 	}
 }
 
 void corral_relay_drain(struct corral_relay *r)
 {
 	struct pollfd fds[1 + CORRAL_RELAY_PUMPS_MAX];
+	uint64_t passed = r->passed, spent_ms = 0;
 
+	corral_fd_closep(&r->input_fd);
 	if (r->tty && r->n_pumps > 1) {
 		r->pumps[1].at_end = true;
 		r->pumps[1].len = 0;
 	}
 	for (;;) {
 		bool waits_for_reader = false, done = true;
+		uint64_t begin = corral_now_ms();
 		int n;
 
 		fds[0] = (struct pollfd) { .fd = r->signals.fd, .events = POLLIN };
 		for (size_t i = 0; i < r->n_pumps; i++) {
+			if (spent_ms >= DRAIN_ALL_MS || r->passed - passed >= DRAIN_ALL_BYTES)
+				r->pumps[i].at_end = true;
 			corral_pump_want(&r->pumps[i], &fds[1 + i]);
 			waits_for_reader |= r->pumps[i].len > 0;
 			done &= corral_pump_done(&r->pumps[i]);
@@ -252,6 +292,9 @@ void corral_relay_drain(struct corral_relay *r)
 		n = poll(fds, 1 + r->n_pumps, waits_for_reader ? -1 : DRAIN_MS);
 		if (n == 0 || (n < 0 && errno != EINTR))
 			return;
+		/* A reader of ours may take its time. */
+		if (!waits_for_reader)
+			spent_ms += corral_now_ms() - begin;
 		if (n > 0 && fds[0].revents) {
 			int signo = corral_signals_next(&r->signals);
 
@@ -290,5 +333,6 @@ void corral_relay_close(struct corral_relay *r)
 {
 	for (size_t i = 0; i < CORRAL_RELAY_PUMPS_MAX; i++)
 		corral_fd_closep(&r->pipes[i]);
+	corral_fd_closep(&r->input_fd);
 	corral_signals_close(&r->signals);
 }

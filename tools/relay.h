@@ -32,6 +32,8 @@ struct corral_relay {
 	struct corral_pump pumps[CORRAL_RELAY_PUMPS_MAX];
 	int pipes[CORRAL_RELAY_PUMPS_MAX]; /* our ends, when output is counted */
 	size_t n_pumps;
+	struct corral_pump input; /* of a terminal that is not lent */
+	int input_fd;             /* the pipe's end that is ours; -1 without */
 	bool tty, limited;
 	int tty_fd; /* borrowed */
 	uint64_t budget, passed, counted;
@@ -46,12 +48,17 @@ void corral_relay_init(struct corral_relay *r, const struct corral_relay_ops *op
 int corral_relay_open(struct corral_relay *r, struct corral_error *err);
 
 /*
- * Before the command starts. output_bytes: at most so many may pass, 0 for any number. Descriptors
- * that the command is to write to: the caller's own, or pipes, in ret_write_fds as well, which the
- * caller closes when the command has them.
+ * Before the command starts. output_bytes: at most so many may pass, 0 for any number. lends: a
+ * terminal of the caller's may be the command's own; whoever gets it there keeps it as long as it
+ * lives, and reads what is typed. Descriptors that the command is to write to: the caller's own, or
+ * pipes, in ret_write_fds as well, which the caller closes when the command has them.
  */
-int corral_relay_prepare(struct corral_relay *r, bool tty, uint64_t output_bytes, int fds[2],
-                         int ret_write_fds[2], struct corral_error *err);
+int corral_relay_prepare(struct corral_relay *r, bool tty, uint64_t output_bytes, bool lends,
+                         int fds[2], int ret_write_fds[2], struct corral_error *err);
+/* The same for standard input: *ret_fd is it, or, where it is a terminal, a pipe of what is typed,
+ * in *ret_read_fd as well. */
+int corral_relay_input(struct corral_relay *r, int *ret_fd, int *ret_read_fd,
+                       struct corral_error *err);
 /* When it has started; tty_fd is the master of its terminal. */
 int corral_relay_begin(struct corral_relay *r, int tty_fd, struct corral_error *err);
 

@@ -122,12 +122,15 @@ static int await_start(struct client *c, struct corral_error *err)
 static int start(struct client *c, struct corral_error *err)
 {
 	struct corral_talk t = { .words = NULL };
-	int fds[2], pipes[2] = { -1, -1 }, r;
+	int fds[2], pipes[2] = { -1, -1 }, input = -1, r;
 
 	if (c->exec.tty)
 		corral_tty_size(&c->exec.rows, &c->exec.cols);
+	/* What is left of it in the sandbox would go on reading the keys of whoever called us. */
 	r = corral_relay_prepare(&c->relay, c->exec.tty, c->exec.detach ? 0 : c->exec.output_bytes,
-	                         fds, pipes, err);
+	                         c->exec.detach, fds, pipes, err);
+	if (r == 0 && c->exec.stdin_fd >= 0)
+		r = corral_relay_input(&c->relay, &c->exec.stdin_fd, &input, err);
 	if (r == 0 && !c->exec.tty && !c->exec.detach) {
 		c->exec.stdout_fd = fds[0];
 		c->exec.stderr_fd = fds[1];
@@ -136,6 +139,7 @@ static int start(struct client *c, struct corral_error *err)
 		r = corral_exec_send(c->socket_fd, &c->exec, err);
 	corral_fd_closep(&pipes[0]);
 	corral_fd_closep(&pipes[1]);
+	corral_fd_closep(&input);
 	if (r == 0)
 		r = await_start(c, err);
 	if (r == 0)

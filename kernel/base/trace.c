@@ -16,6 +16,7 @@ static const struct {
 	{ CORRAL_TRACE_CGROUP, "cgroup" },
 	{ CORRAL_TRACE_HOST, "host" },
 	{ CORRAL_TRACE_POLICY, "policy" },
+	{ CORRAL_TRACE_BACKEND, "backend" },
 };
 
 /* The one global: diagnostics have no owner to be passed through. Written once, before any thread.

@@ -11,9 +11,10 @@ enum corral_trace_topic {
 	CORRAL_TRACE_CGROUP = 1u << 1,
 	CORRAL_TRACE_HOST = 1u << 2,
 	CORRAL_TRACE_POLICY = 1u << 3,
+	CORRAL_TRACE_BACKEND = 1u << 4,
 };
 
-#define CORRAL_TRACE_TOPICS "spawn, cgroup, host, policy or all"
+#define CORRAL_TRACE_TOPICS "spawn, cgroup, host, policy, backend or all"
 
 /* Comma-separated topics or "all"; NULL turns nothing on. Returns where the last word begins that
  * is none of these, or NULL. Not thread-safe: call first. */

@@ -209,7 +209,7 @@ int corral_files_call_run(struct corral_files_call *c, struct corral_error *err)
 	case CORRAL_FILES_OP_REMOVE:
 		return corral_files_remove(c->f, path, q->flags, &c->stop, err);
 	case CORRAL_FILES_OP_RENAME:
-		return corral_files_rename(c->f, path, q->text[1], q->flags, err);
+		return corral_files_rename(c->f, path, q->text[1], q->flags, &c->stop, err);
 	case CORRAL_FILES_OP_TAR_OUT:
 	case CORRAL_FILES_OP_TAR_IN:
 		return run_tar(c, err);

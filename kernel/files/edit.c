@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kernel/files/content.h"
 #include "kernel/files/internal.h"
 
 static int read_whole(int fd, const char *path, uint64_t size_known,
@@ -15,9 +16,7 @@ static int read_whole(int fd, const char *path, uint64_t size_known,
 	corral_autofree char *chunk = NULL;
 
 	if (size_known > CORRAL_FILES_EDIT_MAX)
-		return corral_error_set(err, EFBIG,
-		                        "File is %" PRIu64 " bytes, over the %u-byte read limit",
-		                        size_known, CORRAL_FILES_EDIT_MAX);
+		return files_too_large(err, size_known, CORRAL_FILES_EDIT_MAX);
 	chunk = malloc(CORRAL_FILES_CHUNK);
 	if (!chunk)
 		return corral_error_set(err, ENOMEM, "out of memory");
@@ -134,6 +133,22 @@ static int apply(const struct corral_buf *text, const struct corral_files_edit *
 	return 0;
 }
 
+int files_text_edit(const char *data, size_t len, const char *path,
+                    const struct corral_files_edit *edit, struct corral_buf *out, uint64_t *ret_n,
+                    struct corral_error *err)
+{
+	const struct corral_buf text = { .data = (char *)(uintptr_t)data, .len = len };
+
+	if (edit->old_len > CORRAL_FILES_EDIT_MAX || edit->new_len > CORRAL_FILES_EDIT_MAX)
+		return corral_error_set(err, EFBIG, "The text is too large");
+	if (len > CORRAL_FILES_EDIT_MAX)
+		return files_too_large(err, len, CORRAL_FILES_EDIT_MAX);
+	if (!corral_utf8_valid(data, len))
+		return corral_error_set(err, EILSEQ,
+		                        "'%s' is not valid UTF-8 text and cannot be edited", path);
+	return apply(&text, edit, out, ret_n, err);
+}
+
 int corral_files_edit(const struct corral_files *f, const char *path,
                       const struct corral_files_edit *edit, const struct corral_files_stop *stop,
                       uint64_t *ret_occurrences, struct corral_error *err)
@@ -145,23 +160,18 @@ int corral_files_edit(const struct corral_files *f, const char *path,
 	uint64_t n = 0;
 	int r;
 
-	if (edit->old_len > CORRAL_FILES_EDIT_MAX || edit->new_len > CORRAL_FILES_EDIT_MAX)
-		return corral_error_set(err, EFBIG, "The text is too large");
-	fd = files_open_regular(f, path, &st, err);
+	fd = files_open_regular(f, path, stop, &st, err);
 	if (fd < 0)
 		return corral_take_fd(&fd);
 	r = read_whole(fd, path, (uint64_t)st.st_size, stop, &text, err);
 	if (r < 0)
 		return r;
-	if (!corral_utf8_valid(text.data, text.len))
-		return corral_error_set(err, EILSEQ,
-		                        "'%s' is not valid UTF-8 text and cannot be edited", path);
-	r = apply(&text, edit, &out, &n, err);
+	r = files_text_edit(text.data, text.len, path, edit, &out, &n, err);
 	if (r == -ENOMSG || r == -ENOTUNIQ)
 		*ret_occurrences = n;
 	if (r < 0)
 		return r;
-	r = files_replace_open(f, path, 0, &target, err);
+	r = files_replace_open(f, path, 0, stop, &target, err);
 	if (r == 0) {
 		r = files_write_all(target.fd, out.data, out.len);
 		r = r < 0 ? files_fail(err, -r, path) : files_replace_commit(&target, path, err);

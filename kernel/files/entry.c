@@ -165,7 +165,8 @@ int corral_files_mkdir(const struct corral_files *f, const char *path, struct co
 }
 
 int corral_files_rename(const struct corral_files *f, const char *path, const char *new_path,
-                        unsigned int flags, struct corral_error *err)
+                        unsigned int flags, const struct corral_files_stop *stop,
+                        struct corral_error *err)
 {
 	corral_autofd int from_fd = -1, to_fd = -1;
 	struct files_parent from, to;
@@ -175,6 +176,9 @@ int corral_files_rename(const struct corral_files *f, const char *path, const ch
 	if (r < 0)
 		return files_fail(err, -r, path);
 	from_fd = from.fd;
+	r = files_gate(stop, from.fd, from.name, path, err);
+	if (r < 0)
+		return r;
 	/* A directory must not be made for what is not there. */
 	if (faccessat(from_fd, from.name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		return files_fail(err, errno, path);
@@ -182,6 +186,9 @@ int corral_files_rename(const struct corral_files *f, const char *path, const ch
 	if (r < 0)
 		return files_fail(err, -r, new_path);
 	to_fd = to.fd;
+	r = files_gate(stop, to.fd, to.name, new_path, err);
+	if (r < 0)
+		return r;
 	if (renameat2(from_fd, from.name, to_fd, to.name,
 	              flags & CORRAL_FILES_NOREPLACE ? RENAME_NOREPLACE : 0) < 0) {
 		int code = errno;

@@ -58,10 +58,28 @@ enum corral_files_flags {
 
 struct corral_files;
 
+/*
+ * Asked about what an operation has opened, before any content is given or taken: nobody can put
+ * something else in its place any more. Whoever reads, edits, writes, searches, removes or renames
+ * asks.
+ */
+struct corral_files_gate {
+	/*
+	 * fd: the file; or, with a name, the directory in which that name is written. path: as the
+	 * caller wrote it, NULL for what a search came upon. 0, or -errno with a text, with which
+	 * the operation fails, but for a search, which passes over it. Several threads call at
+	 * once.
+	 */
+	int (*pass)(void *ctx, int fd, const char *name, const char *path,
+	            struct corral_error *err);
+	void *ctx;
+};
+
 /* When to give up. NULL where it is asked for means never. */
 struct corral_files_stop {
 	const bool *cancelled;  /* or NULL; another thread sets it with __atomic_store_n() */
 	uint64_t deadline_nsec; /* CLOCK_MONOTONIC; 0 for none */
+	const struct corral_files_gate *gate; /* or NULL */
 };
 
 /* Takes bytes as they come, at most CORRAL_FILES_CHUNK at a time; 0 or -errno, which ends the
@@ -182,7 +200,8 @@ int corral_files_remove(const struct corral_files *f, const char *path, unsigned
 
 /* As rename(2), with the new path's parents made; CORRAL_FILES_NOREPLACE: -EEXIST. */
 int corral_files_rename(const struct corral_files *f, const char *path, const char *new_path,
-                        unsigned int flags, struct corral_error *err);
+                        unsigned int flags, const struct corral_files_stop *stop,
+                        struct corral_error *err);
 
 /*
  * A file (one entry, its base name) or a tree (entries below `path`, which is "./") as a pax

@@ -18,10 +18,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "kernel/files/glob.h"
-#include "kernel/files/ignore.h"
 #include "kernel/files/internal.h"
 #include "kernel/files/search.h"
+#include "kernel/files/sieve.h"
 
 #define THREADS_MAX 4
 #define BATCH_FILES 32
@@ -48,7 +47,7 @@ struct grepper {
 	const struct corral_files_grep *ask;
 	const struct corral_files_stop *stop;
 	const struct files_pattern *pattern;
-	struct files_glob *filter;
+	struct files_sieve sieve;
 	uint64_t max;
 	const char *shown;      /* in front of paths below the search path; "" or with a slash */
 	size_t norm_base;       /* where these begin in norm */
@@ -66,11 +65,6 @@ struct grepper {
 	uint64_t matches, bytes;
 };
 
-static const char *const build_dirs[] = {
-	".eggs", ".git",        ".mypy_cache", ".pytest_cache", ".ruff_cache",  ".tox",
-	".venv", "__pycache__", "build",       "dist",          "node_modules", "venv",
-};
-
 /* Under the lock. */
 static void folder_put(struct folder *folder)
 {
@@ -85,15 +79,18 @@ static int search_file(struct grepper *g, struct files_searcher *s, struct batch
 {
 	corral_autofd int fd = openat(b->folder->fd, name,
 	                              O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
+	struct files_content c = files_content_open(fd);
 
 	if (fd < 0)
 		return -errno;
+	if (files_gate(g->stop, fd, NULL, NULL, NULL) < 0)
+		return 0;
 	path->len = 0;
 	corral_buf_str(path, b->dir);
 	corral_buf_str(path, name);
 	if (path->failed)
 		return -ENOMEM;
-	return files_search(s, fd, path->data, path->len, g->max - b->found.n, g->stop, &b->found);
+	return files_search(s, &c, path->data, path->len, g->max - b->found.n, g->stop, &b->found);
 }
 
 static bool fatal(int r)
@@ -244,27 +241,6 @@ static struct batch *batch_new(const struct grepper *g, struct folder *folder, s
 	return b;
 }
 
-static bool wanted(const struct grepper *g, const char *name, unsigned char type,
-                   const struct files_ignore *ignore)
-{
-	const char *rel = g->norm.data + g->norm_base;
-
-	if (type != DT_REG && type != DT_DIR)
-		return false;
-	if (g->ask->flags & CORRAL_FILES_IGNORE_HIDDEN) {
-		if (name[0] == '.')
-			return false;
-		for (size_t i = 0; type == DT_DIR && i < CORRAL_COUNT(build_dirs); i++) {
-			if (!strcmp(name, build_dirs[i]))
-				return false;
-		}
-	}
-	if (type == DT_REG && g->filter &&
-	    !files_glob_path(g->filter, strchr(g->ask->glob, '/') ? rel : name))
-		return false;
-	return !files_ignore_has(ignore, g->norm.data, name, type == DT_DIR);
-}
-
 static void leave_out(struct grepper *g)
 {
 	(void)pthread_mutex_lock(&g->lock);
@@ -314,6 +290,7 @@ static int walk_names(struct grepper *g, struct files_searcher *s, struct folder
 
 	for (size_t i = 0; r == 0 && i < names->n; i++) {
 		const char *name = names->v[i].name;
+		bool dir = names->v[i].type == DT_DIR;
 
 		g->norm.len = base;
 		corral_buf_str(&g->norm, name);
@@ -321,15 +298,17 @@ static int walk_names(struct grepper *g, struct files_searcher *s, struct folder
 			r = -ENOMEM;
 			break;
 		}
-		if (!wanted(g, name, names->v[i].type, ignore))
+		if ((!dir && names->v[i].type != DT_REG) ||
+		    !files_sieve_passes(&g->sieve, g->norm.data, g->norm.data + g->norm_base, name,
+		                        dir, ignore))
 			continue;
 		/* What comes before a directory is handed out before what is in it. */
-		if (b && (names->v[i].type == DT_DIR || b->n == BATCH_FILES)) {
+		if (b && (dir || b->n == BATCH_FILES)) {
 			r = submit(g, s, corral_take_ptr(&b));
 			if (r < 0)
 				break;
 		}
-		if (names->v[i].type == DT_DIR) {
+		if (dir) {
 			r = descend(g, s, folder, name, ignore, depth);
 			continue;
 		}
@@ -504,6 +483,7 @@ static int grep_path(struct grepper *g, struct corral_files_matches *ret, struct
 	bool root = files_is_root(g->f, g->ask->path, true);
 	const char *path = root ? "." : g->ask->path;
 	corral_autofd int fd = files_open_at(g->f, path, O_RDONLY | O_NONBLOCK);
+	struct files_content c = files_content_open(fd);
 	struct corral_buf shown = CORRAL_BUF_INIT;
 	struct files_searcher *s;
 	struct stat st;
@@ -515,6 +495,9 @@ static int grep_path(struct grepper *g, struct corral_files_matches *ret, struct
 		return files_fail(err, fd < 0 ? -fd : errno, g->ask->path);
 	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
 		return corral_error_set(err, EINVAL, "'%s' is not a regular file", g->ask->path);
+	r = S_ISREG(st.st_mode) ? files_gate(g->stop, fd, NULL, path, err) : 0;
+	if (r < 0)
+		return r;
 	if (S_ISDIR(st.st_mode))
 		files_shown(&shown, path, root);
 	else
@@ -529,7 +512,7 @@ static int grep_path(struct grepper *g, struct corral_files_matches *ret, struct
 	if (!s || shown.failed || g->norm.failed)
 		r = -ENOMEM;
 	else if (S_ISREG(st.st_mode))
-		r = files_search(s, fd, shown.data, shown.len, g->max, g->stop, ret);
+		r = files_search(s, &c, shown.data, shown.len, g->max, g->stop, ret);
 	else
 		r = grep_tree(g, s, fd, ret);
 	files_searcher_free(s);
@@ -559,11 +542,10 @@ int corral_files_grep(const struct corral_files *f, const struct corral_files_gr
 	if (r < 0)
 		return r;
 	g.pattern = pattern;
-	if (grep->glob)
-		r = files_glob_compile(grep->glob, FILES_GLOB_HIDDEN, &g.filter, err);
+	r = files_sieve_init(&g.sieve, grep, err);
 	if (r == 0)
 		r = grep_path(&g, &found, err);
-	files_glob_free(g.filter);
+	files_sieve_done(&g.sieve);
 	files_pattern_free(pattern);
 	if (r < 0) {
 		corral_files_matches_done(&found);

@@ -87,27 +87,27 @@ void files_ignore_free(struct files_ignore *i, const struct files_ignore *above)
 	}
 }
 
-int files_ignore_load(int dir_fd, size_t base, struct files_ignore *above,
-                      struct files_ignore **ret)
+int files_ignore_parse(const char *text, size_t len, size_t base, struct files_ignore *above,
+                       struct files_ignore **ret)
 {
-	corral_autofd int fd = openat(dir_fd, ".gitignore",
-	                              O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
+	corral_autofree char *copy = NULL;
 	struct files_ignore *i;
-	struct stat st;
 	int r = 0;
 
 	*ret = above;
-	/* Unreadable, strange or huge ones say nothing. */
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
-	    corral_buf_read_fd(&text, fd, IGNORE_BYTES_MAX) < 0 || !text.len)
+	if (!len || len > IGNORE_BYTES_MAX)
 		return 0;
+	copy = malloc(len + 1);
 	i = calloc(1, sizeof(*i));
-	if (!i)
+	if (!copy || !i) {
+		free(i);
 		return -ENOMEM;
+	}
+	memcpy(copy, text, len);
+	copy[len] = '\0';
 	i->above = above;
 	i->base = base;
-	for (char *rest = text.data, *line; r == 0 && (line = strsep(&rest, "\n"));)
+	for (char *rest = copy, *line; r == 0 && (line = strsep(&rest, "\n"));)
 		r = add_rule(i, line);
 	if (r < 0) {
 		level_free(i);
@@ -115,6 +115,22 @@ int files_ignore_load(int dir_fd, size_t base, struct files_ignore *above,
 	}
 	*ret = i;
 	return 0;
+}
+
+int files_ignore_load(int dir_fd, size_t base, struct files_ignore *above,
+                      struct files_ignore **ret)
+{
+	corral_autofd int fd = openat(dir_fd, ".gitignore",
+	                              O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
+	struct stat st;
+
+	*ret = above;
+	/* Unreadable, strange or huge ones say nothing. */
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    corral_buf_read_fd(&text, fd, IGNORE_BYTES_MAX) < 0)
+		return 0;
+	return files_ignore_parse(text.data, text.len, base, above, ret);
 }
 
 static bool rule_has(const struct rule *rule, const char *path, const char *name)

@@ -20,6 +20,10 @@ struct files_ignore;
 int files_ignore_load(int dir_fd, size_t base, struct files_ignore *above,
                       struct files_ignore **ret);
 
+/* The same of the text of such a file. */
+int files_ignore_parse(const char *text, size_t len, size_t base, struct files_ignore *above,
+                       struct files_ignore **ret);
+
 /* Frees the levels from i up to above, which stays. */
 void files_ignore_free(struct files_ignore *i, const struct files_ignore *above);
 

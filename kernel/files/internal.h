@@ -10,7 +10,7 @@
 
 #include "kernel/base/cleanup.h"
 #include "kernel/base/utf8.h"
-#include "kernel/files/files.h"
+#include "kernel/files/content.h"
 
 struct corral_files {
 	int root_fd;
@@ -22,18 +22,12 @@ struct corral_files {
 
 /* 0 to go on. */
 int files_stopped(const struct corral_files_stop *stop, struct corral_error *err);
+/* Asks the stop's gate, if it has one. */
+int files_gate(const struct corral_files_stop *stop, int fd, const char *name, const char *path,
+               struct corral_error *err);
 
 /* Whether the path names the root: "", ".", "./", "/." and, for searches or confined, "/". */
 bool files_is_root(const struct corral_files *f, const char *path, bool search);
-
-/* Opens what the path names; never blocks on a FIFO when O_NONBLOCK is given. -errno without text.
- */
-int files_open_at(const struct corral_files *f, const char *path, int open_flags);
-
-/*
- * The sentence for what was done with path and failed: an errno, or the stop's word. Returns -code.
- */
-int files_fail(struct corral_error *err, int code, const char *path);
 
 /* What stands before the names of a directory where rows show them: "" for the root, else the path
  * as it was given, with one slash behind. */
@@ -60,8 +54,9 @@ int files_parent(const struct corral_files *f, const char *path, unsigned int fl
 /* With all parents: the directory, O_PATH. */
 int files_make_dirs(const struct corral_files *f, const char *path, int *ret_fd);
 
-/* For content: regular files only, never blocking. Sets st. */
-int files_open_regular(const struct corral_files *f, const char *path, struct stat *st,
+/* For content: regular files only, never blocking, and past the gate. Sets st. */
+int files_open_regular(const struct corral_files *f, const char *path,
+                       const struct corral_files_stop *stop, struct stat *st,
                        struct corral_error *err);
 
 void files_stat_from(const struct stat *st, struct corral_files_stat *ret);
@@ -89,7 +84,8 @@ struct files_replace {
  * nothing half done behind.
  */
 int files_replace_open(const struct corral_files *f, const char *path, unsigned int mode,
-                       struct files_replace *r, struct corral_error *err);
+                       const struct corral_files_stop *stop, struct files_replace *r,
+                       struct corral_error *err);
 int files_replace_commit(struct files_replace *r, const char *path, struct corral_error *err);
 void files_replace_done(struct files_replace *r);
 

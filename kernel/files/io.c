@@ -1,8 +1,10 @@
-/* read(2) and write(2) that go on after signals, and when to stop altogether. */
+/* read(2) and write(2) that go on after signals, content in memory, and when to stop altogether. */
 #include <errno.h>
+#include <inttypes.h>
 #include <unistd.h>
 
 #include "kernel/base/clock.h"
+#include "kernel/files/content.h"
 #include "kernel/files/internal.h"
 
 long files_read(int fd, void *data, size_t size)
@@ -16,6 +18,27 @@ long files_read(int fd, void *data, size_t size)
 	if (n < 0 && errno == EAGAIN)
 		return 0;
 	return n < 0 ? -errno : n;
+}
+
+long files_content_read(struct files_content *c, void *data, size_t size)
+{
+	size_t left = c->len - c->at;
+
+	if (c->fd >= 0)
+		return files_read(c->fd, data, size);
+	if (size > left)
+		size = left;
+	if (size)
+		memcpy(data, c->data + c->at, size);
+	c->at += size;
+	return (long)size;
+}
+
+int files_too_large(struct corral_error *err, uint64_t size, uint64_t max)
+{
+	return corral_error_set(err, EFBIG,
+	                        "File is %" PRIu64 " bytes, over the %" PRIu64 "-byte read limit",
+	                        size, max);
 }
 
 int files_write_all(int fd, const void *data, size_t len)
@@ -42,4 +65,12 @@ int files_stopped(const struct corral_files_stop *stop, struct corral_error *err
 	if (stop->deadline_nsec && corral_now_nsec() >= stop->deadline_nsec)
 		return corral_error_set(err, ETIMEDOUT, "timed out");
 	return 0;
+}
+
+int files_gate(const struct corral_files_stop *stop, int fd, const char *name, const char *path,
+               struct corral_error *err)
+{
+	const struct corral_files_gate *gate = stop ? stop->gate : NULL;
+
+	return gate ? gate->pass(gate->ctx, fd, name, path, err) : 0;
 }

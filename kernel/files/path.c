@@ -403,10 +403,12 @@ int files_make_dirs(const struct corral_files *f, const char *path, int *ret_fd)
 	return 0;
 }
 
-int files_open_regular(const struct corral_files *f, const char *path, struct stat *st,
+int files_open_regular(const struct corral_files *f, const char *path,
+                       const struct corral_files_stop *stop, struct stat *st,
                        struct corral_error *err)
 {
 	corral_autofd int fd = files_open_at(f, path, O_RDONLY | O_NONBLOCK);
+	int r;
 
 	if (fd < 0) {
 		int code = -corral_take_fd(&fd);
@@ -422,5 +424,6 @@ int files_open_regular(const struct corral_files *f, const char *path, struct st
 		return files_fail(err, EISDIR, path);
 	if (!S_ISREG(st->st_mode))
 		return corral_error_set(err, EINVAL, "'%s' is not a regular file", path);
-	return corral_take_fd(&fd);
+	r = files_gate(stop, fd, NULL, path, err);
+	return r < 0 ? r : corral_take_fd(&fd);
 }

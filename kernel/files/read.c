@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kernel/files/content.h"
 #include "kernel/files/internal.h"
 
 /* Lines after the slice are counted in so many bytes; beyond, "more than" is said. */
@@ -122,8 +123,8 @@ static int render(struct numbered *n, bool cuttable, struct corral_buf *ret,
 	return ret->failed ? corral_error_set(err, ENOMEM, "out of memory") : 0;
 }
 
-static int scan(int fd, const char *path, struct numbered *n, const struct corral_files_stop *stop,
-                bool *ret_complete, struct corral_error *err)
+static int scan(struct files_content *c, const char *path, struct numbered *n,
+                const struct corral_files_stop *stop, bool *ret_complete, struct corral_error *err)
 {
 	corral_autofree char *chunk = malloc(CORRAL_FILES_CHUNK);
 	uint64_t after = 0;
@@ -133,7 +134,7 @@ static int scan(int fd, const char *path, struct numbered *n, const struct corra
 		return corral_error_set(err, ENOMEM, "out of memory");
 	*ret_complete = false;
 	while (after < COUNT_MAX) {
-		long got = files_read(fd, chunk, CORRAL_FILES_CHUNK);
+		long got = files_content_read(c, chunk, CORRAL_FILES_CHUNK);
 		int r;
 
 		if (got < 0)
@@ -157,23 +158,18 @@ static int scan(int fd, const char *path, struct numbered *n, const struct corra
 	return 0;
 }
 
-int corral_files_read(const struct corral_files *f, const char *path, uint64_t offset,
-                      uint64_t limit, const struct corral_files_stop *stop, struct corral_buf *ret,
-                      struct corral_error *err)
+int files_text_read(struct files_content *c, const char *path, uint64_t offset, uint64_t limit,
+                    const struct corral_files_stop *stop, struct corral_buf *ret,
+                    struct corral_error *err)
 {
 	struct numbered n = { .offset = offset, .out = CORRAL_BUF_INIT };
 	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
-	corral_autofd int fd = -1;
 	bool complete;
 	uint64_t total;
-	struct stat st;
 	int r;
 
 	n.end = limit > UINT64_MAX - offset ? UINT64_MAX : offset + limit;
-	fd = files_open_regular(f, path, &st, err);
-	if (fd < 0)
-		return corral_take_fd(&fd);
-	r = scan(fd, path, &n, stop, &complete, err);
+	r = scan(c, path, &n, stop, &complete, err);
 	/* An empty file has one empty line. */
 	if (r == 0 && !n.line && !n.in_line && n.offset == 0 && n.end)
 		begin_line(&n);
@@ -200,6 +196,21 @@ int corral_files_read(const struct corral_files *f, const char *path, uint64_t o
 	return 0;
 }
 
+int corral_files_read(const struct corral_files *f, const char *path, uint64_t offset,
+                      uint64_t limit, const struct corral_files_stop *stop, struct corral_buf *ret,
+                      struct corral_error *err)
+{
+	struct files_content c;
+	corral_autofd int fd = -1;
+	struct stat st;
+
+	fd = files_open_regular(f, path, stop, &st, err);
+	if (fd < 0)
+		return corral_take_fd(&fd);
+	c = files_content_open(fd);
+	return files_text_read(&c, path, offset, limit, stop, ret, err);
+}
+
 int corral_files_read_bytes(const struct corral_files *f, const char *path, uint64_t offset,
                             uint64_t length, uint64_t max, const struct corral_files_stop *stop,
                             const struct corral_files_sink *sink, struct corral_error *err)
@@ -211,14 +222,11 @@ int corral_files_read_bytes(const struct corral_files *f, const char *path, uint
 	size_t size;
 	int r = 0;
 
-	fd = files_open_regular(f, path, &st, err);
+	fd = files_open_regular(f, path, stop, &st, err);
 	if (fd < 0)
 		return corral_take_fd(&fd);
 	if (max && length == UINT64_MAX && offset == 0 && (uint64_t)st.st_size > max)
-		return corral_error_set(err, EFBIG,
-		                        "File is %" PRIu64 " bytes, over the %" PRIu64
-		                        "-byte read limit",
-		                        (uint64_t)st.st_size, max);
+		return files_too_large(err, (uint64_t)st.st_size, max);
 	/* An offset that no file can have is past the end of any. */
 	if (offset > INT64_MAX)
 		return 0;

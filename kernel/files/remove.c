@@ -182,6 +182,9 @@ int corral_files_remove(const struct corral_files *f, const char *path, unsigned
 	if (r < 0)
 		return files_fail(err, -r, path);
 	fd = parent.fd;
+	r = files_gate(stop, fd, parent.name, path, err);
+	if (r < 0)
+		return r;
 	if (fstatat(fd, parent.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return files_fail(err, errno, path);
 	if (fstat(f->root_fd, &root) == 0 && st.st_dev == root.st_dev && st.st_ino == root.st_ino)

@@ -66,7 +66,8 @@ static int open_in_place(struct files_replace *r)
 }
 
 int files_replace_open(const struct corral_files *f, const char *path, unsigned int mode,
-                       struct files_replace *r, struct corral_error *err)
+                       const struct corral_files_stop *stop, struct files_replace *r,
+                       struct corral_error *err)
 {
 	struct stat st;
 	int code;
@@ -85,6 +86,9 @@ int files_replace_open(const struct corral_files *f, const char *path, unsigned 
 		return files_fail(err, -code, path);
 	if (path[0] && path[strlen(path) - 1] == '/')
 		return corral_error_set(err, EISDIR, "'%s' is a directory", path);
+	code = files_gate(stop, r->parent.fd, r->parent.name, path, err);
+	if (code < 0)
+		return code;
 	if (fstatat(r->parent.fd, r->parent.name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
 		if (S_ISDIR(st.st_mode))
 			return files_fail(err, EISDIR, path);
@@ -224,7 +228,7 @@ int corral_files_write(const struct corral_files *f, const char *path, unsigned 
 	uint64_t size = 0;
 	int r;
 
-	r = files_replace_open(f, path, mode, &replace, err);
+	r = files_replace_open(f, path, mode, stop, &replace, err);
 	if (r == 0)
 		r = write_source(&replace, path, stop, source, &size, err);
 	if (r == 0)

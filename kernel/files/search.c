@@ -366,8 +366,22 @@ static int grow(struct files_searcher *s)
 	return 0;
 }
 
-int files_search(struct files_searcher *s, int fd, const char *path, size_t path_len, uint64_t max,
-                 const struct corral_files_stop *stop, struct corral_files_matches *ret)
+/* The hole of a sparse file: nothing there that a person looks for. True when it goes to the end.
+ */
+static bool skip_hole(int fd)
+{
+	off_t here = lseek(fd, 0, SEEK_CUR), data = lseek(fd, here, SEEK_DATA);
+
+	if (data < 0 && errno == ENXIO)
+		return true;
+	if (data < 0)
+		(void)lseek(fd, here, SEEK_SET);
+	return false;
+}
+
+int files_search(struct files_searcher *s, struct files_content *c, const char *path,
+                 size_t path_len, uint64_t max, const struct corral_files_stop *stop,
+                 struct corral_files_matches *ret)
 {
 	struct search w = { .s = s,
 		            .stop = stop,
@@ -381,7 +395,7 @@ int files_search(struct files_searcher *s, int fd, const char *path, size_t path
 	int r = 0;
 
 	while (r == 0 && !end && w.left) {
-		long got = files_read(fd, s->buf + have, s->size - have);
+		long got = files_content_read(c, s->buf + have, s->size - have);
 		const char *last;
 		size_t ready;
 
@@ -392,15 +406,9 @@ int files_search(struct files_searcher *s, int fd, const char *path, size_t path
 		                    got < CORRAL_FILES_SNIFF ? (size_t)got : CORRAL_FILES_SNIFF))
 			return 0;
 		first = false;
-		/* The hole of a sparse file: nothing there that a person looks for. */
-		if (got == (long)s->size && files_all_zero(s->buf, s->size)) {
-			off_t here = lseek(fd, 0, SEEK_CUR), data = lseek(fd, here, SEEK_DATA);
-
-			if (data < 0 && errno == ENXIO)
-				return 0;
-			if (data < 0)
-				(void)lseek(fd, here, SEEK_SET);
-		}
+		if (c->fd >= 0 && got == (long)s->size && files_all_zero(s->buf, s->size) &&
+		    skip_hole(c->fd))
+			return 0;
 		have += (size_t)got;
 		last = end || !have ? NULL : memrchr(s->buf, '\n', have);
 		ready = last ? (size_t)(last + 1 - s->buf) : 0;

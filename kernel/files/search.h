@@ -4,7 +4,7 @@
 #ifndef CORRAL_KERNEL_FILES_SEARCH_H
 #define CORRAL_KERNEL_FILES_SEARCH_H
 
-#include "kernel/files/files.h"
+#include "kernel/files/content.h"
 
 struct files_pattern;  /* compiled; shared by threads */
 struct files_searcher; /* one thread's buffers and limits */
@@ -18,10 +18,12 @@ struct files_searcher *files_searcher_new(const struct files_pattern *p);
 void files_searcher_free(struct files_searcher *s);
 
 /*
- * Adds the lines of fd that match, at most max of them, to ret. A binary file has none. -errno when
- * it cannot be read or the stop says so; -E2BIG when lines were too expensive to match too often.
+ * Adds the content's lines that match, at most max of them, to ret. A binary file has none. -errno
+ * when it cannot be read or the stop says so; -E2BIG when lines were too expensive to match too
+ * often.
  */
-int files_search(struct files_searcher *s, int fd, const char *path, size_t path_len, uint64_t max,
-                 const struct corral_files_stop *stop, struct corral_files_matches *ret);
+int files_search(struct files_searcher *s, struct files_content *c, const char *path,
+                 size_t path_len, uint64_t max, const struct corral_files_stop *stop,
+                 struct corral_files_matches *ret);
 
 #endif

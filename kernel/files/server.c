@@ -129,7 +129,8 @@ static void receive_alone(struct job *j)
 /* Waits until something about the job moved; 0, or what ended it. Under the lock. */
 static int job_wait(struct job *j, struct corral_error *err)
 {
-	struct corral_files_stop stop = { &j->cancelled, j->deadline_nsec };
+	struct corral_files_stop stop = { .cancelled = &j->cancelled,
+		                          .deadline_nsec = j->deadline_nsec };
 	struct timespec until;
 	int r = files_stopped(&stop, err);
 
@@ -307,7 +308,7 @@ static void job_run(struct job *j)
 	struct corral_files_call c = {
 		.f = j->server->f,
 		.asked = &j->asked,
-		.stop = { &j->cancelled, j->deadline_nsec },
+		.stop = { .cancelled = &j->cancelled, .deadline_nsec = j->deadline_nsec },
 		.source = { source_get, j },
 		.sink = { sink_put, j },
 	};

@@ -4,8 +4,10 @@
  */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
+#include <linux/futex.h>
 #include <linux/resource.h>
 #include <linux/signal.h>
+#include <linux/time.h>
 #include <linux/wait.h>
 
 #include "kernel/init/command.h"
@@ -19,7 +21,15 @@
 #define TIOCSPTLCK_  0x40045431
 #define TIOCGPTPEER_ 0x5441
 
-#define VFORK_FLAGS (0x00000100 /* CLONE_VM */ | 0x00004000 /* CLONE_VFORK */ | 17 /* SIGCHLD */)
+/*
+ * Not CLONE_VFORK: a guest that stops everything it sees would stop the child before its exec, and
+ * the parent, which the kernel makes wait for that, would be deaf to its caller's death. Guarded by
+ * tests/real/test_sandbox_cli.c.
+ */
+#define SPAWN_FLAGS \
+	(0x00000100 /* CLONE_VM */ | 0x00200000 /* CLONE_CHILD_CLEARTID */ | 17 /* SIGCHLD */)
+#define EXEC_LOOK_NSEC 20000000
+#define EXEC_LOOKS     100 /* and then it is killed */
 
 struct window {
 	uint16_t rows, cols, x, y;
@@ -249,6 +259,27 @@ static void report_close(void)
 	running.report_fd = CORRAL_WIRE_FD;
 }
 
+/* Until the child has executed or ended: then our memory is ours alone. One that was stopped goes
+ * on, and one that does not come to it is killed. */
+static void exec_await(struct command *c, long pid, const int *tid)
+{
+	struct timespec look = { 0, EXEC_LOOK_NSEC };
+	int held, looks = 0;
+
+	while ((held = __atomic_load_n(tid, __ATOMIC_ACQUIRE)) != 0) {
+		long r = sys4(__NR_futex, tid, FUTEX_WAIT, held, &look);
+
+		if (r != -ETIMEDOUT || ++looks < EXEC_LOOKS / 20)
+			continue;
+		if (looks >= EXEC_LOOKS) {
+			c->error = EINTR;
+			(void)sys2(__NR_kill, pid, SIGKILL);
+		} else {
+			(void)sys2(__NR_kill, pid, SIGCONT);
+		}
+	}
+}
+
 int command_start(struct init *in, const void *request, size_t size, const int *fds,
                   unsigned int n_fds)
 {
@@ -256,7 +287,7 @@ int command_start(struct init *in, const void *request, size_t size, const int *
 		.in = in, .start = request, .program = -1, .stdio = { -1, -1, -1 }, .tty_slave = -1
 	};
 	struct fs_numbers st;
-	int master = -1;
+	int master = -1, tid = 0;
 	long r, pid = 0;
 
 	r = command_prepare(&c, request, size, fds, n_fds);
@@ -269,9 +300,12 @@ int command_start(struct init *in, const void *request, size_t size, const int *
 		running.blocks_before = (uint64_t)(st.blocks - st.bfree);
 		(void)sys2(__NR_getrusage, RUSAGE_CHILDREN, &running.before);
 		running.exec_nsec = now_nsec();
-		pid = spawn_vfork(command_child, &c, child_stack + sizeof(child_stack),
-		                  VFORK_FLAGS);
-		r = pid < 0 ? pid : -c.error;
+		tid = 1;
+		pid = spawn_shared(command_child, &c, child_stack + sizeof(child_stack),
+		                   SPAWN_FLAGS, &tid);
+		if (pid > 0)
+			exec_await(&c, pid, &tid);
+		r = pid < 0 ? pid : -__atomic_load_n(&c.error, __ATOMIC_RELAXED);
 	}
 	if (pid > 0 && r < 0)
 		(void)sys4(__NR_wait4, pid, 0, 0, 0);
@@ -361,6 +395,18 @@ static unsigned int kill_everything(struct init *in)
 	return 1;
 }
 
+/* All that came to us but the command that runs here and the supervisors: 0 when there is nobody.
+ */
+static unsigned int kill_strays(struct init *in)
+{
+	long spare[SUPERVISORS_MAX + 1];
+	unsigned int n = supervisors_list(spare);
+
+	if (running.pid)
+		spare[n++] = running.pid;
+	return tree_kill_children(in, spare, n);
+}
+
 /* Reaps whatever died. Once main has, everything else is killed, until no child is left but
  * supervisors. */
 void command_reap(struct init *in)
@@ -377,9 +423,11 @@ void command_reap(struct init *in)
 		running.end_nsec = now_nsec();
 		running.ending = 1;
 	}
-	/* Orphans of a supervisor that was killed; those of a command that runs here go with it. */
-	if (!running.pid && in->strays)
-		in->strays = pid != -ECHILD && kill_everything(in) != 0;
+	/* Orphans of a supervisor that was killed. Those of a command that runs here cannot be told
+	 * from them, and go as well. */
+	if (in->strays)
+		in->strays = pid != -ECHILD &&
+		             (running.pid ? kill_strays(in) : kill_everything(in)) != 0;
 	if (!running.ending && !running.killed)
 		return;
 	if (running.ending && (pid == -ECHILD || kill_everything(in) == 0)) {

@@ -9,6 +9,15 @@
 
 #define INIT_MADE_MAX 40
 
+/* Of open(2), where architectures differ. */
+#if defined(__aarch64__)
+#define O_NOFOLLOW_  0100000
+#define O_DIRECTORY_ 040000
+#else
+#define O_NOFOLLOW_  0400000
+#define O_DIRECTORY_ 0200000
+#endif
+
 struct refusals;
 
 struct init {
@@ -115,9 +124,9 @@ struct refusals {
  * itself when nobody else's. */
 struct refusals *refusals_of(struct init *in, long pid);
 
-/* spawn.S: runs fn(arg) in a child that shares memory, the parent waiting for its exec or exit; pid
- * or -errno. */
-long spawn_vfork(void (*fn)(void *), void *arg, void *stack_top, unsigned long flags);
+/* spawn.c: runs fn(arg) in a child that shares memory, whose last use of it, by exec or exit, sets
+ * *tid to 0 and wakes a futex there; pid or -errno. */
+long spawn_shared(void (*fn)(void *), void *arg, void *stack_top, unsigned long flags, int *tid);
 _Noreturn void die(int status);
 
 #endif

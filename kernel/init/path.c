@@ -13,17 +13,8 @@
 
 #include "kernel/init/init.h"
 
-#define O_PATH_      010000000
-#define O_CLOEXEC_   02000000
-#define O_NOFOLLOW_  0400000
-#define O_DIRECTORY_ 0200000
-
-#if defined(__aarch64__)
-#undef O_NOFOLLOW_
-#define O_NOFOLLOW_ 0100000
-#undef O_DIRECTORY_
-#define O_DIRECTORY_ 040000
-#endif
+#define O_PATH_    010000000
+#define O_CLOEXEC_ 02000000
 
 #define LINKS_MAX 40
 #define PATH_SIZE 4096

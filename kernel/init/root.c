@@ -115,18 +115,51 @@ long step_scratch(struct init *in, const struct corral_step *s)
 	return r < 0 ? r : 0;
 }
 
-static long entry_make(int dir, const struct corral_wire_entry *e)
+/*
+ * The directory that the entry is to be in, and its name there. What is kept is of a guest's
+ * making: a link in the place of a directory would lead out to wherever it says, as the root is
+ * still to be entered. Guarded by tests/real/test_keep.c.
+ */
+static long parent_open(int dir, const char *path, const char **ret_name)
+{
+	char part[256];
+	long at = sys3(__NR_fcntl, dir, F_DUPFD_CLOEXEC, 4), next;
+
+	for (;;) {
+		size_t n = 0;
+
+		while (path[n] && path[n] != '/')
+			n++;
+		if (at < 0 || !path[n])
+			break;
+		if (n >= sizeof(part)) {
+			(void)sys1(__NR_close, at);
+			return -ENAMETOOLONG;
+		}
+		memcpy(part, path, n);
+		part[n] = '\0';
+		path += n + 1;
+		next = sys4(__NR_openat, at, part,
+		            O_PATH_ | O_NOFOLLOW_ | O_DIRECTORY_ | O_CLOEXEC_, 0);
+		(void)sys1(__NR_close, at);
+		at = next;
+	}
+	*ret_name = path;
+	return at;
+}
+
+static long entry_make(int dir, const struct corral_wire_entry *e, const char *path)
 {
 	const char *data = e->path + e->path_len + 1;
 	long fd, r;
 
 	switch (e->kind) {
 	case 'd':
-		return sys3(__NR_mkdirat, dir, e->path, e->mode);
+		return sys3(__NR_mkdirat, dir, path, e->mode);
 	case 'l':
-		return sys3(__NR_symlinkat, data, dir, e->path);
+		return sys3(__NR_symlinkat, data, dir, path);
 	case 'f':
-		fd = sys4(__NR_openat, dir, e->path, O_WRONLY_ | O_CREAT_ | O_EXCL_ | O_CLOEXEC_,
+		fd = sys4(__NR_openat, dir, path, O_WRONLY_ | O_CREAT_ | O_EXCL_ | O_CLOEXEC_,
 		          e->mode);
 		if (fd < 0)
 			return fd;
@@ -136,6 +169,18 @@ static long entry_make(int dir, const struct corral_wire_entry *e)
 	default:
 		return -EINVAL;
 	}
+}
+
+static long kept_entry_make(int dir, const struct corral_wire_entry *e)
+{
+	const char *name;
+	long parent = parent_open(dir, e->path, &name), r;
+
+	if (parent < 0)
+		return parent;
+	r = entry_make((int)parent, e, name);
+	(void)sys1(__NR_close, parent);
+	return r == -EEXIST ? 0 : r;
 }
 
 /*
@@ -158,9 +203,8 @@ static long entries_make(struct init *in, const struct corral_step *s, const cha
 		const struct corral_wire_entry *e = (const void *)blob;
 
 		in->detail = index++;
-		r = entry_make((int)dir, e);
-		if (r == -EEXIST && s->flags & CORRAL_STEP_KEPT)
-			r = 0;
+		r = s->flags & CORRAL_STEP_KEPT ? kept_entry_make((int)dir, e)
+		                                : entry_make((int)dir, e, e->path);
 		blob += e->size;
 	}
 	(void)sys1(__NR_setfsuid, 0);

@@ -2,7 +2,9 @@
  * Standard streams that are files of the host. A descriptor can be opened anew through
  * /proc/self/fd with rights that it was not given: input could be written, an appended log read or
  * overwritten, where the guest's user may do so on disk. Landlock fences by what lies beneath "/"
- * of the sandbox, and these do not: their own rights are added for them alone.
+ * of the sandbox, and these do not: their own rights are added for them alone. Also a command
+ * without such streams has its fence: it keeps it from those of others, and from /proc/PID/fd of
+ * any other.
  */
 #include <asm/stat.h>
 #include <linux/audit.h>
@@ -58,7 +60,8 @@ static int is_file(int fd)
 	return sys2(__NR_fstat, fd, &st) >= 0 && (st.st_mode & S_IFMT) == S_IFREG;
 }
 
-/* Before ABI 3 no ruleset can forbid to empty a file: the rest of the fence is there all the same. */
+/* Before ABI 3 no ruleset can forbid to empty a file: the rest of the fence is there all the same.
+ */
 static uint64_t truncate_of(const struct init *in)
 {
 	return in->landlock_abi >= 3 ? ACCESS_TRUNCATE : 0;
@@ -99,11 +102,11 @@ long streams_fence(const struct init *in, const int *fds, int program)
 	unsigned int files = 0;
 	long ruleset, r;
 
-	for (unsigned int i = 0; i < 3 && in->fences_streams; i++)
+	if (!in->fences_streams)
+		return 0;
+	for (unsigned int i = 0; i < 3; i++)
 		if (fds[i] >= 0 && is_file(fds[i]))
 			files |= 1u << i;
-	if (!files)
-		return 0;
 	ruleset = sys3(__NR_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
 	if (ruleset < 0)
 		return ruleset;

@@ -157,6 +157,9 @@ void supervisor_signal(uint32_t id, int signo)
 
 	if (!pid)
 		return;
+	/* The supervisor itself may have been stopped, by the guest. */
+	if (signo == SIGCONT)
+		(void)sys2(__NR_kill, pid, SIGCONT);
 	memset(&info, 0, sizeof(info));
 	info.signo = SUPERVISOR_FORWARD;
 	info.code = -1; /* SI_QUEUE */

@@ -39,12 +39,12 @@ libraries() {
 	kernel) echo 'netlink/.*' ;;
 	kernel/init | kernel/files) echo 'pcre2' ;;
 	kernel/image) echo 'curl/curl|archive|archive_entry|openssl/.*|jansson|sqlite3|zstd|sha256' ;;
-	backends) echo 'curl/curl|archive|archive_entry|jansson|sqlite3' ;;
+	backends) echo 'curl/curl|archive|archive_entry|jansson|sqlite3|md5' ;;
 	tools) echo 'microhttpd|jansson' ;;
 	*) echo 'nothing' ;;
 	esac
 }
-known='jansson|seccomp|sys/capability|sha256|netlink/.*|pcre2|curl/curl|archive|archive_entry|openssl/.*|sqlite3|microhttpd'
+known='jansson|seccomp|sys/capability|sha256|md5|netlink/.*|pcre2|curl/curl|archive|archive_entry|openssl/.*|sqlite3|microhttpd'
 
 while IFS=: read -r file line text; do
 	from=$(folder "$file")

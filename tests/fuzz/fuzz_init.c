@@ -57,7 +57,7 @@ static void listen_to(struct corral_sandbox *s, enum listener who)
 		break;
 	case START:
 	case START_TTY:
-		r = corral_start_wait(s, &command, s->socket_fd, &s->course.receipt, &tty, &err);
+		r = corral_start_wait(s, &command, s->socket_fd, 0, &s->course.receipt, &tty, &err);
 		assert(r < 0 || who == START || tty >= 0);
 		r = r > 0 ? 0 : r;
 		break;

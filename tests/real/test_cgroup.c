@@ -350,7 +350,7 @@ static void memory_limit_kills_and_tells(void **state)
 	}
 	/* On v2 without anybody's doing: the group dies together. */
 	assert_int_equal(WTERMSIG(reap(bystander)), SIGKILL);
-	OK(corral_cgroup_read(&c, &s, &f->err));
+	OK(corral_cgroup_read(&c, false, &s, &f->err));
 	assert_in_range(s.oom_kills, 1, 3); /* a whole group's first victim counts twice */
 	if (s.memory_peak_bytes != UINT64_MAX)
 		assert_in_range(s.memory_peak_bytes, 24 * MIB, 32 * MIB);
@@ -371,7 +371,7 @@ static void memory_below_the_limit_is_nobodys_business(void **state)
 		return;
 	OK(corral_cgroup_open(f->host, &l, use_clone(f), &c, &f->err));
 	assert_int_equal(reap(start(&c, use_clone(f), child_eat, &eat)), 0);
-	OK(corral_cgroup_read(&c, &s, &f->err));
+	OK(corral_cgroup_read(&c, false, &s, &f->err));
 	assert_int_equal(s.oom_kills, 0);
 	if (s.memory_peak_bytes != UINT64_MAX)
 		assert_in_range(s.memory_peak_bytes, 30 * MIB, 64 * MIB);
@@ -445,7 +445,7 @@ static void pids_limit_refuses_forks_and_counts_them(void **state)
 		return;
 	OK(corral_cgroup_open(f->host, &l, use_clone(f), &c, &f->err));
 	assert_int_equal(WEXITSTATUS(reap(start(&c, use_clone(f), child_fork_ten, NULL))), 3);
-	OK(corral_cgroup_read(&c, &s, &f->err));
+	OK(corral_cgroup_read(&c, false, &s, &f->err));
 	assert_int_equal(s.pids, 3);
 	assert_true(s.pids_events >= 1 && s.pids_events != UINT64_MAX);
 	assert_true(s.pids_peak == 4 || s.pids_peak == UINT64_MAX);
@@ -479,7 +479,7 @@ static void cpu_quota_throttles(void **state)
 	OK(corral_cgroup_open(f->host, &l, use_clone(f), &c, &f->err));
 	assert_true(c.enforced & CORRAL_LIMIT_CPUS);
 	assert_int_equal(reap(start(&c, use_clone(f), child_burn, &burn_usec)), 0);
-	OK(corral_cgroup_read(&c, &s, &f->err));
+	OK(corral_cgroup_read(&c, false, &s, &f->err));
 	assert_true(s.throttled_usec != UINT64_MAX && s.throttled_usec > 100000);
 	if (s.cpu_usec != UINT64_MAX)
 		assert_in_range(s.cpu_usec, 10000, 250000);
@@ -503,7 +503,7 @@ static void cpu_quota_reaches_a_process_that_runs_already(void **state)
 	OK(corral_cgroup_limit(&c, &l, &f->err));
 	assert_true(c.enforced & CORRAL_LIMIT_CPUS);
 	assert_int_equal(reap(pid), 0);
-	OK(corral_cgroup_read(&c, &s, &f->err));
+	OK(corral_cgroup_read(&c, false, &s, &f->err));
 	assert_true(s.throttled_usec != UINT64_MAX && s.throttled_usec > 100000);
 	l.cpu_millis = 1; /* a quota below a millisecond in the usual period */
 	OK(corral_cgroup_limit(&c, &l, &f->err));
@@ -668,7 +668,7 @@ static void times_of_the_group_are_known(void **state)
 	}
 	OK(corral_cgroup_open(f->host, &corral_limits_default, use_clone(f), &c, &f->err));
 	assert_int_equal(reap(start(&c, use_clone(f), child_compute, &compute_usec)), 0);
-	OK(corral_cgroup_read(&c, &s, &f->err));
+	OK(corral_cgroup_read(&c, false, &s, &f->err));
 	assert_in_range(s.cpu_usec, 90000, 1000000);
 	assert_true(s.cpu_user_usec <= s.cpu_usec && s.cpu_system_usec <= s.cpu_usec);
 	OK(corral_cgroup_close(&c, 2000, &f->err));

@@ -210,6 +210,26 @@ static void limit_of_disk_is_told_as_lost_or_refused(void **state)
 	run_done(&r);
 }
 
+/* What a guest left in the place of a directory leads nowhere when the next root is made. */
+static void link_that_was_left_leads_nowhere(void **state)
+{
+	char *victim = dir_make(), line[700];
+	struct run r = { 0 };
+
+	(void)state;
+	if (!can_keep())
+		return;
+	(void)snprintf(line, sizeof(line),
+	               "mv /etc /e2 && ln -s %s /etc && mv /var /v2; ln -s %s /var", victim,
+	               victim);
+	SH(&r, line);
+	RUN(&r, "--keep", dir, "--hostname", "elsewhere", "--", "true");
+	run_done(&r);
+	/* Nothing was made in it. */
+	assert_int_equal(rmdir(victim), 0);
+	free(victim);
+}
+
 /* Hibernation: ended and begun anew, at once, while others are made beside it. */
 static void ended_one_wakes_with_what_it_had(void **state)
 {
@@ -255,6 +275,7 @@ int main(void)
 		ROW(owners_on_disk_do_not_depend_on_the_sandbox),
 		ROW(two_sandboxes_never_have_it_at_once),
 		ROW(unsuitable_directories_are_refused),
+		ROW(link_that_was_left_leads_nowhere),
 		ROW(ended_one_wakes_with_what_it_had),
 		ROW(limit_of_disk_is_told_as_lost_or_refused),
 	};

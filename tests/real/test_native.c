@@ -566,6 +566,7 @@ static void file_server_that_was_killed_is_replaced(void **state)
 
 static void *mixed(void *arg)
 {
+	static unsigned int serial;
 	struct fixture *f = arg;
 	struct corral_error err = { 0 };
 
@@ -575,8 +576,8 @@ static void *mixed(void *arg)
 		char path[32], line[128];
 		bool good;
 
-		(void)snprintf(path, sizeof(path), "t%lx-%d",
-		               (unsigned long)pthread_self() & 0xffffff, i);
+		(void)snprintf(path, sizeof(path), "t%u",
+		               __atomic_fetch_add(&serial, 1, __ATOMIC_RELAXED));
 		(void)snprintf(line, sizeof(line), "cat %s && rm %s", path, path);
 		good = corral_backend_write(f->b, path, path, strlen(path), &err) == 0 &&
 		       corral_backend_read_bytes(f->b, path, 0, &text, &err) == 0 &&
@@ -710,7 +711,7 @@ static void pause_holds_everything_and_usage_is_told(void **state)
 	corral_buf_done(&b);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 #define ROW(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
@@ -737,5 +738,7 @@ int main(void)
 	};
 #undef ROW
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

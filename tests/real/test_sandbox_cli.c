@@ -841,6 +841,98 @@ static void paused_sandbox_stands_still(void)
 	assert_gone(&box);
 }
 
+/* --- Hostile neighbours within a sandbox --------------------------------------------------------
+ */
+
+static bool has_python(void)
+{
+	CORRAL(&said, "exec", box.id, "--", "python3", "-c", "");
+	if (said.status != 0)
+		corral_test_skip("python3, to be hostile in");
+	return said.status == 0;
+}
+
+/* What stops every process that it sees would stop a command before its exec: guest init must not
+ * wait for that, but end with its holder. */
+static void guest_that_stops_everything_holds_nobody_up(void)
+{
+	MAKE(&box);
+	if (!has_python())
+		return;
+	CORRAL(&said, "exec", "-d", box.id, "--", "sleep", "1");
+	CORRAL(&said, "exec", "-d", box.id, "--", "python3", "-c",
+	       "import os, signal\nwhile True: os.kill(-1, signal.SIGSTOP)");
+	assert_status(&said, 0);
+	nap(1500);
+	for (int i = 0; i < 6; i++) {
+		time_t begin = time(NULL);
+
+		CORRAL(&said, "exec", "--timeout", "300ms", box.id, "--", "ls", "/");
+		assert_true(said.status == 124 || said.status == 0 || said.status == 125);
+		assert_true(time(NULL) - begin < 15);
+	}
+	end(&box);
+}
+
+static void killed_supervisor_leaves_nothing(void)
+{
+	MAKE(&box);
+	CORRAL(&said, "exec", "-d", box.id, "--", "sleep", "4261");
+	assert_status(&said, 0);
+	CORRAL(&said, "exec", "--timeout", "2s", box.id, "--", "sh", "-c",
+	       "setsid sleep 4262 & kill -9 $PPID; sleep 4263");
+	assert_eventually(count_in(&box, "sleep 4262") + count_in(&box, "sleep 4263") == 0);
+	/* Others are none of its business. */
+	assert_int_equal(count_in(&box, "sleep 4261"), 1);
+	end(&box);
+}
+
+/* A command that was there before opens anew what the next one was given. */
+static void streams_of_one_command_are_nothing_to_another(void)
+{
+	char *dir = dir_make(), path[700];
+
+	MAKE(&box);
+	if (!has_python())
+		return;
+	CORRAL(&said, "exec", "-d", box.id, "--", "python3", "-c",
+	       "import os, glob, stat, time\n"
+	       "while True:\n"
+	       "  for p in glob.glob('/proc/[0-9]*/fd/[012]'):\n"
+	       "    if p.split('/')[2] == str(os.getpid()): continue\n"
+	       "    try:\n"
+	       "      fd = os.open(p, os.O_RDWR)\n"
+	       "      if stat.S_ISREG(os.fstat(fd).st_mode): open('/tmp/got', 'a').write(p)\n"
+	       "      os.close(fd)\n"
+	       "    except OSError: pass\n"
+	       "  time.sleep(0.001)");
+	assert_status(&said, 0);
+	file_make(dir, "input", "words\n");
+	(void)snprintf(path, sizeof(path), "%s/input", dir);
+	/* As anybody may. */
+	assert_int_equal(chmod(path, 0666), 0);
+	run_argv(&said, ARGS("sh", "-c", "exec \"$0\" exec -i \"$1\" -- sleep 1 <\"$2\" >>\"$2\"",
+	                     CORRAL_BINARY, box.id, path));
+	assert_status(&said, 0);
+	assert_exec(&box, "cat /tmp/got 2>/dev/null; true", 0, "");
+	dir_remove(dir);
+	end(&box);
+}
+
+/* Whoever gets a terminal keeps it: what stays in the sandbox would read every key from then on. */
+static void terminal_is_lent_to_nobody_who_stays(void)
+{
+	char line[400];
+
+	MAKE(&box);
+	(void)snprintf(line, sizeof(line),
+	               "%s exec %s -- sh -c 'test -t 0 || test -t 1 || test -t 2 || echo none'",
+	               CORRAL_BINARY, box.id);
+	run_argv(&said, ARGS("script", "-qec", line, "/dev/null"));
+	assert_says(said.out, "none");
+	end(&box);
+}
+
 /* --- Names and looks ----------------------------------------------------------------------------
  */
 
@@ -1370,6 +1462,10 @@ int main(int argc, char **argv)
 		TEST(stop_asks_first_and_then_kills),
 		TEST(idle_sandbox_ends_and_a_busy_one_does_not),
 		TEST(paused_sandbox_stands_still),
+		TEST(guest_that_stops_everything_holds_nobody_up),
+		TEST(killed_supervisor_leaves_nothing),
+		TEST(streams_of_one_command_are_nothing_to_another),
+		TEST(terminal_is_lent_to_nobody_who_stays),
 		TEST(names_and_beginnings_of_them_are_enough),
 		TEST(name_is_given_to_one_of_many_at_once),
 		IN_SANDBOX(processes_and_use_are_seen_from_outside),

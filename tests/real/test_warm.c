@@ -282,6 +282,36 @@ static void time_is_that_of_who_opens(void **state)
 	corral_policy_free(p);
 }
 
+/* One supply for tenants with other limits: what is handed out has those of who takes it. */
+static void limits_are_those_of_who_opens(void **state)
+{
+	struct fixture *f = *state;
+	struct corral_sandbox *s;
+	struct corral_policy *p;
+
+	if (missing(f))
+		return;
+	p = policy_of("{}");
+	warm_up(f, p);
+	corral_policy_free(p);
+	p = policy_of("{\"limits\":{\"memory\":\"48M\",\"cpus\":0.5}}");
+	s = open_one(f, p, true);
+	assert_int_equal(shell(f, s, "head -c 20M /dev/zero | tail -c 20M >/dev/null"), 0);
+	(void)shell(f, s, "head -c 80M /dev/zero | tail -c 80M >/dev/null");
+	assert_int_equal(corral_sandbox_receipt(s)->reason, CORRAL_REASON_OOM);
+	assert_true(corral_sandbox_receipt(s)->limits_enforced & CORRAL_LIMIT_MEMORY);
+	assert_true(corral_sandbox_receipt(s)->limits_enforced & CORRAL_LIMIT_CPUS);
+	corral_sandbox_close(s, NULL);
+	corral_policy_free(p);
+	/* More than those before had. */
+	p = policy_of("{\"limits\":{\"memory\":\"2G\"}}");
+	wait_until_ready(f->launcher, p);
+	s = open_one(f, p, true);
+	assert_int_equal(shell(f, s, "head -c 80M /dev/zero | tail -c 80M >/dev/null"), 0);
+	corral_sandbox_close(s, NULL);
+	corral_policy_free(p);
+}
+
 static void pool_tells_what_it_has_and_what_came_of_it(void **state)
 {
 	struct fixture *f = *state;
@@ -331,6 +361,7 @@ static void one_that_died_meanwhile_is_passed_over(void **state)
 	struct corral_policy *p;
 	struct corral_sandbox *s;
 	pid_t pid = 0;
+	siginfo_t info;
 
 	if (missing(f))
 		return;
@@ -339,7 +370,7 @@ static void one_that_died_meanwhile_is_passed_over(void **state)
 	(void)ready(f->launcher, p, &pid);
 	assert_true(pid > 1);
 	assert_int_equal(kill(pid, SIGKILL), 0);
-	nap(50);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | __WALL), 0);
 	s = open_one(f, p, true);
 	assert_true(corral_sandbox_pid(s) != pid);
 	assert_int_equal(shell(f, s, "true"), 0);
@@ -417,6 +448,7 @@ int main(void)
 		ROW(workspace_is_attached_when_it_is_handed_out),
 		ROW(workspace_that_cannot_be_is_told_as_ever),
 		ROW(time_is_that_of_who_opens),
+		ROW(limits_are_those_of_who_opens),
 		ROW(pool_tells_what_it_has_and_what_came_of_it),
 		ROW(policy_may_go_while_its_sandboxes_wait),
 		ROW(other_policies_get_their_own),

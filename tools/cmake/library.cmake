@@ -4,8 +4,15 @@
 # that only our own files call keep their names to themselves, so that they may change without a new soname.
 set(public_headers
   backends/backend.h
+  backends/composite.h
+  backends/console_schema.h
+  backends/guard.h
+  backends/hashline.h
+  backends/local.h
   backends/native.h
   backends/sandbox.h
+  backends/state.h
+  backends/wrap.h
   kernel/base/buf.h
   kernel/base/cleanup.h
   kernel/base/error.h
@@ -21,6 +28,7 @@ set(public_headers
   policy/caps.h
   policy/config.h
   policy/limits.h
+  policy/permission.h
   policy/policy.h
   policy/seccomp.h)
 

@@ -264,15 +264,17 @@ static void rename_makes_parents_and_may_not_replace(void **state)
 
 	tree_text(t, "a", "a");
 	tree_text(t, "b", "b");
-	assert_int_equal(corral_files_rename(t->open, "a", "b", CORRAL_FILES_NOREPLACE, &t->err),
+	assert_int_equal(corral_files_rename(t->open, "a", "b", CORRAL_FILES_NOREPLACE, NULL,
+	                                     &t->err),
 	                 -EEXIST);
 	assert_content(t, "b", "b");
-	assert_int_equal(corral_files_rename(t->confined, "a", "new/b", 0, &t->err), 0);
+	assert_int_equal(corral_files_rename(t->confined, "a", "new/b", 0, NULL, &t->err), 0);
 	assert_content(t, "new/b", "a");
-	assert_int_equal(corral_files_rename(t->open, "none", "other/b", 0, &t->err), -ENOENT);
+	assert_int_equal(corral_files_rename(t->open, "none", "other/b", 0, NULL, &t->err),
+	                 -ENOENT);
 	assert_string_equal(t->err.text, "File 'none' not found");
 	assert_int_equal(faccessat(t->fd, "other", F_OK, 0), -1);
-	assert_int_equal(corral_files_rename(t->confined, "b", "../b", 0, &t->err), -EXDEV);
+	assert_int_equal(corral_files_rename(t->confined, "b", "../b", 0, NULL, &t->err), -EXDEV);
 }
 
 static void overlong_paths_are_enametoolong(void **state)
