@@ -5,6 +5,7 @@
 set(public_headers
   backends/backend.h
   backends/composite.h
+  backends/console.h
   backends/console_schema.h
   backends/guard.h
   backends/hashline.h
