@@ -7,6 +7,7 @@ set(public_headers
   backends/composite.h
   backends/console_schema.h
   backends/guard.h
+  backends/guard_permission.h
   backends/hashline.h
   backends/local.h
   backends/native.h
