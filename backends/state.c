@@ -34,7 +34,8 @@ int corral_state_path(const char *path, char ret[CORRAL_FILES_PATH_MAX], struct 
 		return r;
 	if (path[0] == '~')
 		return corral_error_set(err, EINVAL, "Path cannot start with '~'");
-	if (path[0] && path[1] == ':')
+	/* "/:x" has none. */
+	if (path[0] && path[0] != '/' && path[1] == ':')
 		return corral_error_set(err, EINVAL, "Windows absolute paths are not allowed");
 	if (!corral_utf8_valid(path, strlen(path)))
 		return corral_error_set(err, EILSEQ, "Path is not valid UTF-8");
