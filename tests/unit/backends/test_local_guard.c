@@ -218,7 +218,7 @@ static void *swap(void *arg)
 	struct swapper *s = arg;
 
 	while (!__atomic_load_n(&s->stop, __ATOMIC_RELAXED)) {
-		(void)symlinkat(".env", s->p->fd, "next");
+		(void)!symlinkat(".env", s->p->fd, "next");
 		(void)renameat(s->p->fd, "next", s->p->fd, "shown");
 		host_text(s->p->root, "next", "public\n");
 		(void)renameat(s->p->fd, "next", s->p->fd, "shown");
