@@ -254,7 +254,7 @@ static int longest_first(const void *a, const void *b)
 static int route_add(struct corral_composite *c, const char *prefix, struct corral_backend *backend,
                      struct corral_error *err)
 {
-	char path[CORRAL_FILES_PATH_MAX];
+	char path[CORRAL_FILES_PATH_MAX], *copy;
 	int r = corral_names_virtual(prefix, path, err);
 
 	if (r < 0)
@@ -268,10 +268,10 @@ static int route_add(struct corral_composite *c, const char *prefix, struct corr
 			        path[1] ? "route '%s' is there twice"
 			                : "route '%s' is the root, which the fallback has",
 			        prefix);
-	c->routes[c->n].prefix = strdup(path);
-	if (!c->routes[c->n].prefix)
+	copy = strdup(path);
+	if (!copy)
 		return corral_error_set(err, ENOMEM, "composite backend: out of memory");
-	c->routes[c->n++].backend = backend;
+	c->routes[c->n++] = (struct corral_route) { copy, backend };
 	return 0;
 }
 
@@ -283,14 +283,15 @@ int corral_composite_backend_new(const struct corral_composite_options *options,
 
 	if (!c)
 		return corral_error_set(err, ENOMEM, "composite backend: out of memory");
-	r = corral_backend_init(&c->base, &composite_ops, options->id, err);
 	c->routes = calloc(options->n_routes + 1, sizeof(*c->routes));
-	if (r == 0 && !c->routes)
-		r = corral_error_set(err, ENOMEM, "composite backend: out of memory");
-	if (r == 0)
+	if (c->routes)
 		r = route_add(c, "/", options->fallback, err);
+	else
+		r = corral_error_set(err, ENOMEM, "composite backend: out of memory");
 	for (size_t i = 0; r == 0 && i < options->n_routes; i++)
 		r = route_add(c, options->routes[i].prefix, options->routes[i].backend, err);
+	if (r == 0)
+		r = corral_backend_init(&c->base, &composite_ops, options->id, err);
 	if (r < 0) {
 		composite_close(&c->base);
 		return r;

@@ -78,9 +78,12 @@ static void execute(const struct child *c)
 
 	for (size_t i = 0; c->candidates[i]; i++) {
 		(void)execve(c->candidates[i], c->argv, c->env);
-		/* As a shell does: what may not be executed is told, if nothing else is found. */
+		/*
+		 * As a shell does: what is there and may not be executed is told, if nothing else
+		 * is found; a directory that may not be looked into has nothing.
+		 */
 		if (errno == EACCES)
-			code = EACCES;
+			code = access(c->candidates[i], F_OK) == 0 ? EACCES : code;
 		else if (errno != ENOENT && errno != ENOTDIR) {
 			code = errno;
 			break;

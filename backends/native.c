@@ -146,7 +146,7 @@ static int native_end(struct corral_backend *b, struct corral_error *err)
 		corral_sandbox_kill_now(box->sandbox);
 		corral_native_release(n, box);
 	}
-	until = corral_clock_after(END_S * 1000);
+	until = corral_clock_after(END_S * UINT64_C(1000));
 	pthread_mutex_lock(&n->lock);
 	while (n->n_boxes && r == 0)
 		r = pthread_cond_timedwait(&n->changed, &n->lock, &until);

@@ -8,7 +8,7 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
 
-#define STOP_S 5
+#define STOP_S 5u
 
 void corral_runs_init(struct corral_runs *r)
 {
@@ -72,7 +72,7 @@ void corral_runs_delist(struct corral_runs *r, struct corral_run *run)
 /* Asks all of that name, and waits until there are none; whether there are. */
 static bool stop(struct corral_runs *r, const char *id)
 {
-	struct timespec until = corral_clock_after(STOP_S * 1000);
+	struct timespec until = corral_clock_after(STOP_S * UINT64_C(1000));
 	bool goes_on;
 	int waited = 0;
 
@@ -90,7 +90,7 @@ static bool stop(struct corral_runs *r, const char *id)
 int corral_runs_stop(struct corral_runs *r, const char *id, struct corral_error *err)
 {
 	return stop(r, id) ? corral_error_set(err, ETIMEDOUT,
-	                                      "run '%.64s' goes on %d s after it was stopped", id,
+	                                      "run '%.64s' goes on %u s after it was stopped", id,
 	                                      STOP_S)
 	                   : 0;
 }
@@ -99,6 +99,6 @@ int corral_runs_stop_all(struct corral_runs *r, struct corral_error *err)
 {
 	return stop(r, NULL)
 	               ? corral_error_set(err, ETIMEDOUT,
-	                                  "commands go on %d s after they were stopped", STOP_S)
+	                                  "commands go on %u s after they were stopped", STOP_S)
 	               : 0;
 }

@@ -34,7 +34,8 @@ int corral_state_path(const char *path, char ret[CORRAL_FILES_PATH_MAX], struct 
 		return r;
 	if (path[0] == '~')
 		return corral_error_set(err, EINVAL, "Path cannot start with '~'");
-	if (path[0] && path[1] == ':')
+	/* "/:x" has none. */
+	if (path[0] && path[0] != '/' && path[1] == ':')
 		return corral_error_set(err, EINVAL, "Windows absolute paths are not allowed");
 	if (!corral_utf8_valid(path, strlen(path)))
 		return corral_error_set(err, EILSEQ, "Path is not valid UTF-8");
@@ -152,8 +153,8 @@ static int state_read_stream(struct corral_backend *b, const char *path, uint64_
 	return r;
 }
 
-/* The file, new or in the place of one. Takes the content. With only_if: only when the path
- * still has this node, else -EAGAIN. */
+/* The file, new or in the place of one. Takes the content, which may be NULL for want of memory.
+ * With only_if: only when the path still has this node, else -EAGAIN. */
 static int file_put(struct corral_state *s, const char *path, const char *name,
                     struct corral_state_content *content, unsigned int mode,
                     const struct corral_state_node *only_if, struct corral_error *err)
@@ -162,7 +163,8 @@ static int file_put(struct corral_state *s, const char *path, const char *name,
 	const struct corral_state_node *old;
 	int r;
 
-	if (!node) {
+	if (!node || !content) {
+		corral_state_node_free(node);
 		corral_state_content_free(content);
 		return files_fail(err, ENOMEM, path);
 	}
@@ -202,27 +204,21 @@ static int state_edit(struct corral_backend *b, const char *path,
 
 	do {
 		corral_autobuf struct corral_buf out = CORRAL_BUF_INIT;
-		struct corral_state_content *content = NULL;
 		struct corral_state_node *node = NULL;
 		uint64_t n = 0;
 
 		r = file_find(s, path, &node, err);
-		if (r < 0)
+		if (!node)
 			return r;
 		r = files_text_edit(node->content->data, node->content->len, path, edit, &out, &n,
 		                    err);
 		if (r == -ENOMSG || r == -ENOTUNIQ)
 			*ret_occurrences = n;
-		if (r == 0) {
-			content = corral_state_content_new(out.len);
-			r = content ? 0 : files_fail(err, ENOMEM, path);
-		}
-		if (r == 0) {
-			if (out.len)
-				memcpy(content->data, out.data, out.len);
-			(void)corral_state_path(path, name, NULL);
-			r = file_put(s, path, name, content, 0, node, err);
-		}
+		if (r == 0)
+			r = corral_state_path(path, name, err);
+		if (r == 0)
+			r = file_put(s, path, name, corral_state_content_new(out.data, out.len), 0,
+			             node, err);
 		if (r == 0)
 			*ret_occurrences = edit->replace_all ? n : 1;
 		corral_state_node_free(node);
@@ -272,7 +268,6 @@ static int state_write_stream(struct corral_backend *b, const char *path, unsign
 {
 	corral_autobuf struct corral_buf data = CORRAL_BUF_INIT;
 	struct corral_state *s = to_state(b);
-	struct corral_state_content *content = NULL;
 	char name[CORRAL_FILES_PATH_MAX];
 	uint64_t coming = 0;
 	int r = corral_state_path(path, name, err);
@@ -283,15 +278,9 @@ static int state_write_stream(struct corral_backend *b, const char *path, unsign
 	if (!name[1] || corral_state_means_dir(path))
 		return files_fail(err, EISDIR, path);
 	r = source_take(s, source, &data, &coming, err);
-	if (r == 0) {
-		content = corral_state_content_new(data.len);
-		r = content ? 0 : files_fail(err, ENOMEM, path);
-	}
-	if (r == 0) {
-		if (data.len)
-			memcpy(content->data, data.data, data.len);
-		r = file_put(s, path, name, content, mode, NULL, err);
-	}
+	if (r == 0)
+		r = file_put(s, path, name, corral_state_content_new(data.data, data.len), mode,
+		             NULL, err);
 	pthread_mutex_lock(&s->lock);
 	s->coming -= coming;
 	pthread_mutex_unlock(&s->lock);

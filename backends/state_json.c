@@ -203,7 +203,7 @@ static int import_file(struct corral_state_tree *t, const char *key, const json_
 		return no_memory(err);
 	node->mode = 0644;
 	node->created_nsec = node->modified_nsec = corral_state_now_nsec();
-	node->content = corral_state_content_new(data.len);
+	node->content = corral_state_content_new(data.data, data.len);
 	r = time_of(document, "created_at", key, &node->created_nsec, err);
 	if (r == 0)
 		r = time_of(document, "modified_at", key, &node->modified_nsec, err);
@@ -213,8 +213,6 @@ static int import_file(struct corral_state_tree *t, const char *key, const json_
 		corral_state_node_free(node);
 		return r;
 	}
-	if (data.len)
-		memcpy(node->content->data, data.data, data.len);
 	r = corral_state_tree_put_take(t, node, max);
 	if (r == -ENOTDIR || r == -EISDIR)
 		return corral_error_set(err, EINVAL, "files['%.200s']: a file and a directory",

@@ -160,8 +160,9 @@ int corral_state_rename(struct corral_backend *b, const char *path, const char *
 	struct corral_state *s = to_state(b);
 	int r = corral_state_path(path, from, err);
 
-	if (r == 0)
-		r = corral_state_path(new_path, to, err);
+	if (r < 0)
+		return r;
+	r = corral_state_path(new_path, to, err);
 	if (r < 0)
 		return r;
 	if (!from[1] || !to[1])

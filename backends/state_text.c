@@ -115,8 +115,8 @@ void corral_state_base64_add(struct corral_buf *b, const char *data, size_t len)
 		uint32_t v = (uint32_t)p[i] << 16 | (n > 1 ? (uint32_t)p[i + 1] << 8 : 0) |
 		             (n > 2 ? p[i + 2] : 0);
 		char four[4] = { alphabet[v >> 18], alphabet[v >> 12 & 63],
-			         n > 1 ? alphabet[v >> 6 & 63] : '=',
-			         n > 2 ? alphabet[v & 63] : '=' };
+			         (char)(n > 1 ? alphabet[v >> 6 & 63] : '='),
+			         (char)(n > 2 ? alphabet[v & 63] : '=') };
 
 		corral_buf_add(b, four, sizeof(four));
 	}

@@ -9,7 +9,7 @@
 /* What a node costs besides its path and content, so that a million empty files are not free. */
 #define NODE_BYTES 128u
 
-struct corral_state_content *corral_state_content_new(size_t len)
+struct corral_state_content *corral_state_content_new(const char *data, size_t len)
 {
 	struct corral_state_content *c = malloc(sizeof(*c) + len + 1);
 
@@ -17,6 +17,8 @@ struct corral_state_content *corral_state_content_new(size_t len)
 		return NULL;
 	atomic_init(&c->refs, 1);
 	c->len = len;
+	if (len)
+		memcpy(c->data, data, len);
 	c->data[len] = '\0';
 	return c;
 }

@@ -29,8 +29,8 @@ struct corral_state_tree {
 	uint64_t bytes; /* what they cost of the budget */
 };
 
-/* NULL without memory. One reference, the caller's. */
-struct corral_state_content *corral_state_content_new(size_t len);
+/* A copy; NULL without memory. One reference, the caller's. */
+struct corral_state_content *corral_state_content_new(const char *data, size_t len);
 struct corral_state_content *corral_state_content_share(struct corral_state_content *c);
 void corral_state_content_free(struct corral_state_content *c);
 

@@ -28,15 +28,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "kernel/base/buf.h"
 #include "kernel/base/error.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define CORRAL_PERMISSION_PATTERN_MAX 1000u    /* characters of a pattern */
-#define CORRAL_PERMISSION_RULES_MAX   4096u    /* rules of an operation */
-#define CORRAL_PERMISSION_COMMAND_MAX 262144ul /* bytes; a longer command is not understood */
+#define CORRAL_PERMISSION_PATTERN_MAX 1000u /* bytes of a pattern */
+#define CORRAL_PERMISSION_RULES_MAX   4096u /* rules of an operation */
+
+/* Bytes; a longer command is not understood, and no exec would take it as one argument. */
+#define CORRAL_PERMISSION_COMMAND_MAX 131072ul
 
 /* From the mildest to the strictest. */
 enum corral_permission_action {
@@ -176,9 +179,9 @@ struct corral_permission_decision {
 
 /*
  * What the rules say, without asking anybody. A path: a rule matches when it matches the written
- * form, that form without "." and "..", or the resolved one; a real form that is another file is
- * decided on its own, and the stricter of both holds. So no symbolic link carries an allowance
- * elsewhere.
+ * form, that form without "." and "..", or the resolved one. A real form that is another file is
+ * decided on its own: the stricter of both holds, and the real one alone where no rule knows the
+ * others. So no symbolic link carries an allowance elsewhere.
  *
  * A command: each simple command is decided on its own and the strictest holds. Its text is its
  * words, quotes removed, with single blanks between. Rules that deny or ask also match the program
@@ -229,6 +232,12 @@ bool corral_permission_hopeless(const struct corral_permission_checker *c,
 /* The operation's default: CORRAL_PERMISSION_ASK makes a tool one that needs approval. */
 enum corral_permission_action corral_permission_default(const struct corral_permission_checker *c,
                                                         enum corral_permission_operation operation);
+
+/*
+ * The path made absolute against work_dir, without "." and "..", as text: for the resolved form of
+ * a target. Sets ret->failed when memory ran out.
+ */
+void corral_permission_path_resolve(const char *work_dir, const char *path, struct corral_buf *ret);
 
 /* Where a command's relative paths lead. */
 struct corral_permission_place {

@@ -137,6 +137,19 @@ void permission_path_clean(const char *path, struct corral_buf *b)
 		corral_buf_str(b, ".");
 }
 
+void corral_permission_path_resolve(const char *work_dir, const char *path, struct corral_buf *ret)
+{
+	corral_autobuf struct corral_buf b = CORRAL_BUF_INIT;
+
+	if (path[0] != '/')
+		corral_buf_fmt(&b, "%s/", work_dir);
+	corral_buf_str(&b, path);
+	if (b.failed)
+		ret->failed = true;
+	else
+		permission_path_clean(b.data, ret);
+}
+
 /* Whether a segment of the path is "..". */
 static bool climbs(const char *path)
 {
@@ -196,8 +209,12 @@ int corral_permission_decide(const struct corral_permission_checker *c,
 	d = decide_path(o, &s);
 	if (target->real && strcmp(target->real, s.text[s.n - 1]) != 0) {
 		struct spellings real = { { target->real }, { false }, 1 };
+		struct corral_permission_decision other = decide_path(o, &real);
 
-		permission_stricter(&d, decide_path(o, &real));
+		if (d.by_rule)
+			permission_stricter(&d, other);
+		else
+			d = other;
 	}
 	*ret = d;
 	return 0;

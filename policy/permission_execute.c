@@ -111,10 +111,15 @@ static int texts_make(const struct permission_command *c, struct texts *t)
 		normal_text(c, &t->normal);
 	if (c->n && c->words[0].unknown)
 		arguments(c, &t->rest);
-	return t->plain.failed || t->bare.failed || t->standard.failed || t->normal.failed ||
-	                       t->rest.failed
-	               ? -ENOMEM
-	               : 0;
+	if (t->plain.failed || t->bare.failed || t->standard.failed || t->normal.failed ||
+	    t->rest.failed)
+		return -ENOMEM;
+	/* Most often these are the same, and matching takes the longest of all this. */
+	if (t->normal.data && !strcmp(t->normal.data, t->bare.data))
+		corral_buf_done(&t->normal);
+	if (!strcmp(t->plain.data, t->bare.data))
+		corral_buf_done(&t->bare);
+	return 0;
 }
 
 static bool matches(const struct permission_compiled *r, const struct corral_buf *text)

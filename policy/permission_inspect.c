@@ -59,7 +59,7 @@ static int used(const struct inspection *n, unsigned int uses, const char *writt
 	return 0;
 }
 
-/* The home directory for "~" and $HOME in front. */
+/* With the home directory for "~" and $HOME in front. */
 static void resolve(const struct corral_permission_place *place, const char *path,
                     struct corral_buf *ret)
 {
@@ -75,15 +75,11 @@ static void resolve(const struct corral_permission_place *place, const char *pat
 			break;
 		}
 	}
-	if (!b.len && path[0] != '/') {
-		corral_buf_str(&b, place->work_dir);
-		corral_buf_str(&b, "/");
-	}
 	corral_buf_str(&b, path);
 	if (b.failed)
 		ret->failed = true;
 	else
-		permission_path_clean(b.data, ret);
+		corral_permission_path_resolve(place->work_dir, b.data, ret);
 }
 
 static int path_inspect(const struct inspection *n, const char *path, unsigned int uses)

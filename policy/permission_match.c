@@ -206,18 +206,22 @@ static bool class_has(const struct permission_pattern *p, const struct element *
 	return e->negated;
 }
 
-/* What may be skipped is passed by; elements come in order, so that once through is enough. */
-static void set_skip(const struct permission_pattern *p, struct set *s)
+/* What may be skipped is passed by: that adds elements further on, which are then looked at too. */
+static void set_skip(const struct permission_pattern *p, struct set *s, size_t words)
 {
-	for (size_t i = 0; i < p->n; i++) {
-		enum element_kind kind = p->elements[i].kind;
+	for (size_t w = 0; w < words; w++) {
+		uint64_t seen = 0, left;
 
-		if (!set_has(s, i))
-			continue;
-		if (kind == ELEMENT_STAR || kind == ELEMENT_ALL || kind == ELEMENT_DIRS)
-			set_add(s, i + 1);
-		if (kind == ELEMENT_DIRS)
-			set_add(s, i + 2);
+		while ((left = s->bits[w] & ~seen)) {
+			size_t i = w * WORD_BITS + (size_t)__builtin_ctzll(left);
+			enum element_kind kind = p->elements[i].kind;
+
+			seen |= left & -left;
+			if (kind == ELEMENT_STAR || kind == ELEMENT_ALL || kind == ELEMENT_DIRS)
+				set_add(s, i + 1);
+			if (kind == ELEMENT_DIRS)
+				set_add(s, i + 2);
+		}
 	}
 }
 
@@ -258,37 +262,38 @@ static void element_step(const struct permission_pattern *p, size_t i, uint32_t 
 }
 
 /* A newline at the very end may be missing in the pattern. */
-static bool match_from(const struct permission_pattern *p, struct set now, const char *text)
+static bool match_from(const struct permission_pattern *p, struct set *now, const char *text)
 {
 	size_t words = p->n / WORD_BITS + 1, len;
+	struct set next;
 
-	set_skip(p, &now);
+	set_skip(p, now, words);
 	for (; *text; text += len) {
-		struct set next = { { 0 } };
-		uint64_t any = 0;
 		uint32_t c = character(text, &len);
+		uint64_t any = 0;
 
-		if (c == '\n' && !text[1] && set_has(&now, p->n))
+		if (c == '\n' && !text[1] && set_has(now, p->n))
 			return true;
+		memset(next.bits, 0, words * sizeof(next.bits[0]));
 		for (size_t w = 0; w < words; w++) {
-			any |= now.bits[w];
-			for (uint64_t bits = now.bits[w]; bits; bits &= bits - 1)
+			any |= now->bits[w];
+			for (uint64_t bits = now->bits[w]; bits; bits &= bits - 1)
 				element_step(p, w * WORD_BITS + (size_t)__builtin_ctzll(bits), c,
 				             &next);
 		}
 		if (!any)
 			return false;
-		set_skip(p, &next);
-		now = next;
+		set_skip(p, &next, words);
+		memcpy(now->bits, next.bits, words * sizeof(next.bits[0]));
 	}
-	return set_has(&now, p->n);
+	return set_has(now, p->n);
 }
 
 bool permission_pattern_match(const struct permission_pattern *p, const char *text)
 {
 	struct set start = { { 1 } };
 
-	return match_from(p, start, text);
+	return match_from(p, &start, text);
 }
 
 bool permission_pattern_match_end(const struct permission_pattern *p, const char *text)
@@ -297,7 +302,7 @@ bool permission_pattern_match_end(const struct permission_pattern *p, const char
 
 	for (size_t i = 0; i <= p->n; i++)
 		set_add(&start, i);
-	return match_from(p, start, text);
+	return match_from(p, &start, text);
 }
 
 bool permission_pattern_any(const struct permission_pattern *p)

@@ -181,11 +181,14 @@ static inline const char *at(struct fixture *f, const char *path)
 static inline char *shown(const struct fixture *f, const char *path)
 {
 	const char *root = corral_backend_root_path(f->b);
-	char *s = NULL;
+	struct corral_buf b = CORRAL_BUF_INIT;
+	char *text;
 
-	assert_true(asprintf(&s, "%s%s%s%s", root, *root && strcmp(root, "/") ? "/" : "",
-	                     f->variant->base, path) > 0);
-	return s;
+	corral_buf_fmt(&b, "%s%s%s%s", root, *root && strcmp(root, "/") != 0 ? "/" : "",
+	               f->variant->base, path);
+	text = corral_buf_take(&b);
+	assert_non_null(text);
+	return text;
 }
 
 #define OK(f, call)                                                                       \

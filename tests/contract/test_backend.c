@@ -32,7 +32,7 @@ static void missing_file_is_enoent(void **state)
 	struct corral_files_matches found = { 0 };
 	struct corral_files_rows rows = { 0 };
 	uint64_t n = 7;
-	char words[600], to[64];
+	char words[600], to[512];
 
 	if (missing(f))
 		return;
@@ -91,7 +91,7 @@ static void directories_are_no_files(void **state)
 static void names_are_removed_and_changed(void **state)
 {
 	struct fixture *f = *state;
-	char from[64], to[64];
+	char from[512], to[512];
 
 	if (missing(f))
 		return;

@@ -103,7 +103,7 @@ static int call_mkdir(struct fixture *f)
 
 static int call_rename(struct fixture *f)
 {
-	char to[64];
+	char to[512];
 
 	(void)snprintf(to, sizeof(to), "%s", at(f, "w/moved"));
 	return corral_backend_rename(f->b, at(f, "w/a"), to, 0, &f->err);

@@ -8,6 +8,7 @@ set(public_headers
   backends/console.h
   backends/console_schema.h
   backends/guard.h
+  backends/guard_permission.h
   backends/hashline.h
   backends/local.h
   backends/native.h

@@ -62,7 +62,7 @@ static void killed_means_all_of_it(void **state)
 	     !memchr(out.data ? out.data : "", '\n', out.len) && corral_now_ms() < until;)
 		OK(p,
 		   corral_backend_background_read(p->b, bg.shell_id, &out, &err_out, &bg, &p->err));
-	child = (pid_t)strtol(out.data, NULL, 10);
+	child = out.data ? (pid_t)strtol(out.data, NULL, 10) : 0;
 	assert_true(child > 1);
 	assert_int_equal(kill(child, 0), 0);
 	assert_int_equal(corral_backend_background_kill(p->b, bg.shell_id, &p->err), 1);

@@ -218,8 +218,8 @@ static void *swap(void *arg)
 	struct swapper *s = arg;
 
 	while (!__atomic_load_n(&s->stop, __ATOMIC_RELAXED)) {
-		if (symlinkat(".env", s->p->fd, "next") == 0)
-			(void)renameat(s->p->fd, "next", s->p->fd, "shown");
+		(void)!symlinkat(".env", s->p->fd, "next");
+		(void)renameat(s->p->fd, "next", s->p->fd, "shown");
 		host_text(s->p->root, "next", "public\n");
 		(void)renameat(s->p->fd, "next", s->p->fd, "shown");
 	}
