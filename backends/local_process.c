@@ -344,8 +344,7 @@ static void conclude(struct corral_local_process *p)
 	p->ended = true;
 	*r = (struct corral_receipt) {
 		.reason = p->reason,
-		/* Nothing contains it; there is no word for less. */
-		.tier = CORRAL_TIER_CONFINED,
+		.tier = CORRAL_TIER_NONE,
 		.wall_usec = (corral_now_nsec() - p->began_nsec) / 1000,
 		.user_usec = usec_of(&used.ru_utime),
 		.system_usec = usec_of(&used.ru_stime),

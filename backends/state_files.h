@@ -55,9 +55,6 @@ int corral_state_rename(struct corral_backend *b, const char *path, const char *
 void corral_state_time_format(int64_t nsec, char ret[CORRAL_STATE_TIME_SIZE]);
 /* 0, or -EINVAL without a text. */
 int corral_state_time_parse(const char *text, int64_t *ret_nsec);
-void corral_state_base64_add(struct corral_buf *b, const char *data, size_t len);
-/* 0, or -EINVAL without a text: strict, but for white space. */
-int corral_state_base64_decode(const char *text, size_t len, struct corral_buf *ret);
 
 /*
  * state_surrogates.c: for a JSON text with escapes of lone surrogates U+DC80 to U+DCFF, the same

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "backends/state_files.h"
+#include "kernel/base/base64.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/base/utf8.h"
 
@@ -48,7 +49,7 @@ static json_t *chunk_of(const char *data, size_t len)
 	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
 	json_t *chunks = json_array();
 
-	corral_state_base64_add(&text, data, len);
+	corral_base64_encode(&text, data, len);
 	if (text.failed ||
 	    json_array_append_new(chunks, json_stringn(text.data ? text.data : "", text.len)) < 0) {
 		json_decref(chunks);
@@ -175,8 +176,7 @@ static int bytes_of(const json_t *document, const char *path, uint32_t first,
 		corral_state_surrogates_bytes(json_string_value(item), json_string_length(item),
 		                              first, ret);
 	}
-	if (!text &&
-	    corral_state_base64_decode(base64.data ? base64.data : "", base64.len, ret) < 0)
+	if (!text && corral_base64_decode(base64.data ? base64.data : "", base64.len, ret) < 0)
 		return corral_error_set(err, EINVAL, "files['%.200s'].content: not base64", path);
 	return ret->failed || base64.failed ? no_memory(err) : 0;
 }

@@ -1,12 +1,10 @@
-/* What a document says in text of its own: times as in ISO 8601, bytes in base64 (RFC 4648). */
+/* What a document says in text of its own: times as in ISO 8601. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "backends/state_files.h"
-
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 void corral_state_time_format(int64_t nsec, char ret[CORRAL_STATE_TIME_SIZE])
 {
@@ -104,48 +102,4 @@ int corral_state_time_parse(const char *text, int64_t *ret_nsec)
 		return -EINVAL;
 	*ret_nsec = ((int64_t)timegm(&tm) - zone) * 1000000000 + nsec;
 	return 0;
-}
-
-void corral_state_base64_add(struct corral_buf *b, const char *data, size_t len)
-{
-	const unsigned char *p = (const unsigned char *)data;
-
-	for (size_t i = 0; i < len; i += 3) {
-		size_t n = len - i < 3 ? len - i : 3;
-		uint32_t v = (uint32_t)p[i] << 16 | (n > 1 ? (uint32_t)p[i + 1] << 8 : 0) |
-		             (n > 2 ? p[i + 2] : 0);
-		char four[4] = { alphabet[v >> 18], alphabet[v >> 12 & 63],
-			         (char)(n > 1 ? alphabet[v >> 6 & 63] : '='),
-			         (char)(n > 2 ? alphabet[v & 63] : '=') };
-
-		corral_buf_add(b, four, sizeof(four));
-	}
-}
-
-int corral_state_base64_decode(const char *text, size_t len, struct corral_buf *ret)
-{
-	uint32_t v = 0;
-	unsigned int n = 0, padding = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		const char *at = text[i] ? strchr(alphabet, text[i]) : NULL;
-
-		if (text[i] && strchr(" \t\r\n", text[i]))
-			continue;
-		if (text[i] == '=' && n >= 2)
-			padding++;
-		else if (!at || padding)
-			return -EINVAL;
-		v = v << 6 | (at ? (uint32_t)(at - alphabet) : 0);
-		if (++n < 4)
-			continue;
-		corral_buf_add(ret, (const char[]) { (char)(v >> 16), (char)(v >> 8), (char)v },
-		               3 - padding);
-		n = 0;
-		v = 0;
-		/* Behind padding there is nothing more. */
-		if (padding && strspn(text + i + 1, " \t\r\n") != len - i - 1)
-			return -EINVAL;
-	}
-	return n ? -EINVAL : 0;
 }

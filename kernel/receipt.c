@@ -26,6 +26,7 @@ static const char *const stages[CORRAL_STAGE_COUNT] = {
 static const char *const tiers[] = {
 	[CORRAL_TIER_FULL] = "full",
 	[CORRAL_TIER_CONFINED] = "confined",
+	[CORRAL_TIER_NONE] = "none",
 };
 
 const char *corral_reason_name(enum corral_reason reason)

@@ -59,6 +59,7 @@ enum corral_tier {
 	CORRAL_TIER_FULL,     /* all namespaces, own root, seccomp */
 	CORRAL_TIER_CONFINED, /* no namespaces to be had: Landlock, seccomp, rlimits in the caller's
 	                         own */
+	CORRAL_TIER_NONE,     /* a process of the caller's, by a backend that contains nothing */
 };
 const char *corral_tier_name(enum corral_tier tier);
 

@@ -235,7 +235,7 @@ static int run_grep(struct call *c, struct corral_error *err)
 {
 	const struct corral_files_grep grep = {
 		.pattern = word(c, 0, ""),
-		.path = word(c, 1, NULL),
+		.path = word(c, 1, "."),
 		.glob = c->options->name_glob,
 		.flags = (c->options->hidden ? 0 : CORRAL_FILES_IGNORE_HIDDEN) |
 		         (c->options->ignore_case ? CORRAL_FILES_IGNORE_CASE : 0),

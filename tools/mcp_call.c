@@ -64,6 +64,9 @@ static void *call_run(void *arg)
 	if (text)
 		r = corral_console_toolset_call(m->options->toolset, name, text, strlen(text),
 		                                &control, &result, &err);
+	if (r == 0 && result.failed && !c->cancelled)
+		corral_mcp_log(m, CORRAL_MCP_NOTICE, "%s: %.300s", name,
+		               result.text.data ? result.text.data : "");
 	/* Who took it back gets no answer (cancellation, "should not send a response"). */
 	if (c->cancelled)
 		corral_mcp_log(m, CORRAL_MCP_INFO, "%s: cancelled", name);
@@ -73,9 +76,6 @@ static void *call_run(void *arg)
 		corral_mcp_reply(m, c->id, failure(err.text[0] ? err.text : "out of memory"));
 	else
 		corral_mcp_reply(m, c->id, result_of(&result));
-	if (r == 0 && result.failed && !c->cancelled)
-		corral_mcp_log(m, CORRAL_MCP_NOTICE, "%s: %.300s", name,
-		               result.text.data ? result.text.data : "");
 	corral_console_result_done(&result);
 	c->ended = true;
 	return NULL;

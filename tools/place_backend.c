@@ -60,53 +60,23 @@ static int permissions_open(const char *name, struct corral_permission_checker *
 	return r < 0 ? corral_error_wrap(err, r, "--permissions") : 0;
 }
 
-static enum corral_permission_operation operation_of(enum corral_backend_op op)
-{
-	switch (op) {
-	case CORRAL_BACKEND_OP_READ:
-		return CORRAL_PERMISSION_READ;
-	case CORRAL_BACKEND_OP_WRITE:
-		return CORRAL_PERMISSION_WRITE;
-	case CORRAL_BACKEND_OP_EDIT:
-		return CORRAL_PERMISSION_EDIT;
-	case CORRAL_BACKEND_OP_LS:
-		return CORRAL_PERMISSION_LS;
-	case CORRAL_BACKEND_OP_GLOB:
-		return CORRAL_PERMISSION_GLOB;
-	case CORRAL_BACKEND_OP_GREP:
-		return CORRAL_PERMISSION_GREP;
-	case CORRAL_BACKEND_OP_EXECUTE:
-		return CORRAL_PERMISSION_EXECUTE;
-	}
-	return CORRAL_PERMISSION_EXECUTE;
-}
-
-static int guard_check(void *ctx, enum corral_backend_op op, const char *written,
-                       const char *resolved, struct corral_error *err)
-{
-	const struct corral_permission_target target = { written ? written : resolved, resolved,
-		                                         resolved };
-
-	if (written)
-		return corral_permission_enforce(ctx, operation_of(op), &target, err);
-	return corral_permission_visible(ctx, operation_of(op), &target) ? 0 : -EACCES;
-}
-
 static int local_open(const char *dir, struct corral_place_backend *p, struct corral_error *err)
 {
-	const struct corral_local_options o = {
-		.root_dir = dir,
-		.guard = { p->permissions ? guard_check : NULL, p->permissions },
-	};
-	struct stat st;
+	struct corral_local_options o = { .root_dir = dir };
 	int r;
 
 	/* The backend would make it; by hand that is a slip of the finger. */
-	if (stat(dir, &st) < 0)
+	p->real_dir = realpath(dir, NULL);
+	if (!p->real_dir)
 		return corral_error_sys(err, errno, "--local '%s'", dir);
+	p->guard = (struct corral_permission_guard) {
+		.checker = p->permissions,
+		.place = { .work_dir = p->real_dir, .home = getenv("HOME") },
+	};
+	if (p->permissions)
+		o.guard = corral_permission_guard(&p->guard);
+	p->guarded = p->permissions != NULL;
 	r = corral_local_backend_new(&o, &p->backend, err);
-	p->guarded = true;
-
 	return r < 0 ? corral_error_wrap(err, r, "--local '%s'", dir) : 0;
 }
 
@@ -143,5 +113,6 @@ void corral_place_backend_done(struct corral_place_backend *p)
 	corral_launcher_close(p->launcher);
 	corral_policy_free(p->policy);
 	corral_permission_checker_free(p->permissions);
+	free(p->real_dir);
 	memset(p, 0, sizeof(*p));
 }

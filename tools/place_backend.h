@@ -6,6 +6,7 @@
 #define CORRAL_TOOLS_PLACE_BACKEND_H
 
 #include "backends/backend.h"
+#include "backends/guard_permission.h"
 #include "kernel/sandbox.h"
 #include "policy/permission.h"
 #include "tools/options.h"
@@ -13,7 +14,9 @@
 struct corral_place_backend {
 	struct corral_backend *backend;
 	struct corral_permission_checker *permissions; /* NULL without */
-	bool guarded;                                  /* the backend itself holds to them */
+	bool guarded;                                  /* the backend itself holds to them, by: */
+	struct corral_permission_guard guard;
+	char *real_dir;
 	struct corral_launcher *launcher;
 	struct corral_policy *policy;
 };

@@ -4,60 +4,48 @@
 #include <stdint.h>
 #include <string.h>
 
-static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-void corral_base64_encode(struct corral_buf *ret, const void *data, size_t len)
+void corral_base64_encode(struct corral_buf *b, const void *data, size_t len)
 {
-	const uint8_t *in = data;
-	char four[4];
+	const unsigned char *p = data;
 
-	for (; len >= 3; in += 3, len -= 3) {
-		four[0] = digits[in[0] >> 2];
-		four[1] = digits[(in[0] & 3) << 4 | in[1] >> 4];
-		four[2] = digits[(in[1] & 15) << 2 | in[2] >> 6];
-		four[3] = digits[in[2] & 63];
-		corral_buf_add(ret, four, 4);
+	for (size_t i = 0; i < len; i += 3) {
+		size_t n = len - i < 3 ? len - i : 3;
+		uint32_t v = (uint32_t)p[i] << 16 | (n > 1 ? (uint32_t)p[i + 1] << 8 : 0) |
+		             (n > 2 ? p[i + 2] : 0);
+		char four[4] = { alphabet[v >> 18], alphabet[v >> 12 & 63],
+			         (char)(n > 1 ? alphabet[v >> 6 & 63] : '='),
+			         (char)(n > 2 ? alphabet[v & 63] : '=') };
+
+		corral_buf_add(b, four, sizeof(four));
 	}
-	if (!len)
-		return;
-	four[0] = digits[in[0] >> 2];
-	four[1] = digits[(in[0] & 3) << 4 | (len == 2 ? in[1] >> 4 : 0)];
-	four[2] = len == 2 ? digits[(in[1] & 15) << 2] : '=';
-	four[3] = '=';
-	corral_buf_add(ret, four, 4);
 }
 
-static int digit_of(char c)
+int corral_base64_decode(const char *text, size_t len, struct corral_buf *ret)
 {
-	const char *at = c ? strchr(digits, c) : NULL;
+	uint32_t v = 0;
+	unsigned int n = 0, padding = 0;
 
-	return at ? (int)(at - digits) : -1;
-}
+	for (size_t i = 0; i < len; i++) {
+		const char *at = text[i] ? strchr(alphabet, text[i]) : NULL;
 
-int corral_base64_decode(struct corral_buf *ret, const char *text, size_t len)
-{
-	size_t padding = 0;
-
-	while (padding < 2 && padding < len && text[len - 1 - padding] == '=')
-		padding++;
-	if (len % 4)
-		return -EINVAL;
-	for (size_t i = 0; i < len; i += 4) {
-		size_t n = i + 4 == len ? 4 - padding : 4;
-		uint32_t bits = 0;
-		char three[3];
-
-		for (size_t k = 0; k < 4; k++) {
-			int digit = k < n ? digit_of(text[i + k]) : 0;
-
-			if (digit < 0)
-				return -EINVAL;
-			bits = bits << 6 | (uint32_t)digit;
-		}
-		three[0] = (char)(bits >> 16);
-		three[1] = (char)(bits >> 8);
-		three[2] = (char)bits;
-		corral_buf_add(ret, three, n - 1);
+		if (text[i] && strchr(" \t\r\n", text[i]))
+			continue;
+		if (text[i] == '=' && n >= 2)
+			padding++;
+		else if (!at || padding)
+			return -EINVAL;
+		v = v << 6 | (at ? (uint32_t)(at - alphabet) : 0);
+		if (++n < 4)
+			continue;
+		corral_buf_add(ret, (const char[]) { (char)(v >> 16), (char)(v >> 8), (char)v },
+		               3 - padding);
+		n = 0;
+		v = 0;
+		/* Behind padding there is nothing more. */
+		if (padding && strspn(text + i + 1, " \t\r\n") != len - i - 1)
+			return -EINVAL;
 	}
-	return ret->failed ? -ENOMEM : 0;
+	return n ? -EINVAL : 0;
 }

@@ -6,11 +6,10 @@
 
 #include "kernel/base/buf.h"
 
-/* Appends the text; ret->failed when memory ran out. */
-void corral_base64_encode(struct corral_buf *ret, const void *data, size_t len);
+/* Appends the text; b->failed when memory ran out. */
+void corral_base64_encode(struct corral_buf *b, const void *data, size_t len);
 
-/* Appends the bytes. -EINVAL: a character that is none of it, or a length that cannot be; -ENOMEM.
- */
-int corral_base64_decode(struct corral_buf *ret, const char *text, size_t len);
+/* Appends the bytes: strict, but for white space. 0, or -EINVAL without a text. */
+int corral_base64_decode(const char *text, size_t len, struct corral_buf *ret);
 
 #endif

@@ -31,12 +31,12 @@ if ! cmp -s package-lock.json node_modules/.corral-lock 2>/dev/null; then
 fi
 
 export CORRAL_BINARY=$corral
-node --test sdk.mjs
+timeout 200 node --test sdk.mjs
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 inspect() { # ARG...
-	node node_modules/@modelcontextprotocol/inspector/cli/build/cli.js "$corral" mcp --local "$dir" "$@"
+	timeout 60 node node_modules/@modelcontextprotocol/inspector/cli/build/cli.js --cli "$corral" mcp --local "$dir" "$@"
 }
 echo "words" >"$dir/some.txt"
 inspect --method tools/list | grep -q '"name": "read_file"' || { echo "the Inspector sees no tools" >&2; exit 1; }
