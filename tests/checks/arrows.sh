@@ -39,7 +39,7 @@ libraries() {
 	kernel) echo 'netlink/.*' ;;
 	kernel/init | kernel/files) echo 'pcre2' ;;
 	kernel/image) echo 'curl/curl|archive|archive_entry|openssl/.*|jansson|sqlite3|zstd|sha256' ;;
-	backends) echo 'curl/curl|archive|archive_entry|jansson|sqlite3|md5' ;;
+	backends) echo 'curl/curl|archive|archive_entry|jansson|sqlite3|md5|sha256' ;;
 	tools) echo 'microhttpd|jansson' ;;
 	*) echo 'nothing' ;;
 	esac

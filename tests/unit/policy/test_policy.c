@@ -363,10 +363,42 @@ static void policies_alike_but_for_the_environment_share_sandboxes(void **state)
 	corral_policy_free(b);
 }
 
-/* Whatever a configuration can say must keep sandboxes apart. */
+/* What a sandbox gets when it is handed out need not be alike; what its group has, is told apart.
+ */
+static void policies_alike_but_for_what_is_handed_out_share_sandboxes(void **state)
+{
+	static const struct {
+		const char *json;
+		bool same_group;
+	} others[] = {
+		{ "{\"workspace\":\"/tmp\"}", true },
+		{ "{\"limits\":{\"timeout\":1}}", true },
+		{ "{\"limits\":{\"output\":\"1K\"}}", true },
+		{ "{\"limits\":{\"memory\":\"64M\"}}", false },
+		{ "{\"limits\":{\"memory_swap\":\"64M\"}}", false },
+		{ "{\"limits\":{\"cpus\":1}}", false },
+		{ "{\"limits\":{\"cpu_weight\":50}}", false },
+	};
+	struct corral_policy *usual = compile(config("{}"));
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		struct corral_policy *other = compile(config(others[i].json));
+
+		if (!corral_policy_interchangeable(usual, other) ||
+		    corral_limits_same_group(&usual->limits, &other->limits) !=
+		            others[i].same_group)
+			fail_msg("%s", others[i].json);
+		corral_policy_free(other);
+	}
+	corral_policy_free(usual);
+}
+
+/* Whatever else a configuration can say must keep sandboxes apart. */
 static void policies_that_differ_share_no_sandbox(void **state)
 {
 	static const char *const others[] = {
+		"{\"keep\":\"/tmp\"}",
 		"{\"hostname\":\"other\"}",
 		"{\"work_dir\":\"/w\"}",
 		"{\"user\":1}",
@@ -374,17 +406,11 @@ static void policies_that_differ_share_no_sandbox(void **state)
 		"{\"ids\":\"range\"}",
 		"{\"cap_add\":[\"CHOWN\"]}",
 		"{\"network\":\"host\"}",
-		"{\"workspace\":\"/tmp\"}",
 		"{\"rootfs\":\"/tmp\"}",
 		"{\"mounts\":[{\"type\":\"tmpfs\",\"target\":\"/x\"}]}",
 		"{\"allow_weaker\":true}",
-		"{\"limits\":{\"memory\":\"64M\"}}",
-		"{\"limits\":{\"cpus\":1}}",
-		"{\"limits\":{\"cpu_weight\":50}}",
 		"{\"limits\":{\"pids\":9}}",
 		"{\"limits\":{\"disk\":\"1M\"}}",
-		"{\"limits\":{\"timeout\":1}}",
-		"{\"limits\":{\"output\":\"1K\"}}",
 	};
 	struct corral_policy *usual = compile(config("{}"));
 
@@ -431,6 +457,7 @@ int main(void)
 		cmocka_unit_test(profile_larger_than_1_mib_is_refused),
 		cmocka_unit_test(policy_outlives_its_configuration),
 		cmocka_unit_test(policies_alike_but_for_the_environment_share_sandboxes),
+		cmocka_unit_test(policies_alike_but_for_what_is_handed_out_share_sandboxes),
 		cmocka_unit_test(policies_that_differ_share_no_sandbox),
 		cmocka_unit_test(policy_lives_until_its_last_holder_lets_go),
 	};
