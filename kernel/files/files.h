@@ -205,8 +205,8 @@ int corral_files_rename(const struct corral_files *f, const char *path, const ch
 
 /*
  * A file (one entry, its base name) or a tree (entries below `path`, which is "./") as a pax
- * archive. Links are entries, never followed; sockets and devices are left out, and so is what
- * cannot be read: counted.
+ * archive. Links are entries, never followed; a further name of a file is a hard link; sockets and
+ * devices are left out, and so is what cannot be read: counted.
  */
 int corral_files_tar_out(const struct corral_files *f, const char *path,
                          const struct corral_files_stop *stop, const struct corral_files_sink *sink,

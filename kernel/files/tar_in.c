@@ -337,6 +337,9 @@ static int unpack_file(struct unpacker *u, int dir_fd, const char *name, const c
 	r = content(u, fd, size, entry);
 	if (r < 0)
 		return r;
+	/* One that was there keeps its mode: who may enter it is not the archive's to say. */
+	if (!made)
+		return 0;
 	(void)number(h->mode, sizeof(h->mode), &mode);
 	if (fchmod(fd, mode & 0777) < 0)
 		return corral_error_sys(u->err, errno, "Archive entry '%s'", entry);
@@ -351,9 +354,10 @@ static int unpack_dir(struct unpacker *u, int dir_fd, const char *name, const ch
                       const struct files_tar_header *h)
 {
 	corral_autofd int fd = -1;
+	bool made = mkdirat(dir_fd, name, 0777) == 0;
 	uint64_t mode = 0755;
 
-	if (mkdirat(dir_fd, name, 0777) < 0 && errno != EEXIST)
+	if (!made && errno != EEXIST)
 		return corral_error_sys(u->err, errno, "Archive entry '%s'", entry);
 	fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)

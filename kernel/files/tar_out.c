@@ -11,6 +11,7 @@
 
 #include "kernel/files/internal.h"
 #include "kernel/files/tar.h"
+#include "kernel/files/tar_links.h"
 
 #define SIZE_MAX_OCTAL 077777777777ull
 
@@ -22,6 +23,7 @@ struct packer {
 	char *buf; /* CORRAL_FILES_CHUNK, so that the sink sees few calls */
 	size_t len;
 	struct corral_buf name;
+	struct files_tar_links links;
 };
 
 static int flush(struct packer *p)
@@ -185,12 +187,18 @@ static int pack_file(struct packer *p, int dir_fd, const char *name)
 {
 	corral_autofd int fd =
 	        openat(dir_fd, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
+	const char *before = NULL;
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		p->done.skipped++;
 		return 0;
 	}
+	/* A thousand names of one file are not a thousand files on the other side. */
+	if (st.st_nlink > 1)
+		before = files_tar_link(&p->links, &st, p->name.data);
+	if (before)
+		return emit_entry(p, p->name.data, &st, '1', before, 0);
 	return emit_file(p, p->name.data, fd, &st);
 }
 
@@ -291,6 +299,7 @@ int corral_files_tar_out(const struct corral_files *f, const char *path,
 		r = flush(&p);
 	free(p.buf);
 	corral_buf_done(&p.name);
+	files_tar_links_done(&p.links);
 	if (r == 0)
 		*ret = p.done;
 	return r;

@@ -73,6 +73,48 @@ static void tree_goes_out_and_in_again(void **state)
 	assert_int_equal(again.len, b.len);
 }
 
+static void many_names_of_one_file_are_one_file(void **state)
+{
+	struct tree *t = *state;
+	corral_autobuf struct corral_buf b = CORRAL_BUF_INIT;
+	struct corral_files_copied n;
+	char name[32];
+	struct stat st;
+
+	tree_dir(t, "in");
+	tree_text(t, "in/a", "0123456789");
+	for (int i = 0; i < 200; i++) {
+		(void)snprintf(name, sizeof(name), "in/b%d", i);
+		assert_int_equal(linkat(t->fd, "in/a", t->fd, name, 0), 0);
+	}
+	assert_int_equal(pack(t, "in", &b, &n), 0);
+	assert_int_equal(n.entries, 202);
+	assert_int_equal(n.bytes, 10);
+	assert_int_equal(unpack(t, "out", &b, 0, &n), 0);
+	assert_int_equal(fstatat(t->fd, "out/b77", &st, 0), 0);
+	assert_int_equal(st.st_nlink, 201);
+	assert_content(t, "out/b199", "0123456789");
+}
+
+static void directory_that_was_there_keeps_its_mode(void **state)
+{
+	struct tree *t = *state;
+	corral_autobuf struct corral_buf b = CORRAL_BUF_INIT;
+	struct corral_files_copied n;
+	struct stat st;
+
+	tree_dir(t, "in");
+	tree_dir(t, "in/d");
+	assert_int_equal(fchmodat(t->fd, "in/d", 0777, 0), 0);
+	assert_int_equal(pack(t, "in", &b, &n), 0);
+	tree_dir(t, "out");
+	tree_dir(t, "out/d");
+	assert_int_equal(fchmodat(t->fd, "out/d", 0700, 0), 0);
+	assert_int_equal(unpack(t, "out", &b, 0, &n), 0);
+	assert_int_equal(fstatat(t->fd, "out/d", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+}
+
 static void one_file_is_one_entry(void **state)
 {
 	struct tree *t = *state;
@@ -278,6 +320,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		tree_test(tree_goes_out_and_in_again),
+		tree_test(many_names_of_one_file_are_one_file),
+		tree_test(directory_that_was_there_keeps_its_mode),
 		tree_test(one_file_is_one_entry),
 		tree_test(other_tools_read_it_and_are_read),
 		tree_test(entries_do_not_leave_the_directory),
