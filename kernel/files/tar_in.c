@@ -337,9 +337,6 @@ static int unpack_file(struct unpacker *u, int dir_fd, const char *name, const c
 	r = content(u, fd, size, entry);
 	if (r < 0)
 		return r;
-	/* One that was there keeps its mode: who may enter it is not the archive's to say. */
-	if (!made)
-		return 0;
 	(void)number(h->mode, sizeof(h->mode), &mode);
 	if (fchmod(fd, mode & 0777) < 0)
 		return corral_error_sys(u->err, errno, "Archive entry '%s'", entry);
@@ -362,6 +359,9 @@ static int unpack_dir(struct unpacker *u, int dir_fd, const char *name, const ch
 	fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return corral_error_sys(u->err, errno, "Archive entry '%s'", entry);
+	/* One that was there keeps its mode: who may enter it is not the archive's to say. */
+	if (!made)
+		return 0;
 	(void)number(h->mode, sizeof(h->mode), &mode);
 	if (fchmod(fd, (mode & 0777) | 0700) < 0 && errno != EPERM)
 		return corral_error_sys(u->err, errno, "Archive entry '%s'", entry);
