@@ -139,6 +139,21 @@ static bool is_refused(struct console_call *c, const struct corral_console_tool 
 	return true;
 }
 
+static void restart(struct console_call *c)
+{
+	struct corral_error err = { 0 };
+
+	if (!corral_backend_can(c->backend, CORRAL_BACKEND_CAN_EXECUTE) ||
+	    corral_backend_is_alive(c->backend))
+		return;
+	if (corral_backend_start(c->backend, &err) < 0)
+		console_say(c, "\nThe sandbox is gone, and no other can be made: %s", err.text);
+	else
+		console_say(c,
+		            "\nThe sandbox is gone. A fresh one has been made: what was not in the "
+		            "workspace is lost.");
+}
+
 /* A model reads text: names and outputs of others' making may be none. */
 static int text_clean(struct corral_console_result *r, struct corral_error *err)
 {
@@ -174,6 +189,8 @@ int corral_console_toolset_call(struct corral_console_toolset *t, const char *na
 	if (!is_refused(&c, tool))
 		calls[tool->id](&c);
 	corral_console_arguments_done(&a);
+	if (t->o.restarts && ret->failed)
+		restart(&c);
 	return text_clean(ret, err);
 }
 

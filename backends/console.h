@@ -20,7 +20,12 @@ struct corral_console_toolset_options {
 	struct corral_console_options tools;
 	struct corral_backend *backend; /* borrowed: must live longer, as tools.permissions */
 	bool guarded; /* the backend holds to the permissions itself: nothing is checked twice */
-	uint64_t binary_max; /* of one image or document; 0: CORRAL_CONSOLE_BINARY_MAX */
+	uint64_t binary_max;    /* of one image or document; 0: CORRAL_CONSOLE_BINARY_MAX */
+	int64_t timeout_max_ms; /* of a command, whatever it asks for; 0: none */
+	uint64_t output_bytes;  /* kept of one; 0: CORRAL_EXECUTE_OUTPUT_BYTES */
+	/* A sandbox that went, out of memory for instance, is begun anew for the next call, and the
+	 * one that saw it go is told what that means. */
+	bool restarts;
 };
 
 struct corral_console_toolset;

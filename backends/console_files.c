@@ -41,13 +41,16 @@ void console_ls(struct console_call *c)
 	corral_files_rows_done(&rows);
 }
 
-/* What is given to a model as it is. */
+/* What is given to a model as it is, and how such a file begins. */
 static const struct {
-	const char *extension, *media_type, *kind;
+	const char *extension, *media_type, *kind, *begins;
 } binaries[] = {
-	{ "png", "image/png", "Image" },   { "jpg", "image/jpeg", "Image" },
-	{ "jpeg", "image/jpeg", "Image" }, { "gif", "image/gif", "Image" },
-	{ "webp", "image/webp", "Image" }, { "pdf", "application/pdf", "Document" },
+	{ "png", "image/png", "Image", "\x89PNG" },
+	{ "jpg", "image/jpeg", "Image", "\xff\xd8\xff" },
+	{ "jpeg", "image/jpeg", "Image", "\xff\xd8\xff" },
+	{ "gif", "image/gif", "Image", "GIF8" },
+	{ "webp", "image/webp", "Image", "RIFF" },
+	{ "pdf", "application/pdf", "Document", "%PDF" },
 };
 
 static int binary_of(const struct console_call *c, const char *path)
@@ -84,6 +87,12 @@ static void read_binary(struct console_call *c, const char *path, int which)
 	} else if (r < 0 || !c->result->data.len) {
 		console_say(c, "Error: %s file '%s' not found or empty", binaries[which].kind,
 		            path);
+		c->result->failed = true;
+	} else if (strncmp(c->result->data.data, binaries[which].begins,
+	                   strlen(binaries[which].begins)) != 0) {
+		console_say(c, "Error: '%s' is no %s, whatever its name says", path,
+		            binaries[which].media_type);
+		c->result->data.len = 0;
 		c->result->failed = true;
 	} else {
 		c->result->media_type = binaries[which].media_type;
@@ -232,6 +241,10 @@ void console_edit(struct console_call *c)
 	struct corral_error err = { 0 };
 	uint64_t n = 0;
 
+	if (!edit.old_len) {
+		console_fail(c, true, "old_string is empty: give the text that is to be replaced");
+		return;
+	}
 	pthread_mutex_lock(lock);
 	if (check_seen(c, path) == 0) {
 		if (corral_backend_edit(c->backend, path, &edit, &n, &err) < 0) {

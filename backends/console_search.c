@@ -9,6 +9,37 @@
 #define GREP_ROWS     50u
 #define GREP_LINE_MAX 100 /* characters */
 
+/* What the rules hide is not told of, where the backend does not see to that. */
+static bool is_shown(const struct console_call *c, enum corral_permission_operation operation,
+                     const char *path)
+{
+	const struct corral_permission_target target = { path, path, NULL };
+
+	return !c->t->o.tools.permissions || c->t->o.guarded ||
+	       corral_permission_visible(c->t->o.tools.permissions, operation, &target);
+}
+
+/* Moves what is shown to the front. */
+static void rows_filter(const struct console_call *c, struct corral_files_rows *rows)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < rows->n; i++)
+		if (is_shown(c, CORRAL_PERMISSION_GLOB, rows->rows[i].path))
+			rows->rows[n++] = rows->rows[i];
+	rows->n = n;
+}
+
+static void matches_filter(const struct console_call *c, struct corral_files_matches *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		if (is_shown(c, CORRAL_PERMISSION_GREP, m->matches[i].path))
+			m->matches[n++] = m->matches[i];
+	m->n = n;
+}
+
 void console_glob(struct console_call *c)
 {
 	const char *pattern = c->a->pattern.data, *path = c->a->path.data;
@@ -24,6 +55,7 @@ void console_glob(struct console_call *c)
 		corral_files_rows_done(&rows);
 		return;
 	}
+	rows_filter(c, &rows);
 	if (!rows.n)
 		console_say(c, "No files matching '%s' in %s", pattern, path);
 	else
@@ -108,9 +140,13 @@ void console_grep(struct console_call *c)
 	struct corral_files_matches found = { 0 };
 	struct corral_error err = { 0 };
 
-	if (corral_backend_grep(c->backend, &grep, &found, &err) < 0)
+	if (corral_backend_grep(c->backend, &grep, &found, &err) < 0) {
 		console_fail_with(c, &err);
-	else if (!found.n)
+		corral_files_matches_done(&found);
+		return;
+	}
+	matches_filter(c, &found);
+	if (!found.n)
 		console_say(c, "No matches for '%s'", pattern);
 	else
 		say_found(c, &found, pattern);

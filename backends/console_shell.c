@@ -25,6 +25,9 @@ void console_execute(struct console_call *c)
 	struct corral_executed e;
 	int r;
 
+	x.output_bytes = c->t->o.output_bytes;
+	if (c->t->o.timeout_max_ms && (x.timeout_ms < 0 || x.timeout_ms > c->t->o.timeout_max_ms))
+		x.timeout_ms = c->t->o.timeout_max_ms;
 	if (control) {
 		x.cancel = control->cancel;
 		x.on_output = control->on_output ? counted : NULL;
@@ -41,6 +44,9 @@ void console_execute(struct console_call *c)
 		corral_buf_str(&text, "\n\n... (output truncated)");
 	if (e.exit_code != 0) {
 		console_say(c, "Command failed (exit code %d):\n", e.exit_code);
+		if (e.receipt.reason == CORRAL_REASON_OOM)
+			console_say(c,
+			            "Out of memory: it was killed with all that ran beside it.\n");
 		c->result->failed = true;
 	}
 	corral_buf_add(&c->result->text, text.data, text.len);

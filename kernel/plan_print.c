@@ -182,9 +182,11 @@ static void describe(const struct corral_plan *p, const struct corral_step *s,
 		corral_buf_str(out, mapped_of(p, s));
 		break;
 	case CORRAL_STEP_OVERLAY:
-		corral_buf_fmt(out, "on %s: %s below, what is written in the scratch",
+		corral_buf_fmt(out, "on %s: %s below, what is written in %s",
 		               s->s[0] ? corral_plan_text(p, s->s[0]) : "/",
-		               corral_plan_text(p, s->s[2]));
+		               corral_plan_text(p, s->s[2]),
+		               s->flags & CORRAL_STEP_KEPT ? "the directory of --keep"
+		                                           : "the scratch");
 		attributes_add(out, MOUNT_ATTR_NODEV);
 		break;
 	case CORRAL_STEP_ROOT:

@@ -5,9 +5,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kernel/base/cleanup.h"
 #include "kernel/source.h"
 
 static int look(const char *label, const char *path, bool directory, struct corral_error *err)
@@ -30,6 +33,30 @@ static int look(const char *label, const char *path, bool directory, struct corr
 	return 0;
 }
 
+/* Of two real paths. */
+static bool holds(const char *outer, const char *inner)
+{
+	size_t len = strlen(outer);
+
+	return !strncmp(outer, inner, len) &&
+	       (inner[len] == '/' || !inner[len] || !strcmp(outer, "/"));
+}
+
+/* What a guest can write to must not be what its next root is made of. */
+static int apart(const struct corral_policy *p, const char *label, const char *path,
+                 struct corral_error *err)
+{
+	corral_autofree char *keep = realpath(p->keep_path, NULL), *other = realpath(path, NULL);
+
+	if (!keep || !other || (!holds(keep, other) && !holds(other, keep)))
+		return 0;
+	return corral_error_set(
+	        err, EINVAL,
+	        "--keep '%s' and %s '%s': one lies in the other: choose directories "
+	        "beside each other",
+	        p->keep_path, label, path);
+}
+
 int corral_sources_look(const struct corral_policy *p, struct corral_error *err)
 {
 	int r = 0;
@@ -44,5 +71,10 @@ int corral_sources_look(const struct corral_policy *p, struct corral_error *err)
 		if (p->mounts[i].kind != CORRAL_MOUNT_TMPFS)
 			r = look(p->mounts[i].kind == CORRAL_MOUNT_BIND ? "--bind" : "--ro-bind",
 			         p->mounts[i].host_path, false, err);
+	if (r == 0 && p->keep_path && p->workspace_path)
+		r = apart(p, "--workspace", p->workspace_path, err);
+	for (size_t i = 0; r == 0 && p->keep_path && i < p->n_mounts; i++)
+		if (p->mounts[i].kind == CORRAL_MOUNT_BIND)
+			r = apart(p, "--bind", p->mounts[i].host_path, err);
 	return r;
 }

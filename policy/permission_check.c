@@ -325,8 +325,16 @@ bool corral_permission_hopeless(const struct corral_permission_checker *c,
 {
 	/* As text, for commands as well: there it would be a program that only the shell knows. */
 	const struct spellings all = { { "*" }, { false }, 1 };
+	const struct permission_operation *o = &c->operations[operation];
+	struct corral_permission_decision d = decide_path(o, &all);
 
-	return decide_path(&c->operations[operation], &all).action == CORRAL_PERMISSION_DENY;
+	if (d.action != CORRAL_PERMISSION_DENY)
+		return false;
+	/* What a default denies, a rule may still allow here and there. */
+	for (size_t i = 0; !d.by_rule && i < o->n; i++)
+		if (o->rules[i].pattern && o->rules[i].action != CORRAL_PERMISSION_DENY)
+			return false;
+	return true;
 }
 
 enum corral_permission_action corral_permission_default(const struct corral_permission_checker *c,

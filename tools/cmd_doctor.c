@@ -72,7 +72,9 @@ static void print_text(const struct corral_doctor *d)
 	if (!d->native_possible)
 		(void)printf(
 		        "\nNative isolation is impossible here: %zu thing%s missing (XX above). "
-		        "Looked for %u ms.\n",
+		        "corral run --allow-weaker\naccepts less, where there is Landlock. Looked "
+		        "for "
+		        "%u ms.\n",
 		        missing, missing == 1 ? " is" : "s are", d->took_ms);
 	else if (degraded)
 		(void)printf(

@@ -37,11 +37,14 @@ static const char *word(const struct call *c, size_t i, const char *absent)
 /* Takes words; a name that is no UTF-8 is shown with replacement characters. */
 static int print_json(json_t *words, struct corral_error *err)
 {
-	int r = words && json_dumpf(words, stdout, JSON_INDENT(1)) == 0 ? 0 : -ENOMEM;
+	bool made = words != NULL;
 
+	/* What could not be written is told at the very end. */
+	if (made)
+		(void)json_dumpf(words, stdout, JSON_INDENT(1));
 	json_decref(words);
 	(void)putchar('\n');
-	return r < 0 ? corral_error_sys(err, ENOMEM, "print") : 0;
+	return made ? 0 : corral_error_sys(err, ENOMEM, "print");
 }
 
 static json_t *text_of(const char *data, size_t len)
@@ -144,10 +147,17 @@ static int run_read(struct call *c, struct corral_error *err)
 	const char *path = word(c, 0, "");
 	int r;
 
+	if (c->options->bytes && (c->options->offset || c->options->limit))
+		return corral_error_set(
+		        err, EINVAL,
+		        "read: --offset and --limit count lines, and --bytes has none: "
+		        "leave one of them out");
 	if (c->options->bytes)
 		return read_bytes(c, path, err);
 	r = corral_backend_read(c->backend, path, c->options->offset, c->options->limit, &text,
 	                        err);
+	if (r == -EILSEQ)
+		return corral_error_set(err, EILSEQ, "'%s' is binary: read --bytes", path);
 	if (r < 0)
 		return r;
 	if (c->options->json)
@@ -192,8 +202,17 @@ static int run_edit(struct call *c, struct corral_error *err)
 		.replace_all = c->options->all,
 	};
 	uint64_t n = 0;
-	int r = corral_backend_edit(c->backend, word(c, 0, ""), &edit, &n, err);
+	int r;
 
+	if (!edit.old_len)
+		return corral_error_set(err, EINVAL, "edit: OLD is empty: what is to be replaced?");
+	r = corral_backend_edit(c->backend, word(c, 0, ""), &edit, &n, err);
+
+	if (r == -ENOTUNIQ)
+		return corral_error_set(err, ENOTUNIQ,
+		                        "OLD occurs %llu times in '%s': --all replaces "
+		                        "them all, a longer text the one that is meant",
+		                        (unsigned long long)n, word(c, 0, ""));
 	if (r < 0)
 		return r;
 	if (c->options->json)
@@ -287,8 +306,15 @@ static int call_run(const struct file_command *command, struct corral_options *o
 	struct call c = { .options = o, .words = o->config->argv, .n = o->config->n_argv };
 	int r;
 
-	if (c.n < command->min || c.n > command->max)
-		return corral_error_set(err, EINVAL, "%s: write corral %s [options] %s",
+	if (c.n > command->max)
+		return corral_error_set(
+		        err, EINVAL,
+		        "%s: '%.64s' is one word too many (options stand before all else): "
+		        "corral %s [options] %s",
+		        command->name, c.words[command->max], command->name, command->operands);
+	if (c.n < command->min)
+		return corral_error_set(err, EINVAL,
+		                        "%s: a word is missing: corral %s [options] %s",
 		                        command->name, command->name, command->operands);
 	if (!o->local)
 		o->local = ".";

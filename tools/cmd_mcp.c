@@ -71,6 +71,9 @@ static int serve(struct corral_options *o, struct corral_error *err)
 	console.tools.image_support = o->images;
 	console.tools.document_support = o->documents;
 	console.tools.permissions = place.permissions;
+	console.timeout_max_ms = (int64_t)o->config->limits.timeout_ms;
+	console.output_bytes = o->config->limits.output_bytes;
+	console.restarts = !o->local;
 	console.backend = place.backend;
 	console.guarded = place.guarded;
 	r = corral_console_toolset_new(&console, &mcp.toolset, err);
@@ -100,9 +103,12 @@ int corral_cmd_mcp(int argc, char **argv)
 		        "Offers tools for files and commands to a client of the Model Context "
 		        "Protocol,\n"
 		        "on standard input and output: in a fresh sandbox, or where the options "
-		        "say.\n",
+		        "say. It ends with its input.\n",
 		        stdout);
 		corral_options_print(stdout, CORRAL_OPTION_MCP);
+	} else if (r == 0 && options.config->n_argv) {
+		r = corral_error_set(&err, EINVAL, "mcp: '%.64s' is one word too many",
+		                     options.config->argv[0]);
 	} else if (r == 0) {
 		r = serve(&options, &err);
 	}

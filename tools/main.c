@@ -63,6 +63,8 @@ static int unknown(const char *name)
 	corral_guess_look(&guess, "--help");
 	if (guess.best)
 		corral_say("unknown command '%.64s': did you mean '%s'?", name, guess.best);
+	else if (name[0] == '-' || !*name)
+		corral_say("unknown option '%.64s': see corral --help", name);
 	else
 		corral_say("unknown command '%.64s': see corral --help; to run it, write corral "
 		           "run -- "
@@ -130,8 +132,9 @@ int main(int argc, char **argv)
 		status = s->run(argc - 1, argv + 1);
 	}
 	/* A full disk or a closed pipe must not look like success. */
-	if (fflush(stdout) != 0 && errno != EPIPE) {
-		corral_say("standard output: %s", strerrordesc_np(errno));
+	errno = 0;
+	if ((fflush(stdout) != 0 || (status == 0 && ferror(stdout))) && errno != EPIPE) {
+		corral_say("standard output: %s", strerrordesc_np(errno ? errno : EIO));
 		return CORRAL_EXIT_FAILED;
 	}
 	return status;

@@ -13,6 +13,7 @@
 #include "tools/write_all.h"
 
 #define TICK_MS    1000
+#define GRACE_MS   5000 /* at the end of input */
 #define READ_BYTES 65536u
 
 /* The newest first; a client that asks for none of these gets it, and may leave. */
@@ -32,8 +33,8 @@ void corral_mcp_send(struct corral_mcp *m, json_t *message)
 		         */
 	text[len] = '\n';
 	pthread_mutex_lock(&m->lock);
-	if (!m->broken && corral_write_all(m->options->out_fd, text, len + 1) < 0)
-		m->broken = true;
+	if (!m->broken)
+		m->broken = -corral_write_all(m->options->out_fd, text, len + 1);
 	pthread_mutex_unlock(&m->lock);
 	free(text);
 }
@@ -153,22 +154,11 @@ static bool is_of_the_protocol(const json_t *root)
 	return version && !strcmp(version, "2.0");
 }
 
-static void message(struct corral_mcp *m, const char *text, size_t len)
+static void one(struct corral_mcp *m, json_t *root)
 {
-	json_error_t where;
-	/* A NUL is a tool's to refuse, whose answer has an id. */
-	json_t *root = json_loadb(text, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &where), *id,
-	       *params;
-	const char *method;
+	json_t *id = json_object_get(root, "id"), *params = json_object_get(root, "params");
+	const char *method = json_string_value(json_object_get(root, "method"));
 
-	if (!root) {
-		corral_mcp_refuse(m, NULL, CORRAL_MCP_PARSE_ERROR, "not JSON: %s (byte %d)",
-		                  where.text, where.position);
-		return;
-	}
-	id = json_object_get(root, "id");
-	params = json_object_get(root, "params");
-	method = json_string_value(json_object_get(root, "method"));
 	if (id && !json_is_string(id) && !json_is_number(id)) {
 		corral_mcp_refuse(m, NULL, CORRAL_MCP_BAD_REQUEST,
 		                  "id: neither a string nor a number");
@@ -186,6 +176,26 @@ static void message(struct corral_mcp *m, const char *text, size_t len)
 		corral_mcp_refuse(m, id, CORRAL_MCP_BAD_REQUEST, "method: missing");
 	}
 	/* We ask nothing, so no answer is for us. */
+}
+
+static void message(struct corral_mcp *m, const char *text, size_t len)
+{
+	json_error_t where;
+	/* A NUL is a tool's to refuse, whose answer has an id. */
+	json_t *root = json_loadb(text, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &where);
+
+	if (!root) {
+		corral_mcp_refuse(m, NULL, CORRAL_MCP_PARSE_ERROR, "not JSON: %s (byte %d)",
+		                  where.text, where.position);
+		return;
+	}
+	/* Several in one, of which the version of March 2025 wants that they are taken; each is
+	 * answered for itself. */
+	if (json_array_size(root))
+		for (size_t i = 0; i < json_array_size(root); i++)
+			one(m, json_array_get(root, i));
+	else
+		one(m, root);
 	json_decref(root);
 }
 
@@ -234,6 +244,7 @@ int corral_mcp_serve(const struct corral_mcp_options *o, struct corral_error *er
 	struct pollfd fds[] = { { .fd = o->in_fd, .events = POLLIN },
 		                { .fd = o->stop_fd, .events = POLLIN } };
 	struct input in = { .text = CORRAL_BUF_INIT };
+	bool stopped = false;
 	int r = 0;
 
 	if (!m || !piece)
@@ -245,7 +256,8 @@ int corral_mcp_serve(const struct corral_mcp_options *o, struct corral_error *er
 		int n = poll(fds, 2, corral_mcp_calls_tend(m) ? TICK_MS : -1);
 		ssize_t got;
 
-		if (n > 0 && fds[1].revents)
+		stopped = n > 0 && fds[1].revents;
+		if (stopped)
 			break;
 
 		if (n < 0 && errno != EINTR)
@@ -266,8 +278,11 @@ int corral_mcp_serve(const struct corral_mcp_options *o, struct corral_error *er
 		}
 		lines(m, &in);
 	}
-	corral_mcp_calls_end(m);
+	/* Whoever writes requests into a pipe and closes it wants their answers. */
+	corral_mcp_calls_end(m, stopped || m->broken ? 0 : GRACE_MS);
 	corral_buf_done(&in.text);
 	(void)pthread_mutex_destroy(&m->lock);
+	if (r == 0 && m->broken && m->broken != EPIPE)
+		r = corral_error_sys(err, m->broken, "standard output");
 	return r;
 }

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "kernel/base/base64.h"
 #include "kernel/base/cleanup.h"
@@ -43,9 +44,10 @@ static json_t *result_of(const struct corral_console_result *r)
 	return json_pack("{s:[o], s:b}", "content", content, "isError", r->failed);
 }
 
-static json_t *failure(const char *text)
+static json_t *failure(const struct corral_error *err)
 {
-	return json_pack("{s:[{s:s, s:s}], s:b}", "content", "type", "text", "text", text,
+	return json_pack("{s:[{s:s, s:o}], s:b}", "content", "type", "text", "text",
+	                 json_sprintf("Error: %s", err->text[0] ? err->text : "out of memory"),
 	                 "isError", 1);
 }
 
@@ -73,7 +75,7 @@ static void *call_run(void *arg)
 	else if (r == -ENOENT)
 		corral_mcp_refuse(m, c->id, CORRAL_MCP_BAD_PARAMS, "%s", err.text);
 	else if (r < 0)
-		corral_mcp_reply(m, c->id, failure(err.text[0] ? err.text : "out of memory"));
+		corral_mcp_reply(m, c->id, failure(&err));
 	else
 		corral_mcp_reply(m, c->id, result_of(&result));
 	corral_console_result_done(&result);
@@ -187,8 +189,9 @@ bool corral_mcp_calls_tend(struct corral_mcp *m)
 		}
 		any = true;
 		seconds = (corral_now_ms() - c->begin_ms) / 1000;
-		if (!c->progress_token || c->cancelled || !seconds)
+		if (!c->progress_token || c->cancelled || seconds <= c->told_s)
 			continue;
+		c->told_s = seconds;
 		corral_mcp_notify(m, "notifications/progress",
 		                  json_pack("{s:O, s:I, s:o}", "progressToken", c->progress_token,
 		                            "progress", (json_int_t)seconds, "message",
@@ -199,8 +202,12 @@ bool corral_mcp_calls_tend(struct corral_mcp *m)
 	return any;
 }
 
-void corral_mcp_calls_end(struct corral_mcp *m)
+void corral_mcp_calls_end(struct corral_mcp *m, int grace_ms)
 {
+	const struct timespec nap = { .tv_nsec = 10000000 };
+
+	for (; grace_ms > 0 && corral_mcp_calls_tend(m); grace_ms -= 10)
+		(void)nanosleep(&nap, NULL);
 	for (size_t i = 0; i < CORRAL_COUNT(m->calls); i++)
 		if (m->calls[i].used) {
 			m->calls[i].cancelled = true;

@@ -31,7 +31,7 @@ struct corral_mcp_call {
 	atomic_bool cancelled; /* nobody waits for the answer */
 	json_t *id, *params, *progress_token; /* the token may be NULL */
 	struct corral_cancel *cancel;
-	uint64_t begin_ms;
+	uint64_t begin_ms, told_s; /* of how many seconds its client was told */
 	atomic_ullong output_bytes;
 };
 
@@ -40,7 +40,7 @@ struct corral_mcp {
 	bool initialized;
 	atomic_int level;
 	pthread_mutex_t lock;                               /* one line at a time goes out */
-	atomic_bool broken;                                 /* nobody reads any more */
+	atomic_int broken;                                  /* errno: nobody reads any more */
 	struct corral_mcp_call calls[CORRAL_MCP_CALLS_MAX]; /* of the reading thread */
 };
 
@@ -60,8 +60,8 @@ void corral_mcp_call_begin(struct corral_mcp *m, const json_t *id, json_t *param
 void corral_mcp_call_cancel(struct corral_mcp *m, const json_t *id);
 /* Tells those who asked how it goes, and lets go of what has ended. Whether any is running. */
 bool corral_mcp_calls_tend(struct corral_mcp *m);
-/* Cancels all and waits for them. */
-void corral_mcp_calls_end(struct corral_mcp *m);
+/* Waits for them, those that take longer than grace_ms cancelled. */
+void corral_mcp_calls_end(struct corral_mcp *m, int grace_ms);
 
 /* tools/mcp_tools.c: the answer to tools/list. NULL: out of memory. */
 json_t *corral_mcp_tools_list(const struct corral_mcp *m);

@@ -10,7 +10,9 @@ static json_t *annotations_of(const struct corral_console_tool *tool)
 	bool reads = tool->operation == CORRAL_PERMISSION_READ ||
 	             tool->operation == CORRAL_PERMISSION_LS ||
 	             tool->operation == CORRAL_PERMISSION_GLOB ||
-	             tool->operation == CORRAL_PERMISSION_GREP;
+	             tool->operation == CORRAL_PERMISSION_GREP ||
+	             tool->id == CORRAL_CONSOLE_READ_OUTPUT ||
+	             tool->id == CORRAL_CONSOLE_LIST_SHELLS;
 
 	return json_pack("{s:b, s:b, s:b, s:b}", "readOnlyHint", reads, "destructiveHint", !reads,
 	                 "idempotentHint", reads, "openWorldHint", 0);

@@ -309,9 +309,9 @@ const struct corral_option corral_option_table[] = {
 	{ "timeout", 0, "TIME", "wall time, as 10s, 500ms, 2m (default: no limit)",
 	  NULL, RUN, false, LIMIT(TIMEOUT) },
 	{ "output", 0, "SIZE", "output of each command (default: no limit)",
-	  NULL, CORRAL_OPTION_CREATE, false, LIMIT(OUTPUT) },
+	  NULL, CORRAL_OPTION_CREATE | CORRAL_OPTION_MCP, false, LIMIT(OUTPUT) },
 	{ "timeout", 0, "TIME", "wall time of each command (default: no limit)",
-	  NULL, CORRAL_OPTION_CREATE, false, LIMIT(TIMEOUT) },
+	  NULL, CORRAL_OPTION_CREATE | CORRAL_OPTION_MCP, false, LIMIT(TIMEOUT) },
 	{ "output", 0, "SIZE", "standard output and error together (default: what create said)",
 	  NULL, CORRAL_OPTION_EXEC, false, LIMIT(OUTPUT) },
 	{ "timeout", 0, "TIME", "wall time, as 10s, 500ms, 2m (default: what create said)",
@@ -486,6 +486,8 @@ static int apply(struct corral_options *o, const struct cursor *at, const struct
 
 	if (row->is_config != at->config_pass)
 		return 0;
+	if ((row->commands & RUN) && row->set != set_own)
+		o->of_sandbox = row->name;
 	r = row->set(o, row, value, err);
 	return r < 0 ? corral_error_wrap(err, r, "--%s", row->name) : 0;
 }
@@ -589,6 +591,9 @@ int corral_options_parse(struct corral_options *o, enum corral_option_command co
 	/* The command that a file names is for those that run one at once. */
 	if (at.next >= argc && (command & RUN))
 		return 0;
+	if (at.next < argc && !*argv[at.next] && !(command & RUN))
+		return corral_error_set(err, EINVAL, "%s: its first word is empty",
+		                        corral_option_command_name(command));
 	return corral_config_set_argv(o->config, argv + at.next, (size_t)(argc - at.next), err);
 }
 

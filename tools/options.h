@@ -53,6 +53,8 @@ struct corral_options {
 
 	/* Of mcp and the file commands; texts are argv's, NULL without. */
 	const char *local, *permissions;
+	const char
+	        *of_sandbox; /* the first option that says how a sandbox is to be; NULL without */
 	bool no_execute, hashline, images, documents; /* mcp */
 	bool bytes, all, ignore_case, hidden;         /* read, edit, grep, glob and grep */
 	const char *name_glob;                        /* grep */

@@ -57,6 +57,12 @@ static int permissions_open(const char *name, struct corral_permission_checker *
 
 	if (r == 0)
 		r = corral_permission_checker_new(rules, NULL, ret, err);
+	if (r == 0 && corral_permission_checker_inert(*ret))
+		r = corral_error_set(
+		        err, EINVAL,
+		        "'%.200s': %zu of its patterns make no sense and match nothing "
+		        "(\"[\" without an end?)",
+		        name, corral_permission_checker_inert(*ret));
 	return r < 0 ? corral_error_wrap(err, r, "--permissions") : 0;
 }
 
@@ -100,6 +106,11 @@ int corral_place_backend_open(struct corral_options *o, struct corral_place_back
 {
 	int r = 0;
 
+	if (o->local && o->of_sandbox)
+		return corral_error_set(
+		        err, EINVAL,
+		        "--%s is a sandbox's, and --local has none: leave one of them out",
+		        o->of_sandbox);
 	if (o->permissions)
 		r = permissions_open(o->permissions, &ret->permissions, err);
 	if (r < 0)

@@ -130,6 +130,28 @@ static char *name_of(const char *path)
 	return name;
 }
 
+/* As with cp(1): a misspelt path is no wish for directories. */
+static int parent_check(struct copy *c, struct corral_error *err)
+{
+	corral_autofree char *parent = strdup(c->to.path);
+	struct corral_files_stat st;
+	char *slash;
+	size_t len;
+
+	if (!parent)
+		return corral_error_sys(err, ENOMEM, "copy");
+	for (len = strlen(parent); len > 1 && parent[len - 1] == '/'; len--)
+		parent[len - 1] = '\0';
+	slash = strrchr(parent, '/');
+	if (!slash || slash == parent)
+		return 0;
+	*slash = '\0';
+	if (corral_place_stat(c->to.place, parent, &st, NULL) < 0)
+		return corral_error_set(err, ENOENT, "there is no directory '%s': make it first",
+		                        parent);
+	return 0;
+}
+
 /* Where it goes: into a directory that is there, unless the content alone is meant; else to the
  * path itself. */
 static int target_make(struct copy *c, char **ret, struct corral_error *err)
@@ -149,6 +171,12 @@ static int target_make(struct copy *c, char **ret, struct corral_error *err)
 	if (r == 0 && st.type != CORRAL_FILES_DIRECTORY && c->is_tree)
 		return corral_error_set(err, ENOTDIR, "'%s' is a file, and '%s' a directory", path,
 		                        c->from.path);
+	if (r == -ENOENT) {
+		r = parent_check(c, err);
+		if (r < 0)
+			return r;
+		r = -ENOENT;
+	}
 	if (r == -ENOENT && !c->is_tree && len && path[len - 1] == '/')
 		return corral_error_set(err, ENOENT, "there is no directory '%s'", path);
 	if (r == 0 && st.type == CORRAL_FILES_DIRECTORY && *name) {

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,6 +31,7 @@ struct client {
 	struct corral_record record;
 	struct corral_exec exec;
 	struct corral_relay relay;
+	char *guest_dir;
 	int socket_fd;
 	uint64_t counted; /* bytes that passed through here */
 	json_t *ended;    /* the holder's last word */
@@ -205,12 +208,22 @@ static int prepare(struct client *c, char **argv, size_t n_argv, struct corral_e
 		if (r < 0)
 			return r;
 	}
+	if (config->work_dir && config->work_dir[0] != '/') {
+		const char *base = corral_talk_text(c->record.words, "work_dir");
+
+		if (asprintf(&c->guest_dir, "%s/%s", base ? base : "", config->work_dir) < 0)
+			c->guest_dir = NULL;
+	} else if (config->work_dir) {
+		c->guest_dir = strdup(config->work_dir);
+	}
+	if (config->work_dir && !c->guest_dir)
+		return corral_error_sys(err, ENOMEM, "exec");
 	c->exec = (struct corral_exec) {
 		.argv = argv,
 		.n_argv = n_argv,
 		.env = config->env,
 		.n_env = config->n_env,
-		.guest_dir = config->work_dir,
+		.guest_dir = c->guest_dir,
 		.stdin_fd = config->use_stdin && !config->tty ? STDIN_FILENO : -1,
 		.stdout_fd = o->detach ? detached_fd(STDOUT_FILENO) : -1,
 		.stderr_fd = o->detach ? detached_fd(STDERR_FILENO) : -1,
@@ -314,6 +327,7 @@ int corral_sandbox_exec(struct corral_sandbox_call *call, struct corral_error *e
 	corral_relay_close(&c.relay);
 	corral_fd_closep(&c.socket_fd);
 	json_decref(c.ended);
+	free(c.guest_dir);
 	corral_record_done(&c.record);
 	return r;
 }

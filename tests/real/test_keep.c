@@ -178,6 +178,10 @@ static void unsuitable_directories_are_refused(void **state)
 		RUN(&r, "--keep", "/usr", "--", "true");
 		assert_refused(&r, "it is not yours");
 	}
+	RUN(&r, "--keep", dir, "--workspace", dir, "--", "true");
+	assert_refused(&r, "one lies in the other");
+	RUN(&r, "--keep", dir, "--bind", "/:/host", "--", "true");
+	assert_refused(&r, "one lies in the other");
 	/* Somebody's own, given by a slip of the finger. */
 	(void)snprintf(path, sizeof(path), "%s/own", dir);
 	assert_int_equal(mkdir(path, 0755), 0);

@@ -327,9 +327,20 @@ static void a1_denied_operations_are_hopeless(void **state)
 	c = checker("{\"read\":{\"default\":\"deny\",\"rules\":[{\"pattern\":\"/a/**\",\"action\":"
 	            "\"allow\"}]}}",
 	            NULL);
-	assert_true(corral_permission_hopeless(c, CORRAL_PERMISSION_READ));
+	/* There is something to be read. */
+	assert_false(corral_permission_hopeless(c, CORRAL_PERMISSION_READ));
 	assert_int_equal(corral_permission_default(c, CORRAL_PERMISSION_READ),
 	                 CORRAL_PERMISSION_DENY);
+	corral_permission_checker_free(c);
+	c = checker("{\"read\":{\"default\":\"deny\",\"rules\":[{\"pattern\":\"/a/**\",\"action\":"
+	            "\"deny\"}]}}",
+	            NULL);
+	assert_true(corral_permission_hopeless(c, CORRAL_PERMISSION_READ));
+	corral_permission_checker_free(c);
+	c = checker("{\"read\":{\"default\":\"allow\",\"rules\":[{\"pattern\":\"**\",\"action\":"
+	            "\"deny\"},{\"pattern\":\"/a/**\",\"action\":\"allow\"}]}}",
+	            NULL);
+	assert_true(corral_permission_hopeless(c, CORRAL_PERMISSION_READ));
 	corral_permission_checker_free(c);
 }
 
