@@ -8,17 +8,17 @@
 #define PATH_DOT(what)                                                                 \
 	{                                                                              \
 		.name = "path", .kind = CONSOLE_TEXT, .offset = AT(path), .text = ".", \
-		.description = what                                                    \
+		.description = (what)                                                  \
 	}
 #define PATH(what)                                                                  \
 	{                                                                           \
 		.name = "path", .kind = CONSOLE_TEXT, REQUIRED, .offset = AT(path), \
-		.description = what                                                 \
+		.description = (what)                                               \
 	}
 #define SHELL_ID(what)                                                                      \
 	{                                                                                   \
 		.name = "shell_id", .kind = CONSOLE_TEXT, REQUIRED, .offset = AT(shell_id), \
-		.description = what                                                         \
+		.description = (what)                                                       \
 	}
 
 const char *const console_modes[] = {
