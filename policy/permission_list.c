@@ -8,7 +8,7 @@
 
 static char at(const struct shell *s, size_t ahead)
 {
-	return (size_t)(s->end - s->p) > ahead ? s->p[ahead] : '\0';
+	return (char)((size_t)(s->end - s->p) > ahead ? s->p[ahead] : '\0');
 }
 
 /* Blanks and newlines between words of a compound command. */

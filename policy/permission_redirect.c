@@ -28,7 +28,7 @@ static void redirect_add(struct shell *s, struct shell_word *w, bool write)
 
 static char at(const struct shell *s, size_t ahead)
 {
-	return (size_t)(s->end - s->p) > ahead ? s->p[ahead] : '\0';
+	return (char)((size_t)(s->end - s->p) > ahead ? s->p[ahead] : '\0');
 }
 
 /* The line at p, without its newline, which is passed by as well. */

@@ -45,7 +45,7 @@ static void inner(struct shell *s, const struct permission_command *c, size_t fr
 		s->r = -ENOMEM;
 	if (!copy.words)
 		s->r = -ENOMEM;
-	for (size_t i = from; i < to && !shell_stopped(s); i++) {
+	for (size_t i = from; copy.words && i < to && !shell_stopped(s); i++) {
 		copy.words[copy.n] = (struct permission_word) { replaced(word(c, i), mark),
 			                                        c->words[i].unknown };
 		if (!copy.words[copy.n++].text)

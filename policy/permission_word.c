@@ -26,7 +26,7 @@ static void word_add(struct shell_word *w, const char *from, const char *to)
 
 static char at(const struct shell *s, size_t ahead)
 {
-	return (size_t)(s->end - s->p) > ahead ? s->p[ahead] : '\0';
+	return (char)((size_t)(s->end - s->p) > ahead ? s->p[ahead] : '\0');
 }
 
 bool shell_at_word(const struct shell *s)

@@ -54,8 +54,8 @@ static long processes(void)
 {
 	long n = 0;
 
-	for (char digit = '1'; digit <= '9'; digit++)
-		n += entries("/proc", (const char[]) { digit, '\0' });
+	for (int digit = '1'; digit <= '9'; digit++)
+		n += entries("/proc", (const char[]) { (char)digit, '\0' });
 	return n;
 }
 
@@ -163,7 +163,8 @@ static int measure(uint64_t seconds, char *const *argv, const char *tsv, struct 
 {
 	struct work w = { .lock = PTHREAD_MUTEX_INITIALIZER, .argv = argv };
 	struct corral_config *config = corral_config_new();
-	long processors = sysconf(_SC_NPROCESSORS_ONLN), before[COUNTS], after[COUNTS];
+	long processors = sysconf(_SC_NPROCESSORS_ONLN), before[COUNTS] = { 0 },
+	     after[COUNTS] = { 0 };
 	unsigned int threads = processors < THREADS_MAX ? (unsigned int)processors : THREADS_MAX;
 	double ours = 0, theirs = 0, warm;
 	FILE *f;
