@@ -4,13 +4,14 @@
  * file operation is made of it.
  *
  * Any POSIX shell will do (dash, bash, ash of busybox), and what a POSIX system has beside it: ls,
- * dd, cat, head, tail, wc, mkdir, mv, rm, rmdir, chmod; find for the searches; base64 or od to read,
- * base64 or a printf that knows octal to write. stat adds the time of change, which is 0 without.
+ * dd, cat, head, tail, wc, mkdir, mv, rm, rmdir, chmod; find for the searches; base64 or od to
+ * read, base64 or a printf that knows octal to write. stat adds the time of change, which is 0
+ * without.
  *
- * The execute may be a poor one: what it gives of the output may be cut after output_bytes, need not
- * be told apart from the standard error, and may have lost what is no UTF-8; there is no standard
- * input; no command is longer than 64 KiB. So content goes both ways in pieces and as plain text,
- * and an answer that is not whole is an error (-EIO), never a short file.
+ * The execute may be a poor one: what it gives of the output may be cut after output_bytes, need
+ * not be told apart from the standard error, and may have lost what is no UTF-8; there is no
+ * standard input; no command is longer than 64 KiB. So content goes both ways in pieces and as
+ * plain text, and an answer that is not whole is an error (-EIO), never a short file.
  *
  * Paths are those of kernel/files/files.h, not confined: relative ones begin where commands begin,
  * "/" is the guest's. Results, dialects and error texts are those of every backend; globs are

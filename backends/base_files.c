@@ -99,20 +99,19 @@ static int rows_parse(const struct corral_base_answer *a, const char *path,
 	return r < 0 && r != -EFBIG ? files_fail(err, -r, path) : 0;
 }
 
-static const char ls_script[] =
-        "if [ -d \"$p\" ];then cd \"$p\"||no EACCES\n"
-        "[ -r . ]||no EACCES\n"
-        "printf '=d '\n"
-        "{ set --;for e in ./* ./.[!.]* ./..?*;do\n"
-        "if [ -L \"$e\" ];then [ -e \"$e\" ]&&sh -c \"$R\" sh l -L \"$e\"\n"
-        "elif [ -e \"$e\" ];then set -- \"$@\" \"$e\"\n"
-        "[ $# -ge 100 ]&&{ sh -c \"$R\" sh f \"$@\";set --;}\n"
-        "fi;done\n"
-        "[ $# -gt 0 ]&&sh -c \"$R\" sh f \"$@\"\n"
-        "}|enc\n"
-        "elif [ -e \"$p\" ];then T=f;[ -L \"$p\" ]&&T=l\n"
-        "printf '=f ';sh -c \"$R\" sh $T -L \"$p\"|enc\n"
-        "else why \"$p\";fi\n";
+static const char ls_script[] = "if [ -d \"$p\" ];then cd \"$p\"||no EACCES\n"
+                                "[ -r . ]||no EACCES\n"
+                                "printf '=d '\n"
+                                "{ set --;for e in ./* ./.[!.]* ./..?*;do\n"
+                                "if [ -L \"$e\" ];then [ -e \"$e\" ]&&sh -c \"$R\" sh l -L \"$e\"\n"
+                                "elif [ -e \"$e\" ];then set -- \"$@\" \"$e\"\n"
+                                "[ $# -ge 100 ]&&{ sh -c \"$R\" sh f \"$@\";set --;}\n"
+                                "fi;done\n"
+                                "[ $# -gt 0 ]&&sh -c \"$R\" sh f \"$@\"\n"
+                                "}|enc\n"
+                                "elif [ -e \"$p\" ];then T=f;[ -L \"$p\" ]&&T=l\n"
+                                "printf '=f ';sh -c \"$R\" sh $T -L \"$p\"|enc\n"
+                                "else why \"$p\";fi\n";
 
 int corral_base_ls(struct corral_backend *b, const char *path, struct corral_files_rows *ret,
                    struct corral_error *err)
@@ -149,7 +148,8 @@ int corral_base_mkdir(struct corral_backend *b, const char *path, struct corral_
 	if (r < 0)
 		return r;
 	corral_base_let(&script, "p", path);
-	corral_buf_str(&script, "[ -d \"$p\" ]||e=$(mkdir -p \"$p\" 2>&1)||no M \"$e\"\nprintf =\n");
+	corral_buf_str(&script,
+	               "[ -d \"$p\" ]||e=$(mkdir -p \"$p\" 2>&1)||no M \"$e\"\nprintf =\n");
 	r = done(to_base(b), &script, &a, err);
 	if (a.code == ENOTDIR || a.code == EEXIST)
 		return corral_error_set(err, ENOTDIR, "'%s': a file is in the way", path);
@@ -180,7 +180,8 @@ int corral_base_remove(struct corral_backend *b, const char *path, unsigned int 
 	return a.code ? corral_base_fail(&a, path, err) : r;
 }
 
-/* As rename(2) has it, which mv(1) has not: nothing is moved into a directory. N: of the new path. */
+/* As rename(2) has it, which mv(1) has not: nothing is moved into a directory. N: of the new path.
+ */
 static const char rename_script[] =
         "[ -e \"$p\" ]||[ -L \"$p\" ]||why \"$p\"\n"
         "d=${n%/*};[ \"$d\" ]||d=/\n"

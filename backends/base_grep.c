@@ -67,7 +67,8 @@ static const char get_script[] =
         "g(){ [ -f \"$p\" ]&&[ ! -L \"$p\" ]&&[ -r \"$p\" ]||{ printf '!.';return;}\n"
         "printf +;enc <\"$p\";printf .;}\nprintf =\n";
 
-/* The contents of n files, each given to use with its number; NULL for one that is not to be had. */
+/* The contents of n files, each given to use with its number; NULL for one that is not to be had.
+ */
 static int get_files(struct grepper *g, const char *const *paths, size_t n,
                      int (*use)(struct grepper *g, size_t i, struct corral_buf *data, void *ctx,
                                 struct corral_error *err),
@@ -222,9 +223,9 @@ static int push(struct grepper *g, const char *path, size_t len, bool named)
 	g->depth++;
 	if (r == 0 && !named && top) {
 		name[len - 1] = '\0';
-		level->passes = top->passes && files_sieve_passes(&g->sieve, name,
-		                                                  name + g->norm.len,
-		                                                  name + top->len, true, above);
+		level->passes =
+		        top->passes && files_sieve_passes(&g->sieve, name, name + g->norm.len,
+		                                          name + top->len, true, above);
 		name[len - 1] = '/';
 	}
 	for (size_t i = 0; r == 0 && level->passes && i < g->n_rules; i++)
@@ -238,8 +239,7 @@ static int push(struct grepper *g, const char *path, size_t len, bool named)
 }
 
 /* Makes the levels those of the directory in which path is. */
-static int enter(struct grepper *g, const char *path, const char *previous, size_t keep,
-                 bool named)
+static int enter(struct grepper *g, const char *path, const char *previous, size_t keep, bool named)
 {
 	const char *slash;
 	int r = 0;
@@ -392,9 +392,8 @@ static int search_rows(struct grepper *g, struct corral_error *err)
 		previous.len = 0;
 		corral_buf_add(&previous, path.data, path.len);
 		top = &g->levels[g->depth - 1];
-		if (top->passes &&
-		    files_sieve_passes(&g->sieve, path.data, path.data + g->norm.len,
-		                       path.data + top->len, false, top->ignore))
+		if (top->passes && files_sieve_passes(&g->sieve, path.data, path.data + g->norm.len,
+		                                      path.data + top->len, false, top->ignore))
 			r = add_file(g, row, err);
 	}
 	return r < 0 ? r : flush(g, err);

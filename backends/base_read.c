@@ -15,11 +15,10 @@
 #define SLICE_MAX (1u << 20)
 
 /* s: the size, i: what tells the file from others; with C, its content as well. */
-static const char look[] =
-        "reg \"$p\"\n"
-        "s=$(stat -L -c %s \"$p\")||s=$(wc -c <\"$p\");s=$((s))\n"
-        "i=$(ls -Ldi \"$p\");i=${i#\"${i%%[0-9]*}\"};i=${i%%[!0-9]*}\n"
-        "c=;[ \"$C\" ]&&{ c=$(cksum <\"$p\");c=${c%% *};}\n";
+static const char look[] = "reg \"$p\"\n"
+                           "s=$(stat -L -c %s \"$p\")||s=$(wc -c <\"$p\");s=$((s))\n"
+                           "i=$(ls -Ldi \"$p\");i=${i#\"${i%%[0-9]*}\"};i=${i%%[!0-9]*}\n"
+                           "c=;[ \"$C\" ]&&{ c=$(cksum <\"$p\");c=${c%% *};}\n";
 
 struct piece {
 	uint64_t size;
@@ -81,8 +80,8 @@ static int put(const struct corral_files_sink *sink, const struct piece *p, uint
 	int r = 0;
 
 	while (r == 0 && from < to) {
-		size_t n = to - from < CORRAL_FILES_CHUNK ? (size_t)(to - from)
-		                                          : CORRAL_FILES_CHUNK;
+		size_t n =
+		        to - from < CORRAL_FILES_CHUNK ? (size_t)(to - from) : CORRAL_FILES_CHUNK;
 
 		r = sink->put(sink->ctx, p->data.data + from, n, err);
 		from += n;
@@ -116,13 +115,11 @@ static int fetch(struct corral_base *s, const char *path, uint64_t offset, uint6
 		}
 		if (strcmp(inode, p->inode) != 0)
 			return -EAGAIN;
-		if (p->size > begin && p->data.len != s->piece &&
-		    p->data.len != p->size - begin)
+		if (p->size > begin && p->data.len != s->piece && p->data.len != p->size - begin)
 			return -EAGAIN;
 		if (max && begin + p->data.len > offset && begin + p->data.len - offset > max &&
 		    end - offset > max)
-			return corral_error_set(err, EFBIG,
-			                        "File exceeds the %llu-byte read limit",
+			return corral_error_set(err, EFBIG, "File exceeds the %llu-byte read limit",
 			                        (unsigned long long)max);
 		r = put(sink, p, begin, offset, end, err);
 		if (r < 0)
@@ -260,9 +257,9 @@ int corral_base_read(struct corral_backend *b, const char *path, uint64_t offset
 	if (r == 0 && p.data.len < s->piece) {
 		c = files_content_memory(p.data.data ? p.data.data : "", p.data.len);
 		r = files_text_read(&c, path, offset, limit, NULL, ret, err);
-	} else if (r == 0 && memchr(p.data.data, '\0', p.data.len < CORRAL_FILES_SNIFF
-	                                                       ? p.data.len
-	                                                       : CORRAL_FILES_SNIFF)) {
+	} else if (r == 0 &&
+	           memchr(p.data.data, '\0',
+	                  p.data.len < CORRAL_FILES_SNIFF ? p.data.len : CORRAL_FILES_SNIFF)) {
 		r = corral_error_set(err, EILSEQ, "'%s' is binary; read it as bytes instead", path);
 	} else if (r == 0) {
 		r = slice(s, path, offset, limit, deadline, &data, &c, err);

@@ -76,8 +76,8 @@ static void prune_add(const struct files_glob *g, size_t plain, struct corral_bu
 	}
 }
 
-static int matches_add(const struct files_glob *g, const struct corral_buf *text,
-                       const char *shown, const char *below, struct corral_files_rows *rows)
+static int matches_add(const struct files_glob *g, const struct corral_buf *text, const char *shown,
+                       const char *below, struct corral_files_rows *rows)
 {
 	corral_autobuf struct corral_buf path = CORRAL_BUF_INIT;
 	struct corral_base_row row;

@@ -34,7 +34,8 @@ static const char prelude[] =
         "R='T=$1;L=;shift;[ \"$1\" = -L ]&&{ L=-L;shift;}\n"
         "if command -v stat >/dev/null;then stat $L -c \"$T%f %u %g %s %Y %n//\" \"$@\"\n"
         "else for p;do l=$(ls -ldn $L \"$p\")&&{ set -f;set -- $l\n"
-        "printf \"%s%s %s %s %s 0 %s//\\n\" \"$T\" \"$1\" \"$3\" \"$4\" \"$5\" \"$p\";};done;fi;:'\n"
+        "printf \"%s%s %s %s %s 0 %s//\\n\" \"$T\" \"$1\" \"$3\" \"$4\" \"$5\" "
+        "\"$p\";};done;fi;:'\n"
         "f(){ :\n";
 
 void corral_base_answer_done(struct corral_base_answer *a)
@@ -170,10 +171,9 @@ static const struct {
 	const char *word;
 	int code;
 } words[] = {
-	{ "EACCES", EACCES },   { "EISDIR", EISDIR },   { "EINVAL", EINVAL },
-	{ "EBUSY", EBUSY },     { "EEXIST", EEXIST },   { "ENOTDIR", ENOTDIR },
-	{ "ELOOP", ELOOP },     { "EAGAIN", EAGAIN },   { "EIO", EIO },
-	{ "BASE64", ENOEXEC },  { "FIND", EOPNOTSUPP },
+	{ "EACCES", EACCES }, { "EISDIR", EISDIR },   { "EINVAL", EINVAL },   { "EBUSY", EBUSY },
+	{ "EEXIST", EEXIST }, { "ENOTDIR", ENOTDIR }, { "ELOOP", ELOOP },     { "EAGAIN", EAGAIN },
+	{ "EIO", EIO },       { "BASE64", ENOEXEC },  { "FIND", EOPNOTSUPP },
 };
 
 /* "!WORD text": L what lookup said, M, D and N what a tool said. */
@@ -332,10 +332,8 @@ static int piece(struct corral_base *s, const char *file, uint64_t k, bool last,
 
 	corral_buf_str(&command, prelude);
 	corral_base_let(&command, "t", file);
-	corral_buf_fmt(&command,
-	               "dd bs=%zu skip=%llu count=1 <\"$t\"\nprintf .\n}\nv=$(f)\n%s",
-	               s->text_max - 1, (unsigned long long)k,
-	               last ? "t=\n" : "");
+	corral_buf_fmt(&command, "dd bs=%zu skip=%llu count=1 <\"$t\"\nprintf .\n}\nv=$(f)\n%s",
+	               s->text_max - 1, (unsigned long long)k, last ? "t=\n" : "");
 	frame(&command, "$v");
 	if (last) {
 		corral_base_let(&command, "t", file);
@@ -443,7 +441,7 @@ static uint32_t mode_of_text(const char *text, size_t len)
 	static const struct {
 		char letter;
 		uint32_t type;
-	} types[] = { { '-', S_IFREG }, { 'd', S_IFDIR }, { 'l', S_IFLNK }, { 'p', S_IFIFO },
+	} types[] = { { '-', S_IFREG },  { 'd', S_IFDIR }, { 'l', S_IFLNK }, { 'p', S_IFIFO },
 		      { 's', S_IFSOCK }, { 'c', S_IFCHR }, { 'b', S_IFBLK } };
 	uint32_t mode = 0;
 

@@ -17,10 +17,10 @@
 struct corral_base {
 	struct corral_backend base;
 	struct corral_base_options options;
-	pthread_mutex_t lock; /* with one_at_a_time */
+	pthread_mutex_t lock;  /* with one_at_a_time */
 	atomic_bool no_base64; /* what is written goes as octal numbers */
-	size_t text_max; /* of an answer */
-	size_t piece;    /* bytes of content that are asked for at once */
+	size_t text_max;       /* of an answer */
+	size_t piece;          /* bytes of content that are asked for at once */
 };
 
 static inline struct corral_base *to_base(struct corral_backend *b)

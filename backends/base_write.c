@@ -139,13 +139,13 @@ static int command(struct writer *w, const char *data, size_t len, bool last, bo
 	}
 	add_data(&script, data, len, octal);
 	if (last)
-		corral_buf_fmt(&script, "N=%llu;I=%s\n%s",
-		               (unsigned long long)w->size + len, w->only_id ? w->only_id : "",
-		               end_script);
+		corral_buf_fmt(&script, "N=%llu;I=%s\n%s", (unsigned long long)w->size + len,
+		               w->only_id ? w->only_id : "", end_script);
 	corral_buf_str(&script, "printf =\n");
 	if (first && !last)
-		corral_buf_str(&script,
-		               "printf '%s ' $m;printf %s \"$k\"|enc;printf .;printf %s \"$t\"|enc\n");
+		corral_buf_str(
+		        &script,
+		        "printf '%s ' $m;printf %s \"$k\"|enc;printf .;printf %s \"$t\"|enc\n");
 	return corral_base_ask(w->s, &script, w->deadline_nsec, a, err);
 }
 
@@ -222,8 +222,7 @@ int corral_base_write_stream(struct corral_backend *b, const char *path, unsigne
 	if (corral_base_is_root(path, true) || path[strlen(path) - 1] == '/')
 		return files_fail(err, EISDIR, path);
 	/* What is not at hand takes the time that its source takes. */
-	w.deadline_nsec =
-	        known ? corral_base_deadline(CORRAL_FILES_COPY_TIMEOUT_MS) : UINT64_MAX;
+	w.deadline_nsec = known ? corral_base_deadline(CORRAL_FILES_COPY_TIMEOUT_MS) : UINT64_MAX;
 	return write_all(&w, source, err);
 }
 

@@ -143,8 +143,9 @@ static int scan(struct files_content *c, const char *path, struct numbered *n,
 			*ret_complete = true;
 			return 0;
 		}
-		if (first && !c->lines_before && memchr(chunk, '\0',
-		                    got < CORRAL_FILES_SNIFF ? (size_t)got : CORRAL_FILES_SNIFF))
+		if (first && !c->lines_before &&
+		    memchr(chunk, '\0',
+		           got < CORRAL_FILES_SNIFF ? (size_t)got : CORRAL_FILES_SNIFF))
 			return corral_error_set(err, EILSEQ,
 			                        "'%s' is binary; read it as bytes instead", path);
 		first = false;
