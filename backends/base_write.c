@@ -70,14 +70,10 @@ static void add_data(struct corral_buf *script, const char *data, size_t len, bo
 	if (!len)
 		return;
 	if (octal) {
-		for (size_t at = 0; at < len; at += OCTAL_PIECE) {
-			size_t n = len - at < OCTAL_PIECE ? len - at : OCTAL_PIECE;
-
-			corral_buf_str(script, "e=$({ printf '");
-			for (size_t i = at; i < at + n; i++)
-				corral_buf_fmt(script, "\\%03o", (unsigned char)data[i]);
-			corral_buf_str(script, "' >>\"$k\";} 2>&1)");
-		}
+		corral_buf_str(script, "e=$({ printf '");
+		for (size_t i = 0; i < len; i++)
+			corral_buf_fmt(script, "\\%03o", (unsigned char)data[i]);
+		corral_buf_str(script, "' >>\"$k\";} 2>&1)");
 	} else {
 		corral_buf_str(script, "e=$({ printf %s '");
 		corral_base64_encode(script, data, len);
@@ -149,24 +145,38 @@ static int command(struct writer *w, const char *data, size_t len, bool last, bo
 	return corral_base_ask(w->s, &script, w->deadline_nsec, a, err);
 }
 
-static int send(struct writer *w, const char *data, size_t len, bool last, struct corral_error *err)
+static int send_piece(struct writer *w, const char *data, size_t len, bool last, bool octal,
+                      struct corral_error *err)
 {
 	corral_auto(corral_base_answer_done) struct corral_base_answer a = { 0 };
-	bool octal = atomic_load(&w->s->no_base64);
 	int r = command(w, data, len, last, octal, &a, err);
 
-	if (r == 0 && a.code == ENOEXEC && !octal) {
-		corral_base_answer_done(&a);
-		a = (struct corral_base_answer) { 0 };
-		atomic_store(&w->s->no_base64, true);
-		r = command(w, data, len, last, true, &a, err);
-	}
 	if (r < 0)
 		return r;
 	if (a.code)
-		return write_fail(w, &a, err);
+		return a.code == ENOEXEC && !octal ? -ENOEXEC : write_fail(w, &a, err);
 	w->size += len;
 	return w->begun || last ? 0 : begun(w, &a, err);
+}
+
+static int send(struct writer *w, const char *data, size_t len, bool last, struct corral_error *err)
+{
+	int r = -ENOEXEC;
+
+	if (!atomic_load(&w->s->no_base64))
+		r = send_piece(w, data, len, last, false, err);
+	/* The first command finds out that there is no base64. */
+	if (r != -ENOEXEC)
+		return r;
+	atomic_store(&w->s->no_base64, true);
+	do {
+		size_t n = len < OCTAL_PIECE ? len : OCTAL_PIECE;
+
+		r = send_piece(w, data, n, last && n == len, true, err);
+		data += n;
+		len -= n;
+	} while (r == 0 && len);
+	return r;
 }
 
 /* After a failure of ours; those of the script have done so already. */
@@ -189,11 +199,11 @@ static int write_all(struct writer *w, const struct corral_files_source *source,
 	int r = data ? 0 : files_fail(err, ENOMEM, "");
 
 	while (r == 0 && !last) {
-		size_t max = atomic_load(&w->s->no_base64) ? OCTAL_PIECE : BASE64_PIECE, len = 0;
+		size_t len = 0;
 		long got = 1;
 
-		while (len < max && got > 0) {
-			got = source->get(source->ctx, data + len, max - len, err);
+		while (len < BASE64_PIECE && got > 0) {
+			got = source->get(source->ctx, data + len, BASE64_PIECE - len, err);
 			len += got > 0 ? (size_t)got : 0;
 		}
 		if (got < 0) {
