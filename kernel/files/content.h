@@ -11,6 +11,8 @@ struct files_content {
 	int fd; /* -1: in memory */
 	const char *data;
 	size_t len, at;
+	/* Of a text that is a slice of a longer one: how many lines are before and behind it. */
+	uint64_t lines_before, lines_after;
 };
 
 static inline struct files_content files_content_open(int fd)

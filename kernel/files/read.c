@@ -143,8 +143,9 @@ static int scan(struct files_content *c, const char *path, struct numbered *n,
 			*ret_complete = true;
 			return 0;
 		}
-		if (first && memchr(chunk, '\0',
-		                    got < CORRAL_FILES_SNIFF ? (size_t)got : CORRAL_FILES_SNIFF))
+		if (first && !c->lines_before &&
+		    memchr(chunk, '\0',
+		           got < CORRAL_FILES_SNIFF ? (size_t)got : CORRAL_FILES_SNIFF))
 			return corral_error_set(err, EILSEQ,
 			                        "'%s' is binary; read it as bytes instead", path);
 		first = false;
@@ -162,7 +163,7 @@ int files_text_read(struct files_content *c, const char *path, uint64_t offset, 
                     const struct corral_files_stop *stop, struct corral_buf *ret,
                     struct corral_error *err)
 {
-	struct numbered n = { .offset = offset, .out = CORRAL_BUF_INIT };
+	struct numbered n = { .offset = offset, .line = c->lines_before, .out = CORRAL_BUF_INIT };
 	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
 	bool complete;
 	uint64_t total;
@@ -175,7 +176,7 @@ int files_text_read(struct files_content *c, const char *path, uint64_t offset, 
 		begin_line(&n);
 	if (r == 0 && n.held_cr)
 		keep(&n, "\r", 1);
-	total = n.line + (n.in_line || !n.line);
+	total = n.line + (n.in_line || !n.line) + c->lines_after;
 	if (r == 0 && offset >= total)
 		r = corral_error_set(err, ERANGE,
 		                     "Offset %" PRIu64 " exceeds file length (%" PRIu64 " lines)",

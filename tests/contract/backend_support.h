@@ -16,16 +16,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backends/base.h"
 #include "backends/composite.h"
 #include "backends/local.h"
 #include "backends/native.h"
 #include "backends/state.h"
 #include "backends/wrap.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/base/utf8.h"
 #include "policy/config.h"
 #include "tests/support.h"
 
-enum kind { LOCAL, STATE, COMPOSITE, ROUTED, NATIVE };
+enum kind { LOCAL, STATE, COMPOSITE, ROUTED, NATIVE, BASE };
 
 /* What a suite is run on: a kind, and whether it is traced. */
 struct variant {
@@ -103,6 +105,47 @@ static inline struct corral_backend *make_native(struct fixture *f)
 	return made(f, b);
 }
 
+#define BASE_OUTPUT 100000
+
+/* /bin/sh in the directory, the worst way: streams mixed, output cut and made UTF-8, words of its
+ * own around it, and commands of a limited length. */
+static inline int poor_execute(void *ctx, const struct corral_execute *x,
+                               struct corral_executed *ret, struct corral_error *err)
+{
+	struct corral_execute poor = { .command = x->command, .timeout_ms = x->timeout_ms };
+	struct corral_executed e;
+	int r;
+
+	if (x->stdin_data || strlen(x->command) > 64u << 10)
+		return corral_error_set(err, E2BIG, "no such long commands here");
+	poor.output_bytes = BASE_OUTPUT;
+	r = corral_backend_execute(ctx, &poor, &e, err);
+	if (r == 0) {
+		corral_buf_str(&ret->out, "motd: hello\n");
+		corral_utf8_add(&ret->out, e.out.data ? e.out.data : "", e.out.len);
+		if (ret->out.len > BASE_OUTPUT) {
+			ret->out.len = BASE_OUTPUT;
+			ret->out.data[BASE_OUTPUT] = '\0';
+			ret->truncated = true;
+		}
+		ret->exit_code = e.exit_code;
+		ret->timed_out = e.timed_out;
+	}
+	corral_executed_done(&e);
+	return r;
+}
+
+static inline struct corral_backend *make_base(struct fixture *f)
+{
+	struct corral_base_options o = { .execute = poor_execute };
+	struct corral_backend *b = NULL;
+
+	o.ctx = make_local(f);
+	if (corral_base_sandbox_new(&o, &b, &f->err) < 0)
+		fail_msg("%s", f->err.text);
+	return made(f, b);
+}
+
 static inline void count_line(void *ctx, const char *text)
 {
 	assert_true(*text && !strchr(text, '\n'));
@@ -131,6 +174,9 @@ static inline int fixture_setup(void **state)
 		break;
 	case NATIVE:
 		f->b = make_native(f);
+		break;
+	case BASE:
+		f->b = make_base(f);
 		break;
 	}
 	if (f->variant->traced && f->b) {

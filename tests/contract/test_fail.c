@@ -210,6 +210,7 @@ int main(void)
 	static const struct variant on_composite = { "composite", COMPOSITE, "", false };
 	static const struct variant routed = { "composite, routed", ROUTED, "memories/", false };
 	static const struct variant on_native = { "native", NATIVE, "", false };
+	static const struct variant on_base = { "base", BASE, "", false };
 #define ROW(words, test, variant)                                                             \
 	{                                                                                     \
 		words, test, fixture_setup, fixture_teardown, (void *)(uintptr_t) & (variant) \
@@ -225,6 +226,8 @@ int main(void)
 		    call_n_fails_alone_and_changes_nothing, routed),
 		ROW("native: call_n_fails_alone_and_changes_nothing",
 		    call_n_fails_alone_and_changes_nothing, on_native),
+		ROW("base: call_n_fails_alone_and_changes_nothing",
+		    call_n_fails_alone_and_changes_nothing, on_base),
 		ROW("f09_no_part_of_an_answer_is_told", f09_no_part_of_an_answer_is_told, on_state),
 	};
 #undef ROW

@@ -4,6 +4,7 @@
 # that only our own files call keep their names to themselves, so that they may change without a new soname.
 set(public_headers
   backends/backend.h
+  backends/base.h
   backends/composite.h
   backends/console.h
   backends/console_schema.h
