@@ -22,7 +22,6 @@
 #include "kernel/files/search.h"
 #include "kernel/files/sieve.h"
 
-#define THREADS_MAX 4
 #define BATCH_FILES 32
 #define QUEUE_MAX   64 /* batches, each of which holds a directory open */
 #define STACK_SIZE  (256u << 10)
@@ -58,7 +57,7 @@ struct grepper {
 	struct batch *first, **last; /* all batches, for their results */
 	struct batch *queue;         /* the first that nobody has taken */
 	size_t queued, waiting;
-	pthread_t threads[THREADS_MAX];
+	pthread_t threads[CORRAL_FILES_THREADS_MAX];
 	size_t n_threads, max_threads;
 	bool walked, full, incomplete;
 	int failed;
@@ -460,7 +459,7 @@ static int grep_tree(struct grepper *g, struct files_searcher *s, int dir_fd,
 	int r, n;
 
 	n = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
-	g->max_threads = (size_t)(n > THREADS_MAX ? THREADS_MAX : n) - 1;
+	g->max_threads = (size_t)(n > CORRAL_FILES_THREADS_MAX ? CORRAL_FILES_THREADS_MAX : n) - 1;
 	g->last = &g->first;
 	(void)pthread_mutex_init(&g->lock, NULL);
 	(void)pthread_cond_init(&g->work, NULL);
