@@ -25,79 +25,64 @@
 #include "tools/bench/tree.h"
 
 #define PEERS_MAX 2
+#define WORDS_MAX 16 /* of a peer's command */
 
 enum kind { GREP, GLOB };
 
-/* "%p" is the pattern, "%n" the number of threads, "%d" the tree; the first word is looked for. */
 struct peer {
-	const char *name; /* of its kind's column */
-	const char *argv[10];
+	const char *name;
+	/* In words: "%p" is the pattern, "%n" the number of threads, "%d" the tree. */
+	const char *command;
 };
 
 struct task {
 	const char *name;
 	enum kind kind;
-	const char *pattern; /* ours */
+	const char *pattern; /* ours, and that of the greps */
 	unsigned int flags;
 	struct peer peers[PEERS_MAX];
 };
 
-#define RG(...)                                                                        \
-	{                                                                              \
-		"ripgrep",                                                             \
-		{                                                                      \
-			"rg", "-n", "--no-config", "-j", "%n", __VA_ARGS__, "%p", "%d" \
-		}                                                                      \
-	}
-#define GNU(...)                                                     \
-	{                                                            \
-		"GNU grep",                                          \
-		{                                                    \
-			"grep", "-rn", __VA_ARGS__, "-e", "%p", "%d" \
-		}                                                    \
-	}
-#define GREP_TASK(name, pattern)            \
-	{                                   \
-		name, GREP, pattern, 0,     \
-		{                           \
-			RG("-e"), GNU("-E") \
-		}                           \
-	}
-#define FIND(...)                                               \
-	{                                                       \
-		"find",                                         \
-		{                                               \
-			"find", "%d", "-type", "f", __VA_ARGS__ \
-		}                                               \
-	}
-#define FD(...)                                                              \
-	{                                                                    \
-		"fd",                                                        \
-		{                                                            \
-			"fd", "-I", "-j", "%n", "-t", "f", __VA_ARGS__, "%d" \
-		}                                                            \
+#define RIPGREP "rg --no-config -n -j %n -e %p"
+#define GNU     "grep -rnE -e %p"
+#define FIND    "find %d -type f"
+#define FD      "fd -I -j %n -t f -g"
+
+#define GREP_PEERS                                                       \
+	{                                                                \
+		{ "ripgrep", RIPGREP " %d" }, { "GNU grep", GNU " %d" }, \
 	}
 
 static const struct task tasks[] = {
-	GREP_TASK("literal, rare", BENCH_TREE_RARE),
-	GREP_TASK("literal, frequent", BENCH_TREE_FREQUENT),
-	GREP_TASK("literal, nowhere", "quagmire_absent"),
-	GREP_TASK("regex with prefix, rare", "quagmire_[a-z]+\\(HANDLE_[0-9]+\\)"),
-	GREP_TASK("regex with prefix, frequent", "synchron[a-z]+d;"),
-	GREP_TASK("regex without, rare", "[A-Z]+_[0-9]+"),
-	GREP_TASK("regex without, frequent", "0x[0-9a-f]{2}[a-f]0"),
+	{ "literal, rare", GREP, BENCH_TREE_RARE, 0, GREP_PEERS },
+	{ "literal, frequent", GREP, BENCH_TREE_FREQUENT, 0, GREP_PEERS },
+	{ "literal, nowhere", GREP, "quagmire_absent", 0, GREP_PEERS },
+	{ "regex with prefix, rare", GREP, "quagmire_[a-z]+\\(HANDLE_[0-9]+\\)", 0, GREP_PEERS },
+	{ "regex with prefix, frequent", GREP, "synchron[a-z]+d;", 0, GREP_PEERS },
+	{ "regex without, rare", GREP, "[A-Z]+_[0-9]+", 0, GREP_PEERS },
+	{ "regex without, frequent", GREP, "0x[0-9a-f]{2}[a-f]0", 0, GREP_PEERS },
 	{ "literal, any case",
 	  GREP,
 	  "Quagmire_Handle",
 	  CORRAL_FILES_IGNORE_CASE,
-	  { RG("-i", "-e"), GNU("-iE") } },
+	  { { "ripgrep", RIPGREP " -i %d" }, { "GNU grep", GNU " -i %d" } } },
 	{ "glob, rare",
 	  GLOB,
 	  "**/ba*9.json",
 	  0,
-	  { FIND("-name", "ba*9.json"), FD("-g", "ba*9.json") } },
-	{ "glob, frequent", GLOB, "**/*.c", 0, { FIND("-name", "*.c"), FD("-g", "*.c") } },
-	{ "glob, all", GLOB, "**", 0, { FIND("-name", "*"), FD("-g", "*") } },
+	  { { "find", FIND " -name ba*9.json" }, { "fd", FD " ba*9.json %d" } } },
+	{ "glob, frequent",
+	  GLOB,
+	  "**/*.c",
+	  0,
+	  { { "find", FIND " -name *.c" }, { "fd", FD " *.c %d" } } },
+	{ "glob, all", GLOB, "**", 0, { { "find", FIND }, { "fd", FD " * %d" } } },
+	/* What each of our rows tells, as find gets to know it as well. */
+	{ "glob, all, with what they are",
+	  GLOB,
+	  "**",
+	  0,
+	  { { "find", FIND " -printf %m_%U_%G_%s_%T@_%p\\n" } } },
 };
 
 struct bench {
@@ -110,23 +95,24 @@ struct bench {
 	const char *only; /* a task's name */
 };
 
-/* One of PATH's; Debian has renamed fd. The caller frees. */
-static char *program_find(const char *name)
+/* The command's, in PATH; Debian has renamed fd. The caller frees; NULL when there is none. */
+static char *program_find(const char *command)
 {
-	const char *path = getenv("PATH");
+	const char *path = getenv("PATH"), *debian = "fdfind ";
+	size_t name = command ? strcspn(command, " ") : 0;
 
-	while (path && *path) {
+	while (name && path && *path) {
 		size_t len = strcspn(path, ":");
 		char *at = NULL;
 
-		if (asprintf(&at, "%.*s/%s", (int)len, path, name) < 0)
+		if (asprintf(&at, "%.*s/%.*s", (int)len, path, (int)name, command) < 0)
 			return NULL;
 		if (access(at, X_OK) == 0)
 			return at;
 		free(at);
 		path += len + (path[len] == ':');
 	}
-	return strcmp(name, "fd") == 0 ? program_find("fdfind") : NULL;
+	return name == 2 && strncmp(command, "fd", 2) == 0 ? program_find(debian) : NULL;
 }
 
 static uint64_t lines_written(int fd)
@@ -148,17 +134,21 @@ static int peer_run(const struct bench *b, const char *program, const struct tas
                     const struct peer *p, uint64_t *ret_nsec, uint64_t *ret_n,
                     struct corral_error *err)
 {
-	const char *argv[CORRAL_COUNT(p->argv) + 1] = { 0 };
+	corral_autofree char *words = strdup(p->command);
+	const char *argv[WORDS_MAX + 1] = { 0 };
 	posix_spawn_file_actions_t actions;
 	uint64_t begin;
 	int r, status = 0;
+	size_t n = 0;
 	pid_t pid;
 
-	for (size_t i = 0; i < CORRAL_COUNT(p->argv) && p->argv[i]; i++)
-		argv[i] = !strcmp(p->argv[i], "%p")   ? task->pattern
-		          : !strcmp(p->argv[i], "%n") ? b->threads
-		          : !strcmp(p->argv[i], "%d") ? b->dir
-		                                      : p->argv[i];
+	if (!words)
+		return corral_error_sys(err, ENOMEM, "run %s", p->name);
+	for (char *rest = words, *word; n < WORDS_MAX && (word = strsep(&rest, " ")); n++)
+		argv[n] = !strcmp(word, "%p")   ? task->pattern
+		          : !strcmp(word, "%n") ? b->threads
+		          : !strcmp(word, "%d") ? b->dir
+		                                : word;
 	if (ftruncate(b->out, 0) < 0 || lseek(b->out, 0, SEEK_SET) < 0)
 		return corral_error_sys(err, errno, "output in memory");
 	(void)posix_spawn_file_actions_init(&actions);
@@ -212,7 +202,7 @@ static void report(const struct bench *b, const struct task *task, struct bench_
 	for (size_t i = 0; i < PEERS_MAX; i++) {
 		sum[i] = bench_series_summary(&series[1 + i]);
 		if (!sum[i].n) {
-			printf(" %9s %9s %7s", "-", "-", "-");
+			printf(" %9s %9s %7s", "", "", "");
 			continue;
 		}
 		ratio[i] = sum[i].p50_usec > 0 ? ours.p50_usec / sum[i].p50_usec : 0;
@@ -247,7 +237,7 @@ static int task_run(const struct bench *b, const struct task *task, struct corra
 	int r = 0;
 
 	for (size_t i = 0; i < PEERS_MAX; i++) {
-		programs[i] = program_find(task->peers[i].argv[0]);
+		programs[i] = program_find(task->peers[i].command);
 		series[1 + i].name = task->peers[i].name;
 	}
 	/* The first round fills the page cache. */
