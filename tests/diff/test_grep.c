@@ -49,7 +49,7 @@ static const struct {
 	{ "\\W\\W\\W\\W\\W\\W\\W\\W", BOTH },
 	{ "\\d+\\.\\d+\\.\\d+", RG },
 	{ "\\D\\d{6}\\D", RG },
-	{ "\\S{70,}", BOTH },
+	{ "\\S{70,}", RG }, /* minutes, for GNU grep */
 	{ "^.{100,}$", BOTH },
 	{ "^.{0,2}$", BOTH },
 	{ "^.?.?x.?$", BOTH },
