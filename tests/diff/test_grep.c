@@ -89,7 +89,7 @@ static const struct {
 	{ "\\t\\t\\t\\t\\t\\t", RG },
 };
 
-/* For what the whole tree has more of than one search gives. */
+/* For what the whole tree has more of than one search gives, and for those that are slow. */
 #define PART "linux"
 
 struct found {
@@ -216,7 +216,9 @@ static void compare(const char *name, unsigned int with)
 
 	strange_files(REAL_TREE, &strange);
 	for (size_t i = 0; i < CORRAL_COUNT(patterns); i++) {
-		struct found ours = { .below = ".", .left_out = &strange }, theirs;
+		/* All of the tree would take GNU grep minutes. */
+		struct found ours = { .below = with == GNU ? PART : ".", .left_out = &strange },
+		             theirs;
 		bool any_case = patterns[i].with & ANY_CASE;
 
 		if (!(patterns[i].with & with))
