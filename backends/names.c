@@ -90,29 +90,27 @@ static const char *renamed(const char *path, const char *from, const char *to, s
 	return b->failed ? NULL : b->data;
 }
 
+struct names {
+	const char *from, *to;
+	struct corral_buf b;
+};
+
+static int row_renamed(void *ctx, const char *path, const char **ret_path, size_t *ret_len)
+{
+	struct names *n = ctx;
+
+	*ret_path = renamed(path, n->from, n->to, &n->b);
+	*ret_len = n->b.len;
+	return n->b.failed ? -ENOMEM : 0;
+}
+
 int corral_names_rows(struct corral_files_rows *rows, const char *from, const char *to)
 {
-	corral_auto(corral_files_rows_done) struct corral_files_rows out = { 0 };
-	corral_autobuf struct corral_buf b = CORRAL_BUF_INIT;
-	struct corral_files_rows old;
-	int r = 0;
+	struct names n = { from, to, CORRAL_BUF_INIT };
+	int r = corral_files_rows_rename(rows, row_renamed, &n);
 
-	out.truncated = rows->truncated;
-	out.incomplete = rows->incomplete;
-	for (size_t i = 0; r == 0 && i < rows->n; i++) {
-		const char *path = renamed(rows->rows[i].path, from, to, &b);
-
-		if (path)
-			r = corral_files_rows_add(&out, path, b.len, &rows->rows[i].stat);
-		else if (b.failed)
-			r = -ENOMEM;
-	}
-	if (r < 0 && r != -EFBIG)
-		return r;
-	old = *rows;
-	*rows = out;
-	out = old;
-	return 0;
+	corral_buf_done(&n.b);
+	return r;
 }
 
 int corral_names_matches(struct corral_files_matches *found, const char *from, const char *to)

@@ -75,6 +75,19 @@ char *files_arena_dup(struct corral_files_arena *a, const char *data, size_t len
 	return p;
 }
 
+void files_arena_take(struct corral_files_arena *a, struct corral_files_arena *b)
+{
+	struct block **last = &b->first;
+
+	while (*last)
+		last = &(*last)->next;
+	*last = a->first;
+	a->first = b->first;
+	a->used += b->used;
+	b->first = NULL;
+	files_arena_free(b);
+}
+
 size_t files_arena_used(const struct corral_files_arena *a)
 {
 	return a->used;

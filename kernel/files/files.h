@@ -49,6 +49,7 @@ extern "C" {
 #define CORRAL_FILES_PATTERN_MAX 4096 /* bytes of a glob or a regular expression */
 #define CORRAL_FILES_BRACES_MAX  1024 /* alternatives that a glob's braces may make */
 #define CORRAL_FILES_PATH_MAX    4096
+#define CORRAL_FILES_THREADS_MAX 4           /* of one search, with the caller's own */
 #define CORRAL_FILES_CHUNK       (64u << 10) /* bytes that a sink or source handles at once */
 
 enum corral_files_flags {

@@ -1,6 +1,8 @@
 /*
  * corral_files_glob(): a walk that carries, for each directory, the places in the patterns that its
  * path has reached, so that only those directories are read in which something can still match.
+ * What it matches is looked at by several threads: that is most of the work. A job is some rows
+ * that follow each other, of a few directories.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -10,16 +12,34 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kernel/files/crew.h"
 #include "kernel/files/glob.h"
 #include "kernel/files/internal.h"
+
+#define BATCH_ROWS    128
+#define BATCH_FOLDERS 8
+#define QUEUE_MAX     16 /* jobs, each of which holds its directories open */
+
+struct batch {
+	struct files_job job;
+	struct corral_files_rows rows; /* of matches: what they are is seen by run_batch() */
+	struct {
+		struct files_folder *folder;
+		size_t end; /* of its rows */
+	} parts[BATCH_FOLDERS];
+	size_t n_parts;
+};
 
 struct finder {
 	const struct corral_files *f;
 	const struct files_glob *glob;
 	const struct corral_files_stop *stop;
-	struct corral_files_rows rows;
 	struct corral_buf path; /* as the rows show it */
-	bool full;
+	struct batch *batch;    /* the walk fills it; or NULL */
+	bool incomplete;
+
+	struct files_crew crew;
+	uint64_t n, bytes; /* of rows; under its lock */
 };
 
 static size_t states_words(const struct finder *w)
@@ -78,29 +98,87 @@ static void step(const struct finder *w, const uint64_t *now, const char *name, 
 	}
 }
 
-static int add_match(struct finder *w, int dir_fd, const char *name, unsigned char type)
+/* Sets what the row tells of its file; false when there is nothing to tell. */
+static bool look_at(const struct finder *w, int dir_fd, struct corral_files_row *row)
 {
 	corral_autofd int fd = -1;
-	struct corral_files_stat row;
+	bool link = row->stat.is_link;
 	struct stat st;
-	int r;
 
-	if (type == DT_LNK && (w->f->flags & CORRAL_FILES_CONFINED)) {
-		fd = files_open_at(w->f, w->path.data, O_PATH);
+	if (link && (w->f->flags & CORRAL_FILES_CONFINED)) {
+		fd = files_open_at(w->f, row->path, O_PATH);
 		if (fd < 0 || fstat(fd, &st) < 0)
-			return 0;
-	} else if (fstatat(dir_fd, name, &st, type == DT_LNK ? 0 : AT_SYMLINK_NOFOLLOW) < 0) {
+			return false;
+	} else if (fstatat(dir_fd, row->name, &st, link ? 0 : AT_SYMLINK_NOFOLLOW) < 0) {
 		/* It may have gone since, or lead nowhere. */
-		return 0;
+		return false;
 	}
 	if (!S_ISREG(st.st_mode))
-		return 0;
-	files_stat_from(&st, &row);
-	row.is_link = type == DT_LNK;
-	r = corral_files_rows_add(&w->rows, w->path.data, w->path.len, &row);
-	if (r == -EFBIG)
-		w->full = true;
-	return r == -EFBIG ? 0 : r;
+		return false;
+	files_stat_from(&st, &row->stat);
+	row->stat.is_link = link;
+	return true;
+}
+
+static void run_batch(void *ctx, void *tools, struct files_job *job)
+{
+	struct finder *w = ctx;
+	struct batch *b = (struct batch *)job;
+	int r = files_stopped(w->stop, NULL);
+	size_t n = 0, at = 0;
+
+	(void)tools;
+	for (size_t i = 0; r == 0 && i < b->n_parts; i++)
+		for (; at < b->parts[i].end; at++)
+			if (look_at(w, b->parts[i].folder->fd, &b->rows.rows[at]))
+				b->rows.rows[n++] = b->rows.rows[at];
+	b->rows.n = n;
+	(void)pthread_mutex_lock(&w->crew.lock);
+	for (size_t i = 0; i < b->n_parts; i++)
+		files_folder_put(b->parts[i].folder);
+	b->n_parts = 0;
+	w->n += n;
+	w->bytes += files_arena_used(b->rows.arena);
+	w->crew.full |= w->n > CORRAL_FILES_ROWS_MAX || w->bytes > CORRAL_FILES_RESULT_MAX;
+	if (r < 0 && !w->crew.failed)
+		w->crew.failed = r;
+	(void)pthread_mutex_unlock(&w->crew.lock);
+}
+
+static int submit(struct finder *w)
+{
+	struct batch *b = corral_take_ptr(&w->batch);
+
+	return b ? files_crew_submit(&w->crew, NULL, &b->job) : 0;
+}
+
+static int add_match(struct finder *w, struct files_folder *folder, unsigned char type)
+{
+	const struct corral_files_stat unseen = { .is_link = type == DT_LNK };
+	struct batch *b = w->batch;
+	bool other = !b || b->parts[b->n_parts - 1].folder != folder;
+	int r;
+
+	if (b && (b->rows.n == BATCH_ROWS || (other && b->n_parts == BATCH_FOLDERS))) {
+		r = submit(w);
+		if (r < 0)
+			return r;
+		b = NULL;
+		other = true;
+	}
+	if (!b)
+		b = w->batch = calloc(1, sizeof(*b));
+	if (!b)
+		return -ENOMEM;
+	if (other) {
+		(void)pthread_mutex_lock(&w->crew.lock);
+		folder->users++;
+		(void)pthread_mutex_unlock(&w->crew.lock);
+		b->parts[b->n_parts++].folder = folder;
+	}
+	r = corral_files_rows_add(&b->rows, w->path.data, w->path.len, &unseen);
+	b->parts[b->n_parts - 1].end = b->rows.n;
+	return r;
 }
 
 static int open_below(struct finder *w, int dir_fd, const char *name, unsigned char type)
@@ -115,7 +193,34 @@ static int open_below(struct finder *w, int dir_fd, const char *name, unsigned c
 	return fd < 0 ? -errno : fd;
 }
 
-static int walk(struct finder *w, int dir_fd, const uint64_t *now, unsigned int depth)
+static int walk(struct finder *w, struct files_folder *folder, const uint64_t *now,
+                unsigned int depth);
+
+static int descend(struct finder *w, int dir_fd, const char *name, unsigned char type,
+                   const uint64_t *now, unsigned int depth)
+{
+	struct files_folder *folder;
+	int fd = open_below(w, dir_fd, name, type), r;
+
+	if (fd < 0 || depth == CORRAL_FILES_DEPTH_MAX) {
+		if (fd >= 0)
+			(void)close(fd);
+		w->incomplete |= type == DT_DIR;
+		return 0;
+	}
+	folder = files_folder_new(fd);
+	if (!folder)
+		return -ENOMEM;
+	corral_buf_str(&w->path, "/");
+	r = w->path.failed ? -ENOMEM : walk(w, folder, now, depth + 1);
+	(void)pthread_mutex_lock(&w->crew.lock);
+	files_folder_put(folder);
+	(void)pthread_mutex_unlock(&w->crew.lock);
+	return r;
+}
+
+static int walk(struct finder *w, struct files_folder *folder, const uint64_t *now,
+                unsigned int depth)
 {
 	corral_auto(files_names_done) struct files_names names = { 0 };
 	corral_autofree uint64_t *next = calloc(states_words(w), sizeof(*next));
@@ -124,11 +229,14 @@ static int walk(struct finder *w, int dir_fd, const uint64_t *now, unsigned int 
 
 	if (!next)
 		return -ENOMEM;
-	r = files_names_read(dir_fd, w->stop, &names);
+	if (files_crew_full(&w->crew))
+		return 0;
+	r = files_names_read(folder->fd, w->stop, &names);
 	if (r == -ECANCELED || r == -ETIMEDOUT || r == -ENOMEM)
 		return r;
-	w->rows.incomplete |= r < 0 || names.truncated;
-	for (size_t i = 0; i < names.n && !w->full; i++) {
+	w->incomplete |= r < 0 || names.truncated;
+	r = 0;
+	for (size_t i = 0; r == 0 && i < names.n; i++) {
 		const char *name = names.v[i].name;
 		unsigned char type = names.v[i].type;
 		struct outcome o;
@@ -140,25 +248,63 @@ static int walk(struct finder *w, int dir_fd, const uint64_t *now, unsigned int 
 		corral_buf_str(&w->path, name);
 		if (w->path.failed)
 			return -ENOMEM;
-		if (o.matches && (type == DT_REG || type == DT_LNK)) {
-			r = add_match(w, dir_fd, name, type);
-			if (r < 0)
-				return r;
-		}
-		if ((type == DT_DIR && o.descends) || (type == DT_LNK && o.through_link)) {
-			corral_autofd int fd = open_below(w, dir_fd, name, type);
-
-			if (fd < 0 || depth == CORRAL_FILES_DEPTH_MAX) {
-				w->rows.incomplete |= type == DT_DIR;
-				continue;
-			}
-			corral_buf_str(&w->path, "/");
-			r = w->path.failed ? -ENOMEM : walk(w, fd, next, depth + 1);
-			if (r < 0)
-				return r;
-		}
+		if (o.matches && (type == DT_REG || type == DT_LNK))
+			r = add_match(w, folder, type);
+		if (r == 0 &&
+		    ((type == DT_DIR && o.descends) || (type == DT_LNK && o.through_link)))
+			r = descend(w, folder->fd, name, type, next, depth);
 	}
-	return files_stopped(w->stop, NULL);
+	return r < 0 ? r : files_stopped(w->stop, NULL);
+}
+
+static void batch_free(struct batch *b)
+{
+	for (size_t i = 0; i < b->n_parts; i++)
+		files_folder_put(b->parts[i].folder);
+	corral_files_rows_done(&b->rows);
+	free(b);
+}
+
+/* All jobs' rows, in order, into one result. */
+static int gather(struct finder *w, struct corral_files_rows *ret)
+{
+	int r = 0;
+
+	for (struct files_job *job = w->crew.first; job && job != w->crew.queue && r == 0;
+	     job = job->next)
+		r = files_rows_append(ret, &((struct batch *)job)->rows);
+	ret->truncated |= w->crew.full;
+	ret->incomplete |= w->incomplete;
+	return r == -EFBIG ? 0 : r;
+}
+
+static int walk_all(struct finder *w, int dir_fd, struct corral_files_rows *ret)
+{
+	/* Never put to an end by a batch. */
+	struct files_folder folder = { .fd = dir_fd, .users = 2 };
+	corral_autofree uint64_t *first = calloc(states_words(w), sizeof(*first));
+	int r;
+
+	if (!first)
+		return -ENOMEM;
+	for (size_t i = 0; i < w->glob->n; i++)
+		states_add(&w->glob->patterns[i], first, 0);
+	w->crew = (struct files_crew) { .run = run_batch, .ctx = w, .queue_max = QUEUE_MAX };
+	files_crew_init(&w->crew);
+	r = walk(w, &folder, first, 0);
+	if (r == 0)
+		r = submit(w);
+	r = files_crew_finish(&w->crew, NULL, r);
+	if (r == 0)
+		r = gather(w, ret);
+	if (w->batch)
+		batch_free(w->batch);
+	for (struct files_job *job = w->crew.first, *next; job; job = next) {
+		next = job->next;
+		batch_free((struct batch *)job);
+	}
+	files_crew_done(&w->crew);
+	return r;
 }
 
 int corral_files_glob(const struct corral_files *f, const char *pattern, const char *path,
@@ -167,8 +313,8 @@ int corral_files_glob(const struct corral_files *f, const char *pattern, const c
 {
 	struct finder w = { .f = f, .stop = stop };
 	bool root = files_is_root(f, path, true);
+	struct corral_files_rows rows = { 0 };
 	corral_autofd int fd = -1;
-	corral_autofree uint64_t *first = NULL;
 	struct files_glob *glob = NULL;
 	int r;
 
@@ -178,24 +324,18 @@ int corral_files_glob(const struct corral_files *f, const char *pattern, const c
 		return r;
 	w.glob = glob;
 	files_shown(&w.path, path, root);
-	first = calloc(states_words(&w), sizeof(*first));
 	fd = files_open_at(f, root ? "." : path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
-	if (!first || w.path.failed) {
+	if (w.path.failed)
 		r = -ENOMEM;
-	} else if (fd < 0) {
-		r = fd;
-	} else {
-		for (size_t i = 0; i < glob->n; i++)
-			states_add(&glob->patterns[i], first, 0);
-		r = walk(&w, fd, first, 0);
-	}
+	else
+		r = fd < 0 ? fd : walk_all(&w, fd, &rows);
 	corral_buf_done(&w.path);
 	files_glob_free(glob);
 	if (r < 0) {
-		corral_files_rows_done(&w.rows);
+		corral_files_rows_done(&rows);
 		return files_fail(err, -r, path);
 	}
-	corral_files_rows_sort(&w.rows, false);
-	*ret = w.rows;
+	corral_files_rows_sort(&rows, false);
+	*ret = rows;
 	return 0;
 }

@@ -1,40 +1,27 @@
 /*
- * corral_files_grep(): one walk in order, several threads that search.
- *
- * Theory of operation: the calling thread walks the tree and cuts it into batches, a few files of
- * one directory each, numbered in the order of their paths. Helpers take batches from a short
- * queue; when it is full, and when the walk is over, the caller takes them as well, so it never
- * waits for a helper to come into being, and a host that grants no threads is only slower. Batches
- * are taken in order: once enough matches are there, all that are still to come are behind them,
- * and the answer is the same as one thread's.
+ * corral_files_grep(): one walk in order, several threads that search. A job is a few files of one
+ * directory.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kernel/files/crew.h"
 #include "kernel/files/internal.h"
 #include "kernel/files/search.h"
 #include "kernel/files/sieve.h"
 
-#define THREADS_MAX 4
 #define BATCH_FILES 32
-#define QUEUE_MAX   64 /* batches, each of which holds a directory open */
-#define STACK_SIZE  (256u << 10)
-
-struct folder { /* an open directory; the walk and its batches hold it */
-	int fd;
-	unsigned int users; /* under the lock */
-};
+#define QUEUE_MAX   64 /* jobs, each of which holds a directory open */
 
 struct batch {
-	struct batch *next;
-	struct folder *folder;
+	struct files_job job;
+	struct files_folder *folder;
 	char *dir; /* what rows show, with the slash */
 	const char *names[BATCH_FILES];
 	size_t n;
@@ -53,26 +40,11 @@ struct grepper {
 	size_t norm_base;       /* where these begin in norm */
 	struct corral_buf norm; /* the walk's path as .gitignore files see it */
 
-	pthread_mutex_t lock;
-	pthread_cond_t work;
-	struct batch *first, **last; /* all batches, for their results */
-	struct batch *queue;         /* the first that nobody has taken */
-	size_t queued, waiting;
-	pthread_t threads[THREADS_MAX];
-	size_t n_threads, max_threads;
-	bool walked, full, incomplete;
-	int failed;
+	struct files_crew crew;
+	/* Under its lock: */
+	bool incomplete;
 	uint64_t matches, bytes;
 };
-
-/* Under the lock. */
-static void folder_put(struct folder *folder)
-{
-	if (--folder->users)
-		return;
-	(void)close(folder->fd);
-	free(folder);
-}
 
 static int search_file(struct grepper *g, struct files_searcher *s, struct batch *b,
                        const char *name, struct corral_buf *path)
@@ -98,117 +70,52 @@ static bool fatal(int r)
 	return r == -ENOMEM || r == -ECANCELED || r == -ETIMEDOUT || r == -E2BIG;
 }
 
-static void run_batch(struct grepper *g, struct files_searcher *s, struct batch *b)
+static void run_batch(void *ctx, void *tools, struct files_job *job)
 {
+	struct grepper *g = ctx;
+	struct batch *b = (struct batch *)job;
 	corral_autobuf struct corral_buf path = CORRAL_BUF_INIT;
 	bool incomplete = false;
 	int r = 0;
 
 	for (size_t i = 0; i < b->n && b->found.n < g->max && !b->found.truncated; i++) {
-		r = search_file(g, s, b, b->names[i], &path);
+		r = search_file(g, tools, b, b->names[i], &path);
 		if (fatal(r))
 			break;
 		incomplete |= r < 0;
 	}
-	(void)pthread_mutex_lock(&g->lock);
-	folder_put(b->folder);
+	(void)pthread_mutex_lock(&g->crew.lock);
+	files_folder_put(b->folder);
 	b->folder = NULL;
 	files_arena_free(b->arena);
 	b->arena = NULL;
 	g->incomplete |= incomplete;
 	g->matches += b->found.n;
 	g->bytes += b->found.arena ? files_arena_used(b->found.arena) : 0;
-	g->full |=
+	g->crew.full |=
 	        g->matches >= g->max || g->bytes >= CORRAL_FILES_RESULT_MAX || b->found.truncated;
-	if (fatal(r) && !g->failed)
-		g->failed = r;
-	(void)pthread_mutex_unlock(&g->lock);
+	if (fatal(r) && !g->crew.failed)
+		g->crew.failed = r;
+	(void)pthread_mutex_unlock(&g->crew.lock);
 }
 
-/* Under the lock. NULL when there is none, or none is wanted any more. */
-static struct batch *take(struct grepper *g)
+static void *searcher_new(void *ctx)
 {
-	struct batch *b = g->queue;
-
-	if (!b || g->full || g->failed)
-		return NULL;
-	g->queue = b->next;
-	g->queued--;
-	return b;
+	return files_searcher_new(((struct grepper *)ctx)->pattern);
 }
 
-static void *help(void *arg)
+static void searcher_free(void *tools)
 {
-	struct grepper *g = arg;
-	struct files_searcher *s = files_searcher_new(g->pattern);
-	struct batch *b;
-
-	/* Without memory the caller does it alone. */
-	if (!s)
-		return NULL;
-	(void)pthread_mutex_lock(&g->lock);
-	for (;;) {
-		b = take(g);
-		if (b) {
-			(void)pthread_mutex_unlock(&g->lock);
-			run_batch(g, s, b);
-			(void)pthread_mutex_lock(&g->lock);
-			continue;
-		}
-		if (g->walked || g->full || g->failed)
-			break;
-		g->waiting++;
-		(void)pthread_cond_wait(&g->work, &g->lock);
-		g->waiting--;
-	}
-	(void)pthread_mutex_unlock(&g->lock);
-	files_searcher_free(s);
-	return NULL;
-}
-
-static void start_helper(struct grepper *g)
-{
-	pthread_attr_t attr;
-
-	if (pthread_attr_init(&attr))
-		return;
-	(void)pthread_attr_setstacksize(&attr, STACK_SIZE);
-	if (pthread_create(&g->threads[g->n_threads], &attr, help, g) == 0)
-		g->n_threads++;
-	else
-		g->max_threads = g->n_threads;
-	(void)pthread_attr_destroy(&attr);
+	files_searcher_free(tools);
 }
 
 /* Takes the batch, also on failure. */
 static int submit(struct grepper *g, struct files_searcher *s, struct batch *b)
 {
-	struct batch *mine = NULL;
-	bool more = false;
-	int r;
-
-	(void)pthread_mutex_lock(&g->lock);
+	(void)pthread_mutex_lock(&g->crew.lock);
 	b->folder->users++;
-	*g->last = b;
-	g->last = &b->next;
-	if (!g->queue)
-		g->queue = b;
-	g->queued++;
-	if (g->queued >= QUEUE_MAX)
-		mine = take(g);
-	else if (g->waiting)
-		(void)pthread_cond_signal(&g->work);
-	else
-		more = g->queued > 1 && g->n_threads < g->max_threads;
-	(void)pthread_mutex_unlock(&g->lock);
-	if (mine)
-		run_batch(g, s, mine);
-	if (more)
-		start_helper(g);
-	(void)pthread_mutex_lock(&g->lock);
-	r = g->failed;
-	(void)pthread_mutex_unlock(&g->lock);
-	return r;
+	(void)pthread_mutex_unlock(&g->crew.lock);
+	return files_crew_submit(&g->crew, s, &b->job);
 }
 
 static void batch_free(struct batch *b)
@@ -220,7 +127,7 @@ static void batch_free(struct batch *b)
 }
 
 /* The directory's path as rows show it, from norm's first len bytes. */
-static struct batch *batch_new(const struct grepper *g, struct folder *folder, size_t len)
+static struct batch *batch_new(const struct grepper *g, struct files_folder *folder, size_t len)
 {
 	struct batch *b = calloc(1, sizeof(*b));
 	size_t shown = strlen(g->shown), rest = len - g->norm_base;
@@ -243,18 +150,18 @@ static struct batch *batch_new(const struct grepper *g, struct folder *folder, s
 
 static void leave_out(struct grepper *g)
 {
-	(void)pthread_mutex_lock(&g->lock);
+	(void)pthread_mutex_lock(&g->crew.lock);
 	g->incomplete = true;
-	(void)pthread_mutex_unlock(&g->lock);
+	(void)pthread_mutex_unlock(&g->crew.lock);
 }
 
-static int walk(struct grepper *g, struct files_searcher *s, struct folder *folder,
+static int walk(struct grepper *g, struct files_searcher *s, struct files_folder *folder,
                 struct files_ignore *above, unsigned int depth);
 
-static int descend(struct grepper *g, struct files_searcher *s, struct folder *parent,
+static int descend(struct grepper *g, struct files_searcher *s, struct files_folder *parent,
                    const char *name, struct files_ignore *ignore, unsigned int depth)
 {
-	struct folder *folder;
+	struct files_folder *folder;
 	int fd, r;
 
 	fd = openat(parent->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -264,23 +171,18 @@ static int descend(struct grepper *g, struct files_searcher *s, struct folder *p
 		leave_out(g);
 		return 0;
 	}
-	folder = malloc(sizeof(*folder));
-	corral_buf_str(&g->norm, "/");
-	if (!folder || g->norm.failed) {
-		free(folder);
-		(void)close(fd);
+	folder = files_folder_new(fd);
+	if (!folder)
 		return -ENOMEM;
-	}
-	folder->fd = fd;
-	folder->users = 1;
-	r = walk(g, s, folder, ignore, depth + 1);
-	(void)pthread_mutex_lock(&g->lock);
-	folder_put(folder);
-	(void)pthread_mutex_unlock(&g->lock);
+	corral_buf_str(&g->norm, "/");
+	r = g->norm.failed ? -ENOMEM : walk(g, s, folder, ignore, depth + 1);
+	(void)pthread_mutex_lock(&g->crew.lock);
+	files_folder_put(folder);
+	(void)pthread_mutex_unlock(&g->crew.lock);
 	return r;
 }
 
-static int walk_names(struct grepper *g, struct files_searcher *s, struct folder *folder,
+static int walk_names(struct grepper *g, struct files_searcher *s, struct files_folder *folder,
                       const struct files_names *names, struct files_ignore *ignore,
                       unsigned int depth)
 {
@@ -327,18 +229,14 @@ static int walk_names(struct grepper *g, struct files_searcher *s, struct folder
 	return r;
 }
 
-static int walk(struct grepper *g, struct files_searcher *s, struct folder *folder,
+static int walk(struct grepper *g, struct files_searcher *s, struct files_folder *folder,
                 struct files_ignore *above, unsigned int depth)
 {
 	struct files_ignore *ignore = above;
 	struct files_names names = { 0 };
-	bool full;
 	int r;
 
-	(void)pthread_mutex_lock(&g->lock);
-	full = g->full;
-	(void)pthread_mutex_unlock(&g->lock);
-	if (full)
+	if (files_crew_full(&g->crew))
 		return 0;
 	r = files_names_read(folder->fd, g->stop, &names);
 	if (r < 0 && !fatal(r)) {
@@ -400,9 +298,9 @@ static void normalize(struct grepper *g, const char *path)
 
 static int walk_all(struct grepper *g, struct files_searcher *s, int dir_fd)
 {
-	struct folder folder = { .fd = dir_fd, .users = 2 }; /* never put to an end by a batch */
+	/* Never put to an end by a batch. */
+	struct files_folder folder = { .fd = dir_fd, .users = 2 };
 	struct files_ignore *above = NULL;
-	struct batch *b;
 	int r = 0;
 
 	if (!(g->ask->flags & CORRAL_FILES_NO_GITIGNORE))
@@ -410,23 +308,11 @@ static int walk_all(struct grepper *g, struct files_searcher *s, int dir_fd)
 	if (r == 0)
 		r = walk(g, s, &folder, above, 0);
 	files_ignore_free(above, NULL);
-	(void)pthread_mutex_lock(&g->lock);
-	if (r < 0 && !g->failed)
-		g->failed = r;
-	g->walked = true;
-	(void)pthread_cond_broadcast(&g->work);
-	while ((b = take(g))) {
-		(void)pthread_mutex_unlock(&g->lock);
-		run_batch(g, s, b);
-		(void)pthread_mutex_lock(&g->lock);
-	}
-	(void)pthread_mutex_unlock(&g->lock);
-	for (size_t i = 0; i < g->n_threads; i++)
-		(void)pthread_join(g->threads[i], NULL);
+	r = files_crew_finish(&g->crew, s, r);
 	/* Those that nobody wanted any more. */
-	for (; g->queue; g->queue = g->queue->next)
-		folder_put(g->queue->folder);
-	return g->failed;
+	for (struct files_job *job = g->crew.queue; job; job = job->next)
+		files_folder_put(((struct batch *)job)->folder);
+	return r;
 }
 
 /* All batches' matches, in order, into one result. */
@@ -434,7 +320,9 @@ static int gather(struct grepper *g, struct corral_files_matches *ret)
 {
 	int r = 0;
 
-	for (struct batch *b = g->first; b && r == 0; b = b->next) {
+	for (struct files_job *job = g->crew.first; job && r == 0; job = job->next) {
+		struct batch *b = (struct batch *)job;
+
 		for (size_t i = 0; i < b->found.n && r == 0; i++) {
 			const struct corral_files_match *m = &b->found.matches[i];
 
@@ -448,7 +336,7 @@ static int gather(struct grepper *g, struct corral_files_matches *ret)
 		ret->incomplete |= b->found.incomplete;
 		corral_files_matches_done(&b->found);
 	}
-	ret->truncated |= g->full;
+	ret->truncated |= g->crew.full;
 	ret->incomplete |= g->incomplete;
 	return r == -EFBIG ? 0 : r;
 }
@@ -456,25 +344,22 @@ static int gather(struct grepper *g, struct corral_files_matches *ret)
 static int grep_tree(struct grepper *g, struct files_searcher *s, int dir_fd,
                      struct corral_files_matches *ret)
 {
-	cpu_set_t cpus;
-	int r, n;
+	int r;
 
-	n = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
-	g->max_threads = (size_t)(n > THREADS_MAX ? THREADS_MAX : n) - 1;
-	g->last = &g->first;
-	(void)pthread_mutex_init(&g->lock, NULL);
-	(void)pthread_cond_init(&g->work, NULL);
+	g->crew = (struct files_crew) { .tools_new = searcher_new,
+		                        .tools_free = searcher_free,
+		                        .run = run_batch,
+		                        .ctx = g,
+		                        .queue_max = QUEUE_MAX };
+	files_crew_init(&g->crew);
 	r = walk_all(g, s, dir_fd);
 	if (r == 0)
 		r = gather(g, ret);
-	while (g->first) {
-		struct batch *next = g->first->next;
-
-		batch_free(g->first);
-		g->first = next;
+	for (struct files_job *job = g->crew.first, *next; job; job = next) {
+		next = job->next;
+		batch_free((struct batch *)job);
 	}
-	(void)pthread_cond_destroy(&g->work);
-	(void)pthread_mutex_destroy(&g->lock);
+	files_crew_done(&g->crew);
 	return r;
 }
 

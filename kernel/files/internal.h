@@ -107,12 +107,17 @@ struct files_names {
 int files_names_read(int dir_fd, const struct corral_files_stop *stop, struct files_names *ret);
 void files_names_done(struct files_names *n);
 
+/* Moves the rows behind those of r, as corral_files_rows_add() would add each. */
+int files_rows_append(struct corral_files_rows *r, struct corral_files_rows *more);
+
 struct corral_files_arena *files_arena_new(void);
 void files_arena_free(struct corral_files_arena *a);
 /* NULL without memory; aligned for any of our structs. */
 void *files_arena_alloc(struct corral_files_arena *a, size_t size);
 /* With a NUL behind. */
 char *files_arena_dup(struct corral_files_arena *a, const char *data, size_t len);
+/* a has all of b from now on; pointers into it stay good. */
+void files_arena_take(struct corral_files_arena *a, struct corral_files_arena *b);
 size_t files_arena_used(const struct corral_files_arena *a);
 
 #endif

@@ -64,6 +64,76 @@ int corral_files_rows_add(struct corral_files_rows *r, const char *path, size_t 
 	return 0;
 }
 
+int files_rows_append(struct corral_files_rows *r, struct corral_files_rows *more)
+{
+	int e = 0;
+
+	if (!r->n) {
+		corral_files_rows_done(r);
+		*r = *more;
+		memset(more, 0, sizeof(*more));
+		return 0;
+	}
+	if (!more->n)
+		return 0;
+	if (r->n + more->n > CORRAL_FILES_ROWS_MAX ||
+	    files_arena_used(r->arena) + files_arena_used(more->arena) > CORRAL_FILES_RESULT_MAX) {
+		for (size_t i = 0; e == 0 && i < more->n; i++)
+			e = corral_files_rows_add(r, more->rows[i].path, strlen(more->rows[i].path),
+			                          &more->rows[i].stat);
+		return e;
+	}
+	for (size_t i = 0; i < more->n; i++) {
+		if (grow(&r->rows, sizeof(*r->rows), r->n, &r->size) < 0)
+			return -ENOMEM;
+		r->rows[r->n++] = more->rows[i];
+	}
+	files_arena_take(r->arena, more->arena);
+	more->arena = NULL;
+	corral_files_rows_done(more);
+	return 0;
+}
+
+int corral_files_rows_rename(struct corral_files_rows *r, corral_files_rename_fn *name, void *ctx)
+{
+	struct corral_files_arena *arena = files_arena_new();
+	size_t n = 0, len;
+	int e = arena ? 0 : -ENOMEM;
+
+	for (size_t i = 0; e == 0 && i < r->n; i++) {
+		struct corral_files_row row = r->rows[i];
+		const char *path = NULL, *slash;
+		char *copy;
+
+		e = name(ctx, row.path, &path, &len);
+		if (e < 0 || !path)
+			continue;
+		if (files_arena_used(arena) + len > CORRAL_FILES_RESULT_MAX) {
+			r->truncated = true;
+			break;
+		}
+		copy = files_arena_dup(arena, path, len);
+		if (!copy) {
+			e = -ENOMEM;
+			continue;
+		}
+		slash = strrchr(copy, '/');
+		row.path = copy;
+		row.name = slash ? slash + 1 : copy;
+		r->rows[n++] = row;
+	}
+	if (e < 0) {
+		/* Some rows are moved already: none are left. */
+		files_arena_free(arena);
+		corral_files_rows_done(r);
+		return e;
+	}
+	files_arena_free(r->arena);
+	r->arena = arena;
+	r->n = n;
+	return 0;
+}
+
 int corral_files_matches_add(struct corral_files_matches *m, const char *path, size_t path_len,
                              uint64_t line_number, const char *line, size_t line_len, bool cut)
 {
@@ -114,8 +184,14 @@ static int dirs_then_path(const void *a, const void *b)
 
 void corral_files_rows_sort(struct corral_files_rows *r, bool dirs_first)
 {
-	if (r->n)
-		qsort(r->rows, r->n, sizeof(*r->rows), dirs_first ? dirs_then_path : by_path);
+	int (*compare)(const void *, const void *) = dirs_first ? dirs_then_path : by_path;
+	size_t i = 1;
+
+	/* A walk in order needs no more than a look. */
+	while (i < r->n && compare(&r->rows[i - 1], &r->rows[i]) <= 0)
+		i++;
+	if (i < r->n)
+		qsort(r->rows, r->n, sizeof(*r->rows), compare);
 }
 
 char *corral_files_edit_text(const struct corral_files_edit *edit, uint64_t occurrences)

@@ -112,6 +112,14 @@ int corral_files_rows_add(struct corral_files_rows *r, const char *path, size_t 
 int corral_files_matches_add(struct corral_files_matches *m, const char *path, size_t path_len,
                              uint64_t line_number, const char *line, size_t line_len, bool cut);
 
+/*
+ * Each row gets the path that name() gives for its own, which need not last longer than until the
+ * next call; NULL: the row goes. 0 or -errno, after which there are no rows.
+ */
+typedef int corral_files_rename_fn(void *ctx, const char *path, const char **ret_path,
+                                   size_t *ret_len);
+int corral_files_rows_rename(struct corral_files_rows *r, corral_files_rename_fn *name, void *ctx);
+
 /* By path; directories first with dirs_first. */
 void corral_files_rows_sort(struct corral_files_rows *r, bool dirs_first);
 

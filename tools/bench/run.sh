@@ -256,6 +256,15 @@ if [ -z "$as_user" ] && [ -x "$build/tools/bench/corral-bench-sustained" ]; then
 	fi
 fi
 
+# --- A tree of 50,000 files ---------------------------------------------------------------------------
+
+if [ -z "$as_user" ] && [ -x "$build/tools/bench/corral-bench-files" ]; then
+	command -v rg >/dev/null || skip "grep of files, to ripgrep" "ripgrep is not installed"
+	command -v fd >/dev/null || command -v fdfind >/dev/null || skip "glob of files, to fd" "fd is not installed"
+	echo
+	"$build/tools/bench/corral-bench-files" --rounds $((quick ? 5 : 30)) --tsv "$work/out/files.tsv" || status=1
+fi
+
 # --- Against the aims -------------------------------------------------------------------------------
 
 figure() { # FILE NAME COLUMN
@@ -306,6 +315,13 @@ if [ -z "$as_user" ]; then
 	aim "wake of an ended one with its workspace, to posix_spawn" \
 		"$(figure small 'wake of an ended one, with a workspace' 8)" 3
 	aim "grep of a tree, to ripgrep in the same sandbox" "$(figure search 'grep of the file server' 8)" 1.5
+	for task in "literal, rare" "literal, frequent" "literal, nowhere" "regex with prefix, rare" \
+		"regex with prefix, frequent" "regex without, rare" "regex without, frequent" "literal, any case"; do
+		aim "grep of 50,000 files ($task), to ripgrep" "$(figure files "$task" 4)" 1.3
+	done
+	for task in "glob, rare" "glob, frequent" "glob, all" "glob, all, with what they are"; do
+		aim "$task of 50,000 files, to find" "$(figure files "$task" 4)" 1.0
+	done
 	aim_least "fresh sandboxes a second, sustained, to bubblewrap's" \
 		"$(quotient "$(figure sustained corral 2)" "$(figure sustained peer 2)")" 4
 	# Flat: within what the same measurement differs from itself on a busy machine.

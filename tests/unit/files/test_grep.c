@@ -102,6 +102,16 @@ static void characters_are_utf8_and_bytes_that_are_none_do_no_harm(void **state)
 	assert_grep(t, "caf.* x", "", NULL, 0, "a:2:caf\xef\xbf\xbd x|");
 }
 
+static void joined_classes_have_what_each_has(void **state)
+{
+	struct tree *t = *state;
+
+	tree_text(t, "a", "a\tb c\n\x01\n\t\n_\n");
+	assert_grep(t, "[^[:print:][:space:]]", "", NULL, 0, "a:2:\x01|");
+	assert_grep(t, "^[[:graph:]\\s]+$", "", NULL, 0, "a:1:a\tb c|a:3:\t|a:4:_|");
+	assert_grep(t, "^[[:^graph:]\\w]$", "", NULL, 0, "a:2:\x01|a:3:\t|a:4:_|");
+}
+
 static void bad_expression_is_einval(void **state)
 {
 	struct tree *t = *state;
@@ -314,6 +324,7 @@ int main(void)
 		tree_test(expressions_see_one_line_at_a_time),
 		tree_test(crlf_ends_are_not_part_of_lines),
 		tree_test(characters_are_utf8_and_bytes_that_are_none_do_no_harm),
+		tree_test(joined_classes_have_what_each_has),
 		tree_test(bad_expression_is_einval),
 		tree_test(binary_and_special_files_are_passed_over),
 		tree_test(glob_filters_by_base_name_or_path),
