@@ -316,7 +316,7 @@ static int call_run(const struct file_command *command, struct corral_options *o
 		return corral_error_set(err, EINVAL,
 		                        "%s: a word is missing: corral %s [options] %s",
 		                        command->name, command->name, command->operands);
-	if (!o->local)
+	if (!o->local && !o->session)
 		o->local = ".";
 	r = corral_place_backend_open(o, &place, err);
 	c.backend = place.backend;

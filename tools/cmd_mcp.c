@@ -73,7 +73,7 @@ static int serve(struct corral_options *o, struct corral_error *err)
 	console.tools.permissions = place.permissions;
 	console.timeout_max_ms = (int64_t)o->config->limits.timeout_ms;
 	console.output_bytes = o->config->limits.output_bytes;
-	console.restarts = !o->local;
+	console.restarts = !o->local && !o->session;
 	console.backend = place.backend;
 	console.guarded = place.guarded;
 	r = corral_console_toolset_new(&console, &mcp.toolset, err);

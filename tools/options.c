@@ -214,6 +214,8 @@ const struct corral_option corral_option_table[] = {
 	  "Where", CORRAL_OPTION_MCP, false, WORD(local) },
 	{ "local", 0, "DIR", "the host's directory DIR (default: the current one)",
 	  NULL, FILES, false, WORD(local) },
+	{ "session", 0, "SANDBOX", "a sandbox that stays, which corral sandbox create has made",
+	  NULL, CORRAL_OPTION_MCP | FILES, false, WORD(session) },
 	{ "permissions", 0, "NAME|FILE", "rules to hold: a preset (default, permissive, readonly, strict), or JSON",
 	  NULL, CORRAL_OPTION_MCP | FILES, false, WORD(permissions) },
 	{ "no-execute", 0, NULL, "no tools that run commands",

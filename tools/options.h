@@ -52,7 +52,7 @@ struct corral_options {
 	int64_t grace_ms;                    /* sandbox stop; -1: as usual */
 
 	/* Of mcp and the file commands; texts are argv's, NULL without. */
-	const char *local, *permissions;
+	const char *local, *session, *permissions;
 	const char
 	        *of_sandbox; /* the first option that says how a sandbox is to be; NULL without */
 	bool no_execute, hashline, images, documents; /* mcp */

@@ -12,6 +12,7 @@
 #include "backends/native.h"
 #include "kernel/base/cleanup.h"
 #include "tools/compile.h"
+#include "tools/session_backend.h"
 
 #define RULES_MAX ((size_t)1 << 20)
 
@@ -106,16 +107,23 @@ int corral_place_backend_open(struct corral_options *o, struct corral_place_back
 {
 	int r = 0;
 
-	if (o->local && o->of_sandbox)
-		return corral_error_set(
-		        err, EINVAL,
-		        "--%s is a sandbox's, and --local has none: leave one of them out",
-		        o->of_sandbox);
+	if (o->local && o->session)
+		return corral_error_set(err, EINVAL,
+		                        "--local and --session: leave one of them out");
+	if ((o->local || o->session) && o->of_sandbox)
+		return corral_error_set(err, EINVAL,
+		                        "--%s is a new sandbox's, and %s makes none: leave one of "
+		                        "them out",
+		                        o->of_sandbox, o->local ? "--local" : "--session");
 	if (o->permissions)
 		r = permissions_open(o->permissions, &ret->permissions, err);
 	if (r < 0)
 		return r;
-	return o->local ? local_open(o->local, ret, err) : sandbox_open(o, ret, err);
+	if (o->session)
+		r = corral_session_backend_new(o->session, &ret->backend, err);
+	else
+		r = o->local ? local_open(o->local, ret, err) : sandbox_open(o, ret, err);
+	return r;
 }
 
 void corral_place_backend_done(struct corral_place_backend *p)

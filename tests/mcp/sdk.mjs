@@ -1,6 +1,7 @@
 // corral mcp as the official client of the protocol sees it.
 // usage: node sdk.mjs CORRAL
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -176,6 +177,28 @@ test('images are given as what they are, if asked for', async () => {
 	} finally {
 		await client.close();
 		fs.rmSync(dir, { recursive: true });
+	}
+});
+
+test('session: a sandbox that stays is worked in, and stays', async () => {
+	const run = (...args) => execFileSync(corral, args, { encoding: 'utf8' });
+	const id = run('sandbox', 'create').trim();
+	try {
+		const client = await connect('--session', id);
+		try {
+			assert.equal(await text(client, 'write_file', { path: 'a b.txt', content: 'one\n' }), 'Wrote 1 lines to a b.txt');
+			assert.match(await text(client, 'execute', { command: 'cat "a b.txt"; echo two >>"a b.txt"' }), /^one\n/);
+			assert.match(await text(client, 'read_file', { path: 'a b.txt' }), /\tone\n.*\ttwo/);
+			assert.match(await text(client, 'grep', { pattern: 'tw', output_mode: 'content' }), /a b\.txt:2: two/);
+			const { tools } = await client.listTools();
+			assert.ok(!tools.some((t) => t.name === 'run_in_background'));
+		} finally {
+			await client.close();
+		}
+		assert.match(run('exec', id, '--', 'cat', 'a b.txt'), /one\ntwo/);
+		assert.match(run('grep', '--session', id, 'one'), /a b\.txt:1:one/);
+	} finally {
+		run('sandbox', 'rm', '-f', id);
 	}
 });
 
