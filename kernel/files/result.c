@@ -96,10 +96,14 @@ int files_rows_append(struct corral_files_rows *r, struct corral_files_rows *mor
 
 int corral_files_rows_rename(struct corral_files_rows *r, corral_files_rename_fn *name, void *ctx)
 {
-	struct corral_files_arena *arena = files_arena_new();
+	struct corral_files_arena *arena;
 	size_t n = 0, len;
-	int e = arena ? 0 : -ENOMEM;
+	int e;
 
+	if (!r->n)
+		return 0;
+	arena = files_arena_new();
+	e = arena ? 0 : -ENOMEM;
 	for (size_t i = 0; e == 0 && i < r->n; i++) {
 		struct corral_files_row row = r->rows[i];
 		const char *path = NULL, *slash;

@@ -78,6 +78,7 @@ static void every_operation_asks_once_about_the_path(void **state)
 	ASKS(corral_backend_write(p->further, "new/f", "x", 1, &p->err), "write", "new/f");
 	ASKS(corral_backend_mkdir(p->further, "made", &p->err), "write", "made");
 	ASKS(corral_backend_ls(p->further, "made", &rows, &p->err), "ls", "made");
+	corral_files_rows_done(&rows);
 	ASKS(corral_backend_glob(p->further, "*", "made", 0, &rows, &p->err), "glob", "made");
 	ASKS(corral_backend_remove(p->further, "made", 0, &p->err), "write", "made");
 	/* What a search would show the content of is asked about as a read, too. */
