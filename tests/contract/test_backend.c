@@ -804,14 +804,19 @@ static const struct variant variants[] = {
 	{ "base, traced", BASE, "", true },
 };
 
-int main(void)
+/* With an argument: without the base sandbox, to which the kernel's calls make no difference. */
+int main(int argc, char **argv)
 {
 	static char names[CORRAL_COUNT(variants)][CORRAL_COUNT(rows)][100];
 	int failed = 0;
 
+	(void)argv;
+
 	for (size_t v = 0; v < CORRAL_COUNT(variants); v++) {
 		struct CMUnitTest tests[CORRAL_COUNT(rows)];
 
+		if (argc > 1 && variants[v].kind == BASE)
+			continue;
 		for (size_t i = 0; i < CORRAL_COUNT(rows); i++) {
 			(void)snprintf(names[v][i], sizeof(names[v][i]), "%s: %s", variants[v].name,
 			               rows[i].name);
