@@ -217,12 +217,13 @@ static void limit_of_disk_is_told_as_lost_or_refused(void **state)
 /* What a guest left in the place of a directory leads nowhere when the next root is made. */
 static void link_that_was_left_leads_nowhere(void **state)
 {
-	char *victim = dir_make(), line[700];
+	char *victim, line[700];
 	struct run r = { 0 };
 
 	(void)state;
 	if (!can_keep())
 		return;
+	victim = dir_make();
 	(void)snprintf(line, sizeof(line),
 	               "mv /etc /e2 && ln -s %s /etc && mv /var /v2; ln -s %s /var", victim,
 	               victim);

@@ -201,7 +201,7 @@ static void other_policies_get_their_own(void **state)
 /* Whoever takes one brings the directory; the same pool serves them all, and those without. */
 static void workspace_is_attached_when_it_is_handed_out(void **state)
 {
-	char *dirs[2] = { dir_make(), dir_make() }, json[700], path[600];
+	char *dirs[2], json[700], path[600];
 	struct fixture *f = *state;
 	struct corral_policy *p;
 	struct corral_sandbox *s;
@@ -209,6 +209,8 @@ static void workspace_is_attached_when_it_is_handed_out(void **state)
 
 	if (missing(f))
 		return;
+	dirs[0] = dir_make();
+	dirs[1] = dir_make();
 	p = policy_of("{\"user\":\"1000\"}");
 	warm_up(f, p);
 	corral_policy_free(p);

@@ -212,7 +212,10 @@ static void daemon_is_killed_where_there_are_control_groups(void **state)
 	o.root_dir = p->root;
 	OK(p, corral_local_backend_new(&o, &p->further, &p->err));
 	if (!corral_local_backend_kills_all(p->further)) {
-		corral_test_skip("control groups for local commands");
+		/* As a rule only root has them. */
+		if (geteuid() == 0)
+			corral_test_skip("control groups for local commands");
+		skip();
 		return;
 	}
 	e = run(p, p->further, line, PATIENCE_MS);
