@@ -277,7 +277,7 @@ aim_least() { # TEXT VALUE AIM
 		printf '  %-8s %s\n' "unknown" "$1: not measured (aim: at least $3)"
 	else
 		awk -v text="$1" -v value="$2" -v aim="$3" 'BEGIN {
-			printf "  %-8s %s: %.2f (aim: at least %s)\n", value >= aim ? "reached" : "missed", text, value, aim
+			printf "  %-8s %s: %.2f (aim: at least %s)\n", (value >= aim ? "reached" : "missed"), text, value, aim
 		}'
 	fi
 }
