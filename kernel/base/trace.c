@@ -12,10 +12,8 @@ static const struct {
 	enum corral_trace_topic topic;
 	const char *name;
 } topics_known[] = {
-	{ CORRAL_TRACE_SPAWN, "spawn" },
-	{ CORRAL_TRACE_CGROUP, "cgroup" },
-	{ CORRAL_TRACE_HOST, "host" },
-	{ CORRAL_TRACE_POLICY, "policy" },
+	{ CORRAL_TRACE_SPAWN, "spawn" },     { CORRAL_TRACE_CGROUP, "cgroup" },
+	{ CORRAL_TRACE_HOST, "host" },       { CORRAL_TRACE_POLICY, "policy" },
 	{ CORRAL_TRACE_BACKEND, "backend" },
 };
 
