@@ -38,7 +38,7 @@ bool corral_backend_can(const struct corral_backend *b, enum corral_backend_cap 
 const char *corral_backend_kind(const struct corral_backend *b);
 /* Given when it was made, or a random UUID. Owned by the backend. */
 const char *corral_backend_id(const struct corral_backend *b);
-/* What the paths of listings and searches begin with: "/work/project", "/", or "" when they are
+/* What the paths of listings and searches begin with: "/srv/project", "/", or "" when they are
  * relative to the root. Owned by the backend. */
 const char *corral_backend_root_path(const struct corral_backend *b);
 /* Ends what runs in it and frees it; nobody else may be in a call. Takes NULL. */

@@ -15,7 +15,7 @@
 
 #define RULES                                                                                      \
 	"{\"default\":\"ask\",\"read\":{\"default\":\"deny\",\"rules\":[{\"pattern\":\"**/.env\"," \
-	"\"action\":\"deny\",\"description\":\"Secret\"},{\"pattern\":\"/work/**\",\"action\":"    \
+	"\"action\":\"deny\",\"description\":\"Secret\"},{\"pattern\":\"/srv/**\",\"action\":"    \
 	"\"allow\"}]},\"ls\":{\"default\":\"allow\"},\"glob\":{\"default\":\"allow\"},\"grep\":{"  \
 	"\"default\":\"allow\"},\"execute\":{\"default\":\"allow\",\"rules\":[{\"pattern\":"       \
 	"\"rm *\",\"action\":\"deny\",\"description\":\"No rm\"}]}}"
@@ -54,24 +54,24 @@ static void is(struct corral_permission_guard *g, enum corral_backend_op op, con
 static void a2_rules_hold_on_every_backend(void **state)
 {
 	struct corral_permission_checker *c = checker(NULL);
-	struct corral_permission_guard g = { .checker = c, .place = { .work_dir = "/work" } };
+	struct corral_permission_guard g = { .checker = c, .place = { .work_dir = "/srv" } };
 
 	(void)state;
-	is(&g, CORRAL_BACKEND_OP_READ, "x", "/work/x", 0, "");
-	is(&g, CORRAL_BACKEND_OP_READ, ".env", "/work/.env", -EACCES, "Permission denied: Secret");
-	is(&g, CORRAL_BACKEND_OP_READ, "link", "/work/.env", -EACCES, "Permission denied: Secret");
+	is(&g, CORRAL_BACKEND_OP_READ, "x", "/srv/x", 0, "");
+	is(&g, CORRAL_BACKEND_OP_READ, ".env", "/srv/.env", -EACCES, "Permission denied: Secret");
+	is(&g, CORRAL_BACKEND_OP_READ, "link", "/srv/.env", -EACCES, "Permission denied: Secret");
 	is(&g, CORRAL_BACKEND_OP_READ, "link", "/etc/passwd", -EACCES,
 	   "Permission denied for read on 'link'");
-	is(&g, CORRAL_BACKEND_OP_WRITE, "x", "/work/x", -EPERM,
+	is(&g, CORRAL_BACKEND_OP_WRITE, "x", "/srv/x", -EPERM,
 	   "Permission required for write on 'x': Approval required but no callback");
-	is(&g, CORRAL_BACKEND_OP_EDIT, "x", "/work/x", -EPERM,
+	is(&g, CORRAL_BACKEND_OP_EDIT, "x", "/srv/x", -EPERM,
 	   "Permission required for edit on 'x': Approval required but no callback");
 	is(&g, CORRAL_BACKEND_OP_EXECUTE, "ls; rm x", NULL, -EACCES, "Permission denied: No rm");
 	is(&g, CORRAL_BACKEND_OP_EXECUTE, "cat .env", NULL, -EACCES,
 	   "Permission denied: command references '.env', which is denied for read");
 	is(&g, CORRAL_BACKEND_OP_EXECUTE, "cat x", NULL, 0, "");
 	g.place.work_dir = NULL;
-	is(&g, CORRAL_BACKEND_OP_READ, "x", "/work/x", 0, "");
+	is(&g, CORRAL_BACKEND_OP_READ, "x", "/srv/x", 0, "");
 	is(&g, CORRAL_BACKEND_OP_EXECUTE, "cat .env", NULL, 0, "");
 	corral_permission_checker_free(c);
 }
@@ -84,14 +84,14 @@ static void what_a_search_came_upon_is_hidden_and_not_asked_about(void **state)
 	struct corral_permission_guard g = { .checker = c, .ask = true };
 
 	(void)state;
-	is(&g, CORRAL_BACKEND_OP_LS, NULL, "/work/.env", 0, "");
-	is(&g, CORRAL_BACKEND_OP_GREP, NULL, "/work/x", 0, "");
-	is(&g, CORRAL_BACKEND_OP_GREP, NULL, "/work/.env", -EACCES, "Permission denied");
-	is(&g, CORRAL_BACKEND_OP_WRITE, NULL, "/work/x", 0, "");
+	is(&g, CORRAL_BACKEND_OP_LS, NULL, "/srv/.env", 0, "");
+	is(&g, CORRAL_BACKEND_OP_GREP, NULL, "/srv/x", 0, "");
+	is(&g, CORRAL_BACKEND_OP_GREP, NULL, "/srv/.env", -EACCES, "Permission denied");
+	is(&g, CORRAL_BACKEND_OP_WRITE, NULL, "/srv/x", 0, "");
 	assert_int_equal(asked, 0);
-	is(&g, CORRAL_BACKEND_OP_WRITE, "x", "/work/x", 0, "");
+	is(&g, CORRAL_BACKEND_OP_WRITE, "x", "/srv/x", 0, "");
 	assert_int_equal(asked, 1);
-	is(&g, CORRAL_BACKEND_OP_READ, ".env", "/work/.env", -EACCES,
+	is(&g, CORRAL_BACKEND_OP_READ, ".env", "/srv/.env", -EACCES,
 	   "Permission denied for read on '.env': Secret");
 	corral_permission_checker_free(c);
 }
