@@ -8,6 +8,7 @@
 #include "backends/console_tools.h"
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
+#include "policy/json_words.h"
 
 #define REAL_MAX 9007199254740992.0 /* above it not every whole number is one */
 
@@ -21,32 +22,11 @@ static void *field(struct corral_console_arguments *a, size_t offset)
 	return (char *)a + offset;
 }
 
-static const char *kind_name(const json_t *v)
-{
-	switch (json_typeof(v)) {
-	case JSON_OBJECT:
-		return "an object";
-	case JSON_ARRAY:
-		return "an array";
-	case JSON_STRING:
-		return "text";
-	case JSON_INTEGER:
-	case JSON_REAL:
-		return "a number";
-	case JSON_TRUE:
-	case JSON_FALSE:
-		return "true or false";
-	case JSON_NULL:
-		return "null";
-	}
-	return "something else";
-}
-
 static int wrong_kind(const struct console_argument *a, const json_t *v, const char *expected,
                       struct corral_error *err)
 {
-	return corral_error_set(err, EINVAL, "%s: %s where %s%s is expected", a->name, kind_name(v),
-	                        expected, a->nullable ? " or null" : "");
+	return corral_error_set(err, EINVAL, "%s: %s where %s%s is expected", a->name,
+	                        corral_json_kind(v), expected, a->nullable ? " or null" : "");
 }
 
 static int text_set(struct corral_console_text *t, const char *data, size_t len,
@@ -239,7 +219,7 @@ int corral_console_arguments_parse(const struct corral_console_schema *s,
 		return corral_error_sys(err, ENOMEM, "arguments");
 	if (!json_is_object(root))
 		return corral_error_set(err, EINVAL, "arguments: %s where an object is expected",
-		                        kind_name(root));
+		                        corral_json_kind(root));
 	for (size_t i = 0; r == 0 && i < t->n; i++)
 		r = default_set(s, &t->arguments[i], &a, err);
 	if (r == 0)

@@ -80,26 +80,33 @@ static bool same_name(const char *a, const char *b)
 	return strncmp(a, b, n) == 0 && b[n] == '=';
 }
 
+static bool names(char *const *list, const char *assignment)
+{
+	for (; *list; list++)
+		if (same_name(*list, assignment))
+			return true;
+	return false;
+}
+
 char **corral_environment_merge(char *const *base, char *const *over)
 {
+	static char *const none[] = { NULL };
 	size_t n_base = 0, n_over = 0, n = 0;
 	char **all;
 
-	while (base && base[n_base])
+	base = base ? base : none;
+	over = over ? over : none;
+	while (base[n_base])
 		n_base++;
-	while (over && over[n_over])
+	while (over[n_over])
 		n_over++;
 	all = calloc(n_base + n_over + 1, sizeof(*all));
-	for (size_t i = 0; all && i < n_base; i++) {
-		bool replaced = false;
-
-		for (size_t k = 0; k < n_over && !replaced; k++)
-			replaced = same_name(over[k], base[i]);
-		if (!replaced)
+	for (size_t i = 0; all && i < n_base; i++)
+		if (!names(over, base[i]))
 			all[n++] = base[i];
-	}
-	for (size_t k = 0; all && k < n_over; k++)
-		all[n++] = over[k];
+	for (size_t i = 0; all && i < n_over; i++)
+		if (!names(over + i + 1, over[i]))
+			all[n++] = over[i];
 	return all;
 }
 

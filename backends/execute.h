@@ -37,7 +37,7 @@ int corral_execute_with(const struct corral_execute_ops *ops, void *place,
 int corral_execute_in(struct corral_sandbox *s, const struct corral_execute *x, char *const *env,
                       int stop_fd, struct corral_executed *ret, struct corral_error *err);
 
-/* Both lists as one, the second's values winning; the array alone is the caller's to free. NULL
+/* Both lists as one, in which later values win; the array alone is the caller's to free. NULL
  * without memory. */
 char **corral_environment_merge(char *const *base, char *const *over);
 

@@ -6,59 +6,18 @@
 
 #include <errno.h>
 #include <jansson.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel/base/cleanup.h"
-
-/*
- * Puts a part of the place in front of what went wrong: "mounts" and "[2]" and ".source: ..." make
- * "mounts[2].source: ...".
- */
-__attribute__((format(printf, 3, 4))) static int place(struct corral_error *err, int r,
-                                                       const char *fmt, ...)
-{
-	char inner[CORRAL_ERROR_TEXT_SIZE], part[80];
-	va_list ap;
-
-	if (!err)
-		return r;
-	va_start(ap, fmt);
-	(void)vsnprintf(part, sizeof(part), fmt, ap);
-	va_end(ap);
-	memcpy(inner, err->text, sizeof(inner));
-	if (inner[0] == '[' || inner[0] == '.')
-		return corral_error_set(err, -r, "%s%s", part, inner);
-	return corral_error_set(err, -r, "%s: %s", part, inner);
-}
-
-static const char *json_kind(const json_t *v)
-{
-	switch (json_typeof(v)) {
-	case JSON_OBJECT:
-		return "an object";
-	case JSON_ARRAY:
-		return "an array";
-	case JSON_STRING:
-		return "text";
-	case JSON_INTEGER:
-	case JSON_REAL:
-		return "a number";
-	case JSON_TRUE:
-	case JSON_FALSE:
-		return "true or false";
-	case JSON_NULL:
-		return "null";
-	}
-	return "something else";
-}
+#include "policy/json_words.h"
 
 static int wrong_kind(const json_t *v, const char *wanted, struct corral_error *err)
 {
-	return corral_error_set(err, EINVAL, "%s where %s is expected", json_kind(v), wanted);
+	return corral_error_set(err, EINVAL, "%s where %s is expected", corral_json_kind(v),
+	                        wanted);
 }
 
 static int bool_get(const json_t *v, bool *ret, struct corral_error *err)
@@ -107,7 +66,7 @@ static int strings_each(const json_t *v,
 		r = json_is_string(item) ? each(c, json_string_value(item), err)
 		                         : wrong_kind(item, "text", err);
 		if (r < 0)
-			return place(err, r, "[%zu]", i);
+			return corral_json_place(err, r, "[%zu]", i);
 	}
 	return 0;
 }
@@ -169,7 +128,7 @@ static int env_parse(struct corral_config *c, json_t *v, struct corral_error *er
 
 		if (!json_is_string(value)) {
 			r = wrong_kind(value, "text", err);
-			return place(err, r, ".%s", name);
+			return corral_json_place(err, r, ".%s", name);
 		}
 		/* "A=B" as a name would set A: the assignment below could not tell. */
 		if (!*name || strchr(name, '='))
@@ -182,7 +141,7 @@ static int env_parse(struct corral_config *c, json_t *v, struct corral_error *er
 		}
 		r = corral_config_add_env(c, assignment, err);
 		if (r < 0)
-			return place(err, r, ".%s", name);
+			return corral_json_place(err, r, ".%s", name);
 	}
 	return 0;
 }
@@ -201,7 +160,7 @@ static int argv_parse(struct corral_config *c, json_t *v, struct corral_error *e
 	json_array_foreach(v, i, item)
 	{
 		if (!json_is_string(item))
-			return place(err, wrong_kind(item, "text", err), "[%zu]", i);
+			return corral_json_place(err, wrong_kind(item, "text", err), "[%zu]", i);
 		/* Only looked at: set_argv copies. */
 		argv[i] = (char *)(uintptr_t)json_string_value(item);
 	}
@@ -274,7 +233,7 @@ static int mount_add(struct corral_config *c, const struct mount_parts *m, struc
 	if (m->size) {
 		r = corral_config_set_limit(&scratch, CORRAL_LIMIT_DISK, m->size, err);
 		if (r < 0)
-			return place(err, r, ".size");
+			return corral_json_place(err, r, ".size");
 	}
 	r = corral_config_put_mount(c, kind, m->source, m->target, scratch.limits.disk_bytes, err);
 	if (r == 0)
@@ -296,20 +255,21 @@ static int mounts_parse(struct corral_config *c, json_t *v, struct corral_error 
 		int r;
 
 		if (!json_is_object(item))
-			return place(err, wrong_kind(item, "an object", err), "[%zu]", i);
+			return corral_json_place(err, wrong_kind(item, "an object", err), "[%zu]",
+			                         i);
 		json_object_foreach(item, key, value)
 		{
 			r = mount_key(&parts, key, value, err);
 			if (r == -ENOENT) {
 				r = unknown_key(key, "type, source, target, size", err);
-				return place(err, r, "[%zu]", i);
+				return corral_json_place(err, r, "[%zu]", i);
 			}
 			if (r < 0)
-				return place(err, r, "[%zu].%s", i, key);
+				return corral_json_place(err, r, "[%zu].%s", i, key);
 		}
 		r = mount_add(c, &parts, err);
 		if (r < 0)
-			return place(err, r, "[%zu]", i);
+			return corral_json_place(err, r, "[%zu]", i);
 	}
 	return 0;
 }
@@ -343,7 +303,7 @@ static int limits_parse(struct corral_config *c, json_t *v, struct corral_error 
 		if (r == 0)
 			r = corral_config_set_limit(c, limit, text, err);
 		if (r < 0)
-			return place(err, r, ".%s", key);
+			return corral_json_place(err, r, ".%s", key);
 	}
 	return 0;
 }
@@ -428,7 +388,7 @@ int corral_config_parse(struct corral_config *c, const char *json, size_t len,
 			return unknown_top_key(name, err);
 		r = key_parse(c, &keys[i], value, err);
 		if (r < 0)
-			return place(err, r, "%s", name);
+			return corral_json_place(err, r, "%s", name);
 	}
 	return 0;
 }

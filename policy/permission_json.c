@@ -1,12 +1,12 @@
 /* Rulesets as JSON. Errors name the place: "read.rules[0].action: ...". */
 #include <errno.h>
 #include <jansson.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel/base/cleanup.h"
+#include "policy/json_words.h"
 #include "policy/permission.h"
 
 static void json_freep(json_t **v)
@@ -17,23 +17,6 @@ static void json_freep(json_t **v)
 static void ruleset_freep(struct corral_permission_ruleset **s)
 {
 	corral_permission_ruleset_free(*s);
-}
-
-/* Puts a part of the place in front of what went wrong. */
-__attribute__((format(printf, 3, 4))) static int place(struct corral_error *err, int r,
-                                                       const char *fmt, ...)
-{
-	char inner[CORRAL_ERROR_TEXT_SIZE], part[80];
-	va_list ap;
-
-	if (!err)
-		return r;
-	va_start(ap, fmt);
-	(void)vsnprintf(part, sizeof(part), fmt, ap);
-	va_end(ap);
-	memcpy(inner, err->text, sizeof(inner));
-	return corral_error_set(err, -r, "%s%s%s", part,
-	                        inner[0] == '[' || inner[0] == '.' ? "" : ": ", inner);
 }
 
 static int action_parse(const json_t *v, enum corral_permission_action *ret,
@@ -87,7 +70,7 @@ static int rule_parse(struct corral_permission_ruleset *s,
 			                     "no such key: pattern, action, description");
 		}
 		if (r < 0)
-			return place(err, r, ".%.60s", key);
+			return corral_json_place(err, r, ".%.60s", key);
 	}
 	if (!pattern || !has_action)
 		return corral_error_set(err, EINVAL, "no %s", pattern ? "action" : "pattern");
@@ -108,7 +91,7 @@ static int rules_parse(struct corral_permission_ruleset *s,
 		int r = rule_parse(s, operation, item, err);
 
 		if (r < 0)
-			return place(err, r, "[%zu]", i);
+			return corral_json_place(err, r, "[%zu]", i);
 	}
 	return 0;
 }
@@ -136,7 +119,7 @@ static int operation_parse(struct corral_permission_ruleset *s,
 		else
 			r = corral_error_set(err, EINVAL, "no such key: default, rules");
 		if (r < 0)
-			return place(err, r, ".%.60s", key);
+			return corral_json_place(err, r, ".%.60s", key);
 	}
 	return 0;
 }
@@ -160,7 +143,7 @@ static int ruleset_parse(struct corral_permission_ruleset *s, json_t *v, struct 
 			                     "no such key: default, read, write, edit, "
 			                     "execute, glob, grep, ls");
 		if (r < 0)
-			return place(err, r, "%.60s", key);
+			return corral_json_place(err, r, "%.60s", key);
 	}
 	return 0;
 }

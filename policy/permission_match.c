@@ -62,28 +62,6 @@ static bool set_has(const struct set *s, size_t i)
 	return s->bits[i / WORD_BITS] >> i % WORD_BITS & 1;
 }
 
-/* One character and its length; bytes that are no UTF-8 get numbers that no character has. */
-static uint32_t character(const char *text, size_t *ret_len)
-{
-	const unsigned char *s = (const unsigned char *)text;
-	int n = corral_utf8_step(s, strnlen(text, 4));
-
-	*ret_len = n > 0 ? (size_t)n : 1;
-	switch (n) {
-	case 1:
-		return s[0];
-	case 2:
-		return (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu);
-	case 3:
-		return (s[0] & 0x0fu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
-	case 4:
-		return (s[0] & 0x07u) << 18 | (s[1] & 0x3fu) << 12 | (s[2] & 0x3fu) << 6 |
-		       (s[3] & 0x3fu);
-	default:
-		return 0x110000u + s[0];
-	}
-}
-
 /* The "]" that closes the class whose "[" is at p, or NULL. */
 static const char *class_end(const char *p)
 {
@@ -109,11 +87,11 @@ static int class_compile(struct permission_pattern *p, const char *text, const c
 	while (text < end) {
 		struct range *r = &p->ranges[p->n_ranges++];
 
-		r->low = character(text, &len);
+		r->low = corral_utf8_character(text, &len);
 		text += len;
 		r->high = r->low;
 		if (text[0] == '-' && text + 1 < end) {
-			r->high = character(text + 1, &len);
+			r->high = corral_utf8_character(text + 1, &len);
 			text += 1 + len;
 		}
 		if (r->high < r->low)
@@ -148,7 +126,7 @@ static int elements_compile(struct permission_pattern *p, const char *text)
 			len = (size_t)(end + 1 - text);
 		} else {
 			e->kind = ELEMENT_CHARACTER;
-			e->character = character(text, &len);
+			e->character = corral_utf8_character(text, &len);
 			p->n++;
 		}
 		text += len;
@@ -269,7 +247,7 @@ static bool match_from(const struct permission_pattern *p, struct set *now, cons
 
 	set_skip(p, now, words);
 	for (; *text; text += len) {
-		uint32_t c = character(text, &len);
+		uint32_t c = corral_utf8_character(text, &len);
 		uint64_t any = 0;
 
 		if (c == '\n' && !text[1] && set_has(now, p->n))

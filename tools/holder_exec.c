@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "backends/execute.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
 #include "tools/exitcode.h"
@@ -134,41 +135,10 @@ static void say_ended(struct corral_holder_client *c, const struct corral_receip
 	(void)corral_holder_say(c, words, NULL, 0);
 }
 
-static bool names(char *const *list, const char *assignment)
-{
-	size_t len = strcspn(assignment, "=");
-
-	for (; *list; list++)
-		if (!strncmp(*list, assignment, len) && (*list)[len] == '=')
-			return true;
-	return false;
-}
-
-/* The sandbox's environment with the command's own over it, in which later ones win: the array
- * alone is the caller's. */
-static char **environment_make(char *const *base, char *const *over)
-{
-	size_t n_base = 0, n_over = 0, n = 0;
-	char **all;
-
-	while (base[n_base])
-		n_base++;
-	while (over[n_over])
-		n_over++;
-	all = calloc(n_base + n_over + 1, sizeof(*all));
-	for (size_t i = 0; all && i < n_base; i++)
-		if (!names(over, base[i]))
-			all[n++] = base[i];
-	for (size_t i = 0; all && i < n_over; i++)
-		if (!names(over + i + 1, over[i]))
-			all[n++] = over[i];
-	return all;
-}
-
 static int start(struct corral_holder *h, struct corral_holder_client *c, const struct request *q,
                  const struct corral_talk *t, struct corral_error *err)
 {
-	corral_autofree char **env = environment_make(h->policy->env, q->env);
+	corral_autofree char **env = corral_environment_merge(h->policy->env, q->env);
 	int64_t rows = corral_talk_number(t->words, "rows", 24),
 	        cols = corral_talk_number(t->words, "cols", 80);
 	struct corral_command command = {

@@ -97,3 +97,27 @@ void corral_utf8_add(struct corral_buf *b, const char *data, size_t len)
 	}
 	corral_buf_add(b, data + good, len - good);
 }
+
+uint32_t corral_utf8_character(const char *text, size_t *ret_len)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	int n;
+
+	*ret_len = 1;
+	if (s[0] < 0x80)
+		return s[0];
+	n = corral_utf8_step(s, strnlen(text, 4));
+	if (n > 0)
+		*ret_len = (size_t)n;
+	switch (n) {
+	case 2:
+		return (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu);
+	case 3:
+		return (s[0] & 0x0fu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
+	case 4:
+		return (s[0] & 0x07u) << 18 | (s[1] & 0x3fu) << 12 | (s[2] & 0x3fu) << 6 |
+		       (s[3] & 0x3fu);
+	default:
+		return 0x110000u + s[0];
+	}
+}

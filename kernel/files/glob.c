@@ -11,28 +11,6 @@
 #define BRACES_DEPTH 64  /* braces within and behind each other */
 #define CLASS_MAX    256 /* bytes between brackets */
 
-/* One character and its length; bytes that are no UTF-8 get numbers that no character has. */
-static uint32_t character(const char *text, size_t *ret_len)
-{
-	const unsigned char *s = (const unsigned char *)text;
-	int n = corral_utf8_step(s, strnlen(text, 4));
-
-	*ret_len = n > 0 ? (size_t)n : 1;
-	switch (n) {
-	case 1:
-		return s[0];
-	case 2:
-		return (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu);
-	case 3:
-		return (s[0] & 0x0fu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
-	case 4:
-		return (s[0] & 0x07u) << 18 | (s[1] & 0x3fu) << 12 | (s[2] & 0x3fu) << 6 |
-		       (s[3] & 0x3fu);
-	default:
-		return 0x110000u + s[0];
-	}
-}
-
 /* The "]" that closes the class that begins here, or NULL. */
 static const char *class_end(const char *p)
 {
@@ -64,14 +42,14 @@ static bool class_has(const char *p, const char *end, uint32_t c)
 
 		if (*p == '\\' && p + 1 < end)
 			p++;
-		low = character(p, &len);
+		low = corral_utf8_character(p, &len);
 		p += len;
 		high = low;
 		if (*p == '-' && p + 1 < end) {
 			p++;
 			if (*p == '\\' && p + 1 < end)
 				p++;
-			high = character(p, &len);
+			high = corral_utf8_character(p, &len);
 			p += len;
 		}
 		found |= c >= low && c <= high;
@@ -92,8 +70,8 @@ static size_t element(const char *p, uint32_t c)
 	if (*p == '[' && (end = class_end(p)))
 		return class_has(p, end, c) ? (size_t)(end + 1 - p) : 0;
 	if (*p == '\\' && p[1])
-		return character(p + 1, &len) == c ? len + 1 : 0;
-	return character(p, &len) == c ? len : 0;
+		return corral_utf8_character(p + 1, &len) == c ? len + 1 : 0;
+	return corral_utf8_character(p, &len) == c ? len : 0;
 }
 
 bool files_glob_name(const struct files_glob_segment *s, const char *name, bool hidden)
@@ -108,7 +86,7 @@ bool files_glob_name(const struct files_glob_segment *s, const char *name, bool 
 		return false;
 	/* The last star is the only one that can be asked for more: no exponential time. */
 	while (*n) {
-		uint32_t c = character(n, &len);
+		uint32_t c = corral_utf8_character(n, &len);
 
 		if (*p == '*') {
 			star_p = ++p;
@@ -123,7 +101,7 @@ bool files_glob_name(const struct files_glob_segment *s, const char *name, bool 
 		}
 		if (!star_p)
 			return false;
-		(void)character(star_n, &len);
+		(void)corral_utf8_character(star_n, &len);
 		star_n += len;
 		n = star_n;
 		p = star_p;

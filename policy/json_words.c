@@ -1,0 +1,42 @@
+#include "policy/json_words.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *corral_json_kind(const json_t *v)
+{
+	switch (json_typeof(v)) {
+	case JSON_OBJECT:
+		return "an object";
+	case JSON_ARRAY:
+		return "an array";
+	case JSON_STRING:
+		return "text";
+	case JSON_INTEGER:
+	case JSON_REAL:
+		return "a number";
+	case JSON_TRUE:
+	case JSON_FALSE:
+		return "true or false";
+	case JSON_NULL:
+		return "null";
+	}
+	return "something else";
+}
+
+int corral_json_place(struct corral_error *err, int r, const char *fmt, ...)
+{
+	char inner[CORRAL_ERROR_TEXT_SIZE], part[80];
+	va_list ap;
+
+	if (!err)
+		return r;
+	va_start(ap, fmt);
+	(void)vsnprintf(part, sizeof(part), fmt, ap);
+	va_end(ap);
+	memcpy(inner, err->text, sizeof(inner));
+	if (inner[0] == '[' || inner[0] == '.')
+		return corral_error_set(err, -r, "%s%s", part, inner);
+	return corral_error_set(err, -r, "%s: %s", part, inner);
+}

@@ -1,0 +1,21 @@
+/*
+ * How errors speak of JSON: where it is wrong, and what stands there.
+ */
+#ifndef CORRAL_POLICY_JSON_WORDS_H
+#define CORRAL_POLICY_JSON_WORDS_H
+
+#include <jansson.h>
+
+#include "kernel/base/error.h"
+
+/* "an object", "text", ...; static. */
+const char *corral_json_kind(const json_t *v);
+
+/*
+ * Puts a part of the place in front of what went wrong: "mounts" and "[2]" and ".source: ..." make
+ * "mounts[2].source: ...". Returns r, a -errno; err may be NULL.
+ */
+__attribute__((format(printf, 3, 4))) int corral_json_place(struct corral_error *err, int r,
+                                                            const char *fmt, ...);
+
+#endif
