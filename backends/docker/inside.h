@@ -1,0 +1,89 @@
+/*
+ * Inside the Docker backend: the program of ours within the container. It is one static binary,
+ * mounted read-only at CORRAL_DOCKER_INSIDE_DIR, and started by exec:
+ *
+ *   corral-inside idle     as the container's main process: reaps, and ends on SIGTERM
+ *   corral-inside files    the file server of kernel/files/, over stdin and stdout
+ *   corral-inside run      one command, told over stdin, its streams and its end over stdout
+ *
+ * What it says is believed as far as a guest is.
+ */
+#ifndef CORRAL_BACKENDS_DOCKER_INSIDE_H
+#define CORRAL_BACKENDS_DOCKER_INSIDE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "backends/docker/http.h"
+#include "backends/execute.h"
+#include "kernel/files/client.h"
+
+#define CORRAL_DOCKER_INSIDE_DIR  "/.corral"
+#define CORRAL_DOCKER_INSIDE_PATH CORRAL_DOCKER_INSIDE_DIR "/corral-inside"
+
+/* The program's bytes, static, and the engine's word for the processors that run it ("amd64"). */
+void corral_docker_inside_image(const void **ret_data, size_t *ret_len);
+const char *corral_docker_inside_arch(void);
+
+/*
+ * The file server behind a stream on which "corral-inside files" runs: a thread carries between it
+ * and a client, until either ends. Takes the stream, also when it fails. multiplexed: the engine
+ * frames what comes (demux.h), as it does without a terminal.
+ */
+struct corral_docker_files;
+int corral_docker_files_open_take(struct corral_docker_stream *stream, bool multiplexed,
+                                  struct corral_docker_files **ret, struct corral_error *err);
+/* Borrowed. */
+struct corral_files_client *corral_docker_files_client(struct corral_docker_files *f);
+/* No call may be under way. Takes NULL. */
+void corral_docker_files_close(struct corral_docker_files *f);
+
+/*
+ * A command behind a stream on which "corral-inside run" waits. One that has been given no command
+ * yet may stand ready for as long as one likes.
+ */
+struct corral_docker_process;
+
+struct corral_docker_start {
+	char *const *argv;
+	char *const *env;      /* complete, NULL-terminated; NULL: as the program has it */
+	const char *guest_dir; /* absolute; NULL: as the program has it */
+	/* The caller's, used until the end of the process; -1: /dev/null. With tty all three are
+	 * unused, and corral_docker_process_tty() is there instead. */
+	int stdin_fd, stdout_fd, stderr_fd;
+	bool tty;
+	uint16_t rows, cols;
+	bool background; /* stays when its stream ends: only its end, or a kill, ends it, and its
+	                    output goes to files inside: out_path, err_path */
+	const char *out_path, *err_path;
+};
+
+/*
+ * Takes the stream, also when it fails. -ENOENT, -EACCES, -ENOEXEC, ...: it cannot be executed.
+ * A thread carries its streams from then on. -EPIPE: the stream ended before it was started
+ * (nothing was), -EPROTO: what spoke there is not ours.
+ */
+int corral_docker_process_start_take(struct corral_docker_stream *stream, bool multiplexed,
+                                     const struct corral_docker_start *start,
+                                     struct corral_docker_process **ret, struct corral_error *err);
+int corral_docker_process_event_fd(const struct corral_docker_process *p);
+/* 1 when it has ended and so has its tree, 0 not yet; 1 with the reason in the receipt, too, when
+ * the stream ended without a word: then corral_docker_process_is_lost(). */
+int corral_docker_process_dispatch(struct corral_docker_process *p, struct corral_error *err);
+bool corral_docker_process_is_lost(const struct corral_docker_process *p);
+int corral_docker_process_pid(const struct corral_docker_process *p); /* in the container */
+int corral_docker_process_signal(struct corral_docker_process *p, int signo);
+/* Ends its whole tree, and waits for the word that it is gone, at most 5 s. */
+void corral_docker_process_kill(struct corral_docker_process *p, enum corral_reason reason);
+int corral_docker_process_wait(struct corral_docker_process *p, int timeout_ms,
+                               struct corral_error *err);
+const struct corral_receipt *corral_docker_process_receipt(const struct corral_docker_process *p);
+/* For tty: a socket that is the terminal's other side; and its size. Borrowed. */
+int corral_docker_process_tty(const struct corral_docker_process *p);
+int corral_docker_process_resize(struct corral_docker_process *p, uint16_t rows, uint16_t cols);
+/* Kills what still runs, unless it is a background process. Takes NULL. */
+void corral_docker_process_close(struct corral_docker_process *p);
+
+#endif
