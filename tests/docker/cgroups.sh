@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # For scripts that start a container engine, to be sourced: the control groups that remain of one.
 #
 # Everything an engine of ours makes lies below one group named corral-docker-[WORD-]PID, where PID is the

@@ -42,7 +42,7 @@ serve() {
 		sleep 0.1
 	done
 	load_images "$work" "$base" "$probe" docker
-	tell_tests
+	tell_tests docker
 	wait "$engine"
 }
 

@@ -23,6 +23,14 @@ static inline const char *corral_test_engine(void)
 	return NULL;
 }
 
+/* "docker" or "podman": which of the two it is. */
+static inline int corral_test_engine_is(const char *which)
+{
+	const char *engine = getenv("CORRAL_TEST_ENGINE");
+
+	return engine && strcmp(engine, which) == 0;
+}
+
 /* Debian with Python 3. */
 static inline const char *corral_test_image(void)
 {

@@ -1,5 +1,7 @@
+# shellcheck shell=bash
 # For the scripts that start an engine, to be sourced: what they need of the host, and the images the tests
 # use. They are made anew in each engine, of what the host has, so no registry is asked for anything.
+# Whoever sources it has set `here` to this folder.
 
 absolute() {
 	mkdir -p "$1"
@@ -30,7 +32,7 @@ check_common() { # DIR SOCKET
 # Prints the archive of the base system.
 base_system() { # DIR
 	local script reason image
-	script=$here/../../tools/vm/image.sh
+	script=${here:?}/../../tools/vm/image.sh
 	reason=$("$script" --check 2>&1) || skip "$1" "no base system for the containers: $reason"
 	image=$("$script")
 	echo "$image/root.tar.zst"
@@ -62,13 +64,14 @@ load_images() {
 	rm -rf "$1/busybox" "$1/scratch"
 }
 
-# The server is ready. DOCKER_CONFIG is one without anything in it.
+# The server is ready. DOCKER_CONFIG is one without anything in it. usage: tell_tests ENGINE
 tell_tests() {
 	rm -rf "$KEEP_DIR/config"
 	mkdir -p "$KEEP_DIR/config"
 	{
 		printf 'DOCKER_HOST=%q\n' "$DOCKER_HOST"
 		printf 'DOCKER_CONFIG=%q\n' "$KEEP_DIR/config"
+		printf 'CORRAL_TEST_ENGINE=%q\n' "$1"
 		echo CORRAL_TEST_DOCKER_IMAGE=corral-test/base:latest
 		echo CORRAL_TEST_DOCKER_BUSYBOX=corral-test/busybox:latest
 		echo CORRAL_TEST_DOCKER_SCRATCH=corral-test/scratch:latest

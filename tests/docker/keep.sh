@@ -53,6 +53,7 @@ start() {
 # shellcheck disable=SC2317 # a trap calls it
 end() {
 	trap '' INT TERM HUP
+	# shellcheck disable=SC2086 # a number each, or nothing
 	kill -KILL $server $watch 2>/dev/null || true
 	wait
 	rm -f "$dir"/{env,pid}
@@ -94,6 +95,7 @@ stop() {
 with() {
 	local why='' dir
 	unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS_VERIFY DOCKER_CERT_PATH DOCKER_API_VERSION CONTAINER_HOST
+	unset "${!CORRAL_TEST_DOCKER_@}" CORRAL_TEST_ENGINE CORRAL_TEST_REGISTRY
 	while [ "$1" != -- ]; do
 		dir=$1
 		shift

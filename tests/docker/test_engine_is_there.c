@@ -60,7 +60,7 @@ static void get(const char *host, const char *path, char text[ANSWER_SIZE])
 	text[len] = 0;
 }
 
-static void the_engine_answers_a_ping(void **state)
+static void the_engine_answers_and_is_the_one_that_it_is_said_to_be(void **state)
 {
 	const char *host = corral_test_engine();
 	char text[ANSWER_SIZE];
@@ -71,6 +71,8 @@ static void the_engine_answers_a_ping(void **state)
 	get(host, "/_ping", text);
 	assert_non_null(strstr(text, " 200 OK\r\n"));
 	assert_non_null(strstr(text, "\r\n\r\nOK"));
+	/* Podman's tells so in a head of its own. */
+	assert_int_equal(corral_test_engine_is("podman"), strstr(text, "\r\nLibpod-") != NULL);
 }
 
 static void the_images_of_the_tests_are_there(void **state)
@@ -90,7 +92,7 @@ static void the_images_of_the_tests_are_there(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_engine_answers_a_ping),
+		cmocka_unit_test(the_engine_answers_and_is_the_one_that_it_is_said_to_be),
 		cmocka_unit_test(the_images_of_the_tests_are_there),
 	};
 
