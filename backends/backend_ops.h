@@ -87,6 +87,22 @@ struct corral_backend_ops {
 	int (*usage)(struct corral_backend *b, struct corral_usage *ret, struct corral_error *err);
 };
 
+/* The first member of what terminal_open gives. Promises are those of backends/sandbox.h. */
+struct corral_terminal_ops {
+	int (*fd)(const struct corral_terminal *t);
+	int (*event_fd)(const struct corral_terminal *t);
+	int (*resize)(struct corral_terminal *t, uint16_t rows, uint16_t cols,
+	              struct corral_error *err);
+	int (*signal)(struct corral_terminal *t, int signo, struct corral_error *err);
+	int (*wait)(struct corral_terminal *t, int timeout_ms, int *ret_status,
+	            struct corral_error *err);
+	void (*close)(struct corral_terminal *t);
+};
+
+struct corral_terminal {
+	const struct corral_terminal_ops *ops;
+};
+
 /* The first member of every backend. */
 struct corral_backend {
 	const struct corral_backend_ops *ops;

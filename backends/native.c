@@ -17,7 +17,7 @@
 static void box_free(struct corral_native_box *box)
 {
 	corral_native_server_close(box);
-	corral_native_backgrounds_free(box->backgrounds);
+	corral_backgrounds_done(&box->backgrounds);
 	corral_sandbox_close(box->sandbox, NULL);
 	free(box);
 }
@@ -65,6 +65,7 @@ static int box_make(struct corral_native *n, struct corral_error *err)
 		free(box);
 		return r;
 	}
+	corral_backgrounds_init(&box->backgrounds, &corral_native_background_ops);
 	box->refs = 1;
 	n->box = box;
 	n->n_boxes++;
@@ -98,6 +99,18 @@ int corral_native_acquire(struct corral_native *n, struct corral_native_box **re
 	if (dead)
 		corral_native_release(n, dead);
 	return r;
+}
+
+struct corral_native_box *corral_native_find(struct corral_native *n)
+{
+	struct corral_native_box *box;
+
+	pthread_mutex_lock(&n->lock);
+	box = n->box;
+	if (box)
+		box->refs++;
+	pthread_mutex_unlock(&n->lock);
+	return box;
 }
 
 static int native_start(struct corral_backend *b, struct corral_error *err)

@@ -6,32 +6,24 @@
 #define CORRAL_BACKENDS_NATIVE_BOX_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
 #include "backends/backend_ops.h"
+#include "backends/backgrounds.h"
 #include "backends/native.h"
 #include "backends/runs.h"
 #include "kernel/process.h"
-
-struct corral_native_background {
-	struct corral_native_background *next;
-	char shell_id[CORRAL_SHELL_ID_SIZE];
-	char *command;
-	struct corral_process *process; /* NULL when it has ended */
-	int fds[2];                     /* what it wrote to stdout and stderr */
-	off_t at[2];                    /* read so far */
-	int pid, exit_code;
-};
 
 struct corral_native_server;
 
 struct corral_native_box {
 	struct corral_sandbox *sandbox;
 	unsigned int refs; /* under the backend's lock, as is all that follows */
-	struct corral_native_background *backgrounds;
-	struct corral_native_server *server; /* NULL until the first file operation */
-	bool starting;                       /* it is on its way */
-	uint64_t cpu_usec, cpu_at_usec;      /* of the last measure */
+	struct corral_backgrounds backgrounds; /* with a lock of their own */
+	struct corral_native_server *server;   /* NULL until the first file operation */
+	bool starting;                         /* it is on its way */
+	uint64_t cpu_usec, cpu_at_usec;        /* of the last measure */
 };
 
 struct corral_native {
@@ -45,7 +37,7 @@ struct corral_native {
 	bool opening;
 	char lost[160]; /* why the last one went by itself; "" when it did not */
 	struct corral_runs runs;
-	unsigned int last_background;
+	atomic_uint last_background;
 };
 
 static inline struct corral_native *to_native(struct corral_backend *b)
@@ -57,9 +49,12 @@ static inline struct corral_native *to_native(struct corral_backend *b)
  * nobody has begun anew since. */
 int corral_native_acquire(struct corral_native *n, struct corral_native_box **ret,
                           struct corral_error *err);
+/* The same, but NULL when there is none. */
+struct corral_native_box *corral_native_find(struct corral_native *n);
 void corral_native_release(struct corral_native *n, struct corral_native_box *box);
 
-/* native_background.c: the ops, and the end of all of a box's. */
+/* native_background.c */
+extern const struct corral_background_ops corral_native_background_ops;
 int corral_native_background_start(struct corral_backend *b, const char *command,
                                    struct corral_background *ret, struct corral_error *err);
 int corral_native_background_read(struct corral_backend *b, const char *shell_id,
@@ -70,7 +65,6 @@ int corral_native_background_kill(struct corral_backend *b, const char *shell_id
 int corral_native_background_list(struct corral_backend *b, struct corral_background_list *ret,
                                   struct corral_error *err);
 int corral_native_background_kill_all(struct corral_backend *b, struct corral_error *err);
-void corral_native_backgrounds_free(struct corral_native_background *list);
 
 /* native_terminal.c */
 int corral_native_terminal_open(struct corral_backend *b, const struct corral_terminal_options *o,
