@@ -97,29 +97,12 @@ void docker_pool_give(struct docker_pool *p, struct docker_connection *c, bool u
 
 static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *to)
 {
-	struct docker_dial *d = ctx;
 	int fd;
 
+	(void)ctx;
 	(void)purpose;
-	if (d->at->socket)
-		fd = corral_docker_socket_connect(d->at->socket, CORRAL_DOCKER_CONNECT_TIMEOUT_MS,
-		                                  d->cancel_fd);
-	else
-		fd = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
-	if (fd >= 0)
-		return fd;
-	d->code = d->at->socket ? -fd : errno;
-	return CURL_SOCKET_BAD;
-}
-
-/* Connected by us, as libcurl would not tell why it could not. */
-static int socket_is_ready(void *ctx, curl_socket_t fd, curlsocktype purpose)
-{
-	const struct docker_dial *d = ctx;
-
-	(void)fd;
-	(void)purpose;
-	return d->at->socket ? CURL_SOCKOPT_ALREADY_CONNECTED : CURL_SOCKOPT_OK;
+	fd = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+	return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
 static CURLcode setup_tls(CURL *easy, const struct corral_docker_endpoint *at)
@@ -143,7 +126,7 @@ static CURLcode setup_tls(CURL *easy, const struct corral_docker_endpoint *at)
 	return r;
 }
 
-int docker_curl_setup(CURL *easy, struct docker_dial *dial)
+int docker_curl_setup(CURL *easy, const struct corral_docker_endpoint *at)
 {
 	const long connect_ms = CORRAL_DOCKER_CONNECT_TIMEOUT_MS;
 	CURLcode r;
@@ -155,32 +138,25 @@ int docker_curl_setup(CURL *easy, struct docker_dial *dial)
 	(void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
 	(void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	(void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	(void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, dial);
-	(void)curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, socket_is_ready);
-	(void)curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, dial);
 	/* These copy their text. The environment's proxies are not for engines. */
 	r = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	if (r == CURLE_OK)
 		r = curl_easy_setopt(easy, CURLOPT_PROXY, "");
-	if (r == CURLE_OK && dial->at->socket)
-		r = curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, dial->at->socket);
+	if (r == CURLE_OK && at->socket)
+		r = curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, at->socket);
 	if (r == CURLE_OK)
-		r = setup_tls(easy, dial->at);
+		r = setup_tls(easy, at);
 	return r == CURLE_OK ? 0 : -ENOMEM;
 }
 
-static int explain_tcp(CURL *easy, const struct docker_dial *dial, struct corral_error *err)
+static int explain_tcp(const struct corral_docker_endpoint *at, int code, struct corral_error *err)
 {
-	long code = dial->code;
-
-	if (!code)
-		(void)curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &code);
 	if (!code || code == EINPROGRESS || code == ECONNREFUSED)
 		return corral_error_set(err, ECONNREFUSED,
 		                        "nobody listens on %s: is the engine running, and told "
 		                        "to listen there (dockerd -H)?",
-		                        dial->at->text);
-	return corral_error_sys(err, (int)code, "connect to %s", dial->at->text);
+		                        at->text);
+	return corral_error_sys(err, code, "connect to %s", at->text);
 }
 
 /* What libcurl's codes mean to whoever called an engine. */
@@ -210,18 +186,23 @@ static int code_of(CURLcode result)
 	}
 }
 
-int docker_curl_error(CURL *easy, const struct docker_dial *dial, CURLcode result, const char *said,
-                      struct corral_error *err)
+int docker_curl_error(CURL *easy, const struct corral_docker_endpoint *at, CURLcode result,
+                      const char *said, struct corral_error *err)
 {
 	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
 	const char *reason = said[0] ? said : curl_easy_strerror(result);
+	long code = 0;
 
-	if (result == CURLE_COULDNT_CONNECT && dial->at->socket && dial->code)
-		return corral_docker_socket_explain(dial->at->socket, dial->code, err);
-	if (result == CURLE_COULDNT_CONNECT && !dial->at->socket)
-		return explain_tcp(easy, dial, err);
+	(void)curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &code);
+	if (result == CURLE_COULDNT_CONNECT && !at->socket)
+		return explain_tcp(at, (int)code, err);
+	if (result == CURLE_COULDNT_CONNECT && code)
+		return corral_docker_socket_explain(at->socket, (int)code, err);
+	/* libcurl takes the answer of a full queue, EAGAIN, for a beginning. */
+	if (result == CURLE_SEND_ERROR && at->socket && code == ENOTCONN)
+		return corral_docker_socket_explain(at->socket, ETIMEDOUT, err);
 	corral_docker_said(&text, reason, strlen(reason), 200);
-	return corral_error_set(err, code_of(result), "%s: %s", dial->at->text,
+	return corral_error_set(err, code_of(result), "%s: %s", at->text,
 	                        text.data && !text.failed ? text.data : "failed");
 }
 

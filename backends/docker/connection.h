@@ -32,25 +32,18 @@ struct docker_connection *docker_pool_take(struct docker_pool *p);
 /* usable: its last call came to its end as it should. */
 void docker_pool_give(struct docker_pool *p, struct docker_connection *c, bool usable);
 
-/* How a handle gets its socket. Lives as long as the handle may connect. */
-struct docker_dial {
-	const struct corral_docker_endpoint *at;
-	int cancel_fd; /* or -1 */
-	int code;      /* positive, as connect() gave it; 0: not known */
-};
-
 /* libcurl, initialised once in the process. 0 or -ENOMEM. */
 int docker_curl_init(void);
 /* What every handle of ours is told: protocols, patience, certificates, descriptors that close on
  * exec. 0 or -ENOMEM. */
-int docker_curl_setup(CURL *easy, struct docker_dial *dial);
+int docker_curl_setup(CURL *easy, const struct corral_docker_endpoint *at);
 
 /*
  * The error of a handle that failed with result. said: libcurl's own words, may be empty. Returns
  * -errno.
  */
-int docker_curl_error(CURL *easy, const struct docker_dial *dial, CURLcode result, const char *said,
-                      struct corral_error *err);
+int docker_curl_error(CURL *easy, const struct corral_docker_endpoint *at, CURLcode result,
+                      const char *said, struct corral_error *err);
 
 /*
  * Around libcurl over TLS: OpenSSL writes to sockets as if they were files, and a peer that went

@@ -162,7 +162,7 @@ static int knock(const struct corral_docker_endpoint *at, struct corral_error *e
 
 	if (!at->socket)
 		return 0;
-	fd = corral_docker_socket_connect(at->socket, CORRAL_DOCKER_CONNECT_TIMEOUT_MS, -1);
+	fd = corral_docker_socket_connect(at->socket, CORRAL_DOCKER_CONNECT_TIMEOUT_MS);
 	return fd < 0 ? corral_docker_socket_explain(at->socket, -fd, err) : 0;
 }
 

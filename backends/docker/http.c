@@ -8,12 +8,12 @@
 #include "backends/docker/http.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "backends/docker/answer.h"
 #include "backends/docker/engine_state.h"
-#include "backends/docker/said.h"
-#include "backends/docker/socket.h"
 #include "kernel/base/base64.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
@@ -27,7 +27,7 @@ struct call {
 	struct corral_docker_answer *a;
 	struct corral_error *err;
 	struct docker_connection *c;
-	struct docker_dial dial;
+	int cancel_fd; /* or -1 */
 	struct curl_slist *headers;
 	char *text; /* of q->json */
 	char said[CURL_ERROR_SIZE];
@@ -224,7 +224,7 @@ static int prepare(struct call *c)
 
 	corral_buf_fmt(&url, "%s%s%s", c->e->at.base_url, c->e->prefix, c->q->path);
 	curl_easy_reset(easy);
-	if (url.failed || docker_curl_setup(easy, &c->dial) < 0 ||
+	if (url.failed || docker_curl_setup(easy, &c->e->at) < 0 ||
 	    curl_easy_setopt(easy, CURLOPT_URL, url.data) != CURLE_OK)
 		return corral_error_set(c->err, ENOMEM, "no memory for a request");
 	(void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, c->said);
@@ -263,10 +263,19 @@ static int64_t patience(const struct call *c)
 	return shorter(left, c->q->idle_ms, c->moved_ms, now);
 }
 
+/* A descriptor that hangs up is told by poll() alone, not by libcurl. */
+static bool is_canceled(const struct call *c)
+{
+	struct pollfd p = { .fd = c->cancel_fd, .events = POLLIN };
+
+	/* Negative ones are passed over. */
+	return poll(&p, 1, 0) > 0;
+}
+
 /* Until the transfer is done; its result. */
 static int drive(struct call *c, CURLcode *ret)
 {
-	struct curl_waitfd cancel = { .fd = c->dial.cancel_fd, .events = CURL_WAIT_POLLIN };
+	struct curl_waitfd cancel = { .fd = c->cancel_fd, .events = CURL_WAIT_POLLIN };
 	unsigned int n_cancel = c->q->use_cancel;
 	int running = 1, n_left = 0;
 	const CURLMsg *done;
@@ -275,8 +284,7 @@ static int drive(struct call *c, CURLcode *ret)
 	for (;;) {
 		int64_t wait_ms;
 
-		/* A descriptor that hangs up is told by poll() alone, not by libcurl. */
-		if (n_cancel && corral_docker_is_cancelled(cancel.fd, 0))
+		if (is_canceled(c))
 			return corral_error_set(c->err, ECANCELED, "canceled");
 		m = curl_multi_perform(c->c->multi, &running);
 		if (m != CURLM_OK)
@@ -321,7 +329,7 @@ static int explain(struct call *c, CURLcode result)
 	if (result == CURLE_OUT_OF_MEMORY && c->n_sent && !status)
 		return corral_error_set(c->err, EPROTO,
 		                        "the head of the engine's answer is too long");
-	r = docker_curl_error(c->c->easy, &c->dial, result, c->said, c->err);
+	r = docker_curl_error(c->c->easy, &c->e->at, result, c->said, c->err);
 	return docker_engine_is_gone(r, c->err);
 }
 
@@ -369,8 +377,7 @@ int corral_docker_call(struct corral_docker_engine *e, const struct corral_docke
 	int r;
 
 	memset(a, 0, sizeof(*a));
-	c.dial.at = &e->at;
-	c.dial.cancel_fd = q->use_cancel ? q->cancel_fd : -1;
+	c.cancel_fd = q->use_cancel ? q->cancel_fd : -1;
 	c.started_ms = c.moved_ms = corral_now_ms();
 	c.c = docker_pool_take(&e->pool);
 	if (!c.c)

@@ -17,15 +17,7 @@
 _Static_assert(CORRAL_DOCKER_SOCKET_PATH_MAX == sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1,
                "the kernel's limit");
 
-int corral_docker_is_cancelled(int cancel_fd, int wait_ms)
-{
-	struct pollfd p = { .fd = cancel_fd, .events = POLLIN };
-
-	/* poll() passes over negative descriptors. */
-	return poll(&p, 1, wait_ms) > 0;
-}
-
-int corral_docker_socket_connect(const char *path, int64_t timeout_ms, int cancel_fd)
+int corral_docker_socket_connect(const char *path, int64_t timeout_ms)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	uint64_t end = corral_now_ms() + (uint64_t)timeout_ms;
@@ -42,8 +34,7 @@ int corral_docker_socket_connect(const char *path, int64_t timeout_ms, int cance
 			return -errno;
 		if (corral_now_ms() >= end)
 			return -ETIMEDOUT;
-		if (corral_docker_is_cancelled(cancel_fd, AGAIN_MS))
-			return -ECANCELED;
+		(void)poll(NULL, 0, AGAIN_MS);
 	}
 	return corral_take_fd(&fd);
 }
@@ -114,8 +105,6 @@ int corral_docker_socket_explain(const char *path, int code, struct corral_error
 		                        "unix://%s: the engine takes no connections; it hangs or "
 		                        "has too many",
 		                        path);
-	case ECANCELED:
-		return corral_error_set(err, ECANCELED, "canceled");
 	default:
 		return corral_error_sys(err, code, "connect to unix://%s", path);
 	}

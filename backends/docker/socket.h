@@ -15,18 +15,14 @@
 
 /*
  * A connected descriptor, non-blocking and closed on exec, or -errno as connect() gave it;
- * -ETIMEDOUT when the engine took no connection for so long, -ECANCELED when cancel_fd (or -1)
- * became readable meanwhile.
+ * -ETIMEDOUT when the engine took no connection for so long.
  */
-int corral_docker_socket_connect(const char *path, int64_t timeout_ms, int cancel_fd);
+int corral_docker_socket_connect(const char *path, int64_t timeout_ms);
 
 /*
  * The text of such an error, with what to do about it. Returns -code, but for a path which is no
  * socket, to which connect() gives what it gives to one where nobody listens: -ENOTSOCK.
  */
 int corral_docker_socket_explain(const char *path, int code, struct corral_error *err);
-
-/* Whether the descriptor (or -1) says that nobody wants to wait any more. */
-int corral_docker_is_cancelled(int cancel_fd, int wait_ms);
 
 #endif

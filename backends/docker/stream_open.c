@@ -27,7 +27,7 @@ static void stream_closep(struct corral_docker_stream **s)
 static int open_unix(struct corral_docker_engine *e, struct corral_docker_stream **ret,
                      struct corral_error *err)
 {
-	int fd = corral_docker_socket_connect(e->at.socket, CORRAL_DOCKER_CONNECT_TIMEOUT_MS, -1);
+	int fd = corral_docker_socket_connect(e->at.socket, CORRAL_DOCKER_CONNECT_TIMEOUT_MS);
 	int r;
 
 	if (fd >= 0)
@@ -49,10 +49,9 @@ static int open_tcp(struct corral_docker_engine *e, struct corral_docker_stream 
 	if (!s)
 		return corral_error_set(err, ENOMEM, "no memory for a stream");
 	s->fd = -1;
-	s->dial = (struct docker_dial) { .at = &e->at, .cancel_fd = -1 };
 	s->tls = e->at.tls;
 	s->easy = curl_easy_init();
-	if (!s->easy || docker_curl_setup(s->easy, &s->dial) < 0 ||
+	if (!s->easy || docker_curl_setup(s->easy, &e->at) < 0 ||
 	    curl_easy_setopt(s->easy, CURLOPT_URL, e->at.base_url) != CURLE_OK)
 		return corral_error_set(err, ENOMEM, "no memory for a stream");
 	(void)curl_easy_setopt(s->easy, CURLOPT_CONNECT_ONLY, 1L);
@@ -62,7 +61,7 @@ static int open_tcp(struct corral_docker_engine *e, struct corral_docker_stream 
 	docker_sigpipe_release(&pipe);
 	(void)curl_easy_setopt(s->easy, CURLOPT_ERRORBUFFER, NULL);
 	if (r != CURLE_OK)
-		return docker_curl_error(s->easy, &s->dial, r, said, err);
+		return docker_curl_error(s->easy, &e->at, r, said, err);
 	if (curl_easy_getinfo(s->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK || fd < 0)
 		return corral_error_set(err, EPIPE, "%s: the connection is gone", e->at.text);
 	s->fd = fd;

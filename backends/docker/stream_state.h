@@ -12,7 +12,6 @@ struct corral_docker_stream {
 	/* Over TCP the descriptor is libcurl's, which connected it. NULL: it is ours. */
 	CURL *easy;
 	bool tls; /* bytes go through libcurl as well */
-	struct docker_dial dial;
 	/* What came behind the answer's head: the stream's first. */
 	struct corral_buf early;
 	size_t early_at;

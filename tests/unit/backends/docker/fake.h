@@ -413,18 +413,6 @@ static inline FAKE_UNUSED void fake_start(struct fake *f)
 	assert_int_equal(pthread_create(&f->thread, NULL, fake_listen, f), 0);
 }
 
-/* An engine of ours that speaks to it. */
-static inline FAKE_UNUSED struct corral_docker_engine *fake_engine(struct fake *f)
-{
-	const struct corral_docker_engine_options o = { .host = f->host };
-	struct corral_docker_engine *e = NULL;
-	struct corral_error err = { 0 };
-
-	if (corral_docker_engine_open(&o, &e, &err) < 0)
-		fail_msg("%s", err.text);
-	return e;
-}
-
 /* Ends every connection, and all that fake_start() made. Does nothing the second time. */
 static inline FAKE_UNUSED void fake_stop(struct fake *f)
 {
@@ -453,6 +441,21 @@ static inline FAKE_UNUSED void fake_stop(struct fake *f)
 	(void)unlink(f->socket);
 	(void)rmdir(f->dir);
 	f->dir[0] = '\0';
+}
+
+/* An engine of ours that speaks to it. */
+static inline FAKE_UNUSED struct corral_docker_engine *fake_engine(struct fake *f)
+{
+	const struct corral_docker_engine_options o = { .host = f->host };
+	struct corral_docker_engine *e = NULL;
+	struct corral_error err = { 0 };
+
+	if (corral_docker_engine_open(&o, &e, &err) < 0) {
+		/* From a setup, after whose failure nothing is torn down. */
+		fake_stop(f);
+		fail_msg("%s", err.text);
+	}
+	return e;
 }
 
 #endif

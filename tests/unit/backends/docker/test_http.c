@@ -285,15 +285,16 @@ static void head_without_end_is_eproto(void **state)
 {
 	struct fixture *f = *state;
 
-	fake_call(&f->fake, "GET", "/lines", endless_lines, "X-More: and more of it\r\n");
+	fake_call(&f->fake, "GET", "/lines", endless_lines, (void *)"X-More: and more of it\r\n");
 	assert_int_equal(get(f, "/lines"), -EPROTO);
 	assert_says(f, "does not end");
 	/* Interim answers without an answer. */
-	fake_call(&f->fake, "GET", "/interim", endless_lines, "\r\nHTTP/1.1 100 Continue\r\n");
+	fake_call(&f->fake, "GET", "/interim", endless_lines,
+	          (void *)"\r\nHTTP/1.1 100 Continue\r\n");
 	assert_int_equal(get(f, "/interim"), -EPROTO);
-	fake_call(&f->fake, "GET", "/line", endless, "HTTP/1.1 200 OK\r\nX-Long: ");
+	fake_call(&f->fake, "GET", "/line", endless, (void *)"HTTP/1.1 200 OK\r\nX-Long: ");
 	assert_int_equal(get(f, "/line"), -EPROTO);
-	fake_call(&f->fake, "GET", "/status", endless, "HTTP/1.1 200 ");
+	fake_call(&f->fake, "GET", "/status", endless, (void *)"HTTP/1.1 200 ");
 	assert_int_equal(get(f, "/status"), -EPROTO);
 }
 
@@ -301,12 +302,12 @@ static void body_beyond_the_maximum_is_emsgsize(void **state)
 {
 	struct fixture *f = *state;
 
-	fake_call(&f->fake, "GET", "/x", endless, "HTTP/1.1 200 OK\r\n\r\n");
+	fake_call(&f->fake, "GET", "/x", endless, (void *)"HTTP/1.1 200 OK\r\n\r\n");
 	assert_int_equal(get(f, "/x"), -EMSGSIZE);
 	assert_says(f, "longer than 32 MiB");
 	assert_true(f->a.body.len <= CORRAL_DOCKER_ANSWER_MAX);
 	/* That of a refusal as well, whatever the sink would take. */
-	fake_call(&f->fake, "GET", "/no", endless, "HTTP/1.1 500 No\r\n\r\n");
+	fake_call(&f->fake, "GET", "/no", endless, (void *)"HTTP/1.1 500 No\r\n\r\n");
 	assert_int_equal(get(f, "/no"), -EMSGSIZE);
 }
 
