@@ -296,16 +296,19 @@ static inline void *muxer_run(void *arg)
 {
 	struct muxer *m = arg;
 	char data[10000]; /* so that frames of the engine's and ours never agree */
-	bool goes_on = true;
+	bool goes_on = true, takes = true;
 
 	while (goes_on) {
-		struct pollfd p[2] = { { m->host, POLLIN, 0 }, { m->inside, POLLIN, 0 } };
+		/* What takes no more may have something to say yet. */
+		struct pollfd p[2] = { { takes ? m->host : -1, POLLIN, 0 },
+			               { m->inside, POLLIN, 0 } };
 		ssize_t n;
 
 		(void)poll(p, 2, -1);
 		if (p[0].revents) {
 			n = recv(m->host, data, sizeof(data), 0);
-			goes_on = n > 0 && muxer_write(m->inside, data, (size_t)n);
+			goes_on = n > 0;
+			takes = goes_on && muxer_write(m->inside, data, (size_t)n);
 		}
 		if (goes_on && p[1].revents) {
 			unsigned char head[8] = { 1 };

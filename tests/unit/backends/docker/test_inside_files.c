@@ -88,7 +88,7 @@ static void every_operation_goes_through(void **state)
 	OK(b, corral_files_client_ls(c, NULL, "dir", 0, &rows, &b->err));
 	assert_int_equal(rows.n, 2);
 	corral_files_rows_done(&rows);
-	OK(b, corral_files_client_read(c, NULL, "dir/a.txt", 0, 0, &buf, &b->err));
+	OK(b, corral_files_client_read(c, NULL, "dir/a.txt", 0, 2000, &buf, &b->err));
 	assert_non_null(strstr(buf.data, "1\tone\n"));
 	OK(b, corral_files_client_edit(c, NULL, "dir/a.txt", &edit, &n, &b->err));
 	assert_int_equal(n, 1);
