@@ -16,6 +16,8 @@
 #include "backends/runs.h"
 #include "backends/served.h"
 
+#define CORRAL_DOCKER_READY_MAX 8
+
 struct corral_docker_box {
 	struct corral_docker_container c;
 	struct corral_backend *plain; /* how it is spoken to without our program in it; or NULL */
@@ -26,8 +28,10 @@ struct corral_docker_box {
 	unsigned int refs;                   /* under the backend's lock, as is all that follows */
 	struct corral_docker_served *served; /* NULL until the first file operation */
 	bool serving;                        /* it is on its way */
-	struct corral_docker_stream *ready;  /* "corral-inside run", waiting for a command */
-	bool readying;
+	/* "corral-inside run", each waiting for a command; at most so many. */
+	struct corral_docker_stream *ready[CORRAL_DOCKER_READY_MAX];
+	unsigned int n_ready;
+	bool readying;                  /* the first is on its way */
 	int64_t alive_at_ms;            /* when the engine last said so */
 	uint64_t cpu_usec, cpu_at_usec; /* of the last measure */
 };
@@ -68,20 +72,18 @@ void corral_docker_release(struct corral_docker *d, struct corral_docker_box *bo
 int corral_docker_failed(struct corral_docker *d, struct corral_docker_box *box, int r,
                          struct corral_error *err);
 
-/* "corral-inside run" in the box, ready for a command: one that waits already, or a new one.
- * *ret_waited: it may have died while it did. */
-int corral_docker_ready_take(struct corral_docker *d, struct corral_docker_box *box,
-                             struct corral_docker_stream **ret, bool *ret_waited,
-                             struct corral_error *err);
-/* Starts the next one, behind the caller's back. */
-void corral_docker_ready_refill(struct corral_docker *d, struct corral_docker_box *box);
+/* Starts the first "corral-inside run", behind the caller's back; with the lock held. */
+void corral_docker_ready_begin(struct corral_docker *d, struct corral_docker_box *box);
 /*
  * A command in it, by one that waits or, should that have died, another. extra: layered over the
- * container's environment. *ret is given to corral_docker_process_close().
+ * container's environment. *ret is given to corral_docker_finish_in().
  */
 int corral_docker_start_in(struct corral_docker *d, struct corral_docker_box *box,
                            const struct corral_docker_start *start,
                            struct corral_docker_process **ret, struct corral_error *err);
+/* Ends it, if it has not, and keeps what can start the next one. Takes NULL. */
+void corral_docker_finish_in(struct corral_docker *d, struct corral_docker_box *box,
+                             struct corral_docker_process *p);
 
 /* docker_execute.c */
 int corral_docker_execute(struct corral_backend *b, const struct corral_execute *x,

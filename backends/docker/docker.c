@@ -21,7 +21,8 @@ static void box_free(struct corral_docker *d, struct corral_docker_box *box)
 {
 	corral_served_done(&box->files);
 	corral_backgrounds_done(&box->backgrounds);
-	corral_docker_stream_close(box->ready);
+	while (box->n_ready)
+		corral_docker_stream_close(box->ready[--box->n_ready]);
 	corral_backend_close(box->plain);
 	(void)corral_docker_container_close(d->engine, &box->c, NULL);
 	free(box);
@@ -121,6 +122,7 @@ static int box_make(struct corral_docker *d, struct corral_error *err)
 	(void)snprintf(d->container, sizeof(d->container), "%s", box->c.id);
 	d->box = box;
 	d->n_boxes++;
+	corral_docker_ready_begin(d, box);
 	return 0;
 }
 

@@ -81,7 +81,7 @@ static void background_close(void *process)
 
 	if (g->process)
 		background_kill(g);
-	corral_docker_process_close(g->process);
+	corral_docker_finish_in(g->docker, g->box, g->process);
 	free(g);
 }
 

@@ -9,12 +9,13 @@
 struct place {
 	struct corral_docker *docker;
 	struct corral_docker_box *box;
+	struct corral_docker_process *process; /* the one that is started there */
 };
 
 static int process_start(void *place, const struct corral_command *command, void **ret,
                          struct corral_error *err)
 {
-	const struct place *p = place;
+	struct place *p = place;
 	const struct corral_docker_start start = {
 		.argv = command->argv,
 		.env = command->env,
@@ -23,41 +24,53 @@ static int process_start(void *place, const struct corral_command *command, void
 		.stdout_fd = command->stdout_fd,
 		.stderr_fd = command->stderr_fd,
 	};
-	struct corral_docker_process *process = NULL;
-	int r = corral_docker_start_in(p->docker, p->box, &start, &process, err);
+	int r = corral_docker_start_in(p->docker, p->box, &start, &p->process, err);
 
-	*ret = process;
+	*ret = p;
 	return r;
 }
 
-static int process_event_fd(const void *process)
+static struct corral_docker_process *to_process(const void *place)
 {
-	return corral_docker_process_event_fd(process);
+	return ((const struct place *)place)->process;
 }
 
-static int process_dispatch(void *process, struct corral_error *err)
+static int process_event_fd(const void *place)
 {
-	return corral_docker_process_dispatch(process, err);
+	return corral_docker_process_event_fd(to_process(place));
 }
 
-static int process_signal(void *process, int signo)
+static int process_dispatch(void *place, struct corral_error *err)
 {
-	return corral_docker_process_signal(process, signo);
+	int r = corral_docker_process_dispatch(to_process(place), err);
+
+	if (r > 0 && corral_docker_process_is_lost(to_process(place)))
+		return corral_error_set(err, EPIPE,
+		                        "what ran the command in the container is gone");
+	return r;
 }
 
-static void process_kill(void *process, enum corral_reason reason)
+static int process_signal(void *place, int signo)
 {
-	corral_docker_process_kill(process, reason);
+	return corral_docker_process_signal(to_process(place), signo);
 }
 
-static const struct corral_receipt *process_receipt(const void *process)
+static void process_kill(void *place, enum corral_reason reason)
 {
-	return corral_docker_process_receipt(process);
+	corral_docker_process_kill(to_process(place), reason);
 }
 
-static void process_close(void *process)
+static const struct corral_receipt *process_receipt(const void *place)
 {
-	corral_docker_process_close(process);
+	return corral_docker_process_receipt(to_process(place));
+}
+
+static void process_close(void *place)
+{
+	struct place *p = place;
+
+	if (p)
+		corral_docker_finish_in(p->docker, p->box, p->process);
 }
 
 /* What was killed without our doing may have been for want of memory: the engine has seen it. */
@@ -66,7 +79,8 @@ static void death_explain(struct corral_docker *d, struct corral_docker_box *box
 {
 	bool oom = false, died = false;
 
-	if (e->receipt.reason != CORRAL_REASON_SIGNAL || e->receipt.signal != SIGKILL)
+	/* A shell says so of its child. */
+	if (e->exit_code != 128 + SIGKILL || e->cancelled || e->output_limited)
 		return;
 	if (corral_docker_container_deaths(d->engine, &box->c, &oom, &died, NULL) == 0 && oom)
 		e->receipt.reason = CORRAL_REASON_OOM;
@@ -85,7 +99,7 @@ static int execute_in(struct corral_docker *d, struct corral_docker_box *box,
 		.receipt = process_receipt,
 		.close = process_close,
 	};
-	struct place place = { d, box };
+	struct place place = { d, box, NULL };
 	int r;
 
 	if (box->plain)

@@ -1,14 +1,15 @@
 /*
- * The engine takes tens of milliseconds to start anything in a container. So a "corral-inside run"
- * is started ahead, and waits there for the next command; when one is taken, a thread starts
- * another. A box has at most one that waits, and threads hold the box while they are at it.
+ * The engine takes tens of milliseconds to start anything in a container. So "corral-inside run"
+ * stays after its command has ended, and waits for the next: that costs a message and a fork. The
+ * first one is started with the container, by a thread that holds the box while it is at it; more
+ * come as commands run side by side.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "backends/docker/box.h"
 
-struct refill {
+struct beginning {
 	struct corral_docker *docker;
 	struct corral_docker_box *box;
 };
@@ -20,103 +21,110 @@ static int waiting_open(struct corral_docker *d, struct corral_docker_box *box,
 	const struct corral_docker_exec x = { .argv = argv,
 		                              .guest_dir = d->spec.work_dir,
 		                              .has_stdin = true };
-	int r = corral_docker_container_exec(d->engine, box->c.id, &x, ret, NULL, err);
 
-	return r < 0 ? corral_docker_failed(d, box, r, err) : 0;
+	return corral_docker_container_exec(d->engine, box->c.id, &x, ret, NULL, err);
 }
 
-int corral_docker_ready_take(struct corral_docker *d, struct corral_docker_box *box,
-                             struct corral_docker_stream **ret, bool *ret_waited,
-                             struct corral_error *err)
+/* One that waits; NULL when there is none, and none on its way. */
+static struct corral_docker_stream *waiting_take(struct corral_docker *d,
+                                                 struct corral_docker_box *box)
+{
+	struct corral_docker_stream *s = NULL;
+
+	pthread_mutex_lock(&d->lock);
+	while (!box->n_ready && box->readying)
+		pthread_cond_wait(&d->changed, &d->lock);
+	if (box->n_ready)
+		s = box->ready[--box->n_ready];
+	pthread_mutex_unlock(&d->lock);
+	return s;
+}
+
+/* Takes the stream, or NULL. */
+static void waiting_put(struct corral_docker *d, struct corral_docker_box *box,
+                        struct corral_docker_stream *s)
 {
 	pthread_mutex_lock(&d->lock);
-	*ret = box->ready;
-	box->ready = NULL;
+	if (s && d->box == box && box->n_ready < CORRAL_DOCKER_READY_MAX) {
+		box->ready[box->n_ready++] = s;
+		s = NULL;
+	}
 	pthread_mutex_unlock(&d->lock);
-	*ret_waited = *ret != NULL;
-	return *ret ? 0 : waiting_open(d, box, ret, err);
+	corral_docker_stream_close(s);
 }
 
-static void *refill(void *arg)
+static void *first(void *arg)
 {
-	struct refill *f = arg;
+	struct beginning *f = arg;
 	struct corral_docker *d = f->docker;
 	struct corral_docker_box *box = f->box;
 	struct corral_docker_stream *s = NULL;
 
 	free(f);
 	(void)waiting_open(d, box, &s, NULL);
+	waiting_put(d, box, s);
 	pthread_mutex_lock(&d->lock);
-	box->ready = s;
 	box->readying = false;
+	pthread_cond_broadcast(&d->changed);
 	pthread_mutex_unlock(&d->lock);
 	corral_docker_release(d, box);
 	return NULL;
 }
 
-static bool begin(struct corral_docker *d, struct corral_docker_box *box)
+/* With the backend's lock held. */
+void corral_docker_ready_begin(struct corral_docker *d, struct corral_docker_box *box)
 {
-	bool wanted;
-
-	pthread_mutex_lock(&d->lock);
-	/* One that has been let go gets none. */
-	wanted = d->box == box && !box->ready && !box->readying;
-	if (wanted) {
-		box->readying = true;
-		box->refs++;
-	}
-	pthread_mutex_unlock(&d->lock);
-	return wanted;
-}
-
-void corral_docker_ready_refill(struct corral_docker *d, struct corral_docker_box *box)
-{
-	struct refill *f;
+	struct beginning *f = box->plain ? NULL : malloc(sizeof(*f));
 	pthread_attr_t attr;
 	pthread_t thread;
-	bool started = false;
 
-	if (!begin(d, box))
+	/* Without, the first command starts its own. */
+	if (!f)
 		return;
-	f = malloc(sizeof(*f));
-	if (f) {
-		*f = (struct refill) { d, box };
-		(void)pthread_attr_init(&attr);
-		(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-		started = pthread_create(&thread, &attr, refill, f) == 0;
-		(void)pthread_attr_destroy(&attr);
+	*f = (struct beginning) { d, box };
+	box->readying = true;
+	box->refs++;
+	(void)pthread_attr_init(&attr);
+	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	if (pthread_create(&thread, &attr, first, f) != 0) {
+		free(f);
+		box->readying = false;
+		box->refs--;
 	}
-	if (started)
-		return;
-	free(f);
-	pthread_mutex_lock(&d->lock);
-	box->readying = false;
-	pthread_mutex_unlock(&d->lock);
-	corral_docker_release(d, box);
+	(void)pthread_attr_destroy(&attr);
 }
 
 int corral_docker_start_in(struct corral_docker *d, struct corral_docker_box *box,
                            const struct corral_docker_start *start,
                            struct corral_docker_process **ret, struct corral_error *err)
 {
-	struct corral_docker_stream *stream = NULL;
-	struct corral_error first = { 0 };
-	bool waited;
-	int r = corral_docker_ready_take(d, box, &stream, &waited, err);
+	struct corral_docker_stream *stream = waiting_take(d, box);
+	struct corral_error old = { 0 };
+	int r = -EPIPE;
 
-	if (r < 0)
-		return r;
-	r = corral_docker_process_start_take(stream, true, start, ret, waited ? &first : err);
-	if (waited && (r == -EPIPE || r == -EPROTO)) {
-		/* Killed while it waited, as a guest may; nothing was started. */
+	if (stream) {
+		r = corral_docker_process_start_take(stream, true, start, ret, &old);
+		if (r < 0 && r != -EPIPE && r != -EPROTO)
+			return corral_error_set(err, old.code, "%s", old.text);
+	}
+	/* None waited, or it was killed while it did, as a guest may. */
+	if (r == -EPIPE || r == -EPROTO) {
 		r = waiting_open(d, box, &stream, err);
 		if (r == 0)
 			r = corral_docker_process_start_take(stream, true, start, ret, err);
-	} else if (waited && r < 0) {
-		(void)corral_error_set(err, first.code, "%s", first.text);
 	}
-	if (r == -EPIPE || r == -EPROTO)
-		r = corral_docker_failed(d, box, r, err);
-	corral_docker_ready_refill(d, box);
-	return r;
+	return r == 0 || r == -ENOENT || r == -EACCES ? r : corral_docker_failed(d, box, r, err);
+}
+
+void corral_docker_finish_in(struct corral_docker *d, struct corral_docker_box *box,
+                             struct corral_docker_process *p)
+{
+	struct corral_docker_stream *s = NULL;
+
+	if (!p)
+		return;
+	if (corral_docker_process_dispatch(p, NULL) > 0)
+		s = corral_docker_process_stream_take(p);
+	corral_docker_process_close(p);
+	waiting_put(d, box, s);
 }

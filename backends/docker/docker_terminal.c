@@ -59,7 +59,7 @@ static void terminal_close(struct corral_terminal *base)
 {
 	struct terminal *t = to_terminal(base);
 
-	corral_docker_process_close(t->process);
+	corral_docker_finish_in(t->docker, t->box, t->process);
 	corral_docker_release(t->docker, t->box);
 	free(t);
 }

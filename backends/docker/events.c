@@ -10,6 +10,7 @@
 #include "backends/docker/spec.h"
 
 #define PAST_TIMEOUT_MS 10000
+#define GRACE_NSEC      150000000L
 
 static const char *text(const json_t *object, const char *key)
 {
@@ -76,11 +77,15 @@ int corral_docker_container_deaths(struct corral_docker_engine *e,
 	corral_autojson json_t *filters = json_pack("{s:[s], s:[s], s:[s,s]}", "type", "container",
 	                                            "container", c->id, "event", "oom", "die");
 	corral_autobuf struct corral_buf times = CORRAL_BUF_INIT;
+	struct timespec now;
 	int r;
 
-	/* Up to the next second, so that the one just now is in it. */
-	corral_buf_fmt(&times, "since=%lld&until=%lld&", (long long)c->started_sec - 1,
-	               (long long)time(NULL) + 1);
+	/* A moment longer: what has just happened may not have been told yet. The engine waits. */
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	now.tv_nsec += GRACE_NSEC;
+	now.tv_sec += now.tv_nsec / 1000000000;
+	corral_buf_fmt(&times, "since=%lld&until=%lld.%09ld&", (long long)c->started_sec - 1,
+	               (long long)now.tv_sec, now.tv_nsec % 1000000000);
 	if (!filters || times.failed)
 		return corral_error_set(err, ENOMEM, "events: out of memory");
 	r = stream(e, &q, times.data, filters, &lines, err);

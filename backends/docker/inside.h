@@ -42,8 +42,8 @@ struct corral_files_client *corral_docker_files_client(struct corral_docker_file
 void corral_docker_files_close(struct corral_docker_files *f);
 
 /*
- * A command behind a stream on which "corral-inside run" waits. One that has been given no command
- * yet may stand ready for as long as one likes.
+ * A command behind a stream on which "corral-inside run" waits. It may wait for as long as one
+ * likes, and waits again when a command has ended.
  */
 struct corral_docker_process;
 
@@ -84,6 +84,9 @@ const struct corral_receipt *corral_docker_process_receipt(const struct corral_d
 /* For tty: a socket that is the terminal's other side; and its size. Borrowed. */
 int corral_docker_process_tty(const struct corral_docker_process *p);
 int corral_docker_process_resize(struct corral_docker_process *p, uint16_t rows, uint16_t cols);
+/* After the end: the stream, on which the program waits for another command; NULL when it does not.
+ * The caller's. */
+struct corral_docker_stream *corral_docker_process_stream_take(struct corral_docker_process *p);
 /* Kills what still runs, unless it is a background process. Takes NULL. */
 void corral_docker_process_close(struct corral_docker_process *p);
 

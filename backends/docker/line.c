@@ -42,6 +42,16 @@ void corral_docker_line_done(struct corral_docker_line *l)
 	l->out_at = 0;
 }
 
+struct corral_docker_stream *corral_docker_line_take(struct corral_docker_line *l)
+{
+	struct corral_docker_stream *stream = l->stream;
+
+	if (l->out_at < l->out.len || !corral_docker_demux_is_whole(&l->demux) || l->aside_len)
+		return NULL;
+	l->stream = NULL;
+	return stream;
+}
+
 int corral_docker_line_read(struct corral_docker_line *l)
 {
 	long n = corral_docker_stream_read(l->stream, l->data, sizeof(l->data));

@@ -30,6 +30,10 @@ struct corral_docker_line {
 void corral_docker_line_init(struct corral_docker_line *l, struct corral_docker_stream *stream,
                              bool multiplexed, int (*put)(void *ctx, const void *data, size_t len),
                              void *ctx);
+/* Gives the stream back when nothing is half said on it, either way; else NULL. done() is due
+ * still.
+ */
+struct corral_docker_stream *corral_docker_line_take(struct corral_docker_line *l);
 /* What is not sent yet is dropped. */
 void corral_docker_line_done(struct corral_docker_line *l);
 

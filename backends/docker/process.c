@@ -30,6 +30,7 @@ static void wake(const struct corral_docker_process *p)
 
 static void discard(struct corral_docker_process *p)
 {
+	corral_docker_stream_close(p->spare);
 	corral_docker_line_done(&p->line);
 	corral_docker_frames_done(&p->frames);
 	corral_docker_end_close(&p->in);
@@ -378,6 +379,17 @@ void corral_docker_process_kill(struct corral_docker_process *p, enum corral_rea
 	while (!p->ended)
 		(void)pthread_cond_wait(&p->moved, &p->lock);
 	pthread_mutex_unlock(&p->lock);
+}
+
+struct corral_docker_stream *corral_docker_process_stream_take(struct corral_docker_process *p)
+{
+	struct corral_docker_stream *s;
+
+	pthread_mutex_lock(&p->lock);
+	s = p->spare;
+	p->spare = NULL;
+	pthread_mutex_unlock(&p->lock);
+	return s;
 }
 
 void corral_docker_process_close(struct corral_docker_process *p)

@@ -160,6 +160,9 @@ static void over(struct corral_docker_process *p, bool lost)
 	pthread_mutex_lock(&p->lock);
 	p->lost = lost;
 	receipt_fill(p);
+	/* Nothing may follow the last word before another order. */
+	if (!p->lost && p->frames.n_head == 0)
+		p->spare = corral_docker_line_take(&p->line);
 	p->over = true;
 	pthread_cond_broadcast(&p->moved);
 	pthread_mutex_unlock(&p->lock);

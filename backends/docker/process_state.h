@@ -37,6 +37,7 @@ struct corral_docker_process {
 	bool ended; /* and its output has been given, or a kill was asked for */
 	bool lost;
 	struct corral_receipt receipt;
+	struct corral_docker_stream *spare; /* the stream, when another command may follow */
 
 	/* The starting thread's, then the carrier's. */
 	struct corral_docker_line line;

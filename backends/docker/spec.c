@@ -102,6 +102,8 @@ static int security_put(json_t *host, const char *profile, struct corral_error *
 	struct corral_buf b = CORRAL_BUF_INIT;
 	bool ok;
 
+	if (profile && !strcmp(profile, "engine"))
+		return put(host, "SecurityOpt", list) ? 0 : out_of_memory(err);
 	corral_buf_str(&b, "seccomp=");
 	if (profile)
 		corral_buf_str(&b, profile);
@@ -119,7 +121,7 @@ static int seccomp_check(const char *profile, struct corral_error *err)
 	struct corral_seccomp compiled = { 0 };
 	int r;
 
-	if (!profile || !strcmp(profile, "unconfined"))
+	if (!profile || !strcmp(profile, "unconfined") || !strcmp(profile, "engine"))
 		return 0;
 	r = corral_seccomp_load(profile, strlen(profile), "profile", 0, NULL, &compiled, err);
 	corral_seccomp_done(&compiled);

@@ -27,7 +27,9 @@
 #include "policy/config.h"
 #include "tests/support.h"
 
-enum kind { LOCAL, STATE, COMPOSITE, ROUTED, NATIVE, BASE };
+enum kind { LOCAL, STATE, COMPOSITE, ROUTED, NATIVE, BASE, DOCKER };
+/* Those whose paths are the sandbox's own. */
+#define IS_GUEST(kind) ((kind) == NATIVE || (kind) == BASE || (kind) == DOCKER)
 
 /* What a suite is run on: a kind, and whether it is traced. */
 struct variant {
@@ -146,6 +148,9 @@ static inline struct corral_backend *make_base(struct fixture *f)
 	return made(f, b);
 }
 
+/* tests/docker/contract.h, where there is an engine. */
+__attribute__((weak)) struct corral_backend *corral_test_docker_backend(struct fixture *f);
+
 static inline void count_line(void *ctx, const char *text)
 {
 	assert_true(*text && !strchr(text, '\n'));
@@ -177,6 +182,9 @@ static inline int fixture_setup(void **state)
 		break;
 	case BASE:
 		f->b = make_base(f);
+		break;
+	case DOCKER:
+		f->b = corral_test_docker_backend(f);
 		break;
 	}
 	if (f->variant->traced && f->b) {

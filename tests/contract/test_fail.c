@@ -203,8 +203,22 @@ static void f09_no_part_of_an_answer_is_told(void **state)
 	assert_grep_of(f, &grep, (const char *const[]) { "f:1:x", "memories/f:1:x", NULL });
 }
 
+#ifdef CORRAL_TEST_DOCKER
+#include "tests/docker/contract.h"
+#endif
+
 int main(void)
 {
+#ifdef CORRAL_TEST_DOCKER
+	static const struct variant on_docker = { "docker", DOCKER, "", false };
+	const struct CMUnitTest with_engine[] = {
+		{ "docker: call_n_fails_alone_and_changes_nothing",
+		  call_n_fails_alone_and_changes_nothing, fixture_setup, fixture_teardown,
+		  (void *)(uintptr_t)&on_docker },
+	};
+
+	return cmocka_run_group_tests(with_engine, NULL, NULL);
+#endif
 	static const struct variant on_local = { "local", LOCAL, "", false };
 	static const struct variant on_state = { "state", STATE, "", false };
 	static const struct variant on_composite = { "composite", COMPOSITE, "", false };

@@ -8,8 +8,10 @@
  * has one buffer, and while that is full the command's output stays in its pipes.
  *
  * The command is complete when its main process ends. Then all it left is killed, what is in the
- * pipes is carried, and EXITED is the last word. When the host is gone before that, everything is
- * killed and we end; only in the background we go on alone, and leave the end in a file.
+ * pipes is carried, and EXITED is the last word about it; the next START is waited for then, since
+ * starting us costs the engine a hundred times what starting a command costs us. When the host is
+ * gone before that, everything is killed and we end; only in the background we go on alone, and
+ * leave the end in a file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -51,17 +53,24 @@ enum phase {
 	PHASE_LAST,     /* what is in the buffer is all there is to say */
 };
 
+/* Of one command; all of it is zero before the next. */
+struct course {
+	bool kill, main_ended, stdin_ended, stdin_broken, stdin_broken_told;
+	bool tty, background;
+	int status;
+	char *exit_path;
+	uint32_t survivors, ungranted;
+	uint64_t user_usec, system_usec, memory_peak_bytes; /* of the dead */
+	uint64_t idle_until_ms, drain_until_ms, looked_ms;
+};
+
 struct run {
 	enum phase phase;
 	bool gone; /* the host */
-	bool kill, main_ended, stdin_ended, stdin_broken, stdin_broken_told;
-	bool tty, background;
-	int signals_fd, status;
+	int signals_fd;
 	struct corral_docker_frames frames;
 	struct inside_child child;
-	char *exit_path;
-	uint32_t survivors, ungranted;
-	uint64_t idle_until_ms, drain_until_ms, looked_ms;
+	struct course now;
 	/* Output: frames in order, sent from out_at on. */
 	size_t out_at, out_len;
 	char out[OUT_SIZE];
@@ -134,16 +143,16 @@ static void exit_write(const struct run *r)
 	corral_autofd int fd = -1;
 	int n;
 
-	if (snprintf(path, sizeof(path), "%s~", r->exit_path) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s~", r->now.exit_path) >= (int)sizeof(path))
 		return;
-	if (WIFSIGNALED(r->status))
-		n = snprintf(text, sizeof(text), "signal %d\n", WTERMSIG(r->status));
+	if (WIFSIGNALED(r->now.status))
+		n = snprintf(text, sizeof(text), "signal %d\n", WTERMSIG(r->now.status));
 	else
-		n = snprintf(text, sizeof(text), "code %d\n", WEXITSTATUS(r->status));
+		n = snprintf(text, sizeof(text), "code %d\n", WEXITSTATUS(r->now.status));
 	(void)unlink(path);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd >= 0 && write(fd, text, (size_t)n) == n)
-		(void)rename(path, r->exit_path);
+		(void)rename(path, r->now.exit_path);
 }
 
 static uint64_t usec_of(const struct timeval *t)
@@ -153,18 +162,16 @@ static uint64_t usec_of(const struct timeval *t)
 
 static void conclude(struct run *r)
 {
-	struct corral_docker_exited m = { .survivors = r->survivors };
-	struct rusage used = { 0 };
+	struct corral_docker_exited m = { .user_usec = r->now.user_usec,
+		                          .system_usec = r->now.system_usec,
+		                          .memory_peak_bytes = r->now.memory_peak_bytes,
+		                          .survivors = r->now.survivors };
 
-	(void)getrusage(RUSAGE_CHILDREN, &used);
-	m.user_usec = usec_of(&used.ru_utime);
-	m.system_usec = usec_of(&used.ru_stime);
-	m.memory_peak_bytes = (uint64_t)used.ru_maxrss * 1024u;
-	if (WIFSIGNALED(r->status))
-		m.signal = (uint32_t)WTERMSIG(r->status);
+	if (WIFSIGNALED(r->now.status))
+		m.signal = (uint32_t)WTERMSIG(r->now.status);
 	else
-		m.exit_code = (uint32_t)WEXITSTATUS(r->status);
-	if (r->exit_path)
+		m.exit_code = (uint32_t)WEXITSTATUS(r->now.status);
+	if (r->now.exit_path)
 		exit_write(r);
 	for (int i = 0; i < 2; i++)
 		corral_fd_closep(&r->child.out_fds[i]);
@@ -172,14 +179,19 @@ static void conclude(struct run *r)
 	r->phase = PHASE_LAST;
 }
 
-static void died(void *ctx, pid_t pid, int status)
+static void died(void *ctx, pid_t pid, int status, const struct rusage *used)
 {
+	const uint64_t peak = (uint64_t)used->ru_maxrss * 1024u;
 	struct run *r = ctx;
 
-	if (pid != r->child.pid || r->main_ended)
+	r->now.user_usec += usec_of(&used->ru_utime);
+	r->now.system_usec += usec_of(&used->ru_stime);
+	r->now.memory_peak_bytes =
+	        peak > r->now.memory_peak_bytes ? peak : r->now.memory_peak_bytes;
+	if (pid != r->child.pid || r->now.main_ended)
 		return;
-	r->main_ended = true;
-	r->status = status;
+	r->now.main_ended = true;
+	r->now.status = status;
 }
 
 static bool pipes_closed(const struct run *r)
@@ -189,17 +201,17 @@ static bool pipes_closed(const struct run *r)
 
 static void tree_end(struct run *r)
 {
-	r->survivors = inside_tree_kill(died, r, TREE_KILL_MS);
+	r->now.survivors = inside_tree_kill(died, r, TREE_KILL_MS);
 	/* Even what cannot be ended: nobody waits for it any longer. */
-	if (!r->main_ended)
-		r->status = SIGKILL;
-	r->main_ended = true;
+	if (!r->now.main_ended)
+		r->now.status = SIGKILL;
+	r->now.main_ended = true;
 	corral_fd_closep(&r->child.in_fd);
 	r->ring_len = 0;
 	r->phase = PHASE_DRAINING;
-	r->looked_ms = corral_now_ms();
-	r->idle_until_ms = r->looked_ms + DRAIN_MS;
-	r->drain_until_ms = r->looked_ms + DRAIN_ALL_MS;
+	r->now.looked_ms = corral_now_ms();
+	r->now.idle_until_ms = r->now.looked_ms + DRAIN_MS;
+	r->now.drain_until_ms = r->now.looked_ms + DRAIN_ALL_MS;
 }
 
 /* Nobody hears us any more. */
@@ -210,7 +222,7 @@ static void host_lost(struct run *r)
 	if (r->gone)
 		return;
 	r->gone = true;
-	if (r->background && (r->phase == PHASE_STARTING || r->phase == PHASE_RUNNING)) {
+	if (r->now.background && (r->phase == PHASE_STARTING || r->phase == PHASE_RUNNING)) {
 		null = open("/dev/null", O_RDWR | O_CLOEXEC);
 		for (int fd = 0; fd < 3; fd++)
 			if (null < 0 || dup2(null, fd) < 0)
@@ -236,12 +248,12 @@ static void exit_path_make(struct run *r, const char *out_path)
 {
 	const size_t len = strlen(out_path);
 
-	r->exit_path = malloc(len + sizeof(".exit"));
-	if (!r->exit_path)
+	r->now.exit_path = malloc(len + sizeof(".exit"));
+	if (!r->now.exit_path)
 		return;
-	memcpy(r->exit_path, out_path, len);
-	memcpy(r->exit_path + len, ".exit", sizeof(".exit"));
-	(void)unlink(r->exit_path);
+	memcpy(r->now.exit_path, out_path, len);
+	memcpy(r->now.exit_path + len, ".exit", sizeof(".exit"));
+	(void)unlink(r->now.exit_path);
 }
 
 static int start(struct run *r, const void *data, size_t len)
@@ -255,9 +267,9 @@ static int start(struct run *r, const void *data, size_t len)
 	code = corral_docker_order_parse(data, len, &o);
 	if (code < 0)
 		return code;
-	r->tty = o.flags & CORRAL_DOCKER_ORDER_TTY;
-	r->background = o.flags & CORRAL_DOCKER_ORDER_BACKGROUND;
-	if (r->background)
+	r->now.tty = o.flags & CORRAL_DOCKER_ORDER_TTY;
+	r->now.background = o.flags & CORRAL_DOCKER_ORDER_BACKGROUND;
+	if (r->now.background)
 		exit_path_make(r, o.out_path);
 	r->phase = PHASE_STARTING;
 	if (inside_child_start(&o, &r->child, &why) < 0)
@@ -270,7 +282,7 @@ static int input_take(struct run *r, const char *data, size_t len)
 {
 	size_t at, first;
 
-	if (len > sizeof(r->ring) - r->ring_len || r->stdin_ended)
+	if (len > sizeof(r->ring) - r->ring_len || r->now.stdin_ended)
 		return -EPROTO;
 	if (r->child.in_fd < 0)
 		return 0; /* it reads no more */
@@ -284,7 +296,7 @@ static int input_take(struct run *r, const char *data, size_t len)
 
 static void child_signal(const struct run *r, uint32_t signo)
 {
-	if (r->main_ended || r->child.pid <= 0 || signo < 1 || signo > 64)
+	if (r->now.main_ended || r->child.pid <= 0 || signo < 1 || signo > 64)
 		return;
 	/* Until it leads its session there is no such group. */
 	if (kill(-r->child.pid, (int)signo) < 0)
@@ -300,25 +312,25 @@ static int heard(void *ctx, enum corral_docker_frame_type type, const void *data
 	if (type == CORRAL_DOCKER_START)
 		return start(r, data, len);
 	if (r->phase == PHASE_WAITING)
-		return -EPROTO;
+		return 0; /* what was meant for the command before, and met its end */
 	if (type == CORRAL_DOCKER_STDIN) {
 		return input_take(r, data, len);
 	} else if (type == CORRAL_DOCKER_STDIN_END) {
-		r->stdin_ended = true;
+		r->now.stdin_ended = true;
 	} else if (type == CORRAL_DOCKER_OUT_CLOSED) {
 		if (number != 1 && number != 2)
 			return -EPROTO;
-		if (!r->tty)
+		if (!r->now.tty)
 			corral_fd_closep(&r->child.out_fds[number - 1]);
 	} else if (type == CORRAL_DOCKER_SIGNAL) {
 		child_signal(r, number);
 	} else if (type == CORRAL_DOCKER_RESIZE) {
 		size.ws_row = (unsigned short)(number >> 16);
 		size.ws_col = (unsigned short)number;
-		if (r->tty && r->child.out_fds[0] >= 0)
+		if (r->now.tty && r->child.out_fds[0] >= 0)
 			(void)ioctl(r->child.out_fds[0], TIOCSWINSZ, &size);
 	} else if (type == CORRAL_DOCKER_KILL) {
-		r->kill = true;
+		r->now.kill = true;
 	} else {
 		return -EPROTO;
 	}
@@ -359,17 +371,17 @@ static void input_write(struct run *r)
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (n < 0) {
-			r->stdin_broken = true;
+			r->now.stdin_broken = true;
 			r->ring_len = 0;
 			corral_fd_closep(&c->in_fd);
 			return;
 		}
 		r->ring_at = (r->ring_at + (size_t)n) % sizeof(r->ring);
 		r->ring_len -= (size_t)n;
-		r->ungranted += (uint32_t)n;
+		r->now.ungranted += (uint32_t)n;
 	}
-	if (c->in_fd >= 0 && r->stdin_ended) {
-		if (r->tty)
+	if (c->in_fd >= 0 && r->now.stdin_ended) {
+		if (r->now.tty)
 			terminal_end(c->in_fd);
 		corral_fd_closep(&c->in_fd);
 	}
@@ -400,7 +412,7 @@ static void output_read(struct run *r, int which)
 	head = corral_docker_frame_head(type, (size_t)n);
 	memcpy(r->out + r->out_len, &head, sizeof(head));
 	r->out_len += sizeof(head) + (size_t)n;
-	r->idle_until_ms = corral_now_ms() + DRAIN_MS;
+	r->now.idle_until_ms = corral_now_ms() + DRAIN_MS;
 }
 
 /* Before anything else is told of the command. */
@@ -438,42 +450,42 @@ static void dead_reap(struct run *r)
 static void advance(struct run *r)
 {
 	exec_hear(r);
-	if (r->phase == PHASE_RUNNING && (r->main_ended || r->kill))
+	if (r->phase == PHASE_RUNNING && (r->now.main_ended || r->now.kill))
 		tree_end(r);
-	else if (r->phase == PHASE_STARTING && r->kill)
+	else if (r->phase == PHASE_STARTING && r->now.kill)
 		(void)kill(r->child.pid, SIGKILL); /* its end is that of the pipe */
-	if (r->phase == PHASE_RUNNING && r->ungranted >= CORRAL_DOCKER_FRAME_DATA &&
+	if (r->phase == PHASE_RUNNING && r->now.ungranted >= CORRAL_DOCKER_FRAME_DATA &&
 	    out_room(r) >= OUT_RESERVE) {
-		say_number(r, CORRAL_DOCKER_GRANT, r->ungranted);
-		r->ungranted = 0;
+		say_number(r, CORRAL_DOCKER_GRANT, r->now.ungranted);
+		r->now.ungranted = 0;
 	}
-	if (r->phase == PHASE_RUNNING && r->stdin_broken && !r->stdin_broken_told &&
+	if (r->phase == PHASE_RUNNING && r->now.stdin_broken && !r->now.stdin_broken_told &&
 	    out_room(r) >= OUT_RESERVE) {
 		say(r, CORRAL_DOCKER_STDIN_CLOSED, NULL, 0);
-		r->stdin_broken_told = true;
+		r->now.stdin_broken_told = true;
 	}
 	if (r->phase == PHASE_DRAINING) {
 		const uint64_t now = corral_now_ms();
 
 		/* While the host keeps us from reading, no time passes. */
 		if (!out_has_room_to_read(r)) {
-			r->idle_until_ms += now - r->looked_ms;
-			r->drain_until_ms += now - r->looked_ms;
+			r->now.idle_until_ms += now - r->now.looked_ms;
+			r->now.drain_until_ms += now - r->now.looked_ms;
 		}
-		r->looked_ms = now;
-		if (pipes_closed(r) || now >= r->idle_until_ms || now >= r->drain_until_ms)
+		r->now.looked_ms = now;
+		if (pipes_closed(r) || now >= r->now.idle_until_ms || now >= r->now.drain_until_ms)
 			conclude(r);
 	}
 }
 
 static int wait_ms(struct run *r)
 {
-	uint64_t until =
-	        r->idle_until_ms < r->drain_until_ms ? r->idle_until_ms : r->drain_until_ms;
+	uint64_t until = r->now.idle_until_ms < r->now.drain_until_ms ? r->now.idle_until_ms
+	                                                              : r->now.drain_until_ms;
 
 	if (r->phase != PHASE_DRAINING || !out_has_room_to_read(r))
 		return -1;
-	return until <= r->looked_ms ? 0 : (int)(until - r->looked_ms);
+	return until <= r->now.looked_ms ? 0 : (int)(until - r->now.looked_ms);
 }
 
 enum { P_IN, P_OUT, P_SIGNALS, P_EXEC, P_STDIN, P_STDOUT, P_STDERR, P_COUNT };
@@ -523,6 +535,24 @@ static void streams_fill(void)
 		(void)close(fd);
 }
 
+/* Ready for another command; false when there will be none, or what the last one left could not be
+ * ended. */
+static bool anew(struct run *r)
+{
+	if (r->gone || r->now.survivors)
+		return false;
+	corral_fd_closep(&r->child.in_fd);
+	corral_fd_closep(&r->child.exec_fd);
+	for (int i = 0; i < 2; i++)
+		corral_fd_closep(&r->child.out_fds[i]);
+	free(r->now.exit_path);
+	r->now = (struct course) { 0 };
+	r->child = (struct inside_child) { -1, -1, { -1, -1 }, -1 };
+	r->ring_at = r->ring_len = 0;
+	r->phase = PHASE_WAITING;
+	return true;
+}
+
 int inside_run(void)
 {
 	static struct run run = { .child = { -1, -1, { -1, -1 }, -1 } };
@@ -540,8 +570,9 @@ int inside_run(void)
 	(void)fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK);
 	(void)fcntl(STDOUT_FILENO, F_SETFL, O_NONBLOCK);
 	corral_docker_frames_init(&run.frames, true, heard, &run);
-	while (run.phase != PHASE_LAST || (!run.gone && run.out_at < run.out_len))
-		turn(&run);
+	while (anew(&run))
+		while (run.phase != PHASE_LAST || (!run.gone && run.out_at < run.out_len))
+			turn(&run);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -199,14 +200,16 @@ static uint32_t living(void)
 	return n ? n : 1;
 }
 
-int inside_tree_reap(void (*dead)(void *ctx, pid_t pid, int status), void *ctx)
+int inside_tree_reap(void (*dead)(void *ctx, pid_t pid, int status, const struct rusage *used),
+                     void *ctx)
 {
 	for (;;) {
+		struct rusage used;
 		int status;
-		pid_t pid = waitpid(-1, &status, WNOHANG);
+		pid_t pid = wait4(-1, &status, WNOHANG, &used);
 
 		if (pid > 0)
-			dead(ctx, pid, status);
+			dead(ctx, pid, status, &used);
 		else if (pid == 0 || errno != EINTR)
 			return pid == 0;
 	}
@@ -222,8 +225,8 @@ static void wait_for_death(uint64_t ms)
 	(void)sigtimedwait(&child, NULL, &pause);
 }
 
-uint32_t inside_tree_kill(void (*dead)(void *ctx, pid_t pid, int status), void *ctx,
-                          uint64_t limit_ms)
+uint32_t inside_tree_kill(void (*dead)(void *ctx, pid_t pid, int status, const struct rusage *used),
+                          void *ctx, uint64_t limit_ms)
 {
 	const uint64_t until = corral_now_ms() + limit_ms;
 	uint64_t pause_ms = 1;

@@ -8,15 +8,19 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Takes away the dead; each is told. How many children may be left: 0 or 1. */
-int inside_tree_reap(void (*dead)(void *ctx, pid_t pid, int status), void *ctx);
+struct rusage;
+
+/* Takes away the dead; each is told, with what it and those that it waited for used. How many
+ * children may be left: 0 or 1. */
+int inside_tree_reap(void (*dead)(void *ctx, pid_t pid, int status, const struct rusage *used),
+                     void *ctx);
 
 /*
  * Ends all descendants, and nobody else; takes at most about limit_ms. SIGCHLD must be blocked. 0,
  * or how many are left that could not be ended (one at least when nobody can count them).
  */
-uint32_t inside_tree_kill(void (*dead)(void *ctx, pid_t pid, int status), void *ctx,
-                          uint64_t limit_ms);
+uint32_t inside_tree_kill(void (*dead)(void *ctx, pid_t pid, int status, const struct rusage *used),
+                          void *ctx, uint64_t limit_ms);
 
 /* The parent of a process and, if wanted, its name (16 bytes with the NUL); -ESRCH. */
 long inside_tree_parent(pid_t pid, char ret_name[16]);

@@ -370,10 +370,62 @@ static void a_flood_that_nobody_reads_can_be_killed(void **state)
 	assert_int_equal(corral_docker_process_receipt(p)->signal, SIGKILL);
 	assert_false(corral_docker_process_is_lost(p));
 	assert_int_equal(corral_docker_process_dispatch(p, NULL), 1);
-	assert_box_empty(b);
 	corral_docker_process_close(p);
+	assert_box_empty(b);
 	(void)close(ends[0]);
 	(void)close(ends[1]);
+}
+
+static void one_command_after_the_other_over_one_stream(void **state)
+{
+	struct corral_docker_stream *stream;
+	int zeros = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	BOX(b, state);
+
+	stream = box_stream(b, "run");
+	for (int i = 0; i < 20; i++) {
+		char *const argv[] = { (char *)"/bin/sh", (char *)"-c",
+			               (char *)(i % 2 ? "sleep 1000 & exit 3" : "kill -9 $$"),
+			               NULL };
+		/* Input that nobody reads must not be taken for the next one's. */
+		const struct corral_docker_start s = {
+			.argv = argv, .stdin_fd = zeros, .stdout_fd = -1, .stderr_fd = -1
+		};
+		struct corral_docker_process *p = NULL;
+
+		OK(b, corral_docker_process_start_take(stream, b->multiplexed, &s, &p, &b->err));
+		assert_int_equal(corral_docker_process_wait(p, PATIENCE_MS, NULL), 0);
+		assert_int_equal(corral_docker_process_receipt(p)->exit_code, i % 2 ? 3 : -1);
+		stream = corral_docker_process_stream_take(p);
+		if (!stream)
+			stream = box_stream(b, "run"); /* a word was half said */
+		assert_null(corral_docker_process_stream_take(p));
+		corral_docker_process_close(p);
+	}
+	corral_docker_stream_close(stream);
+	(void)close(zeros);
+	assert_box_empty(b);
+}
+
+static void its_stream_is_given_back_for_the_next(void **state)
+{
+	struct corral_docker_stream *stream, *again;
+	struct corral_docker_process *p;
+	char *const argv[] = { (char *)"/bin/true", NULL };
+	const struct corral_docker_start s = { .argv = argv, NO_STREAMS };
+	BOX(b, state);
+
+	stream = box_stream(b, "run");
+	for (int i = 0; i < 3; i++) {
+		OK(b, corral_docker_process_start_take(stream, b->multiplexed, &s, &p, &b->err));
+		assert_int_equal(corral_docker_process_wait(p, PATIENCE_MS, NULL), 0);
+		again = corral_docker_process_stream_take(p);
+		assert_ptr_equal(again, stream);
+		corral_docker_process_close(p);
+	}
+	assert_int_equal(box_count(b), 1);
+	corral_docker_stream_close(stream);
+	assert_box_empty(b);
 }
 
 static void a_slow_reader_gets_it_all_before_the_end(void **state)
@@ -825,7 +877,6 @@ static void the_program_ends_with_a_host_that_speaks_noise(void **state)
 {
 	struct corral_docker_frame_head heads[] = {
 		corral_docker_frame_head(CORRAL_DOCKER_START, CORRAL_DOCKER_START_MAX + 1),
-		corral_docker_frame_head(CORRAL_DOCKER_KILL, 0), /* of nothing */
 		corral_docker_frame_head(CORRAL_DOCKER_STARTED, 4),
 		corral_docker_frame_head(0, 0),
 	};
@@ -933,6 +984,9 @@ int main(void)
 		muxed_test(the_end_of_the_connection_ends_its_tree),
 		box_test(a_flood_that_nobody_reads_can_be_killed),
 		muxed_test(a_flood_that_nobody_reads_can_be_killed),
+		box_test(one_command_after_the_other_over_one_stream),
+		muxed_test(one_command_after_the_other_over_one_stream),
+		box_test(its_stream_is_given_back_for_the_next),
 		box_test(a_slow_reader_gets_it_all_before_the_end),
 		box_test(a_reader_that_left_is_a_broken_pipe),
 		box_test(input_comes_as_it_is_given),
