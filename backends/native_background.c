@@ -5,10 +5,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -18,23 +16,20 @@
 #define CHUNK    65536
 #define READ_MAX (16u << 20) /* of one stream in one read; the rest comes with the next */
 
-static void one_free(struct corral_native_background *g)
+struct background {
+	struct corral_process *process;
+	int fds[2];  /* what it wrote to stdout and stderr */
+	off_t at[2]; /* read so far */
+};
+
+static void background_close(void *process)
 {
+	struct background *g = process;
+
 	corral_process_close(g->process);
 	corral_fd_closep(&g->fds[0]);
 	corral_fd_closep(&g->fds[1]);
-	free(g->command);
 	free(g);
-}
-
-void corral_native_backgrounds_free(struct corral_native_background *list)
-{
-	while (list) {
-		struct corral_native_background *next = list->next;
-
-		one_free(list);
-		list = next;
-	}
 }
 
 /* The guest's descriptor can append and nothing else; ours is another one, which reads. */
@@ -53,14 +48,22 @@ static int spool_open(int *ret_read_fd, int *ret_write_fd, struct corral_error *
 	return 0;
 }
 
-static int start(struct corral_native_background *g, struct corral_native_box *box,
-                 struct corral_error *err)
+static int background_start(void *place, const char *command_text, const char *shell_id, void **ret,
+                            int *ret_pid, struct corral_error *err)
 {
-	char *const argv[] = { (char *)"/bin/sh", (char *)"-c", g->command, NULL };
+	char *const argv[] = { (char *)"/bin/sh", (char *)"-c", (char *)(uintptr_t)command_text,
+		               NULL };
+	struct corral_native_box *box = place;
 	corral_autofd int out = -1, err_out = -1;
 	struct corral_command command = { .argv = argv, .stdin_fd = -1 };
+	struct background *g = calloc(1, sizeof(*g));
 	int r;
 
+	(void)shell_id;
+	if (!g)
+		return corral_error_set(err, ENOMEM, "background: out of memory");
+	g->fds[0] = g->fds[1] = -1;
+	*ret = g;
 	r = spool_open(&g->fds[0], &out, err);
 	if (r == 0)
 		r = spool_open(&g->fds[1], &err_out, err);
@@ -71,83 +74,26 @@ static int start(struct corral_native_background *g, struct corral_native_box *b
 	r = corral_process_start(box->sandbox, &command, CORRAL_PROCESS_BACKGROUND, &g->process,
 	                         err);
 	if (r == 0)
-		g->pid = corral_process_pid(g->process);
+		*ret_pid = corral_process_pid(g->process);
 	return r;
 }
 
-/* With the lock held: notices an end. */
-static void look(struct corral_native_background *g)
+static int background_ended(void *process, int *ret_exit_code)
 {
+	const struct background *g = process;
 	const struct corral_receipt *r;
 
-	if (!g->process || corral_process_dispatch(g->process, NULL) == 0)
-		return;
+	if (corral_process_dispatch(g->process, NULL) == 0)
+		return 0;
 	r = corral_process_receipt(g->process);
-	g->exit_code = r->signal ? -r->signal : r->exit_code;
-	corral_process_close(g->process);
-	g->process = NULL;
+	*ret_exit_code = r->signal ? -r->signal : r->exit_code;
+	return 1;
 }
 
-static void describe(struct corral_native_background *g, struct corral_background *ret)
+static int background_read(void *process, int which, struct corral_buf *ret,
+                           struct corral_error *err)
 {
-	look(g);
-	memset(ret, 0, sizeof(*ret));
-	memcpy(ret->shell_id, g->shell_id, sizeof(ret->shell_id));
-	ret->pid = g->pid;
-	ret->running = g->process != NULL;
-	ret->has_exit_code = !ret->running;
-	ret->exit_code = ret->running ? 0 : g->exit_code;
-}
-
-int corral_native_background_start(struct corral_backend *b, const char *command,
-                                   struct corral_background *ret, struct corral_error *err)
-{
-	struct corral_native *n = to_native(b);
-	struct corral_native_background *g = calloc(1, sizeof(*g));
-	struct corral_native_box *box;
-	int r;
-
-	if (!g)
-		return corral_error_set(err, ENOMEM, "background: out of memory");
-	g->fds[0] = g->fds[1] = -1;
-	g->command = strdup(command);
-	if (!g->command) {
-		free(g);
-		return corral_error_set(err, ENOMEM, "background: out of memory");
-	}
-	r = corral_native_acquire(n, &box, err);
-	if (r < 0) {
-		one_free(g);
-		return r;
-	}
-	r = start(g, box, err);
-	pthread_mutex_lock(&n->lock);
-	if (r == 0) {
-		(void)snprintf(g->shell_id, sizeof(g->shell_id), "bg_%u", ++n->last_background);
-		g->next = box->backgrounds;
-		box->backgrounds = g;
-		describe(g, ret);
-	}
-	pthread_mutex_unlock(&n->lock);
-	if (r < 0)
-		one_free(g);
-	corral_native_release(n, box);
-	return r;
-}
-
-/* With the lock held. */
-static struct corral_native_background *find(struct corral_native *n, const char *shell_id)
-{
-	struct corral_native_background *g = n->box ? n->box->backgrounds : NULL;
-
-	while (g && strcmp(g->shell_id, shell_id) != 0)
-		g = g->next;
-	return g;
-}
-
-static int spool_read(struct corral_native_background *g, int which, struct corral_buf *ret,
-                      struct corral_error *err)
-{
+	struct background *g = process;
 	char data[CHUNK];
 	uint64_t total = 0;
 	ssize_t len;
@@ -164,119 +110,83 @@ static int spool_read(struct corral_native_background *g, int which, struct corr
 	return ret->failed ? corral_error_set(err, ENOMEM, "background: out of memory") : 0;
 }
 
+static void background_kill(void *process)
+{
+	corral_process_kill(((struct background *)process)->process, CORRAL_REASON_KILLED);
+}
+
+const struct corral_background_ops corral_native_background_ops = {
+	.start = background_start,
+	.ended = background_ended,
+	.read = background_read,
+	.kill = background_kill,
+	.close = background_close,
+};
+
+int corral_native_background_start(struct corral_backend *b, const char *command,
+                                   struct corral_background *ret, struct corral_error *err)
+{
+	struct corral_native *n = to_native(b);
+	struct corral_native_box *box;
+	int r = corral_native_acquire(n, &box, err);
+
+	if (r < 0)
+		return r;
+	r = corral_backgrounds_start(&box->backgrounds, box, command,
+	                             atomic_fetch_add(&n->last_background, 1) + 1, ret, err);
+	corral_native_release(n, box);
+	return r;
+}
+
 int corral_native_background_read(struct corral_backend *b, const char *shell_id,
                                   struct corral_buf *out, struct corral_buf *err_out,
                                   struct corral_background *ret, struct corral_error *err)
 {
-	struct corral_native *n = to_native(b);
-	struct corral_native_background *g;
+	struct corral_native_box *box = corral_native_find(to_native(b));
 	int r;
 
-	pthread_mutex_lock(&n->lock);
-	g = find(n, shell_id);
-	if (!g) {
-		pthread_mutex_unlock(&n->lock);
-		return corral_error_set(err, ESRCH, "No such background shell: %s", shell_id);
-	}
-	/* First whether it has ended, then what it wrote: nothing can come between. */
-	describe(g, ret);
-	r = spool_read(g, 0, out, err);
-	if (r == 0)
-		r = spool_read(g, 1, err_out, err);
-	pthread_mutex_unlock(&n->lock);
+	if (!box)
+		return corral_background_unknown(shell_id, err);
+	r = corral_backgrounds_read(&box->backgrounds, shell_id, out, err_out, ret, err);
+	corral_native_release(to_native(b), box);
 	return r;
-}
-
-/* Takes the process out, so that its end is waited for without the lock. */
-static struct corral_process *process_take(struct corral_native_background *g)
-{
-	struct corral_process *p;
-
-	look(g);
-	p = g->process;
-	g->process = NULL;
-	if (p)
-		g->exit_code = -SIGKILL;
-	return p;
 }
 
 int corral_native_background_kill(struct corral_backend *b, const char *shell_id,
                                   struct corral_error *err)
 {
-	struct corral_native *n = to_native(b);
-	struct corral_native_background *g;
-	struct corral_native_box *box = NULL;
-	struct corral_process *p = NULL;
+	struct corral_native_box *box = corral_native_find(to_native(b));
+	int r;
 
 	(void)err;
-	pthread_mutex_lock(&n->lock);
-	g = find(n, shell_id);
-	if (g)
-		p = process_take(g);
-	if (p) {
-		box = n->box;
-		box->refs++;
-	}
-	pthread_mutex_unlock(&n->lock);
-	if (!p)
+	if (!box)
 		return 0;
-	corral_process_kill(p, CORRAL_REASON_KILLED);
-	corral_process_close(p);
-	corral_native_release(n, box);
-	return 1;
+	r = corral_backgrounds_kill(&box->backgrounds, shell_id);
+	corral_native_release(to_native(b), box);
+	return r;
 }
 
 int corral_native_background_list(struct corral_backend *b, struct corral_background_list *ret,
                                   struct corral_error *err)
 {
-	struct corral_native *n = to_native(b);
-	size_t count = 0, text = 0, at = 0;
+	struct corral_native_box *box = corral_native_find(to_native(b));
+	int r;
 
-	pthread_mutex_lock(&n->lock);
-	for (const struct corral_native_background *g = n->box ? n->box->backgrounds : NULL; g;
-	     g = g->next) {
-		count++;
-		text += strlen(g->command) + 1;
-	}
-	ret->items = count ? calloc(count, sizeof(*ret->items)) : NULL;
-	ret->text = count ? malloc(text) : NULL;
-	if (count && (!ret->items || !ret->text)) {
-		pthread_mutex_unlock(&n->lock);
-		corral_background_list_done(ret);
-		return corral_error_set(err, ENOMEM, "background: out of memory");
-	}
-	ret->n = count;
-	/* The newest is first in our list, and last in theirs. */
-	for (struct corral_native_background *g = n->box ? n->box->backgrounds : NULL; g;
-	     g = g->next) {
-		size_t len = strlen(g->command) + 1;
-
-		describe(g, &ret->items[--count]);
-		memcpy(ret->text + at, g->command, len);
-		ret->items[count].command = ret->text + at;
-		at += len;
-	}
-	pthread_mutex_unlock(&n->lock);
-	return 0;
+	if (!box)
+		return 0;
+	r = corral_backgrounds_list(&box->backgrounds, ret, err);
+	corral_native_release(to_native(b), box);
+	return r;
 }
 
 int corral_native_background_kill_all(struct corral_backend *b, struct corral_error *err)
 {
-	struct corral_native *n = to_native(b);
-	struct corral_native_background *list = NULL;
-	struct corral_native_box *box;
+	struct corral_native_box *box = corral_native_find(to_native(b));
 
 	(void)err;
-	pthread_mutex_lock(&n->lock);
-	box = n->box;
 	if (box) {
-		list = box->backgrounds;
-		box->backgrounds = NULL;
-		box->refs++;
+		corral_backgrounds_kill_all(&box->backgrounds);
+		corral_native_release(to_native(b), box);
 	}
-	pthread_mutex_unlock(&n->lock);
-	corral_native_backgrounds_free(list);
-	if (box)
-		corral_native_release(n, box);
 	return 0;
 }

@@ -35,10 +35,18 @@ cflags=$(pkg-config --cflags corral) && libs=$(pkg-config --libs corral) && libd
 library=$libdir/libcorral.so
 soname=$(readelf -d "$library" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
 [ "$soname" = libcorral.so.0 ] || fail "soname is '$soname'"
-names=$(nm -D --defined-only "$library" | awk '{ print $3 }') || fail "nm cannot read libcorral.so"
+exports() { # LIBRARY: NAME@@VERSION of each symbol; versions are listed as symbols as well
+	nm -D --defined-only "$1" | awk '$2 != "A" { print $3 }'
+}
 # The sanitizers' own names, where a build has them, are not ours to hide.
-foreign=$(grep -vE '^(corral_|__asan|__odr_asan|__ubsan|__tsan|__sanitizer)' <<<"$names")
-[ -z "$foreign" ] || fail "libcorral.so exports" $foreign
+foreign() { # NAME...
+	grep -vE '^(corral_|__asan|__odr_asan|__ubsan|__tsan|__sanitizer)' <<<"$*"
+}
+exported=$(exports "$library") || fail "nm cannot read libcorral.so"
+found=$(foreign "$exported")
+[ -z "$found" ] || fail "libcorral.so exports" $found
+# What our other library calls has a version of its own, and is no part of the interface.
+names=$(sed -n 's/@@CORRAL_[0-9]*$//p' <<<"$exported")
 for name in corral_sandbox_open corral_policy_compile corral_config_parse corral_limits_default corral_doctor_run; do
 	grep -qx "$name" <<<"$names" || fail "libcorral.so does not export $name"
 done
@@ -48,6 +56,25 @@ done
 for needed in libseccomp libcap libjansson libmd; do
 	readelf -d "$library" | grep -q "NEEDED.*\[$needed\.so" || fail "libcorral.so does not need $needed"
 done
+
+# The Docker backend is a library of its own, which loads what it takes and has no second copy of ours.
+docker=
+! grep -qx 'CORRAL_DOCKER:BOOL=ON' "$build/CMakeCache.txt" || docker=corral-docker
+if [ -n "$docker" ]; then
+	library=$libdir/libcorral-docker.so
+	exported=$(exports "$library") || fail "no libcorral-docker.so"
+	found=$(foreign "$exported")$(grep -v '@@CORRAL_DOCKER_[0-9]*$' <<<"$exported" | grep -vE '^__')
+	[ -z "$found" ] || fail "libcorral-docker.so exports" $found
+	for name in $(grep -oE 'corral_docker_[a-z_]+\(' "$prefix"/include/corral/backends/docker/*.h | sed 's/.*://; s/($//' | sort -u); do
+		grep -q "^$name@@" <<<"$exported" || fail "libcorral-docker.so does not export $name, which a header declares"
+	done
+	for needed in libcorral libcurl libarchive; do
+		readelf -d "$library" | grep -q "NEEDED.*\[$needed\.so" || fail "libcorral-docker.so does not need $needed"
+		! readelf -d "$libdir/libcorral.so" | grep -q "NEEDED.*\[$needed\.so" || fail "libcorral.so needs $needed"
+	done
+	! nm --defined-only "$library" 2>/dev/null | grep -qE ' corral_(error_set|policy_compile|backend_close)$' ||
+		fail "libcorral-docker.so has a copy of what is libcorral's"
+fi
 
 # Every header stands alone, in both spellings of its path, whatever the standard.
 while read -r header; do
@@ -62,6 +89,35 @@ awk '/^```c$/ { on = 1; next } /^```$/ { on = 0 } on' "$source/README.md" >"$wor
 # shellcheck disable=SC2086
 "$cc" "$@" -Wall -Wextra -Werror $cflags "$work/example.c" -o "$work/example" $libs -Wl,-rpath,"$libdir" ||
 	fail "README.md's example does not compile"
+
+# A program with containers takes corral-docker alone: pkg-config tells the rest.
+if [ -n "$docker" ]; then
+	cat >"$work/engine.c" <<-'TEXT'
+		#include <stdio.h>
+		#include <corral/backends/docker/docker.h>
+
+		int main(void)
+		{
+			struct corral_docker_engine_options where = { .host = "unix:///nonexistent/engine.sock" };
+			struct corral_docker_options options = { .image = "debian" };
+			struct corral_docker_engine *engine = NULL;
+			struct corral_backend *box = NULL;
+			struct corral_error error = { 0 };
+			int r = corral_docker_engine_open(&where, &engine, &error);
+
+			if (r == 0)
+				r = corral_docker_sandbox_new(engine, &options, &box, &error);
+			corral_backend_close(box);
+			corral_docker_engine_close(engine);
+			return r < 0 && puts(error.text) >= 0 ? 0 : 1;
+		}
+	TEXT
+	# shellcheck disable=SC2046 # flags are words
+	"$cc" "$@" -Wall -Wextra -Werror $(pkg-config --cflags "$docker") "$work/engine.c" -o "$work/engine" \
+		$(pkg-config --libs "$docker") -Wl,-rpath,"$libdir" || fail "a program with corral-docker does not compile"
+	said=$("$work/engine") || fail "an engine that is not there is found"
+	[ -n "$said" ] || fail "an engine that is not there is missed without a word"
+fi
 
 if ! "$prefix/bin/corral" doctor >"$work/doctor"; then
 	[ "${CORRAL_TESTS_MUST_RUN:-}" != 1 ] || { cat "$work/doctor" && fail "no isolation on this host"; }

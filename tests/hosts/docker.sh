@@ -10,6 +10,8 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 image_script=$here/../../tools/vm/image.sh
+# shellcheck source=tests/docker/cgroups.sh
+. "$here/../docker/cgroups.sh"
 
 skip() {
 	if [ "${CORRAL_TESTS_MUST_RUN:-}" = 1 ]; then
@@ -18,29 +20,6 @@ skip() {
 	fi
 	echo "skipped: $*"
 	exit 77
-}
-
-# shellcheck disable=SC2317 # a trap calls it
-# Cgroups are emptied by the end of the processes, a moment after it.
-remove_cgroups() {
-	local _ left
-	for _ in 1 2 3 4 5 6 7 8 9 10; do
-		left=$(find /sys/fs/cgroup -depth -type d -path "*/$1*" 2>/dev/null || true)
-		[ -n "$left" ] || return 0
-		xargs -r -d '\n' rmdir 2>/dev/null <<<"$left" || true
-		sleep 0.2
-	done
-	left=$(find /sys/fs/cgroup -depth -type d -path "*/$1*" 2>/dev/null || true)
-	[ -z "$left" ] || echo "docker.sh: left behind: $left" >&2
-	[ -z "$left" ]
-}
-
-# Of runs that were killed outright: the name tells whose they were.
-sweep_cgroups() {
-	local path
-	find /sys/fs/cgroup -type d -name 'corral-docker-*' 2>/dev/null | while read -r path; do
-		kill -0 "${path##*-}" 2>/dev/null || remove_cgroups "${path##*/}"
-	done
 }
 
 outside() {

@@ -2,6 +2,9 @@
 #
 # The headers listed here are the interface: what they declare is exported, and nothing else is. Functions
 # that only our own files call keep their names to themselves, so that they may change without a new soname.
+# Those that libcorral-docker calls are exported as well, under a version of their own: CORRAL_PRIVATE is nobody's
+# interface, and both libraries are of one build.
+include(tools/cmake/exports.cmake)
 set(public_headers
   backends/backend.h
   backends/base.h
@@ -33,21 +36,38 @@ set(public_headers
   policy/limits.h
   policy/permission.h
   policy/policy.h
+  policy/runtime.h
   policy/seccomp.h)
+set(private_headers)
+if(TARGET corral_docker)
+  set(private_headers
+    backends/backend_ops.h
+    backends/backgrounds.h
+    backends/base_shell.h
+    backends/execute.h
+    backends/names.h
+    backends/runs.h
+    kernel/base/base64.h
+    kernel/base/clock.h
+    kernel/base/parse.h
+    kernel/base/trace.h
+    kernel/base/utf8.h
+    kernel/files/client.h
+    policy/environment.h
+    policy/guest_path.h
+    policy/json_words.h
+    policy/seccomp_builtin.h)
+endif()
 
-set(exported corral_limits_default)
-foreach(header ${public_headers})
-  file(READ ${header} text)
-  string(REGEX MATCHALL "corral_[a-z0-9_]+\\(" names "${text}")
-  list(APPEND exported ${names})
-endforeach()
-# A name followed by a parenthesis is a function, or a macro, which no symbol will match.
-list(TRANSFORM exported REPLACE "\\($" "")
-list(REMOVE_DUPLICATES exported)
-list(JOIN exported ";\n\t\t" exported)
+corral_exports(exported ${public_headers})
+corral_exports(private ${private_headers})
+list(REMOVE_ITEM private ${exported} "")
 set(map ${CMAKE_BINARY_DIR}/libcorral.map)
-file(CONFIGURE OUTPUT ${map} @ONLY CONTENT "{\n\tglobal:\n\t\t@exported@;\n\tlocal:\n\t\t*;\n};\n")
-set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${public_headers})
+set(version CORRAL_${PROJECT_VERSION_MAJOR})
+if(private)
+  list(PREPEND private CORRAL_PRIVATE)
+endif()
+corral_version_script(${map} ${version} ${exported} ${private})
 
 file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/libcorral.c CONTENT
   "/* A library needs a source; all of ours are in archives. */\n")
@@ -75,3 +95,6 @@ foreach(header ${public_headers})
   cmake_path(GET header PARENT_PATH folder)
   install(FILES ${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/corral/${folder})
 endforeach()
+if(TARGET corral_docker)
+  include(tools/cmake/library_docker.cmake)
+endif()

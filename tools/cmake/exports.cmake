@@ -1,0 +1,33 @@
+# The names that headers declare, for the version scripts of the libraries. A name followed by a parenthesis is a
+# function, or a macro, which no symbol will match; data is declared extern.
+function(corral_exports ret)
+  set(names)
+  foreach(header ${ARGN})
+    file(READ ${CMAKE_SOURCE_DIR}/${header} text)
+    string(REGEX MATCHALL "corral_[a-z0-9_]+\\(" functions "${text}")
+    list(TRANSFORM functions REPLACE "\\($" "")
+    # Lists of CMake's know semicolons and brackets.
+    string(REGEX REPLACE "[][;]" "@" text "${text}")
+    string(REGEX MATCHALL "extern const [^@(\"]*corral_[a-z0-9_]+@" data "${text}")
+    list(TRANSFORM data REPLACE "^.*(corral_[a-z0-9_]+)@$" "\\1")
+    list(APPEND names ${functions} ${data})
+  endforeach()
+  list(REMOVE_DUPLICATES names)
+  set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${ARGN})
+  set(${ret} ${names} PARENT_SCOPE)
+endfunction()
+
+# usage: corral_version_script(FILE NODE NAME... [NODE NAME...]...); nodes are in capitals, and all else is local.
+function(corral_version_script file)
+  set(text "")
+  foreach(word ${ARGN})
+    if(NOT word MATCHES "^[A-Z]")
+      string(APPEND text "\t\t${word};\n")
+    elseif(text)
+      string(APPEND text "};\n${word} {\n\tglobal:\n")
+    else()
+      string(APPEND text "${word} {\n\tglobal:\n")
+    endif()
+  endforeach()
+  file(CONFIGURE OUTPUT ${file} @ONLY CONTENT "${text}\tlocal:\n\t\t*;\n};\n")
+endfunction()
