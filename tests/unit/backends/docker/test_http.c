@@ -536,11 +536,11 @@ static void path_stat_is_decoded(void **state)
 	const struct corral_docker_request q = { .method = "HEAD", .path = "/x" };
 
 	fake_raw(&f->fake, "HEAD", "/x",
-	         "HTTP/1.1 200 OK\r\nx-docker-container-path-stat: eyJuYW1lIjoieCJ9\r\n"
+	         "HTTP/1.1 200 OK\r\nx-docker-container-path-stat: eyJuYW1lIjoieHkifQ==\r\n"
 	         "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n",
 	         FAKE_KEEP);
 	assert_int_equal(corral_docker_call(f->e, &q, &f->a, &f->err), 0);
-	assert_string_equal(f->a.stat.data, "{\"name\":\"x\"}");
+	assert_string_equal(f->a.stat.data, "{\"name\":\"xy\"}");
 	corral_docker_answer_done(&f->a);
 	fake_raw(&f->fake, "HEAD", "/x",
 	         "HTTP/1.1 200 OK\r\nX-Docker-Container-Path-Stat: eyJ*\r\n\r\n", FAKE_KEEP);
