@@ -174,8 +174,6 @@ static int code_of(CURLcode result)
 	case CURLE_SSL_CACERT_BADFILE:
 	case CURLE_BAD_FUNCTION_ARGUMENT:
 		return EINVAL;
-	case CURLE_SSL_CLIENTCERT:
-		return EACCES;
 	case CURLE_GOT_NOTHING:
 	case CURLE_PARTIAL_FILE:
 	case CURLE_RECV_ERROR:
@@ -184,6 +182,14 @@ static int code_of(CURLcode result)
 	default:
 		return EPROTO;
 	}
+}
+
+/* With TLS 1.3 the engine's verdict on our certificate comes when the answer is read. */
+static bool is_refused_certificate(CURLcode result, const char *said)
+{
+	return result == CURLE_SSL_CLIENTCERT ||
+	       ((result == CURLE_RECV_ERROR || result == CURLE_SSL_CONNECT_ERROR) &&
+	        strstr(said, " alert ") && strstr(said, "certificate"));
 }
 
 int docker_curl_error(CURL *easy, const struct corral_docker_endpoint *at, CURLcode result,
@@ -196,11 +202,15 @@ int docker_curl_error(CURL *easy, const struct corral_docker_endpoint *at, CURLc
 	(void)curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &code);
 	if (result == CURLE_COULDNT_CONNECT && !at->socket)
 		return explain_tcp(at, (int)code, err);
-	if (result == CURLE_COULDNT_CONNECT && code)
-		return corral_docker_socket_explain(at->socket, (int)code, err);
-	/* libcurl takes the answer of a full queue, EAGAIN, for a beginning. */
-	if (result == CURLE_SEND_ERROR && at->socket && code == ENOTCONN)
-		return corral_docker_socket_explain(at->socket, ETIMEDOUT, err);
+	/* Without a reason: see may_connect_again() in http.c. */
+	if (result == CURLE_COULDNT_CONNECT)
+		return corral_docker_socket_explain(at->socket, code ? (int)code : ETIMEDOUT, err);
+	if (at->tls && is_refused_certificate(result, reason))
+		return corral_error_set(err, EACCES,
+		                        "%s: the engine does not speak to this certificate, or to "
+		                        "nobody without one: DOCKER_CERT_PATH names a directory "
+		                        "with cert.pem and key.pem",
+		                        at->text);
 	corral_docker_said(&text, reason, strlen(reason), 200);
 	return corral_error_set(err, code_of(result), "%s: %s", at->text,
 	                        text.data && !text.failed ? text.data : "failed");

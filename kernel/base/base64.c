@@ -22,6 +22,14 @@ void corral_base64_encode(struct corral_buf *b, const void *data, size_t len)
 	}
 }
 
+static bool is_white(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!text[i] || !strchr(" \t\r\n", text[i]))
+			return false;
+	return true;
+}
+
 int corral_base64_decode(const char *text, size_t len, struct corral_buf *ret)
 {
 	uint32_t v = 0;
@@ -44,7 +52,7 @@ int corral_base64_decode(const char *text, size_t len, struct corral_buf *ret)
 		n = 0;
 		v = 0;
 		/* Behind padding there is nothing more. */
-		if (padding && strspn(text + i + 1, " \t\r\n") != len - i - 1)
+		if (padding && !is_white(text + i + 1, len - i - 1))
 			return -EINVAL;
 	}
 	return n ? -EINVAL : 0;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "kernel/base/base64.h"
+#include "kernel/base/cleanup.h"
 
 static void both_ways(void **state)
 {
@@ -52,11 +53,24 @@ static void what_is_none_is_refused(void **state)
 	}
 }
 
+static void nothing_behind_the_length_is_looked_at(void **state)
+{
+	corral_autobuf struct corral_buf bytes = CORRAL_BUF_INIT;
+	const char text[] = { 'Z', 'g', '=', '=', '\r', '\n', 'X' };
+
+	(void)state;
+	assert_int_equal(corral_base64_decode(text, 4, &bytes), 0);
+	assert_int_equal(corral_base64_decode(text, 6, &bytes), 0);
+	assert_string_equal(bytes.data, "ff");
+	assert_int_equal(corral_base64_decode(text, 7, &bytes), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(both_ways),
 		cmocka_unit_test(what_is_none_is_refused),
+		cmocka_unit_test(nothing_behind_the_length_is_looked_at),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
