@@ -36,6 +36,7 @@ struct call {
 	size_t n_head;
 	unsigned int n_sent;
 	bool is_json, head_done;
+	bool own_words; /* the error is a sink's or a source's: the caller's own */
 };
 
 static void call_done(struct call *c)
@@ -66,8 +67,10 @@ static size_t on_header(char *line, size_t one, size_t len, void *ctx)
 	}
 	/* Of several heads (100, then 200) the last counts. */
 	if (len > 5 && strncmp(line, "HTTP/", 5) == 0) {
-		c->is_json = false;
+		c->head_done = c->is_json = false;
 		corral_buf_done(&c->a->stat);
+	} else if (line[0] == '\r' || line[0] == '\n') {
+		c->head_done = true;
 	} else if (docker_header_is(line, len, "content-type", &value, &n)) {
 		c->is_json = docker_type_is_json(value, n);
 	} else if (docker_header_is(line, len, "x-docker-container-path-stat", &value, &n)) {
@@ -100,10 +103,12 @@ static size_t on_body(char *data, size_t one, size_t len, void *ctx)
 
 	(void)one;
 	(void)curl_easy_getinfo(c->c->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (sink && status >= 200 && status < 300)
+	if (sink && status >= 200 && status < 300) {
 		r = sink->put(sink->ctx, data, len, c->err);
-	else
+		c->own_words = r != 0;
+	} else {
 		r = keep(c, data, len);
+	}
 	/* After the sink: how long that takes is not the engine's fault. */
 	c->moved_ms = corral_now_ms();
 	if (r != 0) {
@@ -122,6 +127,7 @@ static size_t on_source(char *data, size_t one, size_t size, void *ctx)
 	c->moved_ms = corral_now_ms();
 	if (n >= 0 && (size_t)n <= one * size)
 		return (size_t)n;
+	c->own_words = true;
 	(void)stop(c, n < 0 ? (int)n : -EIO);
 	return CURL_READFUNC_ABORT;
 }
@@ -319,14 +325,12 @@ int docker_engine_is_gone(int r, struct corral_error *err)
 /* The error of a transfer that libcurl gave up. */
 static int explain(struct call *c, CURLcode result)
 {
-	long status = 0;
 	int r;
 
 	if (c->code < 0)
 		return c->code;
-	(void)curl_easy_getinfo(c->c->easy, CURLINFO_RESPONSE_CODE, &status);
 	/* What libcurl says, too, of one header line that is longer than it allows. */
-	if (result == CURLE_OUT_OF_MEMORY && c->n_sent && !status)
+	if (result == CURLE_OUT_OF_MEMORY && c->n_sent && !c->head_done)
 		return corral_error_set(c->err, EPROTO,
 		                        "the head of the engine's answer is too long");
 	r = docker_curl_error(c->c->easy, &c->e->at, result, c->said, c->err);
@@ -345,6 +349,8 @@ static int transfer(struct call *c)
 	r = drive(c, &result);
 	if (r == 0 && result != CURLE_OK)
 		r = explain(c, result);
+	else if (r == 0 && !c->head_done)
+		r = corral_error_set(c->err, EPIPE, "the head of the engine's answer breaks off");
 	(void)curl_multi_remove_handle(c->c->multi, c->c->easy);
 	if (r < 0)
 		return r;
@@ -388,8 +394,7 @@ int corral_docker_call(struct corral_docker_engine *e, const struct corral_docke
 	docker_sigpipe_release(&pipe);
 	if (r == 0)
 		r = finish(&c);
-	/* A sink's and a source's errors are the caller's own words. */
-	if (r < 0 && !c.code)
+	if (r < 0 && !c.own_words)
 		r = corral_error_wrap(err, r, "%s %.*s", q->method, path_len < 160 ? path_len : 160,
 		                      q->path);
 	return r;
