@@ -35,7 +35,7 @@ TEXT
 		echo 'joe:$2b$04$abcdefghijklmnopqrstuuLZYjhNQAOdpbzt4WxWlUHjv1wsyH5DG' >"$dir/htpasswd"
 		printf 'auth:\n  htpasswd:\n    realm: corral\n    path: %s\n' "$dir/htpasswd" >>"$dir/config.yml"
 	fi
-	exec docker-registry serve "$dir/config.yml"
+	exec docker-registry serve "$dir/config.yml" >"$dir/log" 2>&1
 	;;
 *)
 	sed -n 's/^# usage: /usage: /p; s/^#        registry/       registry/p' "${BASH_SOURCE[0]}" >&2
