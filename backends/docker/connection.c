@@ -196,11 +196,9 @@ int docker_curl_error(CURL *easy, const struct corral_docker_endpoint *at, CURLc
 	(void)curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &code);
 	if (result == CURLE_COULDNT_CONNECT && !at->socket)
 		return explain_tcp(at, (int)code, err);
-	if (result == CURLE_COULDNT_CONNECT && code)
-		return corral_docker_socket_explain(at->socket, (int)code, err);
-	/* libcurl takes the answer of a full queue, EAGAIN, for a beginning. */
-	if (result == CURLE_SEND_ERROR && at->socket && code == ENOTCONN)
-		return corral_docker_socket_explain(at->socket, ETIMEDOUT, err);
+	/* Without a reason: see may_connect_again() in http.c. */
+	if (result == CURLE_COULDNT_CONNECT)
+		return corral_docker_socket_explain(at->socket, code ? (int)code : ETIMEDOUT, err);
 	corral_docker_said(&text, reason, strlen(reason), 200);
 	return corral_error_set(err, code_of(result), "%s: %s", at->text,
 	                        text.data && !text.failed ? text.data : "failed");

@@ -21,6 +21,9 @@
 /* A wait that nothing limits is cut into these. */
 #define STEP_MS 60000
 
+/* Between attempts to get into a full queue, which has no event to wait for. */
+#define CONNECT_AGAIN_MS 10
+
 struct call {
 	struct corral_docker_engine *e;
 	const struct corral_docker_request *q;
@@ -337,23 +340,43 @@ static int explain(struct call *c, CURLcode result)
 	return docker_engine_is_gone(r, c->err);
 }
 
+/*
+ * Whether the engine's queue of connections was full, and there is patience to try again. libcurl
+ * takes EAGAIN for a connection that is on its way, finds that it is none, and knows no reason.
+ */
+static bool may_connect_again(const struct call *c, CURLcode result)
+{
+	struct pollfd p = { .fd = c->cancel_fd, .events = POLLIN };
+	long code = 0;
+
+	(void)curl_easy_getinfo(c->c->easy, CURLINFO_OS_ERRNO, &code);
+	if (result != CURLE_COULDNT_CONNECT || code || !c->e->at.socket || !patience(c) ||
+	    corral_now_ms() - c->started_ms >= CORRAL_DOCKER_CONNECT_TIMEOUT_MS)
+		return false;
+	(void)poll(&p, 1, CONNECT_AGAIN_MS);
+	return true;
+}
+
 static int transfer(struct call *c)
 {
 	CURLcode result = CURLE_OK;
+	bool again = true;
 	int r = prepare(c);
 
+	while (r == 0 && again) {
+		if (curl_multi_add_handle(c->c->multi, c->c->easy) != CURLM_OK)
+			return corral_error_set(c->err, ENOMEM, "no memory for a request");
+		r = drive(c, &result);
+		again = r == 0 && may_connect_again(c, result);
+		if (r == 0 && result != CURLE_OK && !again)
+			r = explain(c, result);
+		(void)curl_multi_remove_handle(c->c->multi, c->c->easy);
+	}
 	if (r < 0)
 		return r;
-	if (curl_multi_add_handle(c->c->multi, c->c->easy) != CURLM_OK)
-		return corral_error_set(c->err, ENOMEM, "no memory for a request");
-	r = drive(c, &result);
-	if (r == 0 && result != CURLE_OK)
-		r = explain(c, result);
-	else if (r == 0 && !c->head_done)
-		r = corral_error_set(c->err, EPIPE, "the head of the engine's answer breaks off");
-	(void)curl_multi_remove_handle(c->c->multi, c->c->easy);
-	if (r < 0)
-		return r;
+	if (!c->head_done)
+		return corral_error_set(c->err, EPIPE,
+		                        "the head of the engine's answer breaks off");
 	(void)curl_easy_getinfo(c->c->easy, CURLINFO_RESPONSE_CODE, &c->a->status);
 	return 0;
 }

@@ -630,6 +630,7 @@ static void engine_that_takes_no_connections_is_etimedout(void **state)
 	struct fixture *f = *state;
 	corral_autofd int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	corral_autofd int first = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const struct corral_docker_request q = { .method = "GET", .path = "/x", .timeout_ms = 300 };
 
 	/* Nothing stands open to the old one. */
 	fake_raw(&f->fake, "GET", "/x", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", FAKE_CLOSE);
@@ -639,8 +640,7 @@ static void engine_that_takes_no_connections_is_etimedout(void **state)
 	assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof(at)), 0);
 	assert_int_equal(listen(listener, 0), 0);
 	assert_int_equal(connect(first, (struct sockaddr *)&at, sizeof(at)), 0);
-	assert_int_equal(get(f, "/x"), -ETIMEDOUT);
-	assert_says(f, "takes no connections");
+	assert_int_equal(corral_docker_call(f->e, &q, &f->a, &f->err), -ETIMEDOUT);
 	corral_docker_engine_close(f->e);
 	f->e = NULL;
 	assert_int_equal(corral_docker_engine_open(
@@ -648,6 +648,50 @@ static void engine_that_takes_no_connections_is_etimedout(void **state)
 	                         &f->e, &f->err),
 	                 -ETIMEDOUT);
 	assert_says(f, "takes no connections");
+}
+
+struct late {
+	int listener, waiting; /* the one that fills the queue */
+};
+
+static void *accept_late(void *arg)
+{
+	const struct late *late = arg;
+	struct fake_request *q;
+	int fd;
+
+	(void)usleep(300000);
+	(void)close(accept(late->listener, NULL, NULL));
+	fd = accept(late->listener, NULL, NULL);
+	q = fake_read_request(fd);
+	(void)fake_say_json(fd, 200, "[]");
+	corral_buf_done(&q->head);
+	free(q);
+	(void)close(fd);
+	return NULL;
+}
+
+static void full_queue_is_waited_for(void **state)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	struct fixture *f = *state;
+	struct late late = { socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
+		             socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+	pthread_t thread;
+
+	fake_raw(&f->fake, "GET", "/x", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", FAKE_CLOSE);
+	assert_int_equal(get(f, "/x"), 0);
+	(void)unlink(f->fake.socket);
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s", f->fake.socket);
+	assert_int_equal(bind(late.listener, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(late.listener, 0), 0);
+	assert_int_equal(connect(late.waiting, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(pthread_create(&thread, NULL, accept_late, &late), 0);
+	assert_int_equal(get(f, "/x"), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(json_array_size(f->a.json), 0);
+	assert_int_equal(close(late.listener), 0);
+	assert_int_equal(close(late.waiting), 0);
 }
 
 static void escaped_text_is_plain(void **state)
@@ -689,6 +733,7 @@ int main(void)
 		ROW(connections_close_on_exec),
 		ROW(engine_that_went_away_is_econnrefused_and_never_enoent),
 		ROW(engine_that_takes_no_connections_is_etimedout),
+		ROW(full_queue_is_waited_for),
 		cmocka_unit_test(escaped_text_is_plain),
 	};
 #undef ROW
