@@ -87,7 +87,13 @@ configure() {
 		graphroot = "$1/storage"
 		runroot = "$1/run"
 	TEXT
-	echo 'unqualified-search-registries = ["docker.io"]' >"$1/registries.conf"
+	# Docker's engine needs no word to do without TLS on the loopback address.
+	cat >"$1/registries.conf" <<-TEXT
+		unqualified-search-registries = ["docker.io"]
+		[[registry]]
+		location = "127.0.0.1"
+		insecure = true
+	TEXT
 	export CONTAINERS_CONF=$1/containers.conf CONTAINERS_STORAGE_CONF=$1/storage.conf
 	export CONTAINERS_REGISTRIES_CONF=$1/registries.conf XDG_RUNTIME_DIR=$1/runtime HOME=$1 TMPDIR=$1
 }
@@ -98,7 +104,7 @@ serve() {
 }
 
 serve_within() {
-	local base=$1 probe=$2 work=/run/corral-podman engine tries
+	local base=$1 program=$2 work=/run/corral-podman engine tries
 	mount -t tmpfs -o mode=755 none /run
 	mkdir "$work"
 	mount --make-rshared /
@@ -113,7 +119,7 @@ serve_within() {
 		kill -0 "$engine" 2>/dev/null || exit 1
 		sleep 0.1
 	done
-	load_images "$work" "$base" "$probe" podman
+	load_images "$work" "$base" "$program" podman
 	tell_tests podman
 	wait "$engine"
 }
@@ -123,7 +129,8 @@ start)
 	dir=$(absolute "$2") build=$(realpath -e "$3")
 	check "$dir"
 	base=$(base_system "$dir")
-	exec "$here/keep.sh" start "$dir" "$here/podman.sh" --serve "$base" "$build/tests/corral-test-probe"
+	program=$(static_program "$dir" "$build")
+	exec "$here/keep.sh" start "$dir" "$here/podman.sh" --serve "$base" "$program"
 	;;
 stop) exec "$here/keep.sh" stop "$(absolute "$2")" ;;
 --serve) serve "${@:2}" ;;
