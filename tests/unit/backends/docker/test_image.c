@@ -504,11 +504,14 @@ static void superseded_images_are_removed_but_for_those_in_use(void **state)
 	        "[{\"Id\":\"sha256:1\",\"RepoTags\":[\"%s\"]},"
 	        "{\"Id\":\"sha256:2\",\"RepoTags\":[\"corral-runtime:x-old\"]},"
 	        "{\"Id\":\"sha256:3\",\"RepoTags\":[\"corral-runtime:x-used\"]},"
-	        "{\"Id\":\"sha256:4\",\"RepoTags\":[\"somebody/elses:tag\"]},"
+	        "{\"Id\":\"sha256:4\",\"RepoTags\":[\"somebody/elses:tag\",\"h.tld/"
+	        "corral-runtime:x\"]},"
+	        "{\"Id\":\"sha256:5\",\"RepoTags\":[\"localhost/%s\","
+	        "\"docker.io/library/corral-runtime:x-older\"]},"
 	        "{\"Id\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\","
 	        "\"RepoTags\":[\"<none>:<none>\"]},"
 	        "{\"Id\":\"../containers/x\",\"RepoTags\":null},7,{}]",
-	        name);
+	        name, name);
 	fake_json(&f->fake, "GET", "/images/json", 200, list.data);
 	fake_json(&f->fake, "DELETE", "/images/*", 200, "[]");
 	fake_json(&f->fake, "DELETE", "/images/corral-runtime%3Ax-used", 409,
