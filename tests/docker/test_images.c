@@ -194,9 +194,9 @@ static const char *registry(size_t which)
 		                      NULL };
 	int port;
 
-	/* An engine that wants TLS of every registry would have to be told otherwise beforehand. */
-	if (!corral_test_engine_is("docker"))
-		return NULL;
+	/* One that is kept for all programs will do for those who need no password. */
+	if (which == 0 && getenv("CORRAL_TEST_REGISTRY"))
+		return getenv("CORRAL_TEST_REGISTRY");
 	if (r->pid > 0)
 		return r->host;
 	if (command_run(check) != 0) {
@@ -340,7 +340,9 @@ static void missing_image_is_pulled_with_progress(void **state)
 	                 -ENOENT);
 	if (corral_docker_image_ensure(t.e, name, &o, &err) < 0)
 		fail_msg("%s", err.text);
-	assert_non_null(strstr(told.lines.data, "1: Pulling from t/busybox\n"));
+	assert_true(told.n > 0);
+	if (corral_test_engine_is("docker"))
+		assert_non_null(strstr(told.lines.data, "1: Pulling from t/busybox\n"));
 	assert_int_equal(corral_docker_image_inspect(t.e, name, NULL, &err), 0);
 	assert_int_equal(corral_docker_image_remove(t.e, name, &err), 0);
 	corral_buf_done(&told.lines);

@@ -463,6 +463,30 @@ static void failed_build_shows_its_last_lines(void **state)
 	assert_int_equal(fake_count(&f->fake, "GET", "/images/json"), 0);
 }
 
+static void failure_of_a_long_name_still_ends_with_the_reason(void **state)
+{
+	struct fixture *f = *state;
+	const struct corral_docker_image_options o = { 0 };
+	char json[400], name_text[151], *name = NULL;
+	corral_autobuf struct corral_buf b = CORRAL_BUF_INIT;
+
+	memset(name_text, 'n', 150);
+	name_text[150] = '\0';
+	(void)snprintf(json, sizeof(json), "{\"name\":\"%s\",\"base_image\":\"base\"}", name_text);
+	has(f, "base", IMAGE);
+	for (int i = 0; i < 30; i++)
+		corral_buf_fmt(&b, "{\"stream\":\"line %d of the output\\n\"}\n", i);
+	corral_buf_str(&b, "{\"errorDetail\":{\"message\":\"The command '");
+	for (int i = 0; i < 50; i++)
+		corral_buf_str(&b, "\xc3\xa9\xc3\xa9");
+	corral_buf_str(&b, "' returned a non-zero code: 2\"}}\n");
+	fake_json(&f->fake, "POST", "/build", 200, b.data);
+	assert_int_equal(runtime_image(f, json, &o, &name), -EIO);
+	assert_says(f, "\nline 29 of the output\n...\xc3\xa9");
+	assert_string_equal(f->err.text + strlen(f->err.text) - 23,
+	                    "returned a non-zero code: 2" + 4);
+}
+
 static void build_that_the_engine_refuses_is_an_error(void **state)
 {
 	struct fixture *f = *state;
@@ -610,6 +634,7 @@ int main(void)
 		TEST(image_is_built_with_label_and_tag),
 		TEST(image_built_before_is_used_again),
 		TEST(failed_build_shows_its_last_lines),
+		TEST(failure_of_a_long_name_still_ends_with_the_reason),
 		TEST(build_that_the_engine_refuses_is_an_error),
 		TEST(base_that_no_registry_has_is_enoent),
 		TEST(superseded_images_are_removed_but_for_those_in_use),
