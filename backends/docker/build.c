@@ -113,11 +113,12 @@ static int header_make(const struct corral_runtime *r, const struct corral_docke
 	return result < 0 ? result : corral_docker_auth_config_header(&auth, ret, err);
 }
 
+/* All of the reason, and of the last lines as many as find room. */
 static int failed(const char *tag, const struct corral_docker_progress_stream *s,
                   struct corral_error *err)
 {
-	const char *reason = s->error;
-	size_t len = strlen(reason);
+	const char *reason = s->error, *tail = s->tail;
+	size_t len = strlen(reason), room;
 
 	if (len > REASON_MAX) {
 		reason += len - REASON_MAX;
@@ -125,7 +126,10 @@ static int failed(const char *tag, const struct corral_docker_progress_stream *s
 		while (((unsigned char)*reason & 0xc0) == 0x80)
 			reason++;
 	}
-	return corral_error_set(err, EIO, "Building %s failed:\n%s%s%s", tag, s->tail,
+	room = sizeof(err->text) - sizeof("Building  failed:\n...") - strlen(tag) - strlen(reason);
+	while (strlen(tail) > room)
+		tail = strchr(tail, '\n') + 1;
+	return corral_error_set(err, EIO, "Building %s failed:\n%s%s%s", tag, tail,
 	                        reason == s->error ? "" : "...", reason);
 }
 

@@ -9,6 +9,9 @@
 #include "backends/docker/progress_stream.h"
 #include "kernel/base/cleanup.h"
 
+/* Of a refusal's text, where the credentials are to be told of, too. */
+#define REFUSAL_MAX 200
+
 static void secret_freep(char **secret)
 {
 	corral_docker_secret_free(*secret);
@@ -67,11 +70,13 @@ static int refuse(const struct corral_docker_reference *r, const struct corral_d
                   const char *text, int otherwise, struct corral_error *err)
 {
 	int code = corral_docker_pull_meaning(text, otherwise);
+	char start[REFUSAL_MAX + 1];
 
-	if (code == -EACCES)
-		return corral_error_set(err, EACCES, "registry %s: %.200s (asked %s)", r->registry,
-		                        text, auth->note[0] ? auth->note : "without credentials");
-	return corral_error_set(err, -code, "registry %s: %s", r->registry, text);
+	if (code != -EACCES)
+		return corral_error_set(err, -code, "registry %s: %s", r->registry, text);
+	corral_docker_text_clean(text, strlen(text), start, sizeof(start));
+	return corral_error_set(err, EACCES, "registry %s: %s (asked %s)", r->registry, start,
+	                        auth->note[0] ? auth->note : "without credentials");
 }
 
 static int create(struct corral_docker_engine *e, const struct corral_docker_reference *r,

@@ -12,6 +12,7 @@
 #include "backends/docker/http.h"
 #include "backends/docker/image.h"
 #include "backends/docker/pull.h"
+#include "backends/docker/reference.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/base/trace.h"
 
@@ -23,26 +24,40 @@ static void json_freep(json_t **v)
 	json_decref(*v);
 }
 
+/* Whether it is one of our tags, but not this one. Podman lists them as "docker.io/library/..." or
+ * "localhost/...". */
+static bool is_superseded(const char *name, const char *tag)
+{
+	struct corral_docker_reference r;
+	const char *ours = strchr(tag, ':') + 1, *path;
+	bool yes;
+
+	if (corral_docker_reference_init(&r, name, NULL) < 0)
+		return false;
+	path = r.path && strncmp(r.path, "library/", 8) == 0 ? r.path + 8 : r.path;
+	yes = path && r.tag && strcmp(path, CORRAL_DOCKER_RUNTIME_REPOSITORY) == 0 &&
+	      (strcmp(r.registry, "docker.io") == 0 || strcmp(r.registry, "localhost") == 0) &&
+	      strcmp(r.tag, ours) != 0;
+	corral_docker_reference_done(&r);
+	return yes;
+}
+
 /* By its tag, or by its id when a newer build took the tag from it. Those in use stay. */
 static void superseded_remove(struct corral_docker_engine *e, const json_t *image, const char *tag)
 {
-	static const char ours[] = CORRAL_DOCKER_RUNTIME_REPOSITORY ":";
 	const json_t *tags = json_object_get(image, "RepoTags");
 	const char *id = json_string_value(json_object_get(image, "Id"));
 	struct corral_error err = { 0 };
 	bool has_tag = false;
 	int r = 0;
 
-	for (size_t i = 0; i < json_array_size(tags); i++) {
+	for (size_t i = 0; i < json_array_size(tags) && i < PRUNED_MAX; i++) {
 		const char *name = json_string_value(json_array_get(tags, i));
 
 		if (!name || strcmp(name, "<none>:<none>") == 0)
 			continue;
 		has_tag = true;
-		/* Podman puts "localhost/" in front. */
-		if (strncmp(name, "localhost/", 10) == 0)
-			name += 10;
-		if (strncmp(name, ours, sizeof(ours) - 1) == 0 && strcmp(name, tag) != 0)
+		if (is_superseded(name, tag))
 			r = corral_docker_image_remove(e, name, &err);
 	}
 	if (!has_tag && id)

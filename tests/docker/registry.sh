@@ -32,10 +32,10 @@ TEXT
 	if [ "${4:-}" = auth ]; then
 		# The password's hash by bcrypt, which is all that the registry reads.
 		# shellcheck disable=SC2016 # no variables: a hash
-		echo 'joe:HASH' >"$dir/htpasswd"
+		echo 'joe:$2b$04$abcdefghijklmnopqrstuuLZYjhNQAOdpbzt4WxWlUHjv1wsyH5DG' >"$dir/htpasswd"
 		printf 'auth:\n  htpasswd:\n    realm: corral\n    path: %s\n' "$dir/htpasswd" >>"$dir/config.yml"
 	fi
-	exec docker-registry serve "$dir/config.yml"
+	exec docker-registry serve "$dir/config.yml" >"$dir/log" 2>&1
 	;;
 *)
 	sed -n 's/^# usage: /usage: /p; s/^#        registry/       registry/p' "${BASH_SOURCE[0]}" >&2

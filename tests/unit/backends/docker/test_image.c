@@ -252,6 +252,7 @@ static void credentials_go_to_their_registry_alone(void **state)
 {
 	struct fixture *f = *state;
 	corral_autobuf struct corral_buf plain = CORRAL_BUF_INIT;
+	corral_autofree char *text = NULL;
 	const char *header;
 
 	log_in(f, "h.tld");
@@ -259,7 +260,11 @@ static void credentials_go_to_their_registry_alone(void **state)
 	assert_int_equal(ensure(f, "h.tld/a", CORRAL_DOCKER_PULL_ALWAYS, NULL), 0);
 	header = fake_header(fake_last(&f->fake, "POST", "/images/create"), "X-Registry-Auth");
 	assert_non_null(header);
-	assert_int_equal(corral_base64_decode(header, strcspn(header, "\r"), &plain), 0);
+	text = strndup(header, strcspn(header, "\r"));
+	assert_non_null(text);
+	for (char *c = text; *c; c++)
+		*c = *c == '-' ? '+' : *c == '_' ? '/' : *c;
+	assert_int_equal(corral_base64_decode(text, strlen(text), &plain), 0);
 	assert_string_equal(plain.data, "{\"username\":\"joe\",\"password\":\"s3cret\","
 	                                "\"serveraddress\":\"h.tld\"}");
 	assert_int_equal(ensure(f, "other.tld/a", CORRAL_DOCKER_PULL_ALWAYS, NULL), 0);
@@ -458,6 +463,30 @@ static void failed_build_shows_its_last_lines(void **state)
 	assert_int_equal(fake_count(&f->fake, "GET", "/images/json"), 0);
 }
 
+static void failure_of_a_long_name_still_ends_with_the_reason(void **state)
+{
+	struct fixture *f = *state;
+	const struct corral_docker_image_options o = { 0 };
+	char json[400], name_text[151], *name = NULL;
+	corral_autobuf struct corral_buf b = CORRAL_BUF_INIT;
+
+	memset(name_text, 'n', 150);
+	name_text[150] = '\0';
+	(void)snprintf(json, sizeof(json), "{\"name\":\"%s\",\"base_image\":\"base\"}", name_text);
+	has(f, "base", IMAGE);
+	for (int i = 0; i < 30; i++)
+		corral_buf_fmt(&b, "{\"stream\":\"line %d of the output\\n\"}\n", i);
+	corral_buf_str(&b, "{\"errorDetail\":{\"message\":\"The command '");
+	for (int i = 0; i < 50; i++)
+		corral_buf_str(&b, "\xc3\xa9\xc3\xa9");
+	corral_buf_str(&b, "' returned a non-zero code: 2\"}}\n");
+	fake_json(&f->fake, "POST", "/build", 200, b.data);
+	assert_int_equal(runtime_image(f, json, &o, &name), -EIO);
+	assert_says(f, "\nline 29 of the output\n...\xc3\xa9");
+	assert_string_equal(f->err.text + strlen(f->err.text) - 23,
+	                    "returned a non-zero code: 2" + 4);
+}
+
 static void build_that_the_engine_refuses_is_an_error(void **state)
 {
 	struct fixture *f = *state;
@@ -499,11 +528,14 @@ static void superseded_images_are_removed_but_for_those_in_use(void **state)
 	        "[{\"Id\":\"sha256:1\",\"RepoTags\":[\"%s\"]},"
 	        "{\"Id\":\"sha256:2\",\"RepoTags\":[\"corral-runtime:x-old\"]},"
 	        "{\"Id\":\"sha256:3\",\"RepoTags\":[\"corral-runtime:x-used\"]},"
-	        "{\"Id\":\"sha256:4\",\"RepoTags\":[\"somebody/elses:tag\"]},"
+	        "{\"Id\":\"sha256:4\",\"RepoTags\":[\"somebody/elses:tag\",\"h.tld/"
+	        "corral-runtime:x\"]},"
+	        "{\"Id\":\"sha256:5\",\"RepoTags\":[\"localhost/%s\","
+	        "\"docker.io/library/corral-runtime:x-older\"]},"
 	        "{\"Id\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\","
 	        "\"RepoTags\":[\"<none>:<none>\"]},"
 	        "{\"Id\":\"../containers/x\",\"RepoTags\":null},7,{}]",
-	        name);
+	        name, name);
 	fake_json(&f->fake, "GET", "/images/json", 200, list.data);
 	fake_json(&f->fake, "DELETE", "/images/*", 200, "[]");
 	fake_json(&f->fake, "DELETE", "/images/corral-runtime%3Ax-used", 409,
@@ -516,7 +548,10 @@ static void superseded_images_are_removed_but_for_those_in_use(void **state)
 	assert_int_equal(fake_count(&f->fake, "DELETE", "/images/corral-runtime%3Ax-old"), 1);
 	assert_int_equal(fake_count(&f->fake, "DELETE", "/images/corral-runtime%3Ax-used"), 1);
 	assert_int_equal(fake_count(&f->fake, "DELETE", "/images/0123456789abcdef*"), 1);
-	assert_int_equal(fake_count(&f->fake, "DELETE", "/*"), 3);
+	assert_int_equal(fake_count(&f->fake, "DELETE",
+	                            "/images/docker.io%2Flibrary%2Fcorral-runtime%3Ax-older"),
+	                 1);
+	assert_int_equal(fake_count(&f->fake, "DELETE", "/*"), 4);
 }
 
 struct asker {
@@ -599,6 +634,7 @@ int main(void)
 		TEST(image_is_built_with_label_and_tag),
 		TEST(image_built_before_is_used_again),
 		TEST(failed_build_shows_its_last_lines),
+		TEST(failure_of_a_long_name_still_ends_with_the_reason),
 		TEST(build_that_the_engine_refuses_is_an_error),
 		TEST(base_that_no_registry_has_is_enoent),
 		TEST(superseded_images_are_removed_but_for_those_in_use),
