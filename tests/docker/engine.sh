@@ -22,7 +22,7 @@ check() {
 }
 
 serve() {
-	local base=$1 probe=$2 work=/run/corral-docker engine tries
+	local base=$1 program=$2 work=/run/corral-docker engine tries
 	mount -t tmpfs -o mode=755 none /run
 	mkdir "$work" "$work/etc" "$work/etc-work"
 	# The engine writes a key of its own to /etc/docker.
@@ -41,7 +41,7 @@ serve() {
 		kill -0 "$engine" 2>/dev/null || exit 1
 		sleep 0.1
 	done
-	load_images "$work" "$base" "$probe" docker
+	load_images "$work" "$base" "$program" docker
 	tell_tests docker
 	wait "$engine"
 }
@@ -51,7 +51,8 @@ start)
 	dir=$(absolute "$2") build=$(realpath -e "$3")
 	check "$dir"
 	base=$(base_system "$dir")
-	exec "$here/keep.sh" start "$dir" "$here/engine.sh" --serve "$base" "$build/tests/corral-test-probe"
+	program=$(static_program "$dir" "$build")
+	exec "$here/keep.sh" start "$dir" "$here/engine.sh" --serve "$base" "$program"
 	;;
 stop) exec "$here/keep.sh" stop "$(absolute "$2")" ;;
 run)

@@ -33,9 +33,18 @@ check_common() { # DIR SOCKET
 base_system() { # DIR
 	local script reason image
 	script=${here:?}/../../tools/vm/image.sh
-	reason=$("$script" --check 2>&1) || skip "$1" "no base system for the containers: $reason"
+	reason=$("$script" --check 2>&1) || skip "$1" "no base system for the containers: $reason" >&2
 	image=$("$script")
 	echo "$image/root.tar.zst"
+}
+
+# Prints a static program of the build, for the image that has nothing else.
+static_program() { # DIR BUILD_DIR
+	local program
+	for program in "$2/tests/corral-test-probe" "$2/tools/bench/corral-bench-true"; do
+		[ ! -x "$program" ] || { echo "$program" && return; }
+	done
+	skip "$1" "no static program in $2: build it first" >&2
 }
 
 busybox_root() { # DIR
@@ -50,7 +59,7 @@ busybox_root() { # DIR
 	echo 'root:x:0:' >"$1/etc/group"
 }
 
-# usage: load_images WORK BASE PROBE CLIENT; CLIENT is the command that imports
+# usage: load_images WORK BASE PROGRAM CLIENT; CLIENT is the command that imports
 load_images() {
 	local base
 	zstd -dc "$2" | "$4" import - corral-test/base:latest >/dev/null &

@@ -98,7 +98,7 @@ serve() {
 }
 
 serve_within() {
-	local base=$1 probe=$2 work=/run/corral-podman engine tries
+	local base=$1 program=$2 work=/run/corral-podman engine tries
 	mount -t tmpfs -o mode=755 none /run
 	mkdir "$work"
 	mount --make-rshared /
@@ -113,7 +113,7 @@ serve_within() {
 		kill -0 "$engine" 2>/dev/null || exit 1
 		sleep 0.1
 	done
-	load_images "$work" "$base" "$probe" podman
+	load_images "$work" "$base" "$program" podman
 	tell_tests podman
 	wait "$engine"
 }
@@ -123,7 +123,8 @@ start)
 	dir=$(absolute "$2") build=$(realpath -e "$3")
 	check "$dir"
 	base=$(base_system "$dir")
-	exec "$here/keep.sh" start "$dir" "$here/podman.sh" --serve "$base" "$build/tests/corral-test-probe"
+	program=$(static_program "$dir" "$build")
+	exec "$here/keep.sh" start "$dir" "$here/podman.sh" --serve "$base" "$program"
 	;;
 stop) exec "$here/keep.sh" stop "$(absolute "$2")" ;;
 --serve) serve "${@:2}" ;;
