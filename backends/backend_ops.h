@@ -12,6 +12,8 @@
 
 #define CORRAL_BACKEND_ID_SIZE 65
 
+struct corral_visit;
+
 struct corral_backend_ops {
 	const char *kind;
 	uint32_t caps;
@@ -85,6 +87,13 @@ struct corral_backend_ops {
 	int (*pause)(struct corral_backend *b, bool paused, struct corral_error *err);
 	/* CORRAL_BACKEND_CAN_MEASURE */
 	int (*usage)(struct corral_backend *b, struct corral_usage *ret, struct corral_error *err);
+
+	/* Of those with a file server alone, around each operation (served.h); the end may make
+	 * another error of r. */
+	int (*visit_begin)(struct corral_backend *b, struct corral_visit *v,
+	                   struct corral_error *err);
+	int (*visit_end)(struct corral_backend *b, struct corral_visit *v, int r,
+	                 struct corral_error *err);
 };
 
 /* The first member of what terminal_open gives. Promises are those of backends/sandbox.h. */

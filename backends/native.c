@@ -16,7 +16,7 @@
 
 static void box_free(struct corral_native_box *box)
 {
-	corral_native_server_close(box);
+	corral_served_done(&box->files);
 	corral_backgrounds_done(&box->backgrounds);
 	corral_sandbox_close(box->sandbox, NULL);
 	free(box);
@@ -65,6 +65,7 @@ static int box_make(struct corral_native *n, struct corral_error *err)
 		free(box);
 		return r;
 	}
+	corral_served_init(&box->files);
 	corral_backgrounds_init(&box->backgrounds, &corral_native_background_ops);
 	box->refs = 1;
 	n->box = box;
@@ -269,20 +270,20 @@ static const struct corral_backend_ops native_ops = {
 	        CORRAL_BACKEND_CAN_TERMINAL | CORRAL_BACKEND_CAN_PAUSE |
 	        CORRAL_BACKEND_CAN_MEASURE | CORRAL_BACKEND_CAN_ARCHIVE,
 	.close = native_close,
-	.exists = corral_native_exists,
-	.stat = corral_native_stat,
-	.ls = corral_native_ls,
-	.read = corral_native_read,
-	.edit = corral_native_edit,
-	.glob = corral_native_glob,
-	.grep = corral_native_grep,
-	.mkdir = corral_native_mkdir,
-	.remove = corral_native_remove,
-	.rename = corral_native_rename,
-	.read_stream = corral_native_read_stream,
-	.write_stream = corral_native_write_stream,
-	.tar_out = corral_native_tar_out,
-	.tar_in = corral_native_tar_in,
+	.exists = corral_served_exists,
+	.stat = corral_served_stat,
+	.ls = corral_served_ls,
+	.read = corral_served_read,
+	.edit = corral_served_edit,
+	.glob = corral_served_glob,
+	.grep = corral_served_grep,
+	.mkdir = corral_served_mkdir,
+	.remove = corral_served_remove,
+	.rename = corral_served_rename,
+	.read_stream = corral_served_read_stream,
+	.write_stream = corral_served_write_stream,
+	.tar_out = corral_served_tar_out,
+	.tar_in = corral_served_tar_in,
 	.execute = native_execute,
 	.stop = native_stop,
 	.background_start = corral_native_background_start,
@@ -296,6 +297,8 @@ static const struct corral_backend_ops native_ops = {
 	.end = native_end,
 	.pause = native_pause,
 	.usage = native_usage,
+	.visit_begin = corral_native_visit_begin,
+	.visit_end = corral_native_visit_end,
 };
 
 int corral_native_sandbox_new(struct corral_launcher *launcher, const struct corral_policy *policy,

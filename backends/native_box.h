@@ -13,16 +13,14 @@
 #include "backends/backgrounds.h"
 #include "backends/native.h"
 #include "backends/runs.h"
+#include "backends/served.h"
 #include "kernel/process.h"
-
-struct corral_native_server;
 
 struct corral_native_box {
 	struct corral_sandbox *sandbox;
 	unsigned int refs; /* under the backend's lock, as is all that follows */
 	struct corral_backgrounds backgrounds; /* with a lock of their own */
-	struct corral_native_server *server;   /* NULL until the first file operation */
-	bool starting;                         /* it is on its way */
+	struct corral_served_slot files;       /* the same */
 	uint64_t cpu_usec, cpu_at_usec;        /* of the last measure */
 };
 
@@ -70,38 +68,10 @@ int corral_native_background_kill_all(struct corral_backend *b, struct corral_er
 int corral_native_terminal_open(struct corral_backend *b, const struct corral_terminal_options *o,
                                 struct corral_terminal **ret, struct corral_error *err);
 
-/* native_files.c: the ops, and the end of a box's server. */
-bool corral_native_exists(struct corral_backend *b, const char *path);
-int corral_native_stat(struct corral_backend *b, const char *path, unsigned int flags,
-                       struct corral_files_stat *ret, struct corral_error *err);
-int corral_native_ls(struct corral_backend *b, const char *path, struct corral_files_rows *ret,
-                     struct corral_error *err);
-int corral_native_read(struct corral_backend *b, const char *path, uint64_t offset, uint64_t limit,
-                       struct corral_buf *ret, struct corral_error *err);
-int corral_native_edit(struct corral_backend *b, const char *path,
-                       const struct corral_files_edit *edit, uint64_t *ret_occurrences,
-                       struct corral_error *err);
-int corral_native_glob(struct corral_backend *b, const char *pattern, const char *path,
-                       unsigned int flags, struct corral_files_rows *ret, struct corral_error *err);
-int corral_native_grep(struct corral_backend *b, const struct corral_files_grep *grep,
-                       struct corral_files_matches *ret, struct corral_error *err);
-int corral_native_mkdir(struct corral_backend *b, const char *path, struct corral_error *err);
-int corral_native_remove(struct corral_backend *b, const char *path, unsigned int flags,
-                         struct corral_error *err);
-int corral_native_rename(struct corral_backend *b, const char *path, const char *new_path,
-                         unsigned int flags, struct corral_error *err);
-int corral_native_read_stream(struct corral_backend *b, const char *path, uint64_t offset,
-                              uint64_t length, uint64_t max, const struct corral_files_sink *sink,
+/* native_files.c */
+int corral_native_visit_begin(struct corral_backend *b, struct corral_visit *v,
                               struct corral_error *err);
-int corral_native_write_stream(struct corral_backend *b, const char *path, unsigned int mode,
-                               bool known, const struct corral_files_source *source,
-                               struct corral_error *err);
-int corral_native_tar_out(struct corral_backend *b, const char *path,
-                          const struct corral_files_sink *sink, struct corral_files_copied *ret,
-                          struct corral_error *err);
-int corral_native_tar_in(struct corral_backend *b, const char *path,
-                         const struct corral_files_source *source, struct corral_files_copied *ret,
-                         struct corral_error *err);
-void corral_native_server_close(struct corral_native_box *box);
+int corral_native_visit_end(struct corral_backend *b, struct corral_visit *v, int r,
+                            struct corral_error *err);
 
 #endif

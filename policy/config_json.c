@@ -14,16 +14,10 @@
 #include "kernel/base/cleanup.h"
 #include "policy/json_words.h"
 
-static int wrong_kind(const json_t *v, const char *wanted, struct corral_error *err)
-{
-	return corral_error_set(err, EINVAL, "%s where %s is expected", corral_json_kind(v),
-	                        wanted);
-}
-
 static int bool_get(const json_t *v, bool *ret, struct corral_error *err)
 {
 	if (!json_is_boolean(v))
-		return wrong_kind(v, "true or false", err);
+		return corral_json_wrong_kind(v, "true or false", err);
 	*ret = json_is_true(v);
 	return 0;
 }
@@ -40,7 +34,7 @@ static int scalar_text(const json_t *v, char *buf, size_t size, const char **ret
 		return 0;
 	}
 	if (!json_is_number(v))
-		return wrong_kind(v, "a number or text", err);
+		return corral_json_wrong_kind(v, "a number or text", err);
 	if (json_is_integer(v))
 		(void)snprintf(buf, size, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
 	else
@@ -60,11 +54,11 @@ static int strings_each(const json_t *v,
 	int r;
 
 	if (!json_is_array(v))
-		return wrong_kind(v, "an array of text", err);
+		return corral_json_wrong_kind(v, "an array of text", err);
 	json_array_foreach(v, i, item)
 	{
 		r = json_is_string(item) ? each(c, json_string_value(item), err)
-		                         : wrong_kind(item, "text", err);
+		                         : corral_json_wrong_kind(item, "text", err);
 		if (r < 0)
 			return corral_json_place(err, r, "[%zu]", i);
 	}
@@ -94,14 +88,14 @@ static int cap_drop_parse(struct corral_config *c, json_t *v, struct corral_erro
 static int network_parse(struct corral_config *c, json_t *v, struct corral_error *err)
 {
 	if (!json_is_string(v))
-		return wrong_kind(v, "text", err);
+		return corral_json_wrong_kind(v, "text", err);
 	return corral_config_set_network(c, json_string_value(v), err);
 }
 
 static int ids_parse(struct corral_config *c, json_t *v, struct corral_error *err)
 {
 	if (!json_is_string(v))
-		return wrong_kind(v, "text", err);
+		return corral_json_wrong_kind(v, "text", err);
 	return corral_config_set_ids(c, json_string_value(v), err);
 }
 
@@ -120,14 +114,14 @@ static int env_parse(struct corral_config *c, json_t *v, struct corral_error *er
 	json_t *value;
 
 	if (!json_is_object(v))
-		return wrong_kind(v, "an object of names and texts", err);
+		return corral_json_wrong_kind(v, "an object of names and texts", err);
 	json_object_foreach(v, name, value)
 	{
 		corral_autofree char *assignment = NULL;
 		int r;
 
 		if (!json_is_string(value)) {
-			r = wrong_kind(value, "text", err);
+			r = corral_json_wrong_kind(value, "text", err);
 			return corral_json_place(err, r, ".%s", name);
 		}
 		/* "A=B" as a name would set A: the assignment below could not tell. */
@@ -153,23 +147,19 @@ static int argv_parse(struct corral_config *c, json_t *v, struct corral_error *e
 	json_t *item;
 
 	if (!json_is_array(v))
-		return wrong_kind(v, "an array of text", err);
+		return corral_json_wrong_kind(v, "an array of text", err);
 	argv = calloc(n + 1, sizeof(*argv));
 	if (!argv)
 		return corral_error_sys(err, ENOMEM, "command");
 	json_array_foreach(v, i, item)
 	{
 		if (!json_is_string(item))
-			return corral_json_place(err, wrong_kind(item, "text", err), "[%zu]", i);
+			return corral_json_place(err, corral_json_wrong_kind(item, "text", err),
+			                         "[%zu]", i);
 		/* Only looked at: set_argv copies. */
 		argv[i] = (char *)(uintptr_t)json_string_value(item);
 	}
 	return corral_config_set_argv(c, argv, n, err);
-}
-
-static int unknown_key(const char *key, const char *known, struct corral_error *err)
-{
-	return corral_error_set(err, EINVAL, "unknown key '%.*s': known here: %s", 64, key, known);
 }
 
 struct mount_parts {
@@ -195,7 +185,7 @@ static int mount_key(struct mount_parts *m, const char *key, const json_t *v,
 		if (strcmp(fields[i].key, key))
 			continue;
 		if (!json_is_string(v))
-			return wrong_kind(v, "text", err);
+			return corral_json_wrong_kind(v, "text", err);
 		*fields[i].field = json_string_value(v);
 		return 0;
 	}
@@ -248,20 +238,21 @@ static int mounts_parse(struct corral_config *c, json_t *v, struct corral_error 
 	const char *key;
 
 	if (!json_is_array(v))
-		return wrong_kind(v, "an array of mounts", err);
+		return corral_json_wrong_kind(v, "an array of mounts", err);
 	json_array_foreach(v, i, item)
 	{
 		struct mount_parts parts = { 0 };
 		int r;
 
 		if (!json_is_object(item))
-			return corral_json_place(err, wrong_kind(item, "an object", err), "[%zu]",
-			                         i);
+			return corral_json_place(err,
+			                         corral_json_wrong_kind(item, "an object", err),
+			                         "[%zu]", i);
 		json_object_foreach(item, key, value)
 		{
 			r = mount_key(&parts, key, value, err);
 			if (r == -ENOENT) {
-				r = unknown_key(key, "type, source, target, size", err);
+				r = corral_json_unknown_key(key, "type, source, target, size", err);
 				return corral_json_place(err, r, "[%zu]", i);
 			}
 			if (r < 0)
@@ -280,7 +271,7 @@ static int limits_parse(struct corral_config *c, json_t *v, struct corral_error 
 	const char *key;
 
 	if (!json_is_object(v))
-		return wrong_kind(v, "an object of limits", err);
+		return corral_json_wrong_kind(v, "an object of limits", err);
 	json_object_foreach(v, key, value)
 	{
 		char buf[400], known[256] = "";
@@ -298,7 +289,7 @@ static int limits_parse(struct corral_config *c, json_t *v, struct corral_error 
 			               name);
 		}
 		if (!limit)
-			return unknown_key(key, known, err);
+			return corral_json_unknown_key(key, known, err);
 		r = scalar_text(value, buf, sizeof(buf), &text, err);
 		if (r == 0)
 			r = corral_config_set_limit(c, limit, text, err);
@@ -345,7 +336,7 @@ static int key_parse(struct corral_config *c, const struct key *k, json_t *v,
 		return bool_get(v, (bool *)(void *)((char *)c + k->bool_offset), err);
 	/* runtime is the first member: its offset of 0 is one of text as well. */
 	if (!json_is_string(v))
-		return wrong_kind(v, "text", err);
+		return corral_json_wrong_kind(v, "text", err);
 	return corral_config_set_text((char **)(void *)((char *)c + k->text_offset),
 	                              json_string_value(v), err);
 }
@@ -360,7 +351,7 @@ static int unknown_top_key(const char *key, struct corral_error *err)
 		(void)snprintf(known + len, sizeof(known) - len, "%s%s", i ? ", " : "",
 		               keys[i].name);
 	}
-	return unknown_key(key, known, err);
+	return corral_json_unknown_key(key, known, err);
 }
 
 int corral_config_parse(struct corral_config *c, const char *json, size_t len,
@@ -376,7 +367,7 @@ int corral_config_parse(struct corral_config *c, const char *json, size_t len,
 		return corral_error_set(err, EINVAL, "line %d, column %d: %s", problem.line,
 		                        problem.column, problem.text);
 	if (!json_is_object(root))
-		return wrong_kind(root, "an object", err);
+		return corral_json_wrong_kind(root, "an object", err);
 	json_object_foreach(root, name, value)
 	{
 		size_t i = 0;

@@ -1,5 +1,6 @@
 #include "policy/json_words.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +24,17 @@ const char *corral_json_kind(const json_t *v)
 		return "null";
 	}
 	return "something else";
+}
+
+int corral_json_wrong_kind(const json_t *v, const char *wanted, struct corral_error *err)
+{
+	return corral_error_set(err, EINVAL, "%s where %s is expected", corral_json_kind(v),
+	                        wanted);
+}
+
+int corral_json_unknown_key(const char *key, const char *known, struct corral_error *err)
+{
+	return corral_error_set(err, EINVAL, "unknown key '%.*s': known here: %s", 64, key, known);
 }
 
 int corral_json_place(struct corral_error *err, int r, const char *fmt, ...)

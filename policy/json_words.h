@@ -11,6 +11,11 @@
 /* "an object", "text", ...; static. */
 const char *corral_json_kind(const json_t *v);
 
+/* -EINVAL: "text where an object is expected". */
+int corral_json_wrong_kind(const json_t *v, const char *wanted, struct corral_error *err);
+/* -EINVAL: "unknown key 'x': known here: a, b". */
+int corral_json_unknown_key(const char *key, const char *known, struct corral_error *err);
+
 /*
  * Puts a part of the place in front of what went wrong: "mounts" and "[2]" and ".source: ..." make
  * "mounts[2].source: ...". Returns r, a -errno; err may be NULL.

@@ -1,6 +1,7 @@
 /*
  * A runtime: a named environment as its author describes it. JSON in, checked data out; the struct
- * owns every string in it.
+ * owns every string in it. With an image that is taken as it is, packages, setup commands and the
+ * user mean nothing, as they do without a base_image: descriptions in the field carry them along.
  */
 #ifndef CORRAL_POLICY_RUNTIME_H
 #define CORRAL_POLICY_RUNTIME_H
@@ -14,6 +15,12 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* The greatest user that an engine takes. */
+#define CORRAL_RUNTIME_UID_MAX 2147483647u
+/* Of packages, of commands, of variables; each text is at most so many bytes long. */
+#define CORRAL_RUNTIME_ITEMS_MAX 1024
+#define CORRAL_RUNTIME_TEXT_MAX  (32u << 10)
 
 enum corral_package_manager {
 	CORRAL_PACKAGES_PIP,
@@ -38,7 +45,9 @@ struct corral_runtime {
 	char *work_dir;   /* "/workspace" without */
 	bool cache_image; /* true without: an image built before is used again */
 	bool has_run_as_uid;
-	uint32_t run_as_uid; /* built around an unprivileged user of that number */
+	/* Built around an unprivileged user of that number, at most
+	 * CORRAL_RUNTIME_UID_MAX. */
+	uint32_t run_as_uid;
 };
 
 /*

@@ -70,6 +70,15 @@ void corral_docker_engine_close(struct corral_docker_engine *e);
 const struct corral_docker_engine_info *corral_docker_engine_info(
         const struct corral_docker_engine *e);
 
+/* What was found out about an engine and need not be asked again, until it turns out otherwise. */
+enum corral_docker_known {
+	CORRAL_DOCKER_KNOWS_VOLUME = 1u << 0, /* the volume of our program is filled: volume.h */
+};
+bool corral_docker_engine_knows(const struct corral_docker_engine *e,
+                                enum corral_docker_known what);
+void corral_docker_engine_learn(struct corral_docker_engine *e, enum corral_docker_known what,
+                                bool is_so);
+
 #ifdef __cplusplus
 }
 #endif

@@ -43,10 +43,11 @@ void corral_docker_answer_done(struct corral_docker_answer *a);
 
 /*
  * 0 with any status that the engine answered: who calls knows which of them mean something.
- * -errno when there was no answer: -ECONNREFUSED, -ENOENT, -EACCES, -ETIMEDOUT, -ECANCELED, -EPIPE
- * (cut off in the middle), -EPROTO (no HTTP, or JSON that is none), -EMSGSIZE. A request that a
- * stale connection swallowed before anything was answered is sent once more where that is harmless.
- * a is the caller's to give to done() in either case.
+ * -errno when there was no answer: -ECONNREFUSED (nobody listens, also when the socket is gone:
+ * never -ENOENT, which would be taken for what was asked about), -EACCES, -ETIMEDOUT, -ECANCELED,
+ * -EPIPE (cut off in the middle), -EPROTO (no HTTP, or JSON that is none), -EMSGSIZE. A request
+ * that a stale connection swallowed before anything was answered is sent once more where that is
+ * harmless. a is the caller's to give to done() in either case.
  */
 int corral_docker_call(struct corral_docker_engine *e, const struct corral_docker_request *q,
                        struct corral_docker_answer *a, struct corral_error *err);
@@ -74,13 +75,14 @@ struct corral_docker_stream;
 /* POSTs json to path with "Upgrade: tcp"; statuses are errors as of corral_docker_do(). */
 int corral_docker_stream_open(struct corral_docker_engine *e, const char *path, const json_t *json,
                               struct corral_docker_stream **ret, struct corral_error *err);
-/* The same over a connected descriptor of the caller's, which it takes: a test's, or a pair's. */
+/* The same over a connected socket of the caller's, which it takes: a test's, or a pair's. */
 int corral_docker_stream_new_take(int fd, struct corral_docker_stream **ret,
                                   struct corral_error *err);
 /* To be polled; over TLS there may be more to read when poll sees nothing, so read until -EAGAIN
  * first. Borrowed. */
 int corral_docker_stream_fd(const struct corral_docker_stream *s);
-/* Bytes, 0 at the end, -EAGAIN, -EPIPE and others. */
+/* Bytes, 0 at the end, -EAGAIN, -EPIPE and others. What was not written for -EAGAIN has to be what
+ * is written next (over TLS, where bytes may be half on their way, others are -EINVAL). */
 long corral_docker_stream_read(struct corral_docker_stream *s, void *data, size_t size);
 long corral_docker_stream_write(struct corral_docker_stream *s, const void *data, size_t len);
 /* No more will be written; the other side sees the end (over TLS it cannot, and -EOPNOTSUPP). */

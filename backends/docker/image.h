@@ -28,7 +28,11 @@ enum corral_docker_pull_when {
 struct corral_docker_image_options {
 	enum corral_docker_pull_when pull;
 	const char *platform;   /* "linux/arm64"; NULL: the engine's */
-	const char *config_dir; /* whose credentials: the user's Docker configuration */
+	const char *config_dir; /* whose credentials: the user's Docker configuration; or NULL */
+	/* What a build's commands reach: "host", "none", a network's name; NULL: the engine's
+	 * default, which is none on an engine without a bridge. Nothing is fallen back to. */
+	const char *build_network;
+	const char *fallback_image; /* of a runtime that has neither image nor base_image */
 	const struct corral_docker_progress *progress; /* or NULL */
 	int64_t timeout_ms;                            /* 0: an hour */
 };
@@ -56,8 +60,11 @@ int corral_docker_image_remove(struct corral_docker_engine *e, const char *name,
 /*
  * The image of a runtime: its image, pulled when missing; or the one built from its base_image,
  * packages and setup_commands, under the tag that its digest makes, built when there is none or
- * cache_image is false; superseded ones of the same runtime are removed then, but for those in use.
- * ret_name is the caller's to free. A failed build is -EIO, with the last lines of its output.
+ * cache_image is false (steps that the engine has done before it need not do again); superseded
+ * ones of the same runtime are removed then, but for those in use. Threads that ask for the same
+ * image at once share one build. ret_name is the caller's to free. A failed build is -EIO,
+ * "Building {tag} failed:" with the last lines of its output; -EINVAL: there is no image to start
+ * from.
  */
 int corral_docker_runtime_image(struct corral_docker_engine *e, const struct corral_runtime *r,
                                 const struct corral_docker_image_options *o, char **ret_name,

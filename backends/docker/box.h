@@ -1,0 +1,126 @@
+/*
+ * Inside the Docker backend: one live container that several threads use, and that the last of them
+ * lets go.
+ */
+#ifndef CORRAL_BACKENDS_DOCKER_BOX_H
+#define CORRAL_BACKENDS_DOCKER_BOX_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "backends/backend_ops.h"
+#include "backends/backgrounds.h"
+#include "backends/docker/container.h"
+#include "backends/docker/inside.h"
+#include "backends/docker/spec.h"
+#include "backends/runs.h"
+#include "backends/served.h"
+
+struct corral_docker_box {
+	struct corral_docker_container c;
+	struct corral_backend *plain; /* how it is spoken to without our program in it; or NULL */
+	struct corral_backgrounds backgrounds; /* with locks of their own, as: */
+	struct corral_served_slot files;
+	char dir[48]; /* of ours inside, for the output of background processes */
+
+	unsigned int refs;                   /* under the backend's lock, as is all that follows */
+	struct corral_docker_served *served; /* NULL until the first file operation */
+	bool serving;                        /* it is on its way */
+	struct corral_docker_stream *ready;  /* "corral-inside run", waiting for a command */
+	bool readying;
+	int64_t alive_at_ms;            /* when the engine last said so */
+	uint64_t cpu_usec, cpu_at_usec; /* of the last measure */
+};
+
+struct corral_docker {
+	struct corral_backend base;
+	struct corral_docker_engine *engine;
+	struct corral_docker_spec spec;
+	const struct corral_runtime *runtime; /* borrowed until the image is known */
+	struct corral_docker_image_options images;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct corral_docker_box *box; /* NULL: none yet */
+	unsigned int n_boxes;          /* not yet let go */
+	bool opening;
+	char lost[200]; /* why the last one went by itself; "" when it did not */
+	char container[CORRAL_DOCKER_ID_SIZE];
+	struct corral_runs runs;
+	atomic_uint last_background;
+};
+
+static inline struct corral_docker *to_docker(struct corral_backend *b)
+{
+	return (struct corral_docker *)b;
+}
+
+/* The live container, made when there is none; to be released. -EPIPE when it went by itself, and
+ * nobody has begun anew since. */
+int corral_docker_acquire(struct corral_docker *d, struct corral_docker_box **ret,
+                          struct corral_error *err);
+/* The same, but NULL when there is none. */
+struct corral_docker_box *corral_docker_find(struct corral_docker *d);
+void corral_docker_release(struct corral_docker *d, struct corral_docker_box *box);
+/*
+ * A call on the box failed with r: asks the engine whether it still runs, and if it does not,
+ * remembers why, lets it go, and returns -EPIPE with that text; else r.
+ */
+int corral_docker_failed(struct corral_docker *d, struct corral_docker_box *box, int r,
+                         struct corral_error *err);
+
+/* "corral-inside run" in the box, ready for a command: one that waits already, or a new one.
+ * *ret_waited: it may have died while it did. */
+int corral_docker_ready_take(struct corral_docker *d, struct corral_docker_box *box,
+                             struct corral_docker_stream **ret, bool *ret_waited,
+                             struct corral_error *err);
+/* Starts the next one, behind the caller's back. */
+void corral_docker_ready_refill(struct corral_docker *d, struct corral_docker_box *box);
+/*
+ * A command in it, by one that waits or, should that have died, another. extra: layered over the
+ * container's environment. *ret is given to corral_docker_process_close().
+ */
+int corral_docker_start_in(struct corral_docker *d, struct corral_docker_box *box,
+                           const struct corral_docker_start *start,
+                           struct corral_docker_process **ret, struct corral_error *err);
+
+/* docker_execute.c */
+int corral_docker_execute(struct corral_backend *b, const struct corral_execute *x,
+                          struct corral_executed *ret, struct corral_error *err);
+int corral_docker_stop(struct corral_backend *b, const char *run_id, struct corral_error *err);
+
+/* docker_background.c */
+extern const struct corral_background_ops corral_docker_background_ops;
+int corral_docker_background_start(struct corral_backend *b, const char *command,
+                                   struct corral_background *ret, struct corral_error *err);
+int corral_docker_background_read(struct corral_backend *b, const char *shell_id,
+                                  struct corral_buf *out, struct corral_buf *err_out,
+                                  struct corral_background *ret, struct corral_error *err);
+int corral_docker_background_kill(struct corral_backend *b, const char *shell_id,
+                                  struct corral_error *err);
+int corral_docker_background_list(struct corral_backend *b, struct corral_background_list *ret,
+                                  struct corral_error *err);
+int corral_docker_background_kill_all(struct corral_backend *b, struct corral_error *err);
+
+/* docker_terminal.c */
+int corral_docker_terminal_open(struct corral_backend *b, const struct corral_terminal_options *o,
+                                struct corral_terminal **ret, struct corral_error *err);
+
+/* docker_files.c */
+int corral_docker_visit_begin(struct corral_backend *b, struct corral_visit *v,
+                              struct corral_error *err);
+int corral_docker_visit_end(struct corral_backend *b, struct corral_visit *v, int r,
+                            struct corral_error *err);
+/* A new piece of the file from an offset on, appended; at most max bytes. For background output. */
+int corral_docker_read_on(struct corral_docker *d, struct corral_docker_box *box, const char *path,
+                          uint64_t offset, uint64_t max, struct corral_buf *ret,
+                          struct corral_error *err);
+
+/* docker_usage.c */
+int corral_docker_usage(struct corral_backend *b, struct corral_usage *ret,
+                        struct corral_error *err);
+
+/* docker_plain.c: a backend over execs of the container's own shell, with the ops that it has. */
+int corral_docker_plain_new(struct corral_docker *d, const struct corral_docker_container *c,
+                            struct corral_backend **ret, struct corral_error *err);
+
+#endif

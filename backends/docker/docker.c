@@ -1,0 +1,386 @@
+#include "backends/docker/docker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "backends/docker/box.h"
+#include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
+
+/* How long the end of a container waits for the calls that are in it. */
+#define END_S 20
+
+static const char gone[] = "the container is gone, stopped, killed or out of memory, and what was "
+                           "in it as well";
+
+static void box_free(struct corral_docker *d, struct corral_docker_box *box)
+{
+	corral_served_done(&box->files);
+	corral_backgrounds_done(&box->backgrounds);
+	corral_docker_stream_close(box->ready);
+	corral_backend_close(box->plain);
+	(void)corral_docker_container_close(d->engine, &box->c, NULL);
+	free(box);
+}
+
+void corral_docker_release(struct corral_docker *d, struct corral_docker_box *box)
+{
+	bool last;
+
+	pthread_mutex_lock(&d->lock);
+	last = --box->refs == 0;
+	pthread_mutex_unlock(&d->lock);
+	if (!last)
+		return;
+	box_free(d, box);
+	pthread_mutex_lock(&d->lock);
+	d->n_boxes--;
+	pthread_cond_broadcast(&d->changed);
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* Takes the backend's own hold off the box; with the lock held. Who gets it releases it. */
+static struct corral_docker_box *detach(struct corral_docker *d)
+{
+	struct corral_docker_box *box = d->box;
+
+	d->box = NULL;
+	return box;
+}
+
+static void dir_make(struct corral_docker_box *box)
+{
+	uint64_t n = 0;
+
+	(void)!getrandom(&n, sizeof(n), 0);
+	(void)snprintf(box->dir, sizeof(box->dir), "/tmp/.corral-%016llx", (unsigned long long)n);
+}
+
+/* The image's name as the engine knows it now, and its processor. */
+static int image_find(struct corral_docker *d, char **ret_name, char **ret_arch,
+                      struct corral_error *err)
+{
+	struct corral_docker_image image = { 0 };
+	int r;
+
+	if (d->spec.image) {
+		*ret_name = strdup(d->spec.image);
+		r = *ret_name ? corral_docker_image_ensure(d->engine, *ret_name, &d->images, err)
+		              : corral_error_set(err, ENOMEM, "container: out of memory");
+	} else {
+		r = corral_docker_runtime_image(d->engine, d->runtime, &d->images, ret_name, err);
+	}
+	if (r == 0)
+		r = corral_docker_image_inspect(d->engine, *ret_name, &image, err);
+	if (r == 0)
+		*ret_arch = corral_take_ptr(&image.arch);
+	corral_docker_image_done(&image);
+	return r;
+}
+
+static int box_open(struct corral_docker *d, struct corral_docker_box *box,
+                    struct corral_error *err)
+{
+	corral_autofree char *image = NULL, *arch = NULL;
+	int r = image_find(d, &image, &arch, err);
+
+	if (r == 0)
+		r = corral_docker_container_open(d->engine, &d->spec, image, arch, &box->c, err);
+	if (r == 0 && !box->c.has_inside)
+		r = corral_docker_plain_new(d, &box->c, &box->plain, err);
+	return r;
+}
+
+/* With the lock held, which is let go while it is made. */
+static int box_make(struct corral_docker *d, struct corral_error *err)
+{
+	struct corral_docker_box *box = calloc(1, sizeof(*box));
+	int r;
+
+	if (!box)
+		return corral_error_set(err, ENOMEM, "container: out of memory");
+	corral_served_init(&box->files);
+	corral_backgrounds_init(&box->backgrounds, &corral_docker_background_ops);
+	dir_make(box);
+	d->opening = true;
+	pthread_mutex_unlock(&d->lock);
+	r = box_open(d, box, err);
+	if (r < 0)
+		box_free(d, box);
+	pthread_mutex_lock(&d->lock);
+	d->opening = false;
+	pthread_cond_broadcast(&d->changed);
+	if (r < 0)
+		return r;
+	box->refs = 1;
+	box->alive_at_ms = (int64_t)corral_now_ms();
+	(void)snprintf(d->container, sizeof(d->container), "%s", box->c.id);
+	d->box = box;
+	d->n_boxes++;
+	return 0;
+}
+
+int corral_docker_acquire(struct corral_docker *d, struct corral_docker_box **ret,
+                          struct corral_error *err)
+{
+	struct corral_docker_box *dead = NULL;
+	int r = 0;
+
+	pthread_mutex_lock(&d->lock);
+	while (d->opening)
+		pthread_cond_wait(&d->changed, &d->lock);
+	if (d->box && corral_docker_container_has_ended(&d->box->c)) {
+		(void)snprintf(d->lost, sizeof(d->lost), "%s", gone);
+		dead = detach(d);
+	}
+	if (d->lost[0])
+		r = corral_error_set(err, EPIPE, "%s: start it again", d->lost);
+	else if (!d->box)
+		r = box_make(d, err);
+	if (r == 0) {
+		d->box->refs++;
+		*ret = d->box;
+	}
+	pthread_mutex_unlock(&d->lock);
+	if (dead)
+		corral_docker_release(d, dead);
+	return r;
+}
+
+struct corral_docker_box *corral_docker_find(struct corral_docker *d)
+{
+	struct corral_docker_box *box;
+
+	pthread_mutex_lock(&d->lock);
+	box = d->box;
+	if (box)
+		box->refs++;
+	pthread_mutex_unlock(&d->lock);
+	return box;
+}
+
+/* Asks the engine; what it cannot tell is taken for life. */
+static bool runs(struct corral_docker *d, struct corral_docker_box *box)
+{
+	struct corral_docker_state state;
+
+	if (corral_docker_container_inspect(d->engine, box->c.id, &state, NULL) < 0)
+		return true;
+	return state.running;
+}
+
+int corral_docker_failed(struct corral_docker *d, struct corral_docker_box *box, int r,
+                         struct corral_error *err)
+{
+	bool oom = false, died = false, mine;
+	char why[sizeof(d->lost)];
+
+	if (runs(d, box))
+		return r;
+	(void)corral_docker_container_deaths(d->engine, &box->c, &oom, &died, NULL);
+	(void)snprintf(
+	        why, sizeof(why), "%s",
+	        oom ? "the container ran out of memory and is gone, and what was in it as well"
+	            : gone);
+	pthread_mutex_lock(&d->lock);
+	mine = d->box == box;
+	if (mine) {
+		memcpy(d->lost, why, sizeof(d->lost));
+		(void)detach(d);
+	}
+	pthread_mutex_unlock(&d->lock);
+	if (mine)
+		corral_docker_release(d, box);
+	return corral_error_set(err, EPIPE, "%s: start it again", why);
+}
+
+static int docker_start(struct corral_backend *b, struct corral_error *err)
+{
+	struct corral_docker *d = to_docker(b);
+	struct corral_docker_box *box;
+	int r = -EPIPE;
+
+	/* Twice: it may be dead, and nobody have noticed before. */
+	for (int i = 0; i < 2 && r == -EPIPE; i++) {
+		pthread_mutex_lock(&d->lock);
+		d->lost[0] = '\0';
+		pthread_mutex_unlock(&d->lock);
+		r = corral_docker_acquire(d, &box, err);
+		if (r < 0)
+			continue;
+		r = box->c.tie || runs(d, box) ? 0 : corral_docker_failed(d, box, -EPIPE, err);
+		corral_docker_release(d, box);
+	}
+	return r;
+}
+
+static bool docker_is_alive(struct corral_backend *b)
+{
+	struct corral_docker *d = to_docker(b);
+	struct corral_docker_box *box;
+	int64_t now = (int64_t)corral_now_ms();
+	bool alive, known;
+
+	pthread_mutex_lock(&d->lock);
+	box = d->box;
+	alive = box && !corral_docker_container_has_ended(&box->c);
+	/* With a tie, its end is noticed at once. */
+	known = !alive || box->c.tie || now - box->alive_at_ms < CORRAL_DOCKER_ALIVE_MS;
+	if (!known)
+		box->refs++;
+	pthread_mutex_unlock(&d->lock);
+	if (known)
+		return alive;
+	alive = runs(d, box);
+	pthread_mutex_lock(&d->lock);
+	box->alive_at_ms = alive ? now : box->alive_at_ms;
+	pthread_mutex_unlock(&d->lock);
+	corral_docker_release(d, box);
+	return alive;
+}
+
+static int end(struct corral_docker *d, bool remove, struct corral_error *err)
+{
+	struct corral_docker_box *box;
+	struct timespec until;
+	int r = 0;
+
+	pthread_mutex_lock(&d->lock);
+	while (d->opening)
+		pthread_cond_wait(&d->changed, &d->lock);
+	box = detach(d);
+	d->lost[0] = '\0';
+	pthread_mutex_unlock(&d->lock);
+	if (box) {
+		/* Whatever is in it ends with it. */
+		if (!box->c.named || remove)
+			r = corral_docker_container_remove(d->engine, box->c.id, err);
+		corral_docker_release(d, box);
+	}
+	until = corral_clock_after(END_S * UINT64_C(1000));
+	pthread_mutex_lock(&d->lock);
+	while (d->n_boxes && r == 0)
+		r = -pthread_cond_timedwait(&d->changed, &d->lock, &until);
+	if (r == -ETIMEDOUT && !d->n_boxes)
+		r = 0;
+	pthread_mutex_unlock(&d->lock);
+	return r == -ETIMEDOUT
+	               ? corral_error_set(err, ETIMEDOUT,
+	                                  "calls are still in the container %d s after its end",
+	                                  END_S)
+	               : r;
+}
+
+static int docker_end(struct corral_backend *b, struct corral_error *err)
+{
+	return end(to_docker(b), false, err);
+}
+
+int corral_docker_sandbox_remove(struct corral_backend *b, struct corral_error *err)
+{
+	struct corral_docker *d = to_docker(b);
+	int r = end(d, true, err);
+
+	if (r == 0 && d->spec.container_name)
+		r = corral_docker_container_remove(d->engine, d->spec.container_name, err);
+	return r;
+}
+
+const char *corral_docker_sandbox_container(struct corral_backend *b)
+{
+	return to_docker(b)->container;
+}
+
+static void docker_close(struct corral_backend *b)
+{
+	struct corral_docker *d = to_docker(b);
+
+	(void)docker_end(b, NULL);
+	corral_docker_spec_done(&d->spec);
+	(void)pthread_mutex_destroy(&d->lock);
+	(void)pthread_cond_destroy(&d->changed);
+	corral_runs_done(&d->runs);
+	free(d);
+}
+
+static int docker_pause(struct corral_backend *b, bool paused, struct corral_error *err)
+{
+	struct corral_docker *d = to_docker(b);
+	struct corral_docker_box *box;
+	int r = corral_docker_acquire(d, &box, err);
+
+	if (r < 0)
+		return r;
+	r = corral_docker_container_pause(d->engine, box->c.id, paused, err);
+	if (r < 0)
+		r = corral_docker_failed(d, box, r, err);
+	corral_docker_release(d, box);
+	return r;
+}
+
+static const struct corral_backend_ops docker_ops = {
+	.kind = "docker",
+	.caps = CORRAL_BACKEND_CAN_EXECUTE | CORRAL_BACKEND_CAN_BACKGROUND |
+	        CORRAL_BACKEND_CAN_TERMINAL | CORRAL_BACKEND_CAN_PAUSE |
+	        CORRAL_BACKEND_CAN_MEASURE | CORRAL_BACKEND_CAN_ARCHIVE,
+	.close = docker_close,
+	.exists = corral_served_exists,
+	.stat = corral_served_stat,
+	.ls = corral_served_ls,
+	.read = corral_served_read,
+	.edit = corral_served_edit,
+	.glob = corral_served_glob,
+	.grep = corral_served_grep,
+	.mkdir = corral_served_mkdir,
+	.remove = corral_served_remove,
+	.rename = corral_served_rename,
+	.read_stream = corral_served_read_stream,
+	.write_stream = corral_served_write_stream,
+	.tar_out = corral_served_tar_out,
+	.tar_in = corral_served_tar_in,
+	.execute = corral_docker_execute,
+	.stop = corral_docker_stop,
+	.background_start = corral_docker_background_start,
+	.background_read = corral_docker_background_read,
+	.background_kill = corral_docker_background_kill,
+	.background_list = corral_docker_background_list,
+	.background_kill_all = corral_docker_background_kill_all,
+	.terminal_open = corral_docker_terminal_open,
+	.start = docker_start,
+	.is_alive = docker_is_alive,
+	.end = docker_end,
+	.pause = docker_pause,
+	.usage = corral_docker_usage,
+	.visit_begin = corral_docker_visit_begin,
+	.visit_end = corral_docker_visit_end,
+};
+
+int corral_docker_sandbox_new(struct corral_docker_engine *engine,
+                              const struct corral_docker_options *o, struct corral_backend **ret,
+                              struct corral_error *err)
+{
+	struct corral_docker *d = calloc(1, sizeof(*d));
+	int r;
+
+	if (!d)
+		return corral_error_set(err, ENOMEM, "Docker sandbox: out of memory");
+	r = corral_backend_init(&d->base, &docker_ops, o->id, err);
+	if (r == 0)
+		r = corral_docker_spec_init(&d->spec, o, d->base.id, err);
+	if (r < 0) {
+		free(d);
+		return r;
+	}
+	d->engine = engine;
+	d->runtime = o->runtime;
+	d->images = o->images;
+	(void)pthread_mutex_init(&d->lock, NULL);
+	corral_cond_init(&d->changed);
+	corral_runs_init(&d->runs);
+	*ret = &d->base;
+	return 0;
+}

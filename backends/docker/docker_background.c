@@ -1,0 +1,165 @@
+/*
+ * Background processes. What they write goes to files of the guest's own, at its expense, and is
+ * read on from there; so no thread empties pipes, and nobody waits for a reader.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "backends/docker/box.h"
+
+#define READ_MAX (16u << 20) /* of one stream in one read; the rest comes with the next */
+
+struct background {
+	struct corral_docker *docker;
+	struct corral_docker_box *box; /* lives longer: its list has us */
+	struct corral_docker_process *process;
+	char paths[2][96];
+	uint64_t at[2]; /* read so far */
+};
+
+static int background_start(void *place, const char *command, const char *shell_id, void **ret,
+                            int *ret_pid, struct corral_error *err)
+{
+	char *const argv[] = { (char *)"/bin/sh", (char *)"-c", (char *)(uintptr_t)command, NULL };
+	struct corral_docker_start start = {
+		.argv = argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .background = true
+	};
+	struct background *g = calloc(1, sizeof(*g));
+	struct background *from = place;
+	int r;
+
+	if (!g)
+		return corral_error_set(err, ENOMEM, "background: out of memory");
+	*ret = g;
+	g->docker = from->docker;
+	g->box = from->box;
+	for (int i = 0; i < 2; i++)
+		(void)snprintf(g->paths[i], sizeof(g->paths[i]), "%s/%s.%s", g->box->dir, shell_id,
+		               i ? "err" : "out");
+	start.out_path = g->paths[0];
+	start.err_path = g->paths[1];
+	r = corral_docker_start_in(g->docker, g->box, &start, &g->process, err);
+	if (r == 0)
+		*ret_pid = corral_docker_process_pid(g->process);
+	return r;
+}
+
+static int background_ended(void *process, int *ret_exit_code)
+{
+	const struct background *g = process;
+	const struct corral_receipt *r;
+
+	if (corral_docker_process_dispatch(g->process, NULL) == 0)
+		return 0;
+	r = corral_docker_process_receipt(g->process);
+	*ret_exit_code = r->signal ? -r->signal : r->exit_code;
+	return 1;
+}
+
+static int background_read(void *process, int which, struct corral_buf *ret,
+                           struct corral_error *err)
+{
+	struct background *g = process;
+	size_t before = ret->len;
+	int r = corral_docker_read_on(g->docker, g->box, g->paths[which], g->at[which], READ_MAX,
+	                              ret, err);
+
+	g->at[which] += ret->len - before;
+	/* The guest may have removed it: then there is nothing more. */
+	return r == -ENOENT ? 0 : r;
+}
+
+static void background_kill(void *process)
+{
+	corral_docker_process_kill(((struct background *)process)->process, CORRAL_REASON_KILLED);
+}
+
+static void background_close(void *process)
+{
+	struct background *g = process;
+
+	corral_docker_process_close(g->process);
+	free(g);
+}
+
+const struct corral_background_ops corral_docker_background_ops = {
+	.start = background_start,
+	.ended = background_ended,
+	.read = background_read,
+	.kill = background_kill,
+	.close = background_close,
+};
+
+int corral_docker_background_start(struct corral_backend *b, const char *command,
+                                   struct corral_background *ret, struct corral_error *err)
+{
+	struct corral_docker *d = to_docker(b);
+	struct background from = { .docker = d };
+	int r = corral_docker_acquire(d, &from.box, err);
+
+	if (r < 0)
+		return r;
+	r = corral_backend_lacks(b, !from.box->plain,
+	                         "background processes in containers that our program is not in",
+	                         err);
+	if (r == 0)
+		r = corral_backgrounds_start(&from.box->backgrounds, &from, command,
+		                             atomic_fetch_add(&d->last_background, 1) + 1, ret,
+		                             err);
+	corral_docker_release(d, from.box);
+	return r;
+}
+
+int corral_docker_background_read(struct corral_backend *b, const char *shell_id,
+                                  struct corral_buf *out, struct corral_buf *err_out,
+                                  struct corral_background *ret, struct corral_error *err)
+{
+	struct corral_docker_box *box = corral_docker_find(to_docker(b));
+	int r;
+
+	if (!box)
+		return corral_background_unknown(shell_id, err);
+	r = corral_backgrounds_read(&box->backgrounds, shell_id, out, err_out, ret, err);
+	corral_docker_release(to_docker(b), box);
+	return r;
+}
+
+int corral_docker_background_kill(struct corral_backend *b, const char *shell_id,
+                                  struct corral_error *err)
+{
+	struct corral_docker_box *box = corral_docker_find(to_docker(b));
+	int r;
+
+	(void)err;
+	if (!box)
+		return 0;
+	r = corral_backgrounds_kill(&box->backgrounds, shell_id);
+	corral_docker_release(to_docker(b), box);
+	return r;
+}
+
+int corral_docker_background_list(struct corral_backend *b, struct corral_background_list *ret,
+                                  struct corral_error *err)
+{
+	struct corral_docker_box *box = corral_docker_find(to_docker(b));
+	int r;
+
+	if (!box)
+		return 0;
+	r = corral_backgrounds_list(&box->backgrounds, ret, err);
+	corral_docker_release(to_docker(b), box);
+	return r;
+}
+
+int corral_docker_background_kill_all(struct corral_backend *b, struct corral_error *err)
+{
+	struct corral_docker_box *box = corral_docker_find(to_docker(b));
+
+	(void)err;
+	if (box) {
+		corral_backgrounds_kill_all(&box->backgrounds);
+		corral_docker_release(to_docker(b), box);
+	}
+	return 0;
+}

@@ -1,0 +1,248 @@
+#include "backends/docker/inside/tree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
+
+/* More than so many sweeps, and something forks as fast as it dies: everything is stopped first. */
+#define PATIENT_SWEEPS 3
+#define STOP_PASSES    64
+#define PROCESSES_MAX  (1u << 17)
+#define PAUSE_MAX_MS   20
+
+enum kin { KIN_UNKNOWN, KIN_OURS, KIN_STRANGER };
+
+struct process {
+	pid_t pid, parent;
+	unsigned long long started; /* with the pid, who it is */
+	char state;
+	unsigned char kin;
+};
+
+static struct {
+	struct process *list;
+	size_t n, size;
+} seen;
+
+/* "PID (name) S PPID ...". The name may hold anything, ")" too. */
+static bool stat_read(pid_t pid, struct process *ret, char *ret_name)
+{
+	char path[32], text[1024], *p, *open_at;
+	corral_autofd int fd = -1;
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	open_at = strchr(text, '(');
+	p = strrchr(text, ')');
+	if (!open_at || !p || p < open_at || p[1] != ' ')
+		return false;
+	if (ret_name)
+		(void)snprintf(ret_name, 16, "%.*s", (int)(p - open_at - 1), open_at + 1);
+	memset(ret, 0, sizeof(*ret));
+	ret->pid = pid;
+	ret->state = p[2];
+	if (!ret->state)
+		return false;
+	ret->parent = (pid_t)strtol(p + 3, &p, 10);
+	/* The parent was the fourth field, the time of its start is the 22nd. */
+	for (int field = 4; p && field < 21; field++)
+		p = strchr(p + 1, ' ');
+	if (!p)
+		return false;
+	ret->started = strtoull(p, NULL, 10);
+	return true;
+}
+
+long inside_tree_parent(pid_t pid, char ret_name[16])
+{
+	struct process p;
+
+	return stat_read(pid, &p, ret_name) ? p.parent : -ESRCH;
+}
+
+static int by_pid(const void *a, const void *b)
+{
+	const struct process *x = a, *y = b;
+
+	return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+static struct process *find(pid_t pid)
+{
+	const struct process key = { .pid = pid };
+
+	return seen.n ? bsearch(&key, seen.list, seen.n, sizeof(key), by_pid) : NULL;
+}
+
+static bool room_for_one(void)
+{
+	size_t size = seen.size ? seen.size * 2 : 256;
+	struct process *list;
+
+	if (seen.n < seen.size)
+		return true;
+	list = size > PROCESSES_MAX ? NULL : realloc(seen.list, size * sizeof(*list));
+	if (!list)
+		return false;
+	seen.list = list;
+	seen.size = size;
+	return true;
+}
+
+/* Ours is whose line of parents comes to us. What one walk finds out, the next ones use. */
+static void kin_find(struct process *p, pid_t self)
+{
+	unsigned char kin = KIN_STRANGER;
+
+	/* A line that was read while it changed may go in circles. */
+	for (struct process *q = p; q && q->kin != KIN_STRANGER;) {
+		if (q->kin == KIN_OURS || q->parent == self) {
+			kin = KIN_OURS;
+			break;
+		}
+		q->kin = KIN_STRANGER;
+		q = find(q->parent);
+	}
+	for (struct process *q = p; q && q->kin != KIN_OURS && kin == KIN_OURS;
+	     q = find(q->parent)) {
+		q->kin = KIN_OURS;
+		if (q->parent == self)
+			break;
+	}
+}
+
+/* All processes there are, with ours marked. False without /proc. */
+static bool look(void)
+{
+	const pid_t self = getpid();
+	DIR *dir = opendir("/proc");
+	const struct dirent *e;
+
+	seen.n = 0;
+	if (!dir)
+		return false;
+	while ((e = readdir(dir)) && room_for_one()) {
+		const pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
+
+		if (pid > 0 && pid != self && stat_read(pid, &seen.list[seen.n], NULL))
+			seen.n++;
+	}
+	(void)closedir(dir);
+	if (seen.n)
+		qsort(seen.list, seen.n, sizeof(*seen.list), by_pid);
+	for (size_t i = 0; i < seen.n; i++)
+		if (seen.list[i].kin == KIN_UNKNOWN)
+			kin_find(&seen.list[i], self);
+	return seen.n > 0;
+}
+
+/*
+ * Nobody else reaps our own children, so their numbers are theirs until we do. Another's may have
+ * gone to a stranger since it was read: the descriptor holds it, and then it is asked again.
+ */
+static bool signal_one(const struct process *p, int signo)
+{
+	corral_autofd int fd = -1;
+	struct process again;
+
+	if (p->parent == getpid())
+		return kill(p->pid, signo) == 0;
+	fd = (int)syscall(SYS_pidfd_open, p->pid, 0);
+	if (fd < 0 && errno == ESRCH)
+		return false;
+	if (!stat_read(p->pid, &again, NULL) || again.started != p->started)
+		return false;
+	if (fd < 0) /* no pidfds: an old kernel, or a filter of its time */
+		return kill(p->pid, signo) == 0;
+	return syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0) == 0;
+}
+
+/* How many were there to get it. The dead may have threads that live, so SIGKILL is for all. */
+static uint32_t signal_all(int signo)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < seen.n; i++) {
+		const struct process *p = &seen.list[i];
+
+		if (p->kin != KIN_OURS || (signo == SIGSTOP && strchr("TZX", p->state)))
+			continue;
+		n += signal_one(p, signo);
+	}
+	return n;
+}
+
+static uint32_t living(void)
+{
+	uint32_t n = 0;
+
+	if (look())
+		for (size_t i = 0; i < seen.n; i++)
+			n += seen.list[i].kin == KIN_OURS;
+	return n ? n : 1;
+}
+
+int inside_tree_reap(void (*dead)(void *ctx, pid_t pid, int status), void *ctx)
+{
+	for (;;) {
+		int status;
+		pid_t pid = waitpid(-1, &status, WNOHANG);
+
+		if (pid > 0)
+			dead(ctx, pid, status);
+		else if (pid == 0 || errno != EINTR)
+			return pid == 0;
+	}
+}
+
+static void wait_for_death(uint64_t ms)
+{
+	const struct timespec pause = { .tv_nsec = (long)ms * 1000000 };
+	sigset_t child;
+
+	(void)sigemptyset(&child);
+	(void)sigaddset(&child, SIGCHLD);
+	(void)sigtimedwait(&child, NULL, &pause);
+}
+
+uint32_t inside_tree_kill(void (*dead)(void *ctx, pid_t pid, int status), void *ctx,
+                          uint64_t limit_ms)
+{
+	const uint64_t until = corral_now_ms() + limit_ms;
+	uint64_t pause_ms = 1;
+
+	for (unsigned int sweep = 0; inside_tree_reap(dead, ctx); sweep++) {
+		if (corral_now_ms() >= until)
+			return living();
+		/* Stopped, they keep their places below the limit of processes, so that a bomb
+		 * comes to rest. */
+		for (int i = 0; sweep >= PATIENT_SWEEPS && i < STOP_PASSES; i++)
+			if (!look() || !signal_all(SIGSTOP))
+				break;
+		if (look())
+			(void)signal_all(SIGKILL);
+		if (!inside_tree_reap(dead, ctx))
+			break;
+		wait_for_death(pause_ms);
+		if (pause_ms < PAUSE_MAX_MS && sweep >= PATIENT_SWEEPS)
+			pause_ms *= 2;
+	}
+	return 0;
+}

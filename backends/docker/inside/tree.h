@@ -1,0 +1,24 @@
+/*
+ * Finding and ending what descends from this process. It must be a reaper (PR_SET_CHILD_SUBREAPER):
+ * whoever loses its parent then comes to us, so no children means no descendants.
+ */
+#ifndef CORRAL_BACKENDS_DOCKER_INSIDE_TREE_H
+#define CORRAL_BACKENDS_DOCKER_INSIDE_TREE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Takes away the dead; each is told. How many children may be left: 0 or 1. */
+int inside_tree_reap(void (*dead)(void *ctx, pid_t pid, int status), void *ctx);
+
+/*
+ * Ends all descendants, and nobody else; takes at most about limit_ms. SIGCHLD must be blocked. 0,
+ * or how many are left that could not be ended (one at least when nobody can count them).
+ */
+uint32_t inside_tree_kill(void (*dead)(void *ctx, pid_t pid, int status), void *ctx,
+                          uint64_t limit_ms);
+
+/* The parent of a process and, if wanted, its name (16 bytes with the NUL); -ESRCH. */
+long inside_tree_parent(pid_t pid, char ret_name[16]);
+
+#endif

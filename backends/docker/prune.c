@@ -1,0 +1,160 @@
+/* Containers and volumes that have our labels: told, and removed where nobody will come back. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/docker/container.h"
+#include "backends/docker/json.h"
+#include "backends/docker/owner.h"
+#include "backends/docker/volume.h"
+
+#define ROWS_MAX 100000
+
+static const char *text(const json_t *object, const char *key)
+{
+	const char *t = json_string_value(json_object_get(object, key));
+
+	return t ? t : "";
+}
+
+/* What has our label, with whatever value. */
+static int ask(struct corral_docker_engine *e, const char *path, json_t **ret,
+               struct corral_error *err)
+{
+	corral_autobuf struct corral_buf b = CORRAL_BUF_INIT;
+
+	corral_buf_fmt(&b, "%sfilters=", path);
+	corral_docker_escape(&b, "{\"label\":[\"" CORRAL_DOCKER_LABEL "\"]}");
+	if (b.failed)
+		return corral_error_set(err, ENOMEM, "list: out of memory");
+	return corral_docker_do(e, "GET", b.data, NULL, ret, err);
+}
+
+static bool dup_to(char **ret, const char *t)
+{
+	*ret = strdup(t);
+	return *ret != NULL;
+}
+
+static bool row_fill(struct corral_docker_row *row, const json_t *c)
+{
+	const json_t *labels = json_object_get(c, "Labels");
+	const char *name = json_string_value(json_array_get(json_object_get(c, "Names"), 0));
+
+	row->named = json_object_get(labels, CORRAL_DOCKER_LABEL_NAMED) != NULL;
+	row->orphan = corral_docker_owner_is_gone(text(labels, CORRAL_DOCKER_LABEL_OWNER));
+	row->created_sec = json_integer_value(json_object_get(c, "Created"));
+	return dup_to(&row->id, text(c, "Id")) &&
+	       dup_to(&row->name, name ? name + (name[0] == '/') : "") &&
+	       dup_to(&row->session, text(labels, CORRAL_DOCKER_LABEL_SESSION)) &&
+	       dup_to(&row->image, text(c, "Image")) && dup_to(&row->state, text(c, "State"));
+}
+
+int corral_docker_list(struct corral_docker_engine *e, struct corral_docker_rows *ret,
+                       struct corral_error *err)
+{
+	corral_autojson json_t *list = NULL;
+	struct corral_docker_rows rows = { 0 };
+	int r = ask(e, "/containers/json?all=1&", &list, err);
+
+	if (r < 0)
+		return corral_error_wrap(err, r, "list containers");
+	if (!json_is_array(list) || json_array_size(list) > ROWS_MAX)
+		return corral_error_set(err, EPROTO, "list containers: the answer is no list");
+	rows.rows = calloc(json_array_size(list) + 1, sizeof(*rows.rows));
+	if (!rows.rows)
+		return corral_error_set(err, ENOMEM, "list containers: out of memory");
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *c = json_array_get(list, i);
+
+		if (strcmp(text(json_object_get(c, "Labels"), CORRAL_DOCKER_LABEL), "container") !=
+		    0)
+			continue;
+		if (!row_fill(&rows.rows[rows.n++], c)) {
+			corral_docker_rows_done(&rows);
+			return corral_error_set(err, ENOMEM, "list containers: out of memory");
+		}
+	}
+	*ret = rows;
+	return 0;
+}
+
+void corral_docker_rows_done(struct corral_docker_rows *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		free(r->rows[i].id);
+		free(r->rows[i].name);
+		free(r->rows[i].session);
+		free(r->rows[i].image);
+		free(r->rows[i].state);
+	}
+	free(r->rows);
+	memset(r, 0, sizeof(*r));
+}
+
+static void did(int r, unsigned int *ret_done, struct corral_docker_pruned *ret,
+                const struct corral_error *why, struct corral_error *err)
+{
+	if (r == 0)
+		(*ret_done)++;
+	else if (ret->failed++ == 0)
+		(void)corral_error_set(err, why->code, "%s", why->text);
+}
+
+static int prune_containers(struct corral_docker_engine *e, struct corral_docker_pruned *ret,
+                            struct corral_error *err)
+{
+	struct corral_docker_rows rows = { 0 };
+	struct corral_error why = { 0 };
+	int r = corral_docker_list(e, &rows, err);
+
+	for (size_t i = 0; r == 0 && i < rows.n; i++)
+		if (rows.rows[i].orphan && !rows.rows[i].named)
+			did(corral_docker_container_remove(e, rows.rows[i].id, &why),
+			    &ret->containers, ret, &why, err);
+	corral_docker_rows_done(&rows);
+	return r;
+}
+
+/* Those that a container uses are refused by the engine, and stay. */
+static int prune_volumes(struct corral_docker_engine *e, struct corral_docker_pruned *ret,
+                         struct corral_error *err)
+{
+	corral_autojson json_t *answer = NULL;
+	const json_t *list, *volume;
+	struct corral_error why = { 0 };
+	size_t i;
+	int r = ask(e, "/volumes?", &answer, err);
+
+	if (r < 0)
+		return corral_error_wrap(err, r, "list volumes");
+	list = json_object_get(answer, "Volumes");
+	for (i = 0; (volume = json_array_get(list, i)); i++) {
+		corral_autobuf struct corral_buf path = CORRAL_BUF_INIT;
+		const char *name = text(volume, "Name");
+
+		if (strcmp(text(json_object_get(volume, "Labels"), CORRAL_DOCKER_LABEL),
+		           "inside") != 0)
+			continue;
+		corral_buf_str(&path, "/volumes/");
+		corral_docker_escape(&path, name);
+		if (path.failed)
+			return corral_error_set(err, ENOMEM, "prune: out of memory");
+		r = corral_docker_do(e, "DELETE", path.data, NULL, NULL, &why);
+		if (r == 0)
+			corral_docker_engine_learn(e, CORRAL_DOCKER_KNOWS_VOLUME, false);
+		if (r != -EBUSY && r != -ENOENT)
+			did(r, &ret->volumes, ret, &why, err);
+	}
+	return 0;
+}
+
+int corral_docker_prune(struct corral_docker_engine *e, struct corral_docker_pruned *ret,
+                        struct corral_error *err)
+{
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	r = prune_containers(e, ret, err);
+	return r < 0 ? r : prune_volumes(e, ret, err);
+}

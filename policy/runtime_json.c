@@ -1,0 +1,272 @@
+/*
+ * A runtime as JSON. Every key is a row of a table; errors name the place:
+ * "packages[1]: Invalid package name: 'a b'".
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/base/cleanup.h"
+#include "policy/json_words.h"
+#include "policy/runtime.h"
+#include "policy/runtime_check.h"
+
+typedef int check_fn(const char *text, struct corral_error *err);
+
+static void runtime_freep(struct corral_runtime **r)
+{
+	corral_runtime_free(*r);
+}
+
+/* A checked copy; *to is replaced. */
+static int text_parse(const json_t *v, check_fn *check, char **to, struct corral_error *err)
+{
+	char *copy;
+	int r;
+
+	if (!json_is_string(v))
+		return corral_json_wrong_kind(v, "text", err);
+	if (json_string_length(v) > CORRAL_RUNTIME_TEXT_MAX)
+		return corral_error_set(err, EINVAL, "longer than %u bytes",
+		                        CORRAL_RUNTIME_TEXT_MAX);
+	r = check ? check(json_string_value(v), err) : 0;
+	if (r < 0)
+		return r;
+	copy = strdup(json_string_value(v));
+	if (!copy)
+		return corral_error_set(err, ENOMEM, "out of memory");
+	free(*to);
+	*to = copy;
+	return 0;
+}
+
+static int optional_parse(const json_t *v, check_fn *check, char **to, struct corral_error *err)
+{
+	return json_is_null(v) ? 0 : text_parse(v, check, to, err);
+}
+
+static int texts_parse(const json_t *v, check_fn *check, char ***to, size_t *n,
+                       struct corral_error *err)
+{
+	size_t i;
+	json_t *item;
+
+	if (!json_is_array(v))
+		return corral_json_wrong_kind(v, "an array of text", err);
+	if (json_array_size(v) > CORRAL_RUNTIME_ITEMS_MAX)
+		return corral_error_set(err, EINVAL, "more than %d of them",
+		                        CORRAL_RUNTIME_ITEMS_MAX);
+	*to = calloc(json_array_size(v) + 1, sizeof(**to));
+	if (!*to)
+		return corral_error_set(err, ENOMEM, "out of memory");
+	json_array_foreach(v, i, item)
+	{
+		int r = text_parse(item, check, &(*to)[i], err);
+
+		if (r < 0)
+			return corral_json_place(err, r, "[%zu]", i);
+		*n = i + 1;
+	}
+	return 0;
+}
+
+static int bool_parse(const json_t *v, bool *ret, struct corral_error *err)
+{
+	if (!json_is_boolean(v))
+		return corral_json_wrong_kind(v, "true or false", err);
+	*ret = json_is_true(v);
+	return 0;
+}
+
+static int name_parse(struct corral_runtime *rt, const json_t *v, struct corral_error *err)
+{
+	return text_parse(v, corral_runtime_check_name, &rt->name, err);
+}
+
+static int description_parse(struct corral_runtime *rt, const json_t *v, struct corral_error *err)
+{
+	return text_parse(v, NULL, &rt->description, err);
+}
+
+static int image_parse(struct corral_runtime *rt, const json_t *v, struct corral_error *err)
+{
+	return optional_parse(v, corral_runtime_check_image, &rt->image, err);
+}
+
+static int base_image_parse(struct corral_runtime *rt, const json_t *v, struct corral_error *err)
+{
+	return optional_parse(v, corral_runtime_check_image, &rt->base_image, err);
+}
+
+static int packages_parse(struct corral_runtime *rt, const json_t *v, struct corral_error *err)
+{
+	return texts_parse(v, corral_runtime_check_package, &rt->packages, &rt->n_packages, err);
+}
+
+static int manager_parse(struct corral_runtime *rt, const json_t *v, struct corral_error *err)
+{
+	static const enum corral_package_manager all[] = {
+		CORRAL_PACKAGES_PIP,
+		CORRAL_PACKAGES_NPM,
+		CORRAL_PACKAGES_APT,
+		CORRAL_PACKAGES_CARGO,
+	};
+
+	if (!json_is_string(v))
+		return corral_json_wrong_kind(v, "text", err);
+	for (size_t i = 0; i < CORRAL_COUNT(all); i++) {
+		if (strcmp(corral_package_manager_name(all[i]), json_string_value(v)) != 0)
+			continue;
+		rt->package_manager = all[i];
+		return 0;
+	}
+	return corral_error_set(err, EINVAL, "'pip', 'npm', 'apt' or 'cargo' is expected");
+}
+
+static int commands_parse(struct corral_runtime *rt, const json_t *v, struct corral_error *err)
+{
+	return texts_parse(v, corral_runtime_check_command, &rt->setup_commands,
+	                   &rt->n_setup_commands, err);
+}
+
+static int env_parse(struct corral_runtime *rt, const json_t *v, struct corral_error *err)
+{
+	const char *name;
+	json_t *value;
+
+	if (!json_is_object(v))
+		return corral_json_wrong_kind(v, "an object of names and texts", err);
+	if (json_object_size(v) > CORRAL_RUNTIME_ITEMS_MAX)
+		return corral_error_set(err, EINVAL, "more than %d of them",
+		                        CORRAL_RUNTIME_ITEMS_MAX);
+	rt->env_vars = calloc(json_object_size(v) + 1, sizeof(*rt->env_vars));
+	if (!rt->env_vars)
+		return corral_error_set(err, ENOMEM, "out of memory");
+	json_object_foreach((json_t *)(uintptr_t)v, name, value)
+	{
+		char *pair = NULL;
+		int r;
+
+		r = corral_runtime_check_env(name,
+		                             json_is_string(value) ? json_string_value(value) : "",
+		                             err);
+		if (r < 0)
+			return r;
+		if (!json_is_string(value))
+			return corral_json_place(err, corral_json_wrong_kind(value, "text", err),
+			                         ".%s", name);
+		if (asprintf(&pair, "%s=%s", name, json_string_value(value)) < 0)
+			return corral_error_set(err, ENOMEM, "out of memory");
+		rt->env_vars[rt->n_env_vars++] = pair;
+	}
+	return 0;
+}
+
+static int work_dir_parse(struct corral_runtime *rt, const json_t *v, struct corral_error *err)
+{
+	return text_parse(v, corral_runtime_check_work_dir, &rt->work_dir, err);
+}
+
+static int cache_parse(struct corral_runtime *rt, const json_t *v, struct corral_error *err)
+{
+	return bool_parse(v, &rt->cache_image, err);
+}
+
+static int uid_parse(struct corral_runtime *rt, const json_t *v, struct corral_error *err)
+{
+	int r;
+
+	if (json_is_null(v))
+		return 0;
+	if (!json_is_integer(v))
+		return corral_json_wrong_kind(v, "a whole number", err);
+	r = corral_runtime_check_uid(json_integer_value(v), err);
+	if (r < 0)
+		return r;
+	rt->has_run_as_uid = true;
+	rt->run_as_uid = (uint32_t)json_integer_value(v);
+	return 0;
+}
+
+static const struct key {
+	const char *name;
+	int (*parse)(struct corral_runtime *rt, const json_t *v, struct corral_error *err);
+} keys[] = {
+	{ "name", name_parse },
+	{ "description", description_parse },
+	{ "image", image_parse },
+	{ "base_image", base_image_parse },
+	{ "packages", packages_parse },
+	{ "package_manager", manager_parse },
+	{ "setup_commands", commands_parse },
+	{ "env_vars", env_parse },
+	{ "work_dir", work_dir_parse },
+	{ "cache_image", cache_parse },
+	{ "run_as_uid", uid_parse },
+};
+
+static int unknown_top_key(const char *key, struct corral_error *err)
+{
+	char known[256] = "";
+
+	for (size_t i = 0; i < CORRAL_COUNT(keys); i++) {
+		size_t len = strlen(known);
+
+		(void)snprintf(known + len, sizeof(known) - len, "%s%s", i ? ", " : "",
+		               keys[i].name);
+	}
+	return corral_json_unknown_key(key, known, err);
+}
+
+static int keys_parse(struct corral_runtime *rt, json_t *root, struct corral_error *err)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(root, name, value)
+	{
+		size_t i = 0;
+		int r;
+
+		while (i < CORRAL_COUNT(keys) && strcmp(keys[i].name, name) != 0)
+			i++;
+		if (i == CORRAL_COUNT(keys))
+			return unknown_top_key(name, err);
+		r = keys[i].parse(rt, value, err);
+		if (r < 0)
+			return corral_json_place(err, r, "%s", name);
+	}
+	if (!rt->name)
+		return corral_error_set(err, EINVAL, "name: missing");
+	return 0;
+}
+
+int corral_runtime_parse(const char *json, size_t len, struct corral_runtime **ret,
+                         struct corral_error *err)
+{
+	corral_auto(runtime_freep) struct corral_runtime *rt = calloc(1, sizeof(*rt));
+	json_auto_t *root = NULL;
+	json_error_t problem;
+	int r;
+
+	if (!rt)
+		return corral_error_set(err, ENOMEM, "runtime: out of memory");
+	rt->description = strdup("");
+	rt->work_dir = strdup("/workspace");
+	rt->cache_image = true;
+	if (!rt->description || !rt->work_dir)
+		return corral_error_set(err, ENOMEM, "runtime: out of memory");
+	root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &problem);
+	if (!root)
+		return corral_error_set(err, EINVAL, "line %d, column %d: %s", problem.line,
+		                        problem.column, problem.text);
+	if (!json_is_object(root))
+		return corral_json_wrong_kind(root, "an object", err);
+	r = keys_parse(rt, root, err);
+	if (r < 0)
+		return r;
+	*ret = corral_take_ptr(&rt);
+	return 0;
+}
