@@ -47,6 +47,7 @@ if(TARGET corral_docker)
     backends/execute.h
     backends/names.h
     backends/runs.h
+    backends/served.h
     kernel/base/base64.h
     kernel/base/clock.h
     kernel/base/parse.h
