@@ -79,6 +79,8 @@ static void background_close(void *process)
 {
 	struct background *g = process;
 
+	if (g->process)
+		background_kill(g);
 	corral_docker_process_close(g->process);
 	free(g);
 }

@@ -262,3 +262,17 @@ int corral_docker_engine_open(const struct corral_docker_engine_options *o,
 {
 	return docker_engine_open_at(o, &corral_docker_system_places, ret, err);
 }
+
+bool corral_docker_engine_knows(const struct corral_docker_engine *e, enum corral_docker_known what)
+{
+	return atomic_load(&e->known) & what;
+}
+
+void corral_docker_engine_learn(struct corral_docker_engine *e, enum corral_docker_known what,
+                                bool is_so)
+{
+	if (is_so)
+		(void)atomic_fetch_or(&e->known, what);
+	else
+		(void)atomic_fetch_and(&e->known, ~(unsigned int)what);
+}

@@ -2,6 +2,8 @@
 #ifndef CORRAL_BACKENDS_DOCKER_ENGINE_STATE_H
 #define CORRAL_BACKENDS_DOCKER_ENGINE_STATE_H
 
+#include <stdatomic.h>
+
 #include "backends/docker/connection.h"
 #include "backends/docker/endpoint.h"
 #include "backends/docker/engine.h"
@@ -13,6 +15,7 @@ struct corral_docker_engine {
 	char prefix[20]; /* of paths: "/v1.41"; "" until that has been agreed on */
 	char api_version[16];
 	char *server_version, *os, *arch;
+	atomic_uint known;                     /* set of enum corral_docker_known */
 	struct corral_docker_engine_info info; /* points into the above */
 };
 

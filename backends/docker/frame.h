@@ -122,7 +122,7 @@ struct corral_docker_order {
 	unsigned int flags;
 	uint16_t rows, cols;
 	char *const *argv;               /* one word at least */
-	char *const *env;                /* NULL: as the program has it */
+	char *const *env;                /* over the program's own; or NULL */
 	const char *guest_dir;           /* NULL: as the program has it */
 	const char *out_path, *err_path; /* in the background; err_path NULL: as out_path */
 };

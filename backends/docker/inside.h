@@ -2,7 +2,8 @@
  * Inside the Docker backend: the program of ours within the container. It is one static binary,
  * mounted read-only at CORRAL_DOCKER_INSIDE_DIR, and started by exec:
  *
- *   corral-inside idle     as the container's main process: reaps, and ends on SIGTERM
+ *   corral-inside idle     as the container's main process: reaps, and ends on SIGTERM; "idle
+ *                          tied" also with its stdin, which whoever made the container holds
  *   corral-inside files    the file server of kernel/files/, over stdin and stdout
  *   corral-inside run      one command, told over stdin, its streams and its end over stdout
  *
@@ -48,7 +49,7 @@ struct corral_docker_process;
 
 struct corral_docker_start {
 	char *const *argv;
-	char *const *env;      /* complete, NULL-terminated; NULL: as the program has it */
+	char *const *env;      /* over what the container has; NULL-terminated, or NULL */
 	const char *guest_dir; /* absolute; NULL: as the program has it */
 	/* The caller's, used until the end of the process; -1: /dev/null. With tty all three are
 	 * unused, and corral_docker_process_tty() is there instead. */

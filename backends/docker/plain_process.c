@@ -201,7 +201,7 @@ static int exec_start(struct plain *p, const struct corral_command *command,
 	char mark[64];
 	char *const marks[] = { mark, NULL };
 	corral_autofree char **env = NULL;
-	struct struct corral_docker_exec x = {
+	struct corral_docker_exec x = {
 		.argv = command->argv,
 		.guest_dir = command->guest_dir ? command->guest_dir : p->place.work_dir,
 		.has_stdin = true,

@@ -365,18 +365,17 @@ void corral_docker_process_kill(struct corral_docker_process *p, enum corral_rea
 	int r = 0;
 
 	pthread_mutex_lock(&p->lock);
-	if (!p->kill && !p->over) {
-		p->kill = true;
+	if (!p->kill && !p->over)
 		p->kill_reason = reason;
-	}
+	p->kill = true;
 	wake(p);
-	while (!p->over && r == 0)
+	while (!p->ended && r == 0)
 		r = pthread_cond_timedwait(&p->moved, &p->lock, &until);
 	/* It was stopped, or whoever is between us does not move: given up, which ends it there if
 	 * anything can. */
 	p->abandon = !p->over;
 	wake(p);
-	while (!p->over)
+	while (!p->ended)
 		(void)pthread_cond_wait(&p->moved, &p->lock);
 	pthread_mutex_unlock(&p->lock);
 }

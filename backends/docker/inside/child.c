@@ -107,7 +107,9 @@ static _Noreturn void child_main(const struct corral_docker_order *o, const stru
 			fail(e->exec_fd, CORRAL_DOCKER_STAGE_STREAMS, errno);
 	nothing_inherited();
 	signals_reset();
-	fail(e->exec_fd, CORRAL_DOCKER_STAGE_EXEC, execute(o->argv, o->env ? o->env : environ));
+	for (char *const *v = o->env; v && *v; v++)
+		(void)putenv(*v);
+	fail(e->exec_fd, CORRAL_DOCKER_STAGE_EXEC, execute(o->argv, environ));
 }
 
 /* --- Before it --- */

@@ -16,7 +16,9 @@ int main(int argc, char **argv)
 	 * all it sees. */
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	if (argc == 2 && !strcmp(what, "idle"))
-		_exit(inside_idle());
+		_exit(inside_idle(0));
+	if (argc == 3 && !strcmp(what, "idle") && !strcmp(argv[2], "tied"))
+		_exit(inside_idle(1));
 	if (argc == 2 && !strcmp(what, "files"))
 		_exit(inside_files());
 	if (argc == 2 && !strcmp(what, "run"))

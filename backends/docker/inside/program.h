@@ -5,8 +5,9 @@
 #ifndef CORRAL_BACKENDS_DOCKER_INSIDE_PROGRAM_H
 #define CORRAL_BACKENDS_DOCKER_INSIDE_PROGRAM_H
 
-/* The container's main process: reaps what is left to it, until SIGTERM or SIGINT. */
-int inside_idle(void);
+/* The container's main process: reaps what is left to it, until SIGTERM or SIGINT; tied: or until
+ * the end of stdin. */
+int inside_idle(int tied);
 
 /* The file server, over standard input and output. */
 int inside_files(void);
