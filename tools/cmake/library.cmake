@@ -48,6 +48,7 @@ if(TARGET corral_docker)
     backends/names.h
     backends/runs.h
     backends/served.h
+    backends/wrap_ops.h
     kernel/base/base64.h
     kernel/base/clock.h
     kernel/base/parse.h
