@@ -61,6 +61,8 @@ done
 docker=
 ! grep -qx 'CORRAL_DOCKER:BOOL=ON' "$build/CMakeCache.txt" || docker=corral-docker
 if [ -n "$docker" ]; then
+	program=$(find "$prefix" -path '*/corral/corral-docker' -type f)
+	[ "$("$program" --version 2>&1)" = "$("$prefix/bin/corral" --version)" ] || fail "corral/corral-docker does not run"
 	library=$libdir/libcorral-docker.so
 	exported=$(exports "$library") || fail "no libcorral-docker.so"
 	found=$(foreign "$exported")$(grep -v '@@CORRAL_DOCKER_[0-9]*$' <<<"$exported" | grep -vE '^__')

@@ -31,6 +31,13 @@ static inline int corral_test_engine_is(const char *which)
 	return engine && strcmp(engine, which) == 0;
 }
 
+/* "127.0.0.1:PORT" of the registry beside it, which takes what is pushed to it; NULL without one.
+ */
+static inline const char *corral_test_registry(void)
+{
+	return getenv("CORRAL_TEST_REGISTRY");
+}
+
 /* Debian with Python 3. */
 static inline const char *corral_test_image(void)
 {

@@ -47,11 +47,13 @@ fi
 
 [ -z "$json" ] || json=$(realpath -m "$json")
 work=$(mktemp -d "${TMPDIR:-/tmp}/corral-bench.XXXXXX") || exit 1
-docker_container= docker_image= hidden=
+docker_container= docker_image= docker_shell= engine= hidden=
 clean_up() {
 	[ -z "$hidden" ] || kill "$hidden" 2>/dev/null
 	[ -z "$docker_container" ] || docker rm -f "$docker_container" >/dev/null 2>&1
 	[ -z "$docker_image" ] || docker rmi "$docker_image" >/dev/null 2>&1
+	[ -z "$docker_shell" ] || docker rmi "$docker_shell" >/dev/null 2>&1
+	[ -z "$engine" ] || "$source_dir/tests/docker/engine.sh" stop "$engine"
 	rm -rf "$work"
 }
 trap clean_up EXIT
@@ -165,12 +167,23 @@ for runtime in crun runc; do
 	fi
 	peers+=(--peer "$runtime" "${placed[@]}" -- "$runtime" "${options[@]}" run --bundle "$work/$runtime" "corral-bench-$$")
 done
+# The engine that answers; without one, one for this run alone (tests/docker/engine.sh).
+start_engine() {
+	! docker info >/dev/null 2>&1 || return 0
+	[ "$uid" = 0 ] && command -v dockerd >/dev/null || return 1
+	"$source_dir/tests/docker/engine.sh" start "$work/engine" "$build" >"$work/engine.log" 2>&1 || return 1
+	engine=$work/engine
+	set -a
+	. "$engine/env"
+	set +a
+}
+
 if ! command -v docker >/dev/null; then
-	skip "docker run, docker exec" "not installed"
+	skip "docker run, docker exec, the Docker backend" "not installed"
 elif [ -n "$as_user" ]; then
-	skip "docker run, docker exec" "not an ordinary user's"
-elif ! docker info >/dev/null 2>&1; then
-	skip "docker run, docker exec" "no engine answers"
+	skip "docker run, docker exec, the Docker backend" "not an ordinary user's"
+elif ! start_engine; then
+	skip "docker run, docker exec, the Docker backend" "no engine answers, and none could be started"
 else
 	mkdir -p "$work/image/bin" && cp "$true_static" "$work/image/bin/true"
 	docker_image=corral-bench:$$
@@ -265,6 +278,21 @@ if [ -z "$as_user" ] && [ -x "$build/tools/bench/corral-bench-files" ]; then
 	"$build/tools/bench/corral-bench-files" --rounds $((quick ? 5 : 30)) --tsv "$work/out/files.tsv" || status=1
 fi
 
+# --- In a container of an engine ----------------------------------------------------------------------
+
+if [ -n "$docker_image" ] && [ -x "$build/tools/bench/corral-bench-docker" ]; then
+	if command -v busybox >/dev/null && mkdir "$work/shell" "$work/shell/bin" &&
+		cp "$(command -v busybox)" "$work/shell/bin/sh" &&
+		tar -C "$work/shell" -c . | docker import - "corral-bench-shell:$$" >/dev/null; then
+		docker_shell=corral-bench-shell:$$
+		echo
+		"$build/tools/bench/corral-bench-docker" --image "$docker_shell" --rounds $((quick ? 10 : 50)) \
+			--tsv "$work/out/docker.tsv" || status=1
+	else
+		skip "the Docker backend" "no static busybox for its image (busybox-static)"
+	fi
+fi
+
 # --- Against the aims -------------------------------------------------------------------------------
 
 figure() { # FILE NAME COLUMN
@@ -324,6 +352,9 @@ if [ -z "$as_user" ]; then
 	done
 	aim_least "fresh sandboxes a second, sustained, to bubblewrap's" \
 		"$(quotient "$(figure sustained corral 2)" "$(figure sustained peer 2)")" 4
+	for task in "execute of sh -c true" "read of 4 kB" "write of 4 kB" "tree of 200 files out"; do
+		aim "$task by the Docker backend, to docker" "$(figure docker "$task" 4)" 0.9
+	done
 	# Flat: within what the same measurement differs from itself on a busy machine.
 	aim "flat: 1,000 host mounts more, to none" "$(quotient "$(figure mounts "$fresh" 8)" "$base")" 1.15
 	aim "flat: a caller of ${rss:-4G}, to one of 10M" "$(quotient "$(figure large "$fresh" 8)" "$base")" 1.15

@@ -47,6 +47,8 @@ if(TARGET corral_docker)
     backends/execute.h
     backends/names.h
     backends/runs.h
+    backends/served.h
+    backends/wrap_ops.h
     kernel/base/base64.h
     kernel/base/clock.h
     kernel/base/parse.h

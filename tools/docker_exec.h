@@ -1,0 +1,27 @@
+/*
+ * Two programs are built from the sources of this folder: corral, static, which starts at once and
+ * knows no Docker; and corral-docker, which has the Docker backend and loads the libraries that it
+ * takes. Users know corral alone: it turns into the other when it is asked for a container.
+ */
+#ifndef CORRAL_TOOLS_DOCKER_EXEC_H
+#define CORRAL_TOOLS_DOCKER_EXEC_H
+
+#include <stdbool.h>
+
+#include "kernel/base/error.h"
+
+/* Whether this is the program that has the Docker backend. */
+#ifdef CORRAL_WITH_DOCKER
+#define corral_with_docker true
+#else
+#define corral_with_docker false
+#endif
+
+/*
+ * Goes on as corral-docker, with main()'s whole argv and the same environment, directory and
+ * descriptors; so nothing may have been read or made before. Does not return, but for errors:
+ * -ENOENT when it is not installed. In corral-docker itself it does nothing and returns 0.
+ */
+int corral_docker_exec(char **argv, struct corral_error *err);
+
+#endif
