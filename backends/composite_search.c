@@ -122,7 +122,8 @@ static int glob_all(const struct corral_composite *c, const struct corral_place 
 			             corral_backend_glob(route->backend, pattern, p->sent, flags,
 			                                 &found, err));
 		else if (below && *below)
-			r = corral_backend_glob(route->backend, "**", "", CORRAL_FILES_HIDDEN,
+			r = corral_backend_glob(route->backend, "**", "",
+			                        CORRAL_FILES_HIDDEN | (flags & CORRAL_FILES_NAMES),
 			                        &found, err);
 		else
 			continue;

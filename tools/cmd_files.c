@@ -101,9 +101,10 @@ static int run_ls(struct call *c, struct corral_error *err)
 
 static int run_glob(struct call *c, struct corral_error *err)
 {
+	unsigned int flags = (c->options->hidden ? CORRAL_FILES_HIDDEN : 0) |
+	                     (c->options->json ? 0 : CORRAL_FILES_NAMES);
 	struct corral_files_rows rows = { 0 };
-	int r = corral_backend_glob(c->backend, word(c, 0, ""), word(c, 1, "."),
-	                            c->options->hidden ? CORRAL_FILES_HIDDEN : 0, &rows, err);
+	int r = corral_backend_glob(c->backend, word(c, 0, ""), word(c, 1, "."), flags, &rows, err);
 
 	if (r == 0)
 		r = print_rows(c, &rows, true, err);

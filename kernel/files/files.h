@@ -171,7 +171,7 @@ int corral_files_edit(const struct corral_files *f, const char *path,
  * Regular files whose path below `path` matches, sorted by bytes; links to regular files count. The
  * dialect is that of glob.h. CORRAL_FILES_HIDDEN lets wildcards match names that begin with a dot.
  * Rows have the path that gets back to the file: relative to the root for the root, else `path` and
- * the rest.
+ * the rest. With CORRAL_FILES_NAMES they tell no more than path, name, type and is_link.
  */
 int corral_files_glob(const struct corral_files *f, const char *pattern, const char *path,
                       unsigned int flags, const struct corral_files_stop *stop,
