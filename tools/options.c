@@ -334,6 +334,8 @@ const struct corral_option corral_option_table[] = {
 	  NULL, CORRAL_OPTION_PLAN, false, OWN(json) },
 	{ "json", 0, NULL, "print a JSON array",
 	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_PS | CORRAL_OPTION_STATS, false, OWN(json) },
+	{ "json", 0, NULL, "print a JSON array of them; of one, an object with what it wrote",
+	  NULL, CORRAL_OPTION_LOGS, false, OWN(json) },
 	{ "json", 0, NULL, "print JSON",
 	  NULL, FILES, false, OWN(json) },
 	{ "quiet", 'q', NULL, "print ids alone",
@@ -386,6 +388,8 @@ const char *corral_option_command_name(enum corral_option_command command)
 		return "sandbox stop";
 	case CORRAL_OPTION_RM:
 		return "sandbox rm";
+	case CORRAL_OPTION_LOGS:
+		return "sandbox logs";
 	case CORRAL_OPTION_CP:
 		return "sandbox cp";
 	case CORRAL_OPTION_PAUSE:
