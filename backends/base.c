@@ -62,27 +62,77 @@ static void base_close(struct corral_backend *b)
 	free(s);
 }
 
-static const struct corral_backend_ops base_ops = {
-	.kind = "base",
-	.caps = CORRAL_BACKEND_CAN_EXECUTE,
-	.close = base_close,
-	.exists = corral_base_exists,
-	.stat = corral_base_stat,
-	.ls = corral_base_ls,
-	.read = corral_base_read,
-	.edit = corral_base_edit,
-	.glob = corral_base_glob,
-	.grep = corral_base_grep,
-	.mkdir = corral_base_mkdir,
-	.remove = corral_base_remove,
-	.rename = corral_base_rename,
-	.read_stream = corral_base_read_stream,
-	.write_stream = corral_base_write_stream,
-	.execute = base_execute,
-	.stop = base_stop,
-	.start = base_start,
-	.is_alive = base_is_alive,
-	.end = base_end,
+static int background_start(struct corral_backend *b, const char *command,
+                            struct corral_background *ret, struct corral_error *err)
+{
+	const struct corral_base_options *o = &to_base(b)->options;
+
+	return o->background->start(o->ctx, command, ret, err);
+}
+
+static int background_read(struct corral_backend *b, const char *shell_id, struct corral_buf *out,
+                           struct corral_buf *err_out, struct corral_background *ret,
+                           struct corral_error *err)
+{
+	const struct corral_base_options *o = &to_base(b)->options;
+
+	return o->background->read(o->ctx, shell_id, out, err_out, ret, err);
+}
+
+static int background_kill(struct corral_backend *b, const char *shell_id, struct corral_error *err)
+{
+	const struct corral_base_options *o = &to_base(b)->options;
+
+	return o->background->kill(o->ctx, shell_id, err);
+}
+
+static int background_list(struct corral_backend *b, struct corral_background_list *ret,
+                           struct corral_error *err)
+{
+	const struct corral_base_options *o = &to_base(b)->options;
+
+	return o->background->list(o->ctx, ret, err);
+}
+
+static int background_kill_all(struct corral_backend *b, struct corral_error *err)
+{
+	const struct corral_base_options *o = &to_base(b)->options;
+
+	return o->background->kill_all(o->ctx, err);
+}
+
+/* clang-format off */
+#define OPS(can) \
+	.kind = "base", .caps = (can), \
+	.close = base_close, \
+	.exists = corral_base_exists, \
+	.stat = corral_base_stat, \
+	.ls = corral_base_ls, \
+	.read = corral_base_read, \
+	.edit = corral_base_edit, \
+	.glob = corral_base_glob, \
+	.grep = corral_base_grep, \
+	.mkdir = corral_base_mkdir, \
+	.remove = corral_base_remove, \
+	.rename = corral_base_rename, \
+	.read_stream = corral_base_read_stream, \
+	.write_stream = corral_base_write_stream, \
+	.execute = base_execute, \
+	.stop = base_stop, \
+	.start = base_start, \
+	.is_alive = base_is_alive, \
+	.end = base_end
+/* clang-format on */
+
+static const struct corral_backend_ops base_ops = { OPS(CORRAL_BACKEND_CAN_EXECUTE) };
+
+static const struct corral_backend_ops base_background_ops = {
+	OPS(CORRAL_BACKEND_CAN_EXECUTE | CORRAL_BACKEND_CAN_BACKGROUND),
+	.background_start = background_start,
+	.background_read = background_read,
+	.background_kill = background_kill,
+	.background_list = background_list,
+	.background_kill_all = background_kill_all,
 };
 
 int corral_base_sandbox_new(const struct corral_base_options *options, struct corral_backend **ret,
@@ -101,7 +151,8 @@ int corral_base_sandbox_new(const struct corral_base_options *options, struct co
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return corral_error_set(err, ENOMEM, "base backend: out of memory");
-	r = corral_backend_init(&s->base, &base_ops, options->id, err);
+	r = corral_backend_init(&s->base, options->background ? &base_background_ops : &base_ops,
+	                        options->id, err);
 	if (r < 0) {
 		free(s);
 		return r;

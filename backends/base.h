@@ -32,6 +32,18 @@
 extern "C" {
 #endif
 
+/* Commands that outlive the call which starts them, as backends/sandbox.h promises each. */
+struct corral_base_background {
+	int (*start)(void *ctx, const char *command, struct corral_background *ret,
+	             struct corral_error *err);
+	int (*read)(void *ctx, const char *shell_id, struct corral_buf *out,
+	            struct corral_buf *err_out, struct corral_background *ret,
+	            struct corral_error *err);
+	int (*kill)(void *ctx, const char *shell_id, struct corral_error *err);
+	int (*list)(void *ctx, struct corral_background_list *ret, struct corral_error *err);
+	int (*kill_all)(void *ctx, struct corral_error *err);
+};
+
 struct corral_base_options {
 	const char *id; /* NULL: a random UUID */
 	/*
@@ -43,6 +55,9 @@ struct corral_base_options {
 	               struct corral_error *err);
 	/* Ends the run of that name; NULL: that is -EOPNOTSUPP. */
 	int (*stop)(void *ctx, const char *run_id, struct corral_error *err);
+	/* NULL: there are none; else all of it, with the ctx below. Several threads call at once.
+	 */
+	const struct corral_base_background *background;
 	/* Ends all that runs; NULL: nothing does. */
 	int (*end)(void *ctx, struct corral_error *err);
 	/* With the backend, or NULL; not when it could not be made. */
@@ -54,8 +69,8 @@ struct corral_base_options {
 	uint64_t output_bytes;
 };
 
-/* A backend of kind "base" that executes and has files; no archives, background processes or
- * terminals. -EINVAL for options that make no sense. */
+/* A backend of kind "base" that executes and has files, and background processes where the options
+ * do; no archives or terminals. -EINVAL for options that make no sense. */
 int corral_base_sandbox_new(const struct corral_base_options *options, struct corral_backend **ret,
                             struct corral_error *err);
 

@@ -530,9 +530,7 @@ int corral_base_grep(struct corral_backend *b, const struct corral_files_grep *g
 	if (r < 0)
 		return r;
 	g.stop.deadline_nsec = corral_base_deadline(CORRAL_FILES_SEARCH_TIMEOUT_MS);
-	g.max = grep->max_matches && grep->max_matches < CORRAL_FILES_MATCHES_MAX
-	                ? grep->max_matches
-	                : CORRAL_FILES_MATCHES_MAX;
+	g.max = files_matches_wanted(grep);
 	r = files_sieve_init(&g.sieve, grep, err);
 	if (r == 0) {
 		g.searcher = files_searcher_new(pattern);
@@ -542,6 +540,7 @@ int corral_base_grep(struct corral_backend *b, const struct corral_files_grep *g
 	files_pattern_free(pattern);
 	if (r < 0)
 		return r;
+	files_matches_cut(grep, &found);
 	*ret = found;
 	memset(&found, 0, sizeof(found));
 	return 0;

@@ -11,6 +11,7 @@
 #include "backends/names.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/files/content.h"
+#include "kernel/files/search.h"
 #include "kernel/files/sieve.h"
 
 static int no_memory(struct corral_error *err)
@@ -122,7 +123,8 @@ static int glob_all(const struct corral_composite *c, const struct corral_place 
 			             corral_backend_glob(route->backend, pattern, p->sent, flags,
 			                                 &found, err));
 		else if (below && *below)
-			r = corral_backend_glob(route->backend, "**", "", CORRAL_FILES_HIDDEN,
+			r = corral_backend_glob(route->backend, "**", "",
+			                        CORRAL_FILES_HIDDEN | (flags & CORRAL_FILES_NAMES),
 			                        &found, err);
 		else
 			continue;
@@ -242,9 +244,6 @@ int corral_composite_grep(struct corral_backend *b, const struct corral_files_gr
                           struct corral_files_matches *ret, struct corral_error *err)
 {
 	corral_auto(corral_files_matches_done) struct corral_files_matches all = { 0 };
-	uint64_t max = grep->max_matches && grep->max_matches < CORRAL_FILES_MATCHES_MAX
-	                       ? grep->max_matches
-	                       : CORRAL_FILES_MATCHES_MAX;
 	const struct corral_composite *c = to_composite(b);
 	const char *path = grep->path ? grep->path : "";
 	struct files_sieve sieve;
@@ -263,10 +262,7 @@ int corral_composite_grep(struct corral_backend *b, const struct corral_files_gr
 	}
 	if (all.n)
 		qsort(all.matches, all.n, sizeof(*all.matches), by_path_and_line);
-	if (all.n > max) {
-		all.n = max;
-		all.truncated = true;
-	}
+	files_matches_cut(grep, &all);
 	*ret = all;
 	memset(&all, 0, sizeof(all));
 	return 0;

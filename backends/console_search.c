@@ -46,7 +46,7 @@ void console_glob(struct console_call *c)
 	struct corral_files_rows rows = { 0 };
 	struct corral_error err = { 0 };
 
-	if (corral_backend_glob(c->backend, pattern, path, 0, &rows, &err) < 0) {
+	if (corral_backend_glob(c->backend, pattern, path, CORRAL_FILES_NAMES, &rows, &err) < 0) {
 		/* A place that is not there has no files; all else is worth saying. */
 		if (err.code == ENOENT || err.code == ENOTDIR)
 			console_say(c, "No files matching '%s' in %s", pattern, path);

@@ -167,8 +167,8 @@ static int ask_below(const struct corral_local_place *p, struct corral_error *er
 	    corral_files_stat(p->dir->files, p->rest, CORRAL_FILES_NOFOLLOW, &st, NULL) < 0 ||
 	    st.type != CORRAL_FILES_DIRECTORY)
 		return 0;
-	r = corral_files_glob(p->dir->files, "**", p->rest, CORRAL_FILES_HIDDEN, &p->stop, &rows,
-	                      err);
+	r = corral_files_glob(p->dir->files, "**", p->rest,
+	                      CORRAL_FILES_HIDDEN | CORRAL_FILES_NAMES, &p->stop, &rows, err);
 	if (r == 0 && (rows.truncated || rows.incomplete))
 		r = corral_error_set(err, EACCES, "Permission denied for '%s'", p->rest);
 	for (size_t i = 0; r == 0 && i < rows.n; i++) {

@@ -246,9 +246,7 @@ static int grep_tree(const struct corral_state_tree *tree, const struct corral_f
 	struct walk w = { .tree = tree,
 		          .flags = grep->flags,
 		          .means_dir = grep->path && corral_state_means_dir(grep->path) };
-	uint64_t max = grep->max_matches && grep->max_matches < CORRAL_FILES_MATCHES_MAX
-	                       ? grep->max_matches
-	                       : CORRAL_FILES_MATCHES_MAX;
+	uint64_t max = files_matches_wanted(grep);
 	struct files_searcher *searcher = NULL;
 	struct files_pattern *pattern = NULL;
 	int r;
@@ -291,6 +289,7 @@ int corral_state_grep(struct corral_backend *b, const struct corral_files_grep *
 		r = grep_tree(&tree, grep, dir, &found, err);
 	if (r < 0)
 		return r;
+	files_matches_cut(grep, &found);
 	*ret = found;
 	memset(&found, 0, sizeof(found));
 	return 0;

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "policy/permission.h"
+
 struct corral_config *corral_config_new(void)
 {
 	struct corral_config *c = calloc(1, sizeof(*c));
@@ -38,5 +40,6 @@ void corral_config_free(struct corral_config *c)
 	strings_free(c->cap_add, c->n_cap_add);
 	strings_free(c->cap_drop, c->n_cap_drop);
 	strings_free(c->argv, c->n_argv);
+	corral_permission_ruleset_free(c->permissions);
 	free(c);
 }

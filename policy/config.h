@@ -21,6 +21,8 @@ extern "C" {
 #define CORRAL_CONFIG_ENV_MAX    1024
 #define CORRAL_CONFIG_ARGS_MAX   16384
 
+struct corral_permission_ruleset;
+
 enum corral_mount_kind {
 	CORRAL_MOUNT_BIND,    /* host directory or file, read-write */
 	CORRAL_MOUNT_RO_BIND, /* the same, read-only */
@@ -70,7 +72,10 @@ struct corral_config {
 	        limits_asked; /* set of enum corral_limit: named by the caller, so they must hold */
 	bool allow_weaker;    /* consent to a weaker tier of isolation (design, section 4) */
 	bool tty, use_stdin;
-	char **argv; /* the command, NULL-terminated; NULL when none was given */
+	/* What tools may do (policy/permission.h), or NULL: says nothing of the sandbox itself. */
+	struct corral_permission_ruleset *permissions;
+	const char *sandbox_key; /* a key of the JSON but permissions, static; NULL without */
+	char **argv;             /* the command, NULL-terminated; NULL when none was given */
 	size_t n_argv;
 };
 
@@ -89,7 +94,8 @@ void corral_config_free(struct corral_config *c);
  * of {type: "bind"|"ro-bind"|"tmpfs", source, target, size}), cap_add, cap_drop (arrays), limits
  * (object: memory, memory_swap, disk, file_size, output as number of bytes or text with unit; cpus
  * as number; cpu_weight, pids, disk_inodes, open_files as numbers; timeout as seconds or text with
- * unit), allow_weaker, tty, stdin, command (array of text).
+ * unit), allow_weaker, tty, stdin, command (array of text), permissions (a ruleset's object or a
+ * preset's name; a later one replaces it).
  */
 int corral_config_parse(struct corral_config *c, const char *json, size_t len,
                         struct corral_error *err);

@@ -13,6 +13,7 @@
 
 #include "kernel/base/cleanup.h"
 #include "policy/json_words.h"
+#include "policy/permission.h"
 
 static int bool_get(const json_t *v, bool *ret, struct corral_error *err)
 {
@@ -299,6 +300,31 @@ static int limits_parse(struct corral_config *c, json_t *v, struct corral_error 
 	return 0;
 }
 
+/* Rulesets are read from text, as they come from files of their own as well. */
+static int permissions_parse(struct corral_config *c, json_t *v, struct corral_error *err)
+{
+	struct corral_permission_ruleset *rules = NULL;
+	corral_autofree char *text = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+	int r;
+
+	if (!text)
+		return corral_error_sys(err, ENOMEM, "permissions");
+	r = corral_permission_ruleset_parse(text, strlen(text), &rules, err);
+	if (r < 0) {
+		/* The place goes on with what the ruleset calls it. */
+		char inner[CORRAL_ERROR_TEXT_SIZE];
+
+		if (err && json_is_object(v)) {
+			memcpy(inner, err->text, sizeof(inner));
+			r = corral_error_set(err, -r, ".%s", inner);
+		}
+		return r;
+	}
+	corral_permission_ruleset_free(c->permissions);
+	c->permissions = rules;
+	return 0;
+}
+
 /* A row has a parser, or the offset of a text field, or that of a flag. */
 static const struct key {
 	const char *name;
@@ -317,6 +343,7 @@ static const struct key {
 	{ "limits", .parse = limits_parse },
 	{ "mounts", .parse = mounts_parse },
 	{ "network", .parse = network_parse },
+	{ "permissions", .parse = permissions_parse },
 	{ "rootfs", .text_offset = offsetof(struct corral_config, rootfs) },
 	{ "runtime", .text_offset = offsetof(struct corral_config, runtime) },
 	{ "seccomp", .text_offset = offsetof(struct corral_config, seccomp) },
@@ -380,6 +407,8 @@ int corral_config_parse(struct corral_config *c, const char *json, size_t len,
 		r = key_parse(c, &keys[i], value, err);
 		if (r < 0)
 			return corral_json_place(err, r, "%s", name);
+		if (keys[i].parse != permissions_parse)
+			c->sandbox_key = keys[i].name;
 	}
 	return 0;
 }

@@ -26,13 +26,22 @@ int corral_ask_error(const struct corral_talk *t, struct corral_error *err)
 int corral_ask(const struct corral_sandboxes *s, const struct corral_record *r, const char *op,
                struct corral_talk *ret, struct corral_error *err)
 {
+	return corral_ask_words(s, r, json_pack("{s:s}", "op", op), ret, err);
+}
+
+int corral_ask_words(const struct corral_sandboxes *s, const struct corral_record *r, json_t *words,
+                     struct corral_talk *ret, struct corral_error *err)
+{
 	struct corral_talk t = { .words = NULL };
 	corral_autofd int fd = -1;
 	int status;
 
 	status = corral_sandboxes_connect(s, r, &fd, err);
-	if (status == 0)
-		status = corral_talk_send(fd, json_pack("{s:s}", "op", op), NULL, 0, err);
+	if (status < 0) {
+		json_decref(words);
+		return status;
+	}
+	status = corral_talk_send(fd, words, NULL, 0, err);
 	if (status < 0)
 		return status;
 	status = corral_talk_await(fd, CORRAL_ASK_MS, &t, err);

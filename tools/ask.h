@@ -15,6 +15,10 @@
 int corral_ask(const struct corral_sandboxes *s, const struct corral_record *r, const char *op,
                struct corral_talk *ret, struct corral_error *err);
 
+/* The same with more to say; takes words, also when it fails. */
+int corral_ask_words(const struct corral_sandboxes *s, const struct corral_record *r, json_t *words,
+                     struct corral_talk *ret, struct corral_error *err);
+
 /* What the answer is when it tells of an error; else 0. */
 int corral_ask_error(const struct corral_talk *t, struct corral_error *err);
 

@@ -24,6 +24,8 @@
 struct call {
 	const struct corral_options *options;
 	struct corral_backend *backend;
+	/* Rules that the backend does not hold to itself, or NULL. */
+	const struct corral_permission_checker *rules;
 	char **words; /* the operands */
 	size_t n;
 	int status;
@@ -88,11 +90,32 @@ static int print_rows(struct call *c, const struct corral_files_rows *rows, bool
 	return print_json(list, err);
 }
 
+static bool is_hidden(const struct call *c, enum corral_permission_operation operation,
+                      const char *path)
+{
+	const struct corral_permission_target target = { path, path, NULL };
+
+	return c->rules && !corral_permission_visible(c->rules, operation, &target);
+}
+
+/* Moves what the rules do not hide to the front. */
+static void rows_filter(const struct call *c, enum corral_permission_operation operation,
+                        struct corral_files_rows *rows)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < rows->n; i++)
+		if (!is_hidden(c, operation, rows->rows[i].path))
+			rows->rows[n++] = rows->rows[i];
+	rows->n = n;
+}
+
 static int run_ls(struct call *c, struct corral_error *err)
 {
 	struct corral_files_rows rows = { 0 };
 	int r = corral_backend_ls(c->backend, word(c, 0, "."), &rows, err);
 
+	rows_filter(c, CORRAL_PERMISSION_LS, &rows);
 	if (r == 0)
 		r = print_rows(c, &rows, false, err);
 	corral_files_rows_done(&rows);
@@ -101,10 +124,12 @@ static int run_ls(struct call *c, struct corral_error *err)
 
 static int run_glob(struct call *c, struct corral_error *err)
 {
+	unsigned int flags = (c->options->hidden ? CORRAL_FILES_HIDDEN : 0) |
+	                     (c->options->json ? 0 : CORRAL_FILES_NAMES);
 	struct corral_files_rows rows = { 0 };
-	int r = corral_backend_glob(c->backend, word(c, 0, ""), word(c, 1, "."),
-	                            c->options->hidden ? CORRAL_FILES_HIDDEN : 0, &rows, err);
+	int r = corral_backend_glob(c->backend, word(c, 0, ""), word(c, 1, "."), flags, &rows, err);
 
+	rows_filter(c, CORRAL_PERMISSION_GLOB, &rows);
 	if (r == 0)
 		r = print_rows(c, &rows, true, err);
 	if (r == 0 && !rows.n)
@@ -261,7 +286,12 @@ static int run_grep(struct call *c, struct corral_error *err)
 	};
 	struct corral_files_matches found = { 0 };
 	int r = corral_backend_grep(c->backend, &grep, &found, err);
+	size_t n = 0;
 
+	for (size_t i = 0; i < found.n; i++)
+		if (!is_hidden(c, CORRAL_PERMISSION_GREP, found.matches[i].path))
+			found.matches[n++] = found.matches[i];
+	found.n = n;
 	if (r == 0)
 		r = print_matches(c, &found, err);
 	if (r == 0 && !found.n)
@@ -274,20 +304,22 @@ static const struct file_command {
 	const char *name, *operands;
 	size_t min, max;
 	enum corral_option_command option;
+	enum corral_permission_operation operation;
+	size_t path_at; /* which of the operands is the path */
 	int (*run)(struct call *c, struct corral_error *err);
 	const char *summary;
 } file_commands[] = {
-	{ "ls", "[PATH]", 0, 1, CORRAL_OPTION_LS, run_ls,
+	{ "ls", "[PATH]", 0, 1, CORRAL_OPTION_LS, CORRAL_PERMISSION_LS, 0, run_ls,
 	  "Lists a directory: directories first, with a slash." },
-	{ "read", "PATH", 1, 1, CORRAL_OPTION_READ, run_read,
+	{ "read", "PATH", 1, 1, CORRAL_OPTION_READ, CORRAL_PERMISSION_READ, 0, run_read,
 	  "Prints a text file with line numbers; with --bytes any file as it is." },
-	{ "write", "PATH", 1, 1, CORRAL_OPTION_WRITE, run_write,
+	{ "write", "PATH", 1, 1, CORRAL_OPTION_WRITE, CORRAL_PERMISSION_WRITE, 0, run_write,
 	  "Replaces the file by what comes on standard input: all of it, or none." },
-	{ "edit", "PATH OLD NEW", 3, 3, CORRAL_OPTION_EDIT, run_edit,
+	{ "edit", "PATH OLD NEW", 3, 3, CORRAL_OPTION_EDIT, CORRAL_PERMISSION_EDIT, 0, run_edit,
 	  "Replaces the text OLD, which must occur once, by NEW; prints how often it did." },
-	{ "glob", "PATTERN [PATH]", 1, 2, CORRAL_OPTION_GLOB, run_glob,
+	{ "glob", "PATTERN [PATH]", 1, 2, CORRAL_OPTION_GLOB, CORRAL_PERMISSION_GLOB, 1, run_glob,
 	  "Prints the files below PATH whose path matches: *, **, ?, [a-z], {a,b}." },
-	{ "grep", "PATTERN [PATH]", 1, 2, CORRAL_OPTION_GREP, run_grep,
+	{ "grep", "PATTERN [PATH]", 1, 2, CORRAL_OPTION_GREP, CORRAL_PERMISSION_GREP, 1, run_grep,
 	  "Prints the lines that match a regular expression (PCRE2); .gitignore is heeded." },
 };
 
@@ -304,6 +336,7 @@ static int call_run(const struct file_command *command, struct corral_options *o
 {
 	corral_auto(corral_place_backend_done) struct corral_place_backend place = { 0 };
 	struct call c = { .options = o, .words = o->config->argv, .n = o->config->n_argv };
+	struct corral_permission_target target = { 0 };
 	int r;
 
 	if (c.n > command->max)
@@ -320,6 +353,10 @@ static int call_run(const struct file_command *command, struct corral_options *o
 		o->local = ".";
 	r = corral_place_backend_open(o, &place, err);
 	c.backend = place.backend;
+	c.rules = place.guarded ? NULL : place.permissions;
+	target.written = word(&c, command->path_at, ".");
+	if (r == 0 && c.rules)
+		r = corral_permission_enforce(c.rules, command->operation, &target, err);
 	if (r == 0)
 		r = command->run(&c, err);
 	*ret_status = c.status;

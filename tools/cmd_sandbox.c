@@ -30,6 +30,13 @@ const struct corral_sandbox_command corral_sandbox_commands[] = {
 	  "  corral exec dev -- make test\n"
 	  "  tar c src | corral exec -i dev -- tar x\n",
 	  corral_sandbox_exec },
+	{ "logs", CORRAL_OPTION_LOGS, " SANDBOX [SHELL]", 1, 2,
+	  "show what exec -d has started, and what one of them wrote",
+	  "\nOf each stream the last 4M are kept, for the last 64 commands that have ended.\n"
+	  "\nExamples:\n"
+	  "  corral exec -d dev -- make test\n"
+	  "  corral sandbox logs dev bg_1\n",
+	  corral_sandbox_logs },
 	{ "ps", CORRAL_OPTION_PS, " SANDBOX", 1, 1,
 	  "show the processes in one", NULL, corral_sandbox_ps },
 	{ "stats", CORRAL_OPTION_STATS, " [SANDBOX...]", 0, ANY,

@@ -41,10 +41,11 @@ int corral_exec_send(int socket_fd, const struct corral_exec *x, struct corral_e
 		(void)json_array_append_new(names, json_string(given[i].name));
 		fds[n++] = given[i].fd;
 	}
-	words = json_pack("{s:s, s:I, s:I, s:b, s:b, s:i, s:i, s:b, s:I, s:I, s:o}", "op", "exec",
-	                  "argv", (json_int_t)x->n_argv, "env", (json_int_t)x->n_env, "dir",
+	words = json_pack("{s:s, s:I, s:I, s:b, s:b, s:i, s:i, s:b, s:b, s:I, s:I, s:o}", "op",
+	                  "exec", "argv", (json_int_t)x->n_argv, "env", (json_int_t)x->n_env, "dir",
 	                  dir != NULL, "tty", x->tty, "rows", (int)x->rows, "cols", (int)x->cols,
-	                  "detach", x->detach, "timeout_ms", (json_int_t)x->timeout_ms,
-	                  "output_bytes", (json_int_t)x->output_bytes, "fds", names);
+	                  "detach", x->detach, "keep", x->keep, "timeout_ms",
+	                  (json_int_t)x->timeout_ms, "output_bytes", (json_int_t)x->output_bytes,
+	                  "fds", names);
 	return corral_talk_send(socket_fd, words, fds, n, err);
 }

@@ -19,6 +19,7 @@ struct corral_exec {
 	const char *guest_dir;                          /* NULL: the work directory */
 	int stdin_fd, stdout_fd, stderr_fd, program_fd; /* -1 for what there is none of */
 	bool tty, detach;
+	bool keep; /* with detach: the holder keeps what goes to no descriptor of ours */
 	uint16_t rows, cols;
 	uint64_t timeout_ms, output_bytes; /* output is counted by us, and only named there */
 };

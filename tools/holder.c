@@ -15,6 +15,8 @@
 #define GONE_MS 3000
 /* How often it looks whether its record is still there. */
 #define LOOK_MS 10000
+/* How often kept output that is too much is given back. */
+#define TRIM_MS 1000
 /* Descriptors before those of the clients. */
 #define OWN_FDS 3u
 
@@ -145,6 +147,9 @@ static uint64_t timers(struct corral_holder *h)
 			h->gone = true;
 		next = earlier(next, h->idle_since_ms + h->idle_ms);
 	}
+	if (h->trim_at_ms && now >= h->trim_at_ms)
+		h->trim_at_ms = corral_holder_shells_trim(h) ? now + TRIM_MS : 0;
+	next = earlier(next, h->trim_at_ms);
 	if (now >= h->look_at_ms) {
 		h->gone |= is_lost(h);
 		h->look_at_ms = now + LOOK_MS;

@@ -158,9 +158,16 @@ int corral_holder_answer(struct corral_holder *h, struct corral_holder_client *c
 		int (*answer)(struct corral_holder *h, struct corral_holder_client *c,
 		              const struct corral_talk *t);
 	} ops[] = {
-		{ "status", status }, { "stats", stats }, { "pause", pause_it },
-		{ "resume", resume }, { "stop", stop },   { "signal", send_signal },
+		{ "status", status },
+		{ "stats", stats },
+		{ "pause", pause_it },
+		{ "resume", resume },
+		{ "stop", stop },
+		{ "signal", send_signal },
 		{ "kill", kill_it },
+		{ "shells", corral_holder_shells },
+		{ "shell", corral_holder_shell_show },
+		{ "shell_kill", corral_holder_shell_kill },
 	};
 	const char *op = corral_talk_text(t->words, "op");
 	struct corral_error err = { 0 };

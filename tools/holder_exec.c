@@ -189,8 +189,39 @@ static int not_started(struct corral_holder *h, struct corral_holder_client *c, 
 static int say_started(struct corral_holder_client *c)
 {
 	int tty_fd = corral_process_tty(c->process);
+	json_t *words = json_pack("{s:s}", "type", "started");
 
-	return corral_holder_say(c, json_pack("{s:s}", "type", "started"), &tty_fd, tty_fd >= 0);
+	if (c->shell) {
+		c->shell->pid = corral_process_pid(c->process);
+		(void)json_object_set_new(words, "shell_id",
+		                          json_sprintf("bg_%u", c->shell->number));
+		(void)json_object_set_new(words, "pid", json_integer(c->shell->pid));
+	}
+	return corral_holder_say(c, words, &tty_fd, tty_fd >= 0);
+}
+
+/* Its start, with files for its output when that is to be kept. */
+static int start_kept(struct corral_holder *h, struct corral_holder_client *c, struct request *q,
+                      const struct corral_talk *t, struct corral_error *err)
+{
+	const int given[2] = { q->stdio[1], q->stdio[2] };
+	int r = 0;
+
+	c->shell = NULL;
+	if (c->detached && json_is_true(json_object_get(t->words, "keep")))
+		r = corral_holder_shell_begin(h, q->argv, q->stdio, &c->shell, err);
+	if (r == 0)
+		r = start(h, c, q, t, err);
+	for (int i = 0; i < 2; i++)
+		if (given[i] < 0)
+			corral_fd_closep(&q->stdio[1 + i]);
+	if (r < 0) {
+		corral_holder_shell_drop(c->shell);
+		c->shell = NULL;
+	} else if (c->shell) {
+		h->trim_at_ms = corral_now_ms();
+	}
+	return r;
 }
 
 int corral_holder_exec(struct corral_holder *h, struct corral_holder_client *c,
@@ -210,7 +241,7 @@ int corral_holder_exec(struct corral_holder *h, struct corral_holder_client *c,
 		c->detached = json_is_true(json_object_get(t->words, "detach"));
 		c->doomed = false;
 		tried = true;
-		r = start(h, c, &q, t, &err);
+		r = start_kept(h, c, &q, t, &err);
 	}
 	request_done(&q);
 	if (r < 0)
@@ -222,6 +253,8 @@ int corral_holder_exec(struct corral_holder *h, struct corral_holder_client *c,
 void corral_holder_concluded(struct corral_holder *h, struct corral_holder_client *c)
 {
 	say_ended(c, corral_process_receipt(c->process), &c->limits, NULL);
+	corral_holder_shell_ended(h, c->shell, corral_process_receipt(c->process));
+	c->shell = NULL;
 	corral_process_close(c->process);
 	c->process = NULL;
 	c->deadline_ms = 0;

@@ -22,6 +22,14 @@ static const char *const versions[] = { "2025-11-25", "2025-06-18", "2025-03-26"
 static const char *const level_names[] = { "debug", "info",     "notice", "warning",
 	                                   "error", "critical", "alert",  "emergency" };
 
+void corral_mcp_send_text(struct corral_mcp *m, const char *text, size_t len)
+{
+	pthread_mutex_lock(&m->lock);
+	if (!m->broken)
+		m->broken = -corral_write_all(m->options->out_fd, text, len);
+	pthread_mutex_unlock(&m->lock);
+}
+
 void corral_mcp_send(struct corral_mcp *m, json_t *message)
 {
 	char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
@@ -32,24 +40,38 @@ void corral_mcp_send(struct corral_mcp *m, json_t *message)
 		return; /* out of memory: the caller of the tool hears nothing, as of a dead server
 		         */
 	text[len] = '\n';
-	pthread_mutex_lock(&m->lock);
-	if (!m->broken)
-		m->broken = -corral_write_all(m->options->out_fd, text, len + 1);
-	pthread_mutex_unlock(&m->lock);
+	corral_mcp_send_text(m, text, len + 1);
 	free(text);
 }
 
-void corral_mcp_reply(struct corral_mcp *m, const json_t *id, json_t *result)
+/* To whoever asked. */
+static void answer(struct corral_mcp *m, const struct corral_mcp_asked *asked, json_t *message)
 {
-	if (!result) {
-		corral_mcp_refuse(m, id, CORRAL_MCP_INTERNAL_ERROR, "out of memory");
+	char *text;
+
+	if (!asked || !asked->batch) {
+		corral_mcp_send(m, message);
 		return;
 	}
-	corral_mcp_send(m,
-	                json_pack("{s:s, s:O, s:o}", "jsonrpc", "2.0", "id", id, "result", result));
+	text = message ? json_dumps(message, JSON_COMPACT) : NULL;
+	json_decref(message);
+	if (text)
+		corral_mcp_batch_add(asked->batch, text, strlen(text));
+	free(text);
 }
 
-void corral_mcp_refuse(struct corral_mcp *m, const json_t *id, int code, const char *fmt, ...)
+void corral_mcp_reply(struct corral_mcp *m, const struct corral_mcp_asked *asked, json_t *result)
+{
+	if (!result) {
+		corral_mcp_refuse(m, asked, CORRAL_MCP_INTERNAL_ERROR, "out of memory");
+		return;
+	}
+	answer(m, asked,
+	       json_pack("{s:s, s:O, s:o}", "jsonrpc", "2.0", "id", asked->id, "result", result));
+}
+
+void corral_mcp_refuse(struct corral_mcp *m, const struct corral_mcp_asked *asked, int code,
+                       const char *fmt, ...)
 {
 	char text[CORRAL_ERROR_TEXT_SIZE];
 	json_t *error;
@@ -62,9 +84,11 @@ void corral_mcp_refuse(struct corral_mcp *m, const json_t *id, int code, const c
 	error = json_pack("{s:i, s:s+}", "code", code, "message", "", text);
 	if (!error)
 		error = json_pack("{s:i, s:s}", "code", code, "message", "invalid request");
-	corral_mcp_send(m, json_pack("{s:s, s:o, s:o}", "jsonrpc", "2.0", "id",
-	                             id ? json_incref((json_t *)(uintptr_t)id) : json_null(),
-	                             "error", error));
+	answer(m, asked,
+	       json_pack("{s:s, s:o, s:o}", "jsonrpc", "2.0", "id",
+	                 asked && asked->id ? json_incref((json_t *)(uintptr_t)asked->id)
+	                                    : json_null(),
+	                 "error", error));
 }
 
 void corral_mcp_notify(struct corral_mcp *m, const char *method, json_t *params)
@@ -89,20 +113,22 @@ void corral_mcp_log(struct corral_mcp *m, enum corral_mcp_level level, const cha
 	                            "corral", "data", text));
 }
 
-static void initialize(struct corral_mcp *m, const json_t *id, const json_t *params)
+static void initialize(struct corral_mcp *m, const struct corral_mcp_asked *asked,
+                       const json_t *params)
 {
-	const char *asked = json_string_value(json_object_get(params, "protocolVersion"));
+	const char *wanted = json_string_value(json_object_get(params, "protocolVersion"));
 	const char *version = versions[0];
 	json_t *result;
 
-	if (!asked) {
-		corral_mcp_refuse(m, id, CORRAL_MCP_BAD_PARAMS, "protocolVersion: missing");
+	if (!wanted) {
+		corral_mcp_refuse(m, asked, CORRAL_MCP_BAD_PARAMS, "protocolVersion: missing");
 		return;
 	}
 	for (size_t i = 0; i < CORRAL_COUNT(versions); i++)
-		if (!strcmp(versions[i], asked))
+		if (!strcmp(versions[i], wanted))
 			version = versions[i];
 	m->initialized = true;
+	m->batches = !strcmp(version, "2025-03-26");
 	result =
 	        json_pack("{s:s, s:{s:{s:b}, s:{}}, s:{s:s, s:s, s:s}}", "protocolVersion", version,
 	                  "capabilities", "tools", "listChanged", 0, "logging", "serverInfo",
@@ -110,41 +136,43 @@ static void initialize(struct corral_mcp *m, const json_t *id, const json_t *par
 	if (result && m->options->instructions)
 		(void)json_object_set_new(result, "instructions",
 		                          json_string(m->options->instructions));
-	corral_mcp_reply(m, id, result);
+	corral_mcp_reply(m, asked, result);
 }
 
-static void set_level(struct corral_mcp *m, const json_t *id, const json_t *params)
+static void set_level(struct corral_mcp *m, const struct corral_mcp_asked *asked,
+                      const json_t *params)
 {
 	const char *name = json_string_value(json_object_get(params, "level"));
 
 	for (size_t i = 0; name && i < CORRAL_COUNT(level_names); i++)
 		if (!strcmp(level_names[i], name)) {
 			m->level = (int)i;
-			corral_mcp_reply(m, id, json_object());
+			corral_mcp_reply(m, asked, json_object());
 			return;
 		}
-	corral_mcp_refuse(m, id, CORRAL_MCP_BAD_PARAMS,
+	corral_mcp_refuse(m, asked, CORRAL_MCP_BAD_PARAMS,
 	                  "level: one of debug, info, notice, warning, error, critical, alert, "
 	                  "emergency");
 }
 
-static void request(struct corral_mcp *m, const char *method, const json_t *id, json_t *params)
+static void request(struct corral_mcp *m, const char *method, const struct corral_mcp_asked *asked,
+                    json_t *params)
 {
 	if (!strcmp(method, "ping"))
-		corral_mcp_reply(m, id, json_object());
+		corral_mcp_reply(m, asked, json_object());
 	else if (!strcmp(method, "initialize"))
-		initialize(m, id, params);
+		initialize(m, asked, params);
 	else if (!m->initialized)
-		corral_mcp_refuse(m, id, CORRAL_MCP_BAD_REQUEST, "'%.64s' before 'initialize'",
+		corral_mcp_refuse(m, asked, CORRAL_MCP_BAD_REQUEST, "'%.64s' before 'initialize'",
 		                  method);
 	else if (!strcmp(method, "tools/list"))
-		corral_mcp_reply(m, id, corral_mcp_tools_list(m));
+		corral_mcp_reply(m, asked, corral_mcp_tools_list(m));
 	else if (!strcmp(method, "tools/call"))
-		corral_mcp_call_begin(m, id, params);
+		corral_mcp_call_begin(m, asked, params);
 	else if (!strcmp(method, "logging/setLevel"))
-		set_level(m, id, params);
+		set_level(m, asked, params);
 	else
-		corral_mcp_refuse(m, id, CORRAL_MCP_NO_METHOD, "no method '%.64s'", method);
+		corral_mcp_refuse(m, asked, CORRAL_MCP_NO_METHOD, "no method '%.64s'", method);
 }
 
 static bool is_of_the_protocol(const json_t *root)
@@ -154,28 +182,55 @@ static bool is_of_the_protocol(const json_t *root)
 	return version && !strcmp(version, "2.0");
 }
 
-static void one(struct corral_mcp *m, json_t *root)
+static void one(struct corral_mcp *m, json_t *root, struct corral_mcp_batch *batch)
 {
 	json_t *id = json_object_get(root, "id"), *params = json_object_get(root, "params");
 	const char *method = json_string_value(json_object_get(root, "method"));
+	const struct corral_mcp_asked known = { id, batch }, unknown = { NULL, batch };
+	const struct corral_mcp_asked *asked = &known;
 
 	if (id && !json_is_string(id) && !json_is_number(id)) {
-		corral_mcp_refuse(m, NULL, CORRAL_MCP_BAD_REQUEST,
+		corral_mcp_refuse(m, &unknown, CORRAL_MCP_BAD_REQUEST,
 		                  "id: neither a string nor a number");
 	} else if (!is_of_the_protocol(root)) {
-		corral_mcp_refuse(m, id, CORRAL_MCP_BAD_REQUEST, "not a message of JSON-RPC 2.0");
+		corral_mcp_refuse(m, asked, CORRAL_MCP_BAD_REQUEST,
+		                  "not a message of JSON-RPC 2.0");
 	} else if (method && params && !json_is_object(params)) {
 		if (id)
-			corral_mcp_refuse(m, id, CORRAL_MCP_BAD_PARAMS, "params: not an object");
+			corral_mcp_refuse(m, asked, CORRAL_MCP_BAD_PARAMS, "params: not an object");
 	} else if (method && id) {
-		request(m, method, id, params);
+		request(m, method, asked, params);
 	} else if (method) {
 		if (!strcmp(method, "notifications/cancelled"))
 			corral_mcp_call_cancel(m, json_object_get(params, "requestId"));
 	} else if (!json_object_get(root, "result") && !json_object_get(root, "error")) {
-		corral_mcp_refuse(m, id, CORRAL_MCP_BAD_REQUEST, "method: missing");
+		corral_mcp_refuse(m, asked, CORRAL_MCP_BAD_REQUEST, "method: missing");
 	}
 	/* We ask nothing, so no answer is for us. */
+}
+
+static void several(struct corral_mcp *m, json_t *list)
+{
+	struct corral_mcp_batch *batch;
+
+	if (!m->batches) {
+		corral_mcp_refuse(m, NULL, CORRAL_MCP_BAD_REQUEST,
+		                  "a batch: only version 2025-03-26 of the protocol has them");
+		return;
+	}
+	if (!json_array_size(list) || json_array_size(list) > CORRAL_MCP_BATCH_MAX) {
+		corral_mcp_refuse(m, NULL, CORRAL_MCP_BAD_REQUEST,
+		                  "a batch of 1 to %u messages is expected", CORRAL_MCP_BATCH_MAX);
+		return;
+	}
+	batch = corral_mcp_batch_new(m);
+	if (!batch) {
+		corral_mcp_refuse(m, NULL, CORRAL_MCP_INTERNAL_ERROR, "out of memory");
+		return;
+	}
+	for (size_t i = 0; i < json_array_size(list); i++)
+		one(m, json_array_get(list, i), batch);
+	corral_mcp_batch_drop(batch);
 }
 
 static void message(struct corral_mcp *m, const char *text, size_t len)
@@ -189,13 +244,10 @@ static void message(struct corral_mcp *m, const char *text, size_t len)
 		                  where.text, where.position);
 		return;
 	}
-	/* Several in one, of which the version of March 2025 wants that they are taken; each is
-	 * answered for itself. */
-	if (json_array_size(root))
-		for (size_t i = 0; i < json_array_size(root); i++)
-			one(m, json_array_get(root, i));
+	if (json_is_array(root))
+		several(m, root);
 	else
-		one(m, root);
+		one(m, root, NULL);
 	json_decref(root);
 }
 

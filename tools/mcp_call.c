@@ -60,6 +60,7 @@ static void *call_run(void *arg)
 	corral_autofree char *text = arguments ? json_dumps(arguments, JSON_COMPACT) : strdup("{}");
 	struct corral_console_control control = { c->cancel, output, c };
 	struct corral_console_result result = { .text = CORRAL_BUF_INIT, .data = CORRAL_BUF_INIT };
+	const struct corral_mcp_asked asked = { c->id, c->batch };
 	struct corral_error err = { 0 };
 	int r = -ENOMEM;
 
@@ -73,12 +74,13 @@ static void *call_run(void *arg)
 	if (c->cancelled)
 		corral_mcp_log(m, CORRAL_MCP_INFO, "%s: cancelled", name);
 	else if (r == -ENOENT)
-		corral_mcp_refuse(m, c->id, CORRAL_MCP_BAD_PARAMS, "%s", err.text);
+		corral_mcp_refuse(m, &asked, CORRAL_MCP_BAD_PARAMS, "%s", err.text);
 	else if (r < 0)
-		corral_mcp_reply(m, c->id, failure(&err));
+		corral_mcp_reply(m, &asked, failure(&err));
 	else
-		corral_mcp_reply(m, c->id, result_of(&result));
+		corral_mcp_reply(m, &asked, result_of(&result));
 	corral_console_result_done(&result);
+	corral_mcp_batch_drop(c->batch);
 	c->ended = true;
 	return NULL;
 }
@@ -92,8 +94,9 @@ static void call_done(struct corral_mcp_call *c)
 	*c = (struct corral_mcp_call) { 0 };
 }
 
-static int call_start(struct corral_mcp_call *c, struct corral_mcp *m, const json_t *id,
-                      json_t *params, struct corral_error *err)
+static int call_start(struct corral_mcp_call *c, struct corral_mcp *m,
+                      const struct corral_mcp_asked *asked, json_t *params,
+                      struct corral_error *err)
 {
 	json_t *token = json_object_get(json_object_get(params, "_meta"), "progressToken");
 	sigset_t all, old;
@@ -102,7 +105,8 @@ static int call_start(struct corral_mcp_call *c, struct corral_mcp *m, const jso
 	/* Of its own: a JSON value's count of references is no business of two threads. */
 	*c = (struct corral_mcp_call) { .server = m,
 		                        .used = true,
-		                        .id = json_deep_copy(id),
+		                        .id = json_deep_copy(asked->id),
+		                        .batch = asked->batch,
 		                        .params = json_deep_copy(params),
 		                        .begin_ms = corral_now_ms() };
 	if (json_is_string(token) || json_is_number(token))
@@ -112,11 +116,14 @@ static int call_start(struct corral_mcp_call *c, struct corral_mcp *m, const jso
 		return r;
 	if (!c->id || !c->params)
 		return corral_error_sys(err, ENOMEM, "call");
+	corral_mcp_batch_hold(c->batch);
 	/* Signals are the reading thread's. */
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
 	r = pthread_create(&c->thread, NULL, call_run, c);
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r)
+		corral_mcp_batch_drop(c->batch);
 	return r ? corral_error_sys(err, r, "start a thread") : 0;
 }
 
@@ -128,22 +135,23 @@ static struct corral_mcp_call *find(struct corral_mcp *m, const json_t *id)
 	return NULL;
 }
 
-void corral_mcp_call_begin(struct corral_mcp *m, const json_t *id, json_t *params)
+void corral_mcp_call_begin(struct corral_mcp *m, const struct corral_mcp_asked *asked,
+                           json_t *params)
 {
 	const json_t *arguments = json_object_get(params, "arguments");
 	struct corral_error err = { 0 };
 	size_t i = 0;
 
 	if (!json_is_string(json_object_get(params, "name"))) {
-		corral_mcp_refuse(m, id, CORRAL_MCP_BAD_PARAMS, "name: missing");
+		corral_mcp_refuse(m, asked, CORRAL_MCP_BAD_PARAMS, "name: missing");
 		return;
 	}
 	if (arguments && !json_is_object(arguments)) {
-		corral_mcp_refuse(m, id, CORRAL_MCP_BAD_PARAMS, "arguments: not an object");
+		corral_mcp_refuse(m, asked, CORRAL_MCP_BAD_PARAMS, "arguments: not an object");
 		return;
 	}
-	if (find(m, id)) {
-		corral_mcp_refuse(m, id, CORRAL_MCP_BAD_REQUEST,
+	if (find(m, asked->id)) {
+		corral_mcp_refuse(m, asked, CORRAL_MCP_BAD_REQUEST,
 		                  "id: a request of this one is still running");
 		return;
 	}
@@ -151,13 +159,13 @@ void corral_mcp_call_begin(struct corral_mcp *m, const json_t *id, json_t *param
 	while (i < CORRAL_COUNT(m->calls) && m->calls[i].used)
 		i++;
 	if (i == CORRAL_COUNT(m->calls)) {
-		corral_mcp_refuse(m, id, CORRAL_MCP_INTERNAL_ERROR,
+		corral_mcp_refuse(m, asked, CORRAL_MCP_INTERNAL_ERROR,
 		                  "%u calls are running: wait for one, or cancel it",
 		                  CORRAL_MCP_CALLS_MAX);
 		return;
 	}
-	if (call_start(&m->calls[i], m, id, params, &err) < 0) {
-		corral_mcp_refuse(m, id, CORRAL_MCP_INTERNAL_ERROR, "%s", err.text);
+	if (call_start(&m->calls[i], m, asked, params, &err) < 0) {
+		corral_mcp_refuse(m, asked, CORRAL_MCP_INTERNAL_ERROR, "%s", err.text);
 		call_done(&m->calls[i]);
 	}
 }

@@ -218,6 +218,8 @@ const struct corral_option corral_option_table[] = {
 	  NULL, CORRAL_OPTION_MCP | FILES, false, WORD(session) },
 	{ "permissions", 0, "NAME|FILE", "rules to hold: a preset (default, permissive, readonly, strict), or JSON",
 	  NULL, CORRAL_OPTION_MCP | FILES, false, WORD(permissions) },
+	{ "config", 0, "FILE", "JSON whose \"permissions\" are the rules, - for standard input; flags win",
+	  NULL, FILES, true, .set = set_config },
 	{ "no-execute", 0, NULL, "no tools that run commands",
 	  "Tools", CORRAL_OPTION_MCP, false, OWN(no_execute) },
 	{ "hashline", 0, NULL, "edit by line numbers with a hash, in the place of exact texts",
@@ -332,6 +334,8 @@ const struct corral_option corral_option_table[] = {
 	  NULL, CORRAL_OPTION_PLAN, false, OWN(json) },
 	{ "json", 0, NULL, "print a JSON array",
 	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_PS | CORRAL_OPTION_STATS, false, OWN(json) },
+	{ "json", 0, NULL, "print a JSON array of them; of one, an object with what it wrote",
+	  NULL, CORRAL_OPTION_LOGS, false, OWN(json) },
 	{ "json", 0, NULL, "print JSON",
 	  NULL, FILES, false, OWN(json) },
 	{ "quiet", 'q', NULL, "print ids alone",
@@ -384,6 +388,8 @@ const char *corral_option_command_name(enum corral_option_command command)
 		return "sandbox stop";
 	case CORRAL_OPTION_RM:
 		return "sandbox rm";
+	case CORRAL_OPTION_LOGS:
+		return "sandbox logs";
 	case CORRAL_OPTION_CP:
 		return "sandbox cp";
 	case CORRAL_OPTION_PAUSE:
@@ -488,7 +494,8 @@ static int apply(struct corral_options *o, const struct cursor *at, const struct
 
 	if (row->is_config != at->config_pass)
 		return 0;
-	if ((row->commands & RUN) && row->set != set_own)
+	/* A file may hold permissions alone: its keys are looked at by whoever makes no sandbox. */
+	if ((row->commands & RUN) && row->set != set_own && !row->is_config)
 		o->of_sandbox = row->name;
 	r = row->set(o, row, value, err);
 	return r < 0 ? corral_error_wrap(err, r, "--%s", row->name) : 0;

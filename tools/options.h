@@ -33,6 +33,7 @@ enum corral_option_command {
 	CORRAL_OPTION_EDIT = 1u << 16,
 	CORRAL_OPTION_GLOB = 1u << 17,
 	CORRAL_OPTION_GREP = 1u << 18,
+	CORRAL_OPTION_LOGS = 1u << 19,
 };
 
 /* A limit of exec's that was not named, so that the sandbox's own counts. */

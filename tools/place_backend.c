@@ -49,6 +49,21 @@ static int rules_read(const char *path, struct corral_permission_ruleset **ret,
 	return r < 0 ? corral_error_wrap(err, r, "'%.200s'", path) : 0;
 }
 
+static int rules_compile(const struct corral_permission_ruleset *rules,
+                         struct corral_permission_checker **ret, struct corral_error *err)
+{
+	size_t inert;
+	int r = corral_permission_checker_new(rules, NULL, ret, err);
+
+	inert = r == 0 ? corral_permission_checker_inert(*ret) : 0;
+	if (!inert)
+		return r;
+	return corral_error_set(err, EINVAL,
+	                        "%zu of its patterns make no sense and match nothing "
+	                        "(\"[\" without an end?)",
+	                        inert);
+}
+
 static int permissions_open(const char *name, struct corral_permission_checker **ret,
                             struct corral_error *err)
 {
@@ -56,15 +71,26 @@ static int permissions_open(const char *name, struct corral_permission_checker *
 	int r = is_preset(name) ? corral_permission_preset(name, &rules, err)
 	                        : rules_read(name, &rules, err);
 
-	if (r == 0)
-		r = corral_permission_checker_new(rules, NULL, ret, err);
-	if (r == 0 && corral_permission_checker_inert(*ret))
-		r = corral_error_set(
-		        err, EINVAL,
-		        "'%.200s': %zu of its patterns make no sense and match nothing "
-		        "(\"[\" without an end?)",
-		        name, corral_permission_checker_inert(*ret));
+	if (r == 0) {
+		r = rules_compile(rules, ret, err);
+		if (r < 0)
+			r = corral_error_wrap(err, r, "'%.200s'", name);
+	}
 	return r < 0 ? corral_error_wrap(err, r, "--permissions") : 0;
+}
+
+/* The flag's, else the configuration's. */
+static int permissions_find(const struct corral_options *o, struct corral_permission_checker **ret,
+                            struct corral_error *err)
+{
+	int r;
+
+	if (o->permissions)
+		return permissions_open(o->permissions, ret, err);
+	if (!o->config->permissions)
+		return 0;
+	r = rules_compile(o->config->permissions, ret, err);
+	return r < 0 ? corral_error_wrap(err, r, "--config: permissions") : 0;
 }
 
 static int local_open(const char *dir, struct corral_place_backend *p, struct corral_error *err)
@@ -115,8 +141,12 @@ int corral_place_backend_open(struct corral_options *o, struct corral_place_back
 		                        "--%s is a new sandbox's, and %s makes none: leave one of "
 		                        "them out",
 		                        o->of_sandbox, o->local ? "--local" : "--session");
-	if (o->permissions)
-		r = permissions_open(o->permissions, &ret->permissions, err);
+	if ((o->local || o->session) && o->config->sandbox_key)
+		return corral_error_set(err, EINVAL,
+		                        "'%s' in --config is a new sandbox's, and %s makes none: "
+		                        "leave one of them out",
+		                        o->config->sandbox_key, o->local ? "--local" : "--session");
+	r = permissions_find(o, &ret->permissions, err);
 	if (r < 0)
 		return r;
 	if (o->session)

@@ -31,6 +31,7 @@ int corral_sandbox_list(struct corral_sandbox_call *call, struct corral_error *e
 int corral_sandbox_exec(struct corral_sandbox_call *call, struct corral_error *err);
 int corral_sandbox_ps(struct corral_sandbox_call *call, struct corral_error *err);
 int corral_sandbox_stats(struct corral_sandbox_call *call, struct corral_error *err);
+int corral_sandbox_logs(struct corral_sandbox_call *call, struct corral_error *err);
 int corral_sandbox_cp(struct corral_sandbox_call *call, struct corral_error *err);
 int corral_sandbox_pause(struct corral_sandbox_call *call, struct corral_error *err);
 int corral_sandbox_resume(struct corral_sandbox_call *call, struct corral_error *err);

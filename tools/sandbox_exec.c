@@ -158,6 +158,9 @@ static int start(struct client *c, struct corral_error *err)
 			                     c->record.id);
 		else
 			r = corral_relay_begin(&c->relay, tty_fd, err);
+		/* Where the command's own output goes, nothing of ours does. */
+		if (r == 0 && c->exec.stdout_fd < 0 && corral_talk_text(t.words, "shell_id"))
+			(void)printf("%s\n", corral_talk_text(t.words, "shell_id"));
 	}
 	corral_talk_done(&t);
 	return r;
@@ -230,6 +233,7 @@ static int prepare(struct client *c, char **argv, size_t n_argv, struct corral_e
 		.program_fd = -1,
 		.tty = config->tty,
 		.detach = o->detach,
+		.keep = o->detach,
 		.timeout_ms = limit_of(c, config->limits.timeout_ms, "timeout_ms"),
 		.output_bytes = limit_of(c, config->limits.output_bytes, "output_bytes"),
 	};

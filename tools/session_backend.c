@@ -9,10 +9,10 @@
 #include "backends/local.h"
 #include "kernel/base/cleanup.h"
 #include "tools/exitcode.h"
-#include "tools/sandboxes.h"
+#include "tools/session_shells.h"
 
 struct session {
-	char id[CORRAL_SANDBOX_ID_SIZE];
+	struct corral_session_shells shells; /* with the sandbox's id; the first member */
 	struct corral_backend *runner; /* of corral exec, which dies with its command and the other
 	                                  way round */
 };
@@ -46,7 +46,7 @@ static char **exec_argv(const struct session *s, const struct corral_execute *x)
 	}
 	if (x->stdin_data)
 		argv[n++] = (char *)(uintptr_t) "--stdin";
-	argv[n++] = (char *)(uintptr_t)s->id;
+	argv[n++] = (char *)(uintptr_t)s->shells.id;
 	argv[n++] = (char *)(uintptr_t) "--";
 	if (x->argv) {
 		memcpy(argv + n, x->argv, n_argv * sizeof(*argv));
@@ -91,6 +91,7 @@ static void session_close(void *ctx)
 	struct session *s = ctx;
 
 	corral_backend_close(s->runner);
+	corral_session_shells_done(&s->shells);
 	free(s);
 }
 
@@ -103,7 +104,7 @@ static int find(const char *word, struct session *s, struct corral_error *err)
 	if (r == 0)
 		r = corral_sandboxes_find(&dir, word, &record, err);
 	if (r == 0)
-		(void)snprintf(s->id, sizeof(s->id), "%s", record.id);
+		(void)snprintf(s->shells.id, sizeof(s->shells.id), "%s", record.id);
 	corral_record_done(&record);
 	corral_sandboxes_close(&dir);
 	return r;
@@ -118,6 +119,7 @@ int corral_session_backend_new(const char *word, struct corral_backend **ret,
 	const struct corral_base_options base = {
 		.execute = session_execute,
 		.stop = session_stop,
+		.background = &corral_session_background,
 		.close = session_close,
 		.ctx = s,
 	};
@@ -125,6 +127,7 @@ int corral_session_backend_new(const char *word, struct corral_backend **ret,
 
 	if (!s)
 		return corral_error_sys(err, ENOMEM, "session");
+	corral_session_shells_init(&s->shells);
 	r = find(word, s, err);
 	if (r == 0)
 		r = corral_local_backend_new(&local, &s->runner, err);

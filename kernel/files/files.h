@@ -171,7 +171,7 @@ int corral_files_edit(const struct corral_files *f, const char *path,
  * Regular files whose path below `path` matches, sorted by bytes; links to regular files count. The
  * dialect is that of glob.h. CORRAL_FILES_HIDDEN lets wildcards match names that begin with a dot.
  * Rows have the path that gets back to the file: relative to the root for the root, else `path` and
- * the rest.
+ * the rest. With CORRAL_FILES_NAMES they tell no more than path, name, type and is_link.
  */
 int corral_files_glob(const struct corral_files *f, const char *pattern, const char *path,
                       unsigned int flags, const struct corral_files_stop *stop,
@@ -207,16 +207,18 @@ int corral_files_rename(const struct corral_files *f, const char *path, const ch
 /*
  * A file (one entry, its base name) or a tree (entries below `path`, which is "./") as a pax
  * archive. Links are entries, never followed; a further name of a file is a hard link; sockets and
- * devices are left out, and so is what cannot be read: counted.
+ * devices are left out, and so is what cannot be read: counted. Files with large holes are sparse
+ * entries, as version 1.0 of GNU tar's pax format has them.
  */
 int corral_files_tar_out(const struct corral_files *f, const char *path,
                          const struct corral_files_stop *stop, const struct corral_files_sink *sink,
                          struct corral_files_copied *ret, struct corral_error *err);
 
 /*
- * Unpacks a ustar, pax or GNU archive beneath the directory `path`, which is made. Files replace
- * files. No entry leaves that directory: ".." is refused and no link below it is followed.
- * Everything belongs to the caller, without set-id bits; directories stay writable for their owner.
+ * Unpacks a ustar, pax or GNU archive beneath the directory `path`, which is made; holes stay
+ * holes. Files replace files. No entry leaves that directory: ".." is refused and no link below it
+ * is followed. Everything belongs to the caller, without set-id bits; directories stay writable for
+ * their owner.
  */
 int corral_files_tar_in(const struct corral_files *f, const char *path,
                         const struct corral_files_stop *stop,

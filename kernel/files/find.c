@@ -2,7 +2,8 @@
  * corral_files_glob(): a walk that carries, for each directory, the places in the patterns that its
  * path has reached, so that only those directories are read in which something can still match.
  * What it matches is looked at by several threads: that is most of the work. A job is some rows
- * that follow each other, of a few directories.
+ * that follow each other, of a few directories. With CORRAL_FILES_NAMES only links are looked at,
+ * which is too little to wake a thread for.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -34,8 +35,10 @@ struct finder {
 	const struct corral_files *f;
 	const struct files_glob *glob;
 	const struct corral_files_stop *stop;
-	struct corral_buf path; /* as the rows show it */
-	struct batch *batch;    /* the walk fills it; or NULL */
+	bool names_only;
+	struct corral_files_rows names; /* then it needs no batches */
+	struct corral_buf path;         /* as the rows show it */
+	struct batch *batch;            /* the walk fills it; or NULL */
 	bool incomplete;
 
 	struct files_crew crew;
@@ -181,6 +184,24 @@ static int add_match(struct finder *w, struct files_folder *folder, unsigned cha
 	return r;
 }
 
+static int add_name(struct finder *w, int dir_fd, const char *name, unsigned char type)
+{
+	const struct corral_files_stat told = { .type = CORRAL_FILES_REGULAR,
+		                                .is_link = type == DT_LNK };
+	struct corral_files_row row = { .path = w->path.data, .name = name, .stat = told };
+	int r;
+
+	if (told.is_link && !look_at(w, dir_fd, &row))
+		return 0;
+	r = corral_files_rows_add(&w->names, w->path.data, w->path.len, &told);
+	if (r != -EFBIG)
+		return r;
+	(void)pthread_mutex_lock(&w->crew.lock);
+	w->crew.full = true;
+	(void)pthread_mutex_unlock(&w->crew.lock);
+	return 0;
+}
+
 static int open_below(struct finder *w, int dir_fd, const char *name, unsigned char type)
 {
 	int fd;
@@ -249,7 +270,8 @@ static int walk(struct finder *w, struct files_folder *folder, const uint64_t *n
 		if (w->path.failed)
 			return -ENOMEM;
 		if (o.matches && (type == DT_REG || type == DT_LNK))
-			r = add_match(w, folder, type);
+			r = w->names_only ? add_name(w, folder->fd, name, type)
+			                  : add_match(w, folder, type);
 		if (r == 0 &&
 		    ((type == DT_DIR && o.descends) || (type == DT_LNK && o.through_link)))
 			r = descend(w, folder->fd, name, type, next, depth);
@@ -268,7 +290,7 @@ static void batch_free(struct batch *b)
 /* All jobs' rows, in order, into one result. */
 static int gather(struct finder *w, struct corral_files_rows *ret)
 {
-	int r = 0;
+	int r = files_rows_append(ret, &w->names);
 
 	for (struct files_job *job = w->crew.first; job && job != w->crew.queue && r == 0;
 	     job = job->next)
@@ -297,6 +319,7 @@ static int walk_all(struct finder *w, int dir_fd, struct corral_files_rows *ret)
 	r = files_crew_finish(&w->crew, NULL, r);
 	if (r == 0)
 		r = gather(w, ret);
+	corral_files_rows_done(&w->names);
 	if (w->batch)
 		batch_free(w->batch);
 	for (struct files_job *job = w->crew.first, *next; job; job = next) {
@@ -311,7 +334,7 @@ int corral_files_glob(const struct corral_files *f, const char *pattern, const c
                       unsigned int flags, const struct corral_files_stop *stop,
                       struct corral_files_rows *ret, struct corral_error *err)
 {
-	struct finder w = { .f = f, .stop = stop };
+	struct finder w = { .f = f, .stop = stop, .names_only = flags & CORRAL_FILES_NAMES };
 	bool root = files_is_root(f, path, true);
 	struct corral_files_rows rows = { 0 };
 	corral_autofd int fd = -1;

@@ -93,7 +93,7 @@ static void run_batch(void *ctx, void *tools, struct files_job *job)
 	g->matches += b->found.n;
 	g->bytes += b->found.arena ? files_arena_used(b->found.arena) : 0;
 	g->crew.full |=
-	        g->matches >= g->max || g->bytes >= CORRAL_FILES_RESULT_MAX || b->found.truncated;
+	        g->matches >= g->max || g->bytes > CORRAL_FILES_RESULT_MAX || b->found.truncated;
 	if (fatal(r) && !g->crew.failed)
 		g->crew.failed = r;
 	(void)pthread_mutex_unlock(&g->crew.lock);
@@ -326,10 +326,8 @@ static int gather(struct grepper *g, struct corral_files_matches *ret)
 		for (size_t i = 0; i < b->found.n && r == 0; i++) {
 			const struct corral_files_match *m = &b->found.matches[i];
 
-			if (ret->n == g->max) {
-				ret->truncated = true;
+			if (ret->n == g->max)
 				return 0;
-			}
 			r = corral_files_matches_add(ret, m->path, strlen(m->path), m->line_number,
 			                             m->line, m->line_len, m->cut);
 		}
@@ -420,9 +418,7 @@ int corral_files_grep(const struct corral_files *f, const struct corral_files_gr
 
 	if (!ask.path)
 		ask.path = "";
-	g.max = grep->max_matches && grep->max_matches < CORRAL_FILES_MATCHES_MAX
-	                ? grep->max_matches
-	                : CORRAL_FILES_MATCHES_MAX;
+	g.max = files_matches_wanted(grep);
 	r = files_pattern_new(grep->pattern, grep->flags & CORRAL_FILES_IGNORE_CASE, &pattern, err);
 	if (r < 0)
 		return r;
@@ -436,6 +432,7 @@ int corral_files_grep(const struct corral_files *f, const struct corral_files_gr
 		corral_files_matches_done(&found);
 		return r;
 	}
+	files_matches_cut(grep, &found);
 	*ret = found;
 	return 0;
 }

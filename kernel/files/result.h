@@ -25,7 +25,9 @@ enum corral_files_op_flags {
 	CORRAL_FILES_IGNORE_HIDDEN = 1u << 5, /* grep: no hidden names, no build directories */
 	CORRAL_FILES_IGNORE_CASE = 1u << 6,   /* grep */
 	CORRAL_FILES_NO_GITIGNORE = 1u << 7,  /* grep: .gitignore files say nothing */
-	CORRAL_FILES_OP_FLAGS_ALL = (1u << 8) - 1,
+	/* glob: only the paths are wanted, so that a backend may leave sizes and times untold */
+	CORRAL_FILES_NAMES = 1u << 8,
+	CORRAL_FILES_OP_FLAGS_ALL = (1u << 9) - 1,
 };
 
 enum corral_files_type {

@@ -284,8 +284,8 @@ static int add_line(struct search *w, const char *line, size_t len)
 	r = corral_files_matches_add(w->ret, w->path, w->path_len, w->line_number, line, len, cut);
 	if (r == -EFBIG)
 		w->left = 0;
-	else if (r == 0 && !--w->left)
-		w->ret->truncated = true;
+	else if (r == 0)
+		w->left--;
 	return r == -EFBIG ? 0 : r;
 }
 
@@ -388,6 +388,26 @@ static bool skip_hole(int fd)
 	if (data < 0)
 		(void)lseek(fd, here, SEEK_SET);
 	return false;
+}
+
+static uint64_t matches_max(const struct corral_files_grep *grep)
+{
+	return grep->max_matches && grep->max_matches < CORRAL_FILES_MATCHES_MAX
+	               ? grep->max_matches
+	               : CORRAL_FILES_MATCHES_MAX;
+}
+
+uint64_t files_matches_wanted(const struct corral_files_grep *grep)
+{
+	return matches_max(grep) + 1;
+}
+
+void files_matches_cut(const struct corral_files_grep *grep, struct corral_files_matches *found)
+{
+	if (found->n <= matches_max(grep))
+		return;
+	found->n = matches_max(grep);
+	found->truncated = true;
 }
 
 int files_search(struct files_searcher *s, struct files_content *c, const char *path,

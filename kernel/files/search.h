@@ -18,6 +18,13 @@ struct files_searcher *files_searcher_new(const struct files_pattern *p);
 void files_searcher_free(struct files_searcher *s);
 
 /*
+ * Whether there are more matches than a grep gives is known once one more was looked for: the limit
+ * of its searches, and what comes of all of them, with that one away again.
+ */
+uint64_t files_matches_wanted(const struct corral_files_grep *grep);
+void files_matches_cut(const struct corral_files_grep *grep, struct corral_files_matches *found);
+
+/*
  * Adds the content's lines that match, at most max of them, to ret. A binary file has none. -errno
  * when it cannot be read or the stop says so; -E2BIG when lines were too expensive to match too
  * often.

@@ -13,6 +13,7 @@
 
 #include "kernel/files/internal.h"
 #include "kernel/files/tar.h"
+#include "kernel/files/tar_sparse.h"
 
 struct unpacker {
 	const struct corral_files_source *source;
@@ -27,8 +28,9 @@ struct unpacker {
 	struct corral_buf last_dir;
 	/* What extended headers said of the next entry. */
 	struct corral_buf name, link;
-	bool have_name, have_link, have_size;
+	bool have_name, have_link, have_size, sparse_name, sparse;
 	uint64_t size;
+	struct files_tar_sparse holes; /* with sparse */
 };
 
 static int bad(struct unpacker *u, const char *what)
@@ -124,9 +126,122 @@ static bool number(const char *field, size_t size, uint64_t *ret)
 	return i == size || s[i] == ' ' || !s[i];
 }
 
+static int sparse_result(struct unpacker *u, int r)
+{
+	if (r == -ENOMEM)
+		return corral_error_set(u->err, ENOMEM, "out of memory");
+	return r < 0 ? bad(u, "the map of a sparse file is broken") : 0;
+}
+
+/* Extents of an old header, until one is empty. */
+static int old_extents(struct unpacker *u, const char *at, size_t n)
+{
+	for (size_t i = 0; i < n; i++, at += 24) {
+		uint64_t offset, len;
+		int r;
+
+		if (!at[0] || !at[12])
+			return 0;
+		if (!number(at, 12, &offset) || !number(at + 12, 12, &len))
+			return sparse_result(u, -EBADMSG);
+		r = files_tar_sparse_add(&u->holes, offset, len);
+		if (r < 0)
+			return sparse_result(u, r);
+	}
+	return 0;
+}
+
+/* The map of an entry of type S: in its header, and in blocks behind it. */
+static int old_map(struct unpacker *u, const struct files_tar_header *h)
+{
+	const char *block = (const char *)h;
+	char next[FILES_TAR_BLOCK];
+	bool more = block[FILES_TAR_OLD_MORE];
+	int r;
+
+	u->sparse = u->holes.has_size = true;
+	if (!number(block + FILES_TAR_OLD_SIZE, 12, &u->holes.size))
+		return sparse_result(u, -EBADMSG);
+	r = old_extents(u, block + FILES_TAR_OLD_EXTENTS, 4);
+	/* Each block has one at least, so their number is bounded. */
+	while (r == 0 && more) {
+		size_t before = u->holes.n;
+
+		r = exactly(u, next, sizeof(next));
+		if (r <= 0)
+			return r ? r : bad(u, "it is cut short");
+		r = old_extents(u, next, FILES_TAR_OLD_NEXT_MAX);
+		if (r == 0 && u->holes.n == before)
+			r = sparse_result(u, -EBADMSG);
+		more = next[FILES_TAR_OLD_NEXT];
+	}
+	return r;
+}
+
+/* Where a map of version 1.0 is read: blocks of the entry's content. */
+struct map_text {
+	char block[FILES_TAR_BLOCK];
+	size_t at;
+	uint64_t left; /* of the content */
+};
+
+static int map_number(struct unpacker *u, struct map_text *t, uint64_t *ret)
+{
+	bool any = false;
+
+	for (*ret = 0;; any = true) {
+		char c;
+		int r;
+
+		if (t->at == sizeof(t->block)) {
+			if (t->left < sizeof(t->block))
+				return sparse_result(u, -EBADMSG);
+			r = exactly(u, t->block, sizeof(t->block));
+			if (r <= 0)
+				return r ? r : bad(u, "it is cut short");
+			t->left -= sizeof(t->block);
+			t->at = 0;
+		}
+		c = t->block[t->at++];
+		if (c == '\n' && any)
+			return 0;
+		if (c < '0' || c > '9' || *ret > INT64_MAX / 10 - 10)
+			return sparse_result(u, -EBADMSG);
+		*ret = *ret * 10 + (uint64_t)(c - '0');
+	}
+}
+
+/* Of the content's size bytes, what is left behind the map. */
+static int map_read(struct unpacker *u, uint64_t size, uint64_t *ret_left)
+{
+	struct map_text t = { .at = sizeof(t.block), .left = size };
+	uint64_t n, offset, len;
+	int r = map_number(u, &t, &n);
+
+	if (r == 0 && n > FILES_TAR_EXTENTS_MAX)
+		r = sparse_result(u, -EBADMSG);
+	for (uint64_t i = 0; r == 0 && i < n; i++) {
+		r = map_number(u, &t, &offset);
+		if (r == 0)
+			r = map_number(u, &t, &len);
+		if (r == 0)
+			r = sparse_result(u, files_tar_sparse_add(&u->holes, offset, len));
+	}
+	*ret_left = t.left;
+	return r;
+}
+
 static int pax_record(struct unpacker *u, const char *key, size_t key_len, const char *value,
                       size_t len)
 {
+	if (key_len == 15 && !memcmp(key, "GNU.sparse.name", 15)) {
+		/* The other one is for those who know nothing of holes. */
+		u->sparse_name = true;
+		key_len = 4;
+		key = "path";
+	} else if (key_len == 4 && !memcmp(key, "path", 4) && u->sparse_name) {
+		return 0;
+	}
 	if (key_len == 4 && !memcmp(key, "path", 4)) {
 		u->name.len = 0;
 		corral_buf_add(&u->name, value, len);
@@ -144,8 +259,9 @@ static int pax_record(struct unpacker *u, const char *key, size_t key_len, const
 		}
 		u->have_size = true;
 	} else if (key_len > 11 && !memcmp(key, "GNU.sparse.", 11)) {
-		return corral_error_set(u->err, EOPNOTSUPP,
-		                        "Archives with sparse files are not read");
+		u->sparse = true;
+		return sparse_result(u, files_tar_sparse_record(&u->holes, key + 11, key_len - 11,
+		                                                value, len));
 	}
 	return 0;
 }
@@ -289,7 +405,7 @@ static int place(struct unpacker *u, const char *entry, int *ret_fd, char ret_na
 }
 
 /* Long runs of zeros become holes again. */
-static int content(struct unpacker *u, int fd, uint64_t size, const char *entry)
+static int extent(struct unpacker *u, int fd, uint64_t size, const char *entry)
 {
 	uint64_t left = size;
 
@@ -308,9 +424,38 @@ static int content(struct unpacker *u, int fd, uint64_t size, const char *entry)
 		if (r < 0)
 			return corral_error_sys(u->err, -r, "Archive entry '%s'", entry);
 	}
-	if (ftruncate(fd, (off_t)size) < 0)
+	return 0;
+}
+
+/* What is between the extents is a hole. */
+static int extents(struct unpacker *u, int fd, uint64_t stored, const char *entry)
+{
+	int r = u->holes.in_data ? map_read(u, stored, &stored) : 0;
+
+	if (r == 0 && (!u->holes.has_size || !files_tar_sparse_fits(&u->holes, stored)))
+		r = sparse_result(u, -EBADMSG);
+	for (size_t i = 0; r == 0 && i < u->holes.n; i++) {
+		const struct files_tar_extent *e = &u->holes.v[i];
+
+		if (!e->len)
+			continue;
+		if (lseek(fd, (off_t)e->offset, SEEK_SET) < 0)
+			return corral_error_sys(u->err, errno, "Archive entry '%s'", entry);
+		r = extent(u, fd, e->len, entry);
+	}
+	return r;
+}
+
+static int content(struct unpacker *u, int fd, uint64_t size, const char *entry)
+{
+	int r = u->sparse ? extents(u, fd, size, entry) : extent(u, fd, size, entry);
+	uint64_t whole = u->sparse ? u->holes.size : size;
+
+	if (r < 0)
+		return r;
+	if (ftruncate(fd, (off_t)whole) < 0)
 		return corral_error_sys(u->err, errno, "Archive entry '%s'", entry);
-	u->done.bytes += size;
+	u->done.bytes += whole;
 	return skip(u, files_tar_padding(size));
 }
 
@@ -405,6 +550,7 @@ static int unpack(struct unpacker *u, const struct files_tar_header *h, const ch
 	case '0':
 	case '\0':
 	case '7':
+	case 'S':
 		/* Before pax, a directory was a file whose name ended with a slash. */
 		if (entry[strlen(entry) - 1] == '/')
 			return unpack_dir(u, fd, name, entry, h);
@@ -425,9 +571,6 @@ static int unpack(struct unpacker *u, const struct files_tar_header *h, const ch
 		if (r == 0 && mkfifoat(fd, name, 0600) < 0)
 			r = corral_error_sys(u->err, errno, "Archive entry '%s'", entry);
 		break;
-	case 'S':
-		return corral_error_set(u->err, EOPNOTSUPP,
-		                        "Archives with sparse files are not read");
 	default:
 		u->done.entries--;
 		u->done.skipped++;
@@ -486,8 +629,11 @@ static int entry(struct unpacker *u)
 	/* Only files have content here; what a link says of a size is of no use. */
 	if (strchr("12", h.type) && h.type)
 		size = 0;
-	r = unpack(u, &h, u->name.data, u->link.data, size);
-	u->have_name = u->have_link = u->have_size = false;
+	r = h.type == 'S' ? old_map(u, &h) : 0;
+	if (r == 0)
+		r = unpack(u, &h, u->name.data, u->link.data, size);
+	u->have_name = u->have_link = u->have_size = u->sparse_name = u->sparse = false;
+	files_tar_sparse_done(&u->holes);
 	return r < 0 ? r : 1;
 }
 
@@ -528,6 +674,7 @@ int corral_files_tar_in(const struct corral_files *f, const char *path,
 	corral_buf_done(&u.last_dir);
 	corral_buf_done(&u.name);
 	corral_buf_done(&u.link);
+	files_tar_sparse_done(&u.holes);
 	corral_fd_closep(&u.last_fd);
 	corral_fd_closep(&u.base_fd);
 	if (r == 0)

@@ -12,6 +12,7 @@
 #include "kernel/files/internal.h"
 #include "kernel/files/tar.h"
 #include "kernel/files/tar_links.h"
+#include "kernel/files/tar_sparse.h"
 
 #define SIZE_MAX_OCTAL 077777777777ull
 
@@ -96,7 +97,9 @@ static int emit_header(struct packer *p, struct files_tar_header *h)
 	return emit(p, h, sizeof(*h));
 }
 
-static int emit_pax(struct packer *p, const char *name, const char *link, uint64_t size)
+/* holes: NULL, or the extents that are stored of the file, whose map is in front of the content. */
+static int emit_pax(struct packer *p, const char *name, const char *link, uint64_t size,
+                    const struct files_tar_sparse *holes)
 {
 	corral_autobuf struct corral_buf b = CORRAL_BUF_INIT;
 	struct files_tar_header h = { 0 };
@@ -110,6 +113,13 @@ static int emit_pax(struct packer *p, const char *name, const char *link, uint64
 	(void)snprintf(number, sizeof(number), "%" PRIu64, size);
 	if (size > SIZE_MAX_OCTAL)
 		pax_record(&b, "size", number, strlen(number));
+	if (holes) {
+		pax_record(&b, "GNU.sparse.major", "1", 1);
+		pax_record(&b, "GNU.sparse.minor", "0", 1);
+		pax_record(&b, "GNU.sparse.name", name, strlen(name));
+		(void)snprintf(number, sizeof(number), "%" PRIu64, holes->size);
+		pax_record(&b, "GNU.sparse.realsize", number, strlen(number));
+	}
 	if (b.failed)
 		return corral_error_set(p->err, ENOMEM, "out of memory");
 	if (!b.len)
@@ -128,11 +138,11 @@ static int emit_pax(struct packer *p, const char *name, const char *link, uint64
 }
 
 static int emit_entry(struct packer *p, const char *name, const struct stat *st, char type,
-                      const char *link, uint64_t size)
+                      const char *link, uint64_t size, const struct files_tar_sparse *holes)
 {
 	struct files_tar_header h = { 0 };
 	size_t len = strlen(name);
-	int r = emit_pax(p, name, link, size);
+	int r = emit_pax(p, name, link, size, holes);
 
 	if (r < 0)
 		return r;
@@ -152,8 +162,8 @@ static int emit_entry(struct packer *p, const char *name, const struct stat *st,
 	return emit_header(p, &h);
 }
 
-/* Exactly as many bytes as the header said, whatever becomes of the file meanwhile. */
-static int emit_content(struct packer *p, int fd, uint64_t size)
+/* Exactly as many bytes as were told of, whatever becomes of the file meanwhile. */
+static int emit_extent(struct packer *p, int fd, uint64_t size)
 {
 	corral_autofree char *chunk = malloc(CORRAL_FILES_CHUNK);
 	uint64_t left = size;
@@ -172,15 +182,40 @@ static int emit_content(struct packer *p, int fd, uint64_t size)
 		r = emit(p, chunk, (size_t)got);
 		left -= (uint64_t)got;
 	}
-	p->done.bytes += size;
-	return r < 0 ? r : emit(p, NULL, files_tar_padding(size));
+	return r;
 }
 
 static int emit_file(struct packer *p, const char *name, int fd, const struct stat *st)
 {
-	int r = emit_entry(p, name, st, '0', NULL, (uint64_t)st->st_size);
+	corral_auto(files_tar_sparse_done) struct files_tar_sparse holes = { 0 };
+	corral_autobuf struct corral_buf map = CORRAL_BUF_INIT;
+	uint64_t size = (uint64_t)st->st_size, stored = size;
+	int r = 0;
 
-	return r < 0 ? r : emit_content(p, fd, (uint64_t)st->st_size);
+	p->done.bytes += size;
+	if ((uint64_t)st->st_blocks * 512 < size)
+		r = files_tar_sparse_look(&holes, fd, size);
+	if (r == 0 && holes.n) {
+		files_tar_sparse_map(&holes, &map);
+		stored = map.len;
+		for (size_t i = 0; i < holes.n; i++)
+			stored += holes.v[i].len;
+	}
+	if (r < 0 || map.failed)
+		return corral_error_set(p->err, ENOMEM, "out of memory");
+	r = emit_entry(p, name, st, '0', NULL, stored, holes.n ? &holes : NULL);
+	if (r == 0 && holes.n)
+		r = emit(p, map.data, map.len);
+	for (size_t i = 0; r == 0 && i < holes.n; i++)
+		if (lseek(fd, (off_t)holes.v[i].offset, SEEK_SET) < 0)
+			r = corral_error_sys(p->err, errno, "read '%.200s'", name);
+		else
+			r = emit_extent(p, fd, holes.v[i].len);
+	if (r == 0 && !holes.n) {
+		(void)lseek(fd, 0, SEEK_SET);
+		r = emit_extent(p, fd, size);
+	}
+	return r < 0 ? r : emit(p, NULL, files_tar_padding(stored));
 }
 
 static int pack_file(struct packer *p, int dir_fd, const char *name)
@@ -198,7 +233,7 @@ static int pack_file(struct packer *p, int dir_fd, const char *name)
 	if (st.st_nlink > 1)
 		before = files_tar_link(&p->links, &st, p->name.data);
 	if (before)
-		return emit_entry(p, p->name.data, &st, '1', before, 0);
+		return emit_entry(p, p->name.data, &st, '1', before, 0, NULL);
 	return emit_file(p, p->name.data, fd, &st);
 }
 
@@ -217,7 +252,7 @@ static int pack_other(struct packer *p, int dir_fd, const char *name)
 	}
 	target[n] = '\0';
 	return emit_entry(p, p->name.data, &st, S_ISLNK(st.st_mode) ? '2' : '6', n ? target : NULL,
-	                  0);
+	                  0, NULL);
 }
 
 /* The directory itself, as name says, then what is in it. */
@@ -230,7 +265,7 @@ static int pack_dir(struct packer *p, int dir_fd, unsigned int depth)
 
 	if (fstat(dir_fd, &st) < 0)
 		return files_fail(p->err, errno, p->name.data);
-	r = emit_entry(p, depth ? p->name.data : "./", &st, '5', NULL, 0);
+	r = emit_entry(p, depth ? p->name.data : "./", &st, '5', NULL, 0, NULL);
 	if (r < 0)
 		return r;
 	r = files_names_read(dir_fd, p->stop, &names);

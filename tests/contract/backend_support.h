@@ -325,6 +325,8 @@ static inline void assert_glob_in(struct fixture *f, const char *pattern, const 
 
 	OK(f, corral_backend_glob(f->b, pattern, path, flags, &rows, &f->err));
 	assert_paths(f, &rows, paths);
+	OK(f, corral_backend_glob(f->b, pattern, path, flags | CORRAL_FILES_NAMES, &rows, &f->err));
+	assert_paths(f, &rows, paths);
 }
 #define assert_glob(f, pattern, ...) \
 	assert_glob_in((f), (pattern), at((f), "w"), 0, (const char *const[]) { __VA_ARGS__, NULL })

@@ -295,6 +295,19 @@ static void matches_are_counted_and_cut(void **state)
 	assert_int_equal(found.n, 3);
 	assert_true(found.truncated);
 	corral_files_matches_done(&found);
+	/* As many as there are: nothing is cut. */
+	grep.max_matches = 4;
+	OK(f, corral_backend_grep(f->b, &grep, &found, &f->err));
+	assert_int_equal(found.n, 4);
+	assert_false(found.truncated);
+	corral_files_matches_done(&found);
+	grep.path = at(f, "w/b");
+	grep.max_matches = 2;
+	OK(f, corral_backend_grep(f->b, &grep, &found, &f->err));
+	assert_int_equal(found.n, 2);
+	assert_false(found.truncated);
+	corral_files_matches_done(&found);
+	grep.path = at(f, "w");
 	grep.max_matches = 0;
 	assert_grep_of(f, &grep,
 	               (const char *const[]) { "w/a:1:l1", "w/a:2:l2", "w/b:1:l1", "w/b:2:l2",

@@ -191,9 +191,23 @@ test('session: a sandbox that stays is worked in, and stays', async () => {
 			assert.match(await text(client, 'read_file', { path: 'a b.txt' }), /\tone\n.*\ttwo/);
 			assert.match(await text(client, 'grep', { pattern: 'tw', output_mode: 'content' }), /a b\.txt:2: two/);
 			const { tools } = await client.listTools();
-			assert.ok(!tools.some((t) => t.name === 'run_in_background'));
+			assert.ok(tools.some((t) => t.name === 'run_in_background'));
+			assert.match(await text(client, 'run_in_background', { command: 'echo ready; sleep 60' }), /^Started background shell bg_1 /);
+			for (let i = 0; !/ready/.test(run('sandbox', 'logs', id, 'bg_1')); i++)
+				assert.ok(i < 200);
+			assert.match(await text(client, 'read_output', { shell_id: 'bg_1' }), /ready/);
+			assert.doesNotMatch(await text(client, 'read_output', { shell_id: 'bg_1' }), /ready/);
+			assert.match(await text(client, 'list_shells', {}), /^bg_1 {2}running {2}echo ready; sleep 60$/);
 		} finally {
 			await client.close();
+		}
+		// It is the sandbox's, and not the client's.
+		const other = await connect('--session', id);
+		try {
+			assert.match(await text(other, 'read_output', { shell_id: 'bg_1' }), /ready/);
+			assert.equal(await text(other, 'kill_shell', { shell_id: 'bg_1' }), 'Killed background shell bg_1.');
+		} finally {
+			await other.close();
 		}
 		assert.match(run('exec', id, '--', 'cat', 'a b.txt'), /one\ntwo/);
 		assert.match(run('grep', '--session', id, 'one'), /a b\.txt:1:one/);

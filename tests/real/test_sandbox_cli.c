@@ -1055,7 +1055,7 @@ static void detached_command_stays_and_holds_no_pipe(void)
 	/* The shell would wait for the end of the pipe. */
 	run_argv(&said, ARGS("sh", "-c", "x=$(\"$0\" exec -d \"$1\" -- sleep 4253); echo \"[$x]\"",
 	                     CORRAL_BINARY, box.id));
-	assert_string_equal(said.out, "[]\n");
+	assert_string_equal(said.out, "[bg_1]\n");
 	assert_int_equal(count_in(&box, "sleep 4253"), 1);
 	dir = dir_make();
 	run_argv(&said, ARGS("sh", "-c", "\"$0\" exec -d \"$1\" -- echo into a file >\"$2/log\"",
@@ -1069,6 +1069,84 @@ static void detached_command_stays_and_holds_no_pipe(void)
 	assert_error(&said, "--detach");
 	CORRAL(&said, "exec", "-d", "--output", "5", box.id, "--", "true");
 	assert_error(&said, "--output");
+}
+
+/* Until what the shell wrote holds this part. */
+static bool logs_say(const char *shell, const char *part)
+{
+	CORRAL(&said, "sandbox", "logs", box.id, shell);
+	assert_status(&said, 0);
+	return strstr(said.out, part) != NULL;
+}
+
+/* corral exec -d through a pipe: what we collect in is a file, where output would stay. */
+#define DETACH(...)                                                                            \
+	run_argv(&said, ARGS("sh", "-c", "\"$0\" exec -d \"$@\" | cat", CORRAL_BINARY, box.id, \
+	                     "--", __VA_ARGS__))
+
+static void output_of_detached_commands_can_be_read(void)
+{
+	json_t *list;
+
+	DETACH("sh", "-c", "echo one; echo two >&2; read x </dev/zero");
+	assert_string_equal(said.out, "bg_1\n");
+	assert_eventually(logs_say("bg_1", "one\n"));
+	assert_eventually((logs_say("bg_1", "one\n"), !strcmp(said.err, "two\n")));
+	DETACH("/bin/sh", "-c", "echo last; exit 7");
+	assert_string_equal(said.out, "bg_2\n");
+	assert_eventually((run_argv(&said, ARGS(CORRAL_BINARY, "sandbox", "logs", box.id)),
+	                   strstr(said.out, "exit 7")));
+	assert_says(said.out, "running");
+	assert_says(said.out, "echo last; exit 7");
+	/* What has ended is there still. */
+	assert_true(logs_say("bg_2", "last\n"));
+	CORRAL(&said, "sandbox", "logs", "--json", box.id);
+	list = json_loads(said.out, 0, NULL);
+	assert_int_equal(json_array_size(list), 2);
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 1), "exit_code")),
+	                 7);
+	assert_true(json_is_true(json_object_get(json_array_get(list, 0), "running")));
+	json_decref(list);
+	CORRAL(&said, "sandbox", "logs", box.id, "bg_3");
+	assert_error(&said, "No such background shell: bg_3");
+	CORRAL(&said, "exec", "-d", box.id, "--", "/no/such");
+	assert_status(&said, 127);
+	CORRAL(&said, "sandbox", "logs", box.id, "bg_3");
+	assert_error(&said, "No such background shell: bg_3");
+}
+
+static void much_output_keeps_its_end(void)
+{
+	DETACH("sh", "-c",
+	       "head -c 9000000 /dev/zero | tr '\\0' x; echo; echo the end; sleep 4254");
+	assert_string_equal(said.out, "bg_1\n");
+	assert_eventually(
+	        (run_argv(&said, ARGS("sh", "-c",
+	                              "\"$0\" sandbox logs \"$1\" bg_1 | tail -c 8; \"$0\" sandbox "
+	                              "logs \"$1\" bg_1 2>/dev/null | wc -c",
+	                              CORRAL_BINARY, box.id)),
+	         !strncmp(said.out, "the end\n", 8) && strtol(said.out + 8, NULL, 10) < 4300000));
+	assert_true(strtol(said.out + 8, NULL, 10) >= 4 << 20);
+	run_argv(&said, ARGS("sh", "-c", "\"$0\" sandbox logs \"$1\" bg_1 >/dev/null",
+	                     CORRAL_BINARY, box.id));
+	assert_says(said.err, "stdout: the first ");
+}
+
+static void more_shells_than_are_kept_push_out_the_oldest(void)
+{
+	char first[20];
+
+	run_argv(&said,
+	         ARGS("sh", "-c",
+	              "i=0; while [ $i -lt 66 ]; do \"$0\" exec -d \"$1\" -- true >/dev/null "
+	              "|| exit; i=$((i + 1)); done",
+	              CORRAL_BINARY, box.id));
+	assert_status(&said, 0);
+	CORRAL(&said, "sandbox", "logs", box.id, "bg_66");
+	assert_status(&said, 0);
+	(void)snprintf(first, sizeof(first), "bg_%d", 1);
+	CORRAL(&said, "sandbox", "logs", box.id, first);
+	assert_error(&said, "No such background shell: bg_1");
 }
 
 /* --- Copies -------------------------------------------------------------------------------------
@@ -1471,6 +1549,9 @@ int main(int argc, char **argv)
 		IN_SANDBOX(processes_and_use_are_seen_from_outside),
 		IN_SANDBOX(receipt_tells_of_the_command),
 		IN_SANDBOX(detached_command_stays_and_holds_no_pipe),
+		IN_SANDBOX(output_of_detached_commands_can_be_read),
+		IN_SANDBOX(much_output_keeps_its_end),
+		IN_SANDBOX(more_shells_than_are_kept_push_out_the_oldest),
 		IN_SANDBOX(files_and_trees_are_copied_both_ways, "--name", "zz-cp"),
 		IN_SANDBOX(copies_that_cannot_be_are_errors_and_leave_what_was, "--disk", "2M"),
 		IN_SANDBOX(nonsense_is_refused_and_does_no_harm),

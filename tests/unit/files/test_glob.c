@@ -185,9 +185,12 @@ static void assert_found(struct tree *t, const char *pattern, const char *path, 
 
 	for (size_t i = 0; i < CORRAL_COUNT(views); i++) {
 		char *got = found(t, views[i], pattern, path, flags);
+		char *names = found(t, views[i], pattern, path, flags | CORRAL_FILES_NAMES);
 
 		assert_string_equal(got, expected);
+		assert_string_equal(names, expected);
 		free(got);
+		free(names);
 	}
 }
 
@@ -223,6 +226,27 @@ static void files_are_found_sorted_by_path(void **state)
 	assert_found(t, "*/a.py", "", 0, "link/a.py src/a.py ");
 	assert_found(t, "none/*", "", 0, "");
 	assert_found(t, "*", "none", 0, "File 'none' not found");
+}
+
+static void names_alone_are_not_looked_at(void **state)
+{
+	struct tree *t = *state;
+	struct corral_files_rows rows = { 0 };
+
+	fill(t);
+	assert_int_equal(corral_files_glob(t->confined, "{a,l}.py", "", CORRAL_FILES_NAMES, NULL,
+	                                   &rows, &t->err),
+	                 0);
+	assert_int_equal(rows.n, 2);
+	for (size_t i = 0; i < rows.n; i++) {
+		const struct corral_files_stat *st = &rows.rows[i].stat;
+
+		assert_int_equal(st->type, CORRAL_FILES_REGULAR);
+		assert_int_equal(st->is_link, i == 1);
+		assert_int_equal(st->size, 0);
+		assert_int_equal(st->mtime_nsec, 0);
+	}
+	corral_files_rows_done(&rows);
 }
 
 static void unreadable_directory_is_passed_over(void **state)
@@ -285,6 +309,7 @@ int main(void)
 		cmocka_unit_test(impossible_patterns_are_refused),
 		cmocka_unit_test(many_stars_take_no_time),
 		tree_test(files_are_found_sorted_by_path),
+		tree_test(names_alone_are_not_looked_at),
 		tree_test(unreadable_directory_is_passed_over),
 		tree_test(large_tree_is_found_and_can_be_stopped),
 	};

@@ -212,6 +212,13 @@ static void ceiling_gives_the_first_and_says_so(void **state)
 		assert_int_equal(found.matches[24].line_number, 1);
 		corral_files_matches_done(&found);
 	}
+	for (g.max_matches = 601; g.max_matches-- > 599;) {
+		struct corral_files_matches found = grep(t, &g);
+
+		assert_int_equal(found.n, g.max_matches);
+		assert_int_equal(found.truncated, g.max_matches < 600);
+		corral_files_matches_done(&found);
+	}
 	g.max_matches = 0;
 	{
 		struct corral_files_matches found = grep(t, &g);

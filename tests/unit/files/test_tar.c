@@ -316,6 +316,128 @@ static void zeros_become_holes(void **state)
 	assert_true(st.st_blocks * 512 < 1 << 20);
 }
 
+static void holes_stay_holes_in_every_dialect(void **state)
+{
+	static const char *const ways[] = { "--format=gnu", "--format=pax --sparse-version=0.0",
+		                            "--format=pax --sparse-version=0.1",
+		                            "--format=pax --sparse-version=1.0" };
+	struct tree *t = *state;
+	corral_autobuf struct corral_buf b = CORRAL_BUF_INIT, other = CORRAL_BUF_INIT;
+	struct corral_files_copied n;
+	corral_autofd int fd = -1;
+	char command[300], path[64];
+	struct stat st;
+
+	tree_dir(t, "in");
+	tree_text(t, "in/a", "head");
+	tree_text(t, "in/b", "");
+	fd = openat(t->fd, "in/a", O_WRONLY | O_CLOEXEC);
+	/* More extents than fit into a header of the old kind and the block behind it. */
+	for (off_t i = 1; i < 60; i++)
+		assert_int_equal(pwrite(fd, "more", 4, i << 20), 4);
+	assert_int_equal(ftruncate(fd, 64 << 20), 0);
+	(void)close(fd);
+	fd = openat(t->fd, "in/b", O_WRONLY | O_CLOEXEC);
+	assert_int_equal(ftruncate(fd, 5 << 20), 0);
+	assert_int_equal(pack(t, "in", &b, &n), 0);
+	assert_true(b.len < 1 << 20);
+	assert_int_equal(n.bytes, 69 << 20);
+	assert_int_equal(unpack(t, "out", &b, 100, &n), 0);
+	assert_int_equal(n.bytes, 69 << 20);
+	assert_int_equal(run_tar(t, "cmp in/a out/a && cmp in/b out/b"), 0);
+	assert_int_equal(fstatat(t->fd, "out/a", &st, 0), 0);
+	assert_true(st.st_blocks * 512 < 1 << 20);
+	tree_file(t, "a.tar", b.data, b.len);
+	if (run_tar(t, "command -v tar >/dev/null") != 0)
+		skip();
+	assert_int_equal(run_tar(t, "mkdir got && tar -xf a.tar -C got && cmp in/a got/a && "
+	                            "cmp in/b got/b && [ $(du -k got/a | cut -f1) -lt 1024 ]"),
+	                 0);
+	for (size_t i = 0; i < CORRAL_COUNT(ways); i++) {
+		corral_autofd int tar_fd = -1;
+
+		(void)snprintf(command, sizeof(command), "tar %s -S -cf b.tar -C in .", ways[i]);
+		assert_int_equal(run_tar(t, command), 0);
+		tar_fd = openat(t->fd, "b.tar", O_RDONLY | O_CLOEXEC);
+		other.len = 0;
+		assert_int_equal(corral_buf_read_fd(&other, tar_fd, 4u << 20), 0);
+		(void)snprintf(path, sizeof(path), "from-%zu", i);
+		if (unpack(t, path, &other, 0, &n) < 0)
+			fail_msg("%s: %s", ways[i], t->err.text);
+		(void)snprintf(
+		        command, sizeof(command),
+		        "cmp in/a %s/a && cmp in/b %s/b && [ $(du -k %s/a | cut -f1) -lt 1024 ]",
+		        path, path, path);
+		assert_int_equal(run_tar(t, command), 0);
+		(void)snprintf(path, sizeof(path), "from-%zu/a", i);
+		assert_int_equal(fstatat(t->fd, path, &st, 0), 0);
+		assert_int_equal(st.st_size, 64 << 20);
+	}
+}
+
+/* An archive with one file, stored bytes of which are content, behind these pax records. */
+static int unpack_sparse(struct tree *t, const char *records, const char *content)
+{
+	corral_autobuf struct corral_buf b = CORRAL_BUF_INIT, pax = CORRAL_BUF_INIT;
+	struct corral_files_copied n;
+
+	for (const char *at = records; *at;) {
+		size_t len = strcspn(at, "\n"), total = len + 4;
+
+		corral_buf_fmt(&pax, "%02zu %.*s\n", total, (int)len, at);
+		at += len + 1;
+	}
+	add_entry(&b, "x", 'x', "", pax.data);
+	add_entry(&b, "GNUSparseFile.0/f", '0', "", content);
+	return unpack(t, "out", &b, 0, &n);
+}
+
+static void maps_that_make_no_sense_are_ebadmsg(void **state)
+{
+	static const struct {
+		const char *records, *content;
+	} cases[] = {
+		/* Behind the end, one over another, more and less than is stored, no size, no
+		 * number. */
+		{ "GNU.sparse.size=3\nGNU.sparse.map=0,4\n", "abcd" },
+		{ "GNU.sparse.size=9\nGNU.sparse.map=0,2,1,2\n", "abcd" },
+		{ "GNU.sparse.size=9\nGNU.sparse.map=0,2\n", "abcd" },
+		{ "GNU.sparse.size=9\nGNU.sparse.map=0,5\n", "abcd" },
+		{ "GNU.sparse.map=0,4\n", "abcd" },
+		{ "GNU.sparse.size=9\nGNU.sparse.map=0,\n", "" },
+		{ "GNU.sparse.size=9\nGNU.sparse.map=0\n", "" },
+		{ "GNU.sparse.size=9\nGNU.sparse.map=x,4\n", "abcd" },
+		{ "GNU.sparse.size=9\nGNU.sparse.numbytes=4\n", "abcd" },
+		{ "GNU.sparse.size=9\nGNU.sparse.map=9223372036854775808,4\n", "abcd" },
+		{ "GNU.sparse.size=18446744073709551615\n", "" },
+		{ "GNU.sparse.major=2\n", "" },
+		/* The map in the content: cut, too long, no number. */
+		{ "GNU.sparse.major=1\nGNU.sparse.realsize=9\n", "1\n" },
+		{ "GNU.sparse.major=1\nGNU.sparse.realsize=9\n", "" },
+	};
+	struct tree *t = *state;
+	char block[FILES_TAR_BLOCK + 1];
+
+	for (size_t i = 0; i < CORRAL_COUNT(cases); i++) {
+		if (unpack_sparse(t, cases[i].records, cases[i].content) != -EBADMSG)
+			fail_msg("%s: taken, or '%s'", cases[i].records, t->err.text);
+	}
+	memset(block, '1', sizeof(block) - 1);
+	block[FILES_TAR_BLOCK] = '\0';
+	assert_int_equal(unpack_sparse(t, "GNU.sparse.major=1\nGNU.sparse.realsize=9\n", block),
+	                 -EBADMSG);
+	memset(block, '0', sizeof(block) - 1);
+	memcpy(block, "99999999\n", 9);
+	assert_int_equal(unpack_sparse(t, "GNU.sparse.major=1\nGNU.sparse.realsize=9\n", block),
+	                 -EBADMSG);
+	/* And one that does, by the name that stands in the map's header. */
+	assert_int_equal(
+	        unpack_sparse(t, "GNU.sparse.size=6\nGNU.sparse.name=real\nGNU.sparse.map=2,4\n",
+	                      "abcd"),
+	        0);
+	assert_int_equal(run_tar(t, "printf '\\0\\0abcd' | cmp - out/real"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -329,6 +451,8 @@ int main(void)
 		tree_test(hard_links_reach_only_what_is_below),
 		tree_test(broken_archives_are_ebadmsg),
 		tree_test(zeros_become_holes),
+		tree_test(holes_stay_holes_in_every_dialect),
+		tree_test(maps_that_make_no_sense_are_ebadmsg),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

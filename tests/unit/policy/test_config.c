@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "policy/config.h"
+#include "policy/permission.h"
 
 static int setup(void **state)
 {
@@ -162,6 +163,14 @@ static void wrong_values_are_refused_with_their_place(void **state)
 		{ "{\"limits\":{\"pids\":1e300}}", "limits.pids: " },
 		{ "{\"limits\":{\"pids\":true}}", "limits.pids: true or false where a number" },
 		{ "{\"limits\":7}", "limits: a number where an object" },
+		{ "{\"permissions\":7}",
+		  "permissions: an object, or the name of a preset, is expected" },
+		{ "{\"permissions\":\"lax\"}", "permissions: " },
+		{ "{\"permissions\":{\"raed\":{}}}",
+		  "permissions.raed: no such key: default, read" },
+		{ "{\"permissions\":{\"read\":{\"rules\":[{\"pattern\":\"x\",\"action\":\"no\"}]}}"
+		  "}",
+		  "permissions.read.rules[0].action: allow, deny or ask is expected" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -303,6 +312,27 @@ static void freeing_nothing_is_fine(void **state)
 	corral_config_free(NULL);
 }
 
+static void permissions_are_a_ruleset_or_a_preset_and_no_part_of_the_sandbox(void **state)
+{
+	struct corral_config *c = *state;
+
+	assert_null(c->permissions);
+	parses(c, "{\"permissions\":\"readonly\"}");
+	assert_non_null(c->permissions);
+	assert_int_equal(c->permissions->operations[CORRAL_PERMISSION_WRITE].action,
+	                 CORRAL_PERMISSION_DENY);
+	assert_null(c->sandbox_key);
+	/* A later file's take the place of all of them. */
+	parses(c, "{\"permissions\":{\"default\":\"allow\",\"read\":{\"rules\":"
+	          "[{\"pattern\":\"**/.env\",\"action\":\"deny\"}]}}}");
+	assert_int_equal(c->permissions->action, CORRAL_PERMISSION_ALLOW);
+	assert_false(c->permissions->operations[CORRAL_PERMISSION_WRITE].given);
+	assert_string_equal(c->permissions->operations[CORRAL_PERMISSION_READ].rules[0].pattern,
+	                    "**/.env");
+	parses(c, "{\"tty\":true}");
+	assert_string_equal(c->sandbox_key, "tty");
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -322,6 +352,7 @@ int main(void)
 		T(limit_that_rounds_to_zero_is_not_taken_for_no_limit),
 		T(command_given_later_replaces_the_earlier_one),
 		T(freeing_nothing_is_fine),
+		T(permissions_are_a_ruleset_or_a_preset_and_no_part_of_the_sandbox),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
