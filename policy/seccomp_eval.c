@@ -241,8 +241,7 @@ static void collect_samples(const struct view *v, struct samples s[CORRAL_SECCOM
 
 struct comparison {
 	const struct corral_seccomp_profile *p;
-	const struct sock_filter *insns;
-	size_t n_insns;
+	const struct corral_seccomp_subject *subject;
 	uint64_t *spent; /* combinations tried so far */
 	struct corral_error *err;
 };
@@ -296,10 +295,10 @@ static int differs(const struct comparison *c, const struct seccomp_data *data, 
 static int compare_one(const struct comparison *c, const struct view *v,
                        const struct seccomp_data *data)
 {
-	uint32_t program = corral_bpf_eval(c->insns, c->n_insns, data);
+	uint32_t subject = c->subject->answer(c->subject->context, data);
 	uint32_t profile = is_foreign(data) ? SECCOMP_RET_KILL_PROCESS : view_decide(v, c->p, data);
 
-	return program == profile ? 0 : differs(c, data, program, profile);
+	return c->subject->same(subject, profile) ? 0 : differs(c, data, subject, profile);
 }
 
 /*
@@ -382,12 +381,11 @@ static int compare_foreign(const struct comparison *c, const struct view *v)
 }
 
 /* A program the kernel would refuse is no answer to anything. */
-static int check_shape(const struct comparison *c)
+static int check_shape(const struct corral_seccomp_program *c, struct corral_error *err)
 {
-	if (c->n_insns == 0 || c->n_insns > CORRAL_SECCOMP_INSNS_MAX)
-		return corral_error_set(c->err, EBADMSG, "a program of %zu instructions",
-		                        c->n_insns);
-	for (size_t i = 0; i < c->n_insns; i++) {
+	if (c->n == 0 || c->n > CORRAL_SECCOMP_INSNS_MAX)
+		return corral_error_set(err, EBADMSG, "a program of %zu instructions", c->n);
+	for (size_t i = 0; i < c->n; i++) {
 		const struct sock_filter *f = &c->insns[i];
 		uint64_t furthest = f->jt > f->jf ? f->jt : f->jf;
 
@@ -395,34 +393,57 @@ static int check_shape(const struct comparison *c)
 			continue;
 		if (f->code == (BPF_JMP | BPF_JA))
 			furthest = f->k;
-		if (i + 1 + furthest >= c->n_insns)
-			return corral_error_set(c->err, EBADMSG,
+		if (i + 1 + furthest >= c->n)
+			return corral_error_set(err, EBADMSG,
 			                        "instruction %zu jumps out of the program", i);
 	}
-	if (BPF_CLASS(c->insns[c->n_insns - 1].code) != BPF_RET)
-		return corral_error_set(c->err, EBADMSG, "the last instruction is no return");
+	if (BPF_CLASS(c->insns[c->n - 1].code) != BPF_RET)
+		return corral_error_set(err, EBADMSG, "the last instruction is no return");
 	return 0;
+}
+
+static uint32_t program_answer(const void *context, const struct seccomp_data *data)
+{
+	const struct corral_seccomp_program *program = context;
+
+	return corral_bpf_eval(program->insns, program->n, data);
+}
+
+static bool exactly_same(uint32_t program, uint32_t profile)
+{
+	return program == profile;
 }
 
 int corral_seccomp_profile_verify(const struct corral_seccomp_profile *p,
                                   const struct sock_filter *insns, size_t n_insns,
                                   struct corral_error *err)
 {
+	const struct corral_seccomp_program program = {
+		.insns = (struct sock_filter *)(uintptr_t)insns, /* only read */
+		.n = n_insns,
+	};
+	const struct corral_seccomp_subject subject = { program_answer, exactly_same, &program };
+	int r = check_shape(&program, err);
+
+	return r < 0 ? r : corral_seccomp_profile_compare(p, &subject, err);
+}
+
+int corral_seccomp_profile_compare(const struct corral_seccomp_profile *p,
+                                   const struct corral_seccomp_subject *subject,
+                                   struct corral_error *err)
+{
 	static const uint32_t beyond[] = { 1024,       1025,       2047,       4096,
 		                           65535,      65536,      0x3ffffffe, 0x3fffffff,
 		                           0x40000000, 0x40000001, 0x7fffffff, 0x80000000,
 		                           0xfffffffe, 0xffffffff };
 	uint64_t spent = 0;
-	const struct comparison c = { p, insns, n_insns, &spent, err };
+	const struct comparison c = { p, subject, &spent, err };
 	corral_autofree struct samples *samples = calloc(CORRAL_SECCOMP_ARGS, sizeof(*samples));
 	corral_autofree struct view *v = calloc(1, sizeof(*v));
 	int r;
 
 	if (!samples || !v)
 		return corral_error_set(err, ENOMEM, "out of memory");
-	r = check_shape(&c);
-	if (r < 0)
-		return r;
 	for (size_t i = 0; i < CORRAL_SYSCALLS_MAX + CORRAL_COUNT(beyond); i++) {
 		view_init(v, p,
 		          i < CORRAL_SYSCALLS_MAX ? (uint32_t)i : beyond[i - CORRAL_SYSCALLS_MAX]);

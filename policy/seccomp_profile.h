@@ -157,6 +157,16 @@ int corral_seccomp_profile_verify(const struct corral_seccomp_profile *p,
                                   const struct sock_filter *insns, size_t n_insns,
                                   struct corral_error *err);
 
+/* The same for whatever answers calls, with what counts as the same answer. */
+struct corral_seccomp_subject {
+	uint32_t (*answer)(const void *context, const struct seccomp_data *data);
+	bool (*same)(uint32_t subject, uint32_t profile);
+	const void *context;
+};
+int corral_seccomp_profile_compare(const struct corral_seccomp_profile *p,
+                                   const struct corral_seccomp_subject *subject,
+                                   struct corral_error *err);
+
 /* The profile's own answer to one call: an interpretation, with nothing compiled. */
 uint32_t corral_seccomp_profile_decide(const struct corral_seccomp_profile *p,
                                        const struct seccomp_data *data);
