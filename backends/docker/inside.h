@@ -59,6 +59,8 @@ struct corral_docker_start {
 	bool background; /* stays when its stream ends: only its end, or a kill, ends it, and its
 	                    output goes to files inside: out_path, err_path */
 	const char *out_path, *err_path;
+	/* Or NULL: where the errno goes with which the program could not be executed. */
+	int *ret_exec_error;
 };
 
 /*
