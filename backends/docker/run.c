@@ -272,3 +272,8 @@ void corral_docker_seen_done(struct corral_docker_seen *s)
 	free(s->network_mode);
 	memset(s, 0, sizeof(*s));
 }
+
+int corral_docker_forget(struct corral_docker_engine *e, const char *id, struct corral_error *err)
+{
+	return corral_docker_container_remove(e, id, err);
+}

@@ -56,6 +56,8 @@ struct corral_docker_seen {
 int corral_docker_see(struct corral_docker_engine *e, const char *name,
                       struct corral_docker_seen *ret, struct corral_error *err);
 void corral_docker_seen_done(struct corral_docker_seen *s);
+/* Kills what is in it, and removes it. 0 for one that is gone, too. */
+int corral_docker_forget(struct corral_docker_engine *e, const char *id, struct corral_error *err);
 
 #ifdef __cplusplus
 }
