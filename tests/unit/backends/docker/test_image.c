@@ -39,10 +39,11 @@ static int setup(void **state)
 
 	assert_non_null(f);
 	*state = f;
-	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/corral-image.XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
 	fake_start(&f->fake);
 	f->e = fake_engine(&f->fake);
+	/* Last, as no teardown follows a setup that fails. */
+	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/corral-image.XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
 	f->progress = (struct corral_docker_progress) { tell, f };
 	return 0;
 }
