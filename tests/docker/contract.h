@@ -58,7 +58,6 @@ static inline void shared_make(struct fixture *f)
 	const struct corral_docker_options o = {
 		.image = busybox ? corral_test_image_busybox() : corral_test_image(),
 		.container_name = plain ? PLAIN_NAME : NULL,
-		.seccomp = getenv("CORRAL_TEST_SECCOMP"),
 	};
 
 	shared_end();
