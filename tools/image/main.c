@@ -83,6 +83,17 @@ static int confine(void)
 		SCMP_SYS(munmap),  SCMP_SYS(mremap), SCMP_SYS(brk),
 		SCMP_SYS(madvise), SCMP_SYS(futex),  SCMP_SYS(exit_group)
 	};
+	static const struct scmp_arg_cmp output = { .arg = 0,
+		                                    .op = SCMP_CMP_EQ,
+		                                    .datum_a = STDOUT_FILENO },
+	                                 data = { .arg = 2,
+		                                  .op = SCMP_CMP_MASKED_EQ,
+		                                  .datum_a = PROT_EXEC,
+		                                  .datum_b = 0 },
+	                                 nowhere = { .arg = 3,
+		                                     .op = SCMP_CMP_MASKED_EQ,
+		                                     .datum_a = MAP_ANONYMOUS,
+		                                     .datum_b = MAP_ANONYMOUS };
 	scmp_filter_ctx filter;
 	int r = 0;
 
@@ -98,12 +109,9 @@ static int confine(void)
 	for (size_t i = 0; r == 0 && i < sizeof(free_calls) / sizeof(free_calls[0]); i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, free_calls[i], 0);
 	if (r == 0)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(write), 1,
-		                     SCMP_A0_32(SCMP_CMP_EQ, STDOUT_FILENO));
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(write), 1, output);
 	if (r == 0)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2,
-		                     SCMP_A2_32(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
-		                     SCMP_A3_32(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS));
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2, data, nowhere);
 	if (r == 0)
 		r = seccomp_load(filter);
 	seccomp_release(filter);
