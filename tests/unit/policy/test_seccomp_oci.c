@@ -25,6 +25,8 @@
 /* Of the built-in profile: each compiles at each exec. */
 #define BUILTIN_ENTRIES_MAX 300u
 
+#define BY_CHANCE_MAX (24u << 10)
+
 /* ---- what a runtime does ---- */
 
 /* jansson reads 63 bits, runtimes read 64: longer numbers become texts. */
@@ -388,10 +390,12 @@ static const char *const odd[] = {
 	                                                                ARG(0, EQ, 7, 0))),
 	/* six arguments */
 	PROFILE("ERRNO",
-	        RULE("mmap", "ALLOW\"", "") "," RULE(
-	                "mmap", "KILL\"",
-	                ARG(0, MASKED_EQ, 1, 1) "," ARG(1, EQ, 2, 0) "," ARG(2, NE, 3, 0) "," ARG(
-	                        3, MASKED_EQ, 4, 0) "," ARG(4, EQ, 5, 0) "," ARG(5, NE, 6, 0))),
+	        RULE("mmap", "ALLOW\"",
+	             "") "," RULE("mmap", "KILL\"",
+	                          ARG(0, MASKED_EQ, 1, 1) "," ARG(1, EQ, 2, 0) "," ARG(
+	                                  2, MASKED_EQ, 8,
+	                                  8) "," ARG(3, MASKED_EQ, 4,
+	                                             0) "," ARG(4, EQ, 5, 0) "," ARG(5, NE, 6, 0))),
 	/* the same name twice; a call of another architecture; nothing but what is the default */
 	PROFILE("ERRNO",
 	        "{\"names\":[\"ioctl\",\"ioctl\",\"fcntl64\"],\"action\":\"SCMP_ACT_ALLOW\","
@@ -453,11 +457,13 @@ static void profiles_by_chance_mean_the_same_where_they_can_be_told(void **state
 	(void)state;
 	for (int n = 0; n < times; n++) {
 		corral_autobuf struct corral_buf json = CORRAL_BUF_INIT, oci = CORRAL_BUF_INIT;
-		uint8_t bytes[60];
+		uint8_t bytes[36];
 
 		bytes_next(&seed, bytes, sizeof(bytes));
 		seccomp_bytes_profile(bytes, sizeof(bytes), &json);
-		if (corral_seccomp_to_oci(json.data, json.len, 0, &oci, NULL) < 0)
+		/* libseccomp's time grows with the square of a program. */
+		if (corral_seccomp_to_oci(json.data, json.len, 0, &oci, NULL) < 0 ||
+		    oci.len > BY_CHANCE_MAX)
 			continue;
 		told++;
 		check_by_chance(&json, &oci, &seed);
