@@ -5,6 +5,7 @@
  * come as commands run side by side.
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,28 +100,6 @@ void corral_docker_ready_begin(struct corral_docker *d, struct corral_docker_box
 	(void)pthread_attr_destroy(&attr);
 }
 
-int corral_docker_start_in(struct corral_docker *d, struct corral_docker_box *box,
-                           const struct corral_docker_start *start,
-                           struct corral_docker_process **ret, struct corral_error *err)
-{
-	struct corral_docker_stream *stream = waiting_take(d, box);
-	struct corral_error old = { 0 };
-	int r = -EPIPE;
-
-	if (stream) {
-		r = corral_docker_process_start_take(stream, true, start, ret, &old);
-		if (r < 0 && r != -EPIPE && r != -EPROTO)
-			return corral_error_set(err, old.code, "%s", old.text);
-	}
-	/* None waited, or it was killed while it did, as a guest may. */
-	if (r == -EPIPE || r == -EPROTO) {
-		r = waiting_open(d, box, &stream, err);
-		if (r == 0)
-			r = corral_docker_process_start_take(stream, true, start, ret, err);
-	}
-	return r == 0 || r == -ENOENT || r == -EACCES ? r : corral_docker_failed(d, box, r, err);
-}
-
 /*
  * What ran it was killed, or stopped, which a guest may do: then nobody ends what the command left
  * but we. In a container that somebody else uses, too, no more than its session is ended.
@@ -147,6 +126,31 @@ static void sweep(struct corral_docker *d, struct corral_docker_box *box, int pi
 			(void)poll(&pfd, 1, 100);
 	}
 	corral_docker_stream_close(s);
+}
+
+int corral_docker_start_in(struct corral_docker *d, struct corral_docker_box *box,
+                           const struct corral_docker_start *start,
+                           struct corral_docker_process **ret, struct corral_error *err)
+{
+	struct corral_docker_stream *stream = waiting_take(d, box);
+	struct corral_error old = { 0 };
+	int r = -EPIPE;
+
+	if (stream) {
+		r = corral_docker_process_start_take(stream, true, start, ret, &old);
+		if (r < 0 && r != -EPIPE && r != -EPROTO)
+			return corral_error_set(err, old.code, "%s", old.text);
+	}
+	/* None waited, or it was killed while it did, as a guest may. */
+	if (r == -EPIPE || r == -EPROTO) {
+		r = waiting_open(d, box, &stream, err);
+		if (r == 0)
+			r = corral_docker_process_start_take(stream, true, start, ret, err);
+	}
+	/* It may have been, and stopped what was to say so. */
+	if (r == -ETIMEDOUT || r == -ECONNRESET)
+		sweep(d, box, INT_MAX);
+	return r == 0 || r == -ENOENT || r == -EACCES ? r : corral_docker_failed(d, box, r, err);
 }
 
 void corral_docker_finish_in(struct corral_docker *d, struct corral_docker_box *box,
