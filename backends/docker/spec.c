@@ -218,9 +218,10 @@ static int mounts_put(json_t *host, const struct corral_docker_spec *s,
                       const struct corral_docker_options *o, struct corral_error *err)
 {
 	json_t *mounts = json_array(), *tmpfs = json_object();
-	bool ok = put(host, "Mounts", mounts) & put(host, "Tmpfs", tmpfs);
+	bool ok = put(host, "Mounts", mounts);
 	int r = 0;
 
+	ok &= put(host, "Tmpfs", tmpfs);
 	for (size_t i = 0; ok && r == 0 && i < o->n_mounts; i++) {
 		r = mount_put(mounts, tmpfs, &o->mounts[i], err);
 		if (r < 0)

@@ -555,9 +555,10 @@ static bool anew(struct run *r)
 
 int inside_run(void)
 {
-	static struct run run = { .child = { -1, -1, { -1, -1 }, -1 } };
+	static struct run run; /* of zeros, so that its pages are not there until used */
 	sigset_t set;
 
+	run.child = (struct inside_child) { -1, -1, { -1, -1 }, -1 };
 	streams_fill();
 	(void)sigfillset(&set);
 	(void)sigprocmask(SIG_SETMASK, &set, NULL);
