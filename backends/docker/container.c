@@ -123,13 +123,9 @@ static void work_dir_give(struct corral_docker_engine *e, const struct corral_do
 	struct corral_buf tar = CORRAL_BUF_INIT, where = CORRAL_BUF_INIT;
 	struct corral_docker_request q = { .method = "HEAD" };
 	char path[PATH_SIZE];
-	unsigned int uid = 0, gid = 0;
-	int n = s->user ? sscanf(s->user, "%u:%u", &uid, &gid) : 0;
 
-	if (n < 1 || !uid)
+	if (!corral_docker_spec_owner(s, &entry.uid, &entry.gid))
 		return;
-	entry.uid = uid;
-	entry.gid = n == 2 ? gid : uid;
 	corral_buf_fmt(&where, "/containers/%s/archive?path=", id);
 	corral_docker_escape(&where, s->work_dir);
 	q.path = where.data;
