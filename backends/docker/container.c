@@ -141,6 +141,16 @@ static void work_dir_give(struct corral_docker_engine *e, const struct corral_do
 	corral_buf_done(&where);
 }
 
+/* Quotas are had with few of the engines' storage drivers, and each says so in its own words. */
+static int quota_explain(const struct corral_docker_spec *s, int r, struct corral_error *err)
+{
+	if (!(s->limits_asked & CORRAL_LIMIT_DISK) || !err || r == -ENOENT || r == -EBUSY ||
+	    (!strstr(err->text, "storage-opt") && !strstr(err->text, "quota")))
+		return r;
+	err->code = EOPNOTSUPP;
+	return corral_error_wrap(err, -EOPNOTSUPP, "limits: disk");
+}
+
 static int create(struct corral_docker_engine *e, const struct corral_docker_spec *s,
                   const char *image, struct corral_docker_container *c, struct corral_error *err)
 {
@@ -161,6 +171,8 @@ static int create(struct corral_docker_engine *e, const struct corral_docker_spe
 	r = corral_docker_do(e, "POST", path, body, &answer, err);
 	if (r == 0)
 		r = copy_id(c->id, answer, err);
+	if (r < 0)
+		r = quota_explain(s, r, err);
 	return r < 0 ? corral_error_wrap(err, r, "make a container of '%.100s'", image) : 0;
 }
 

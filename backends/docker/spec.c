@@ -148,9 +148,13 @@ static uint64_t shares(const struct corral_docker_options *o, const struct corra
 static int limits_put(json_t *host, const struct corral_docker_options *o,
                       const struct corral_limits *l, struct corral_error *err)
 {
-	json_t *ulimits = json_array();
+	json_t *ulimits;
 	bool ok = true;
 
+	if (o->limits_asked & CORRAL_LIMIT_DISK_INODES)
+		return corral_error_set(err, EOPNOTSUPP,
+		                        "limits: disk_inodes: container engines have no such");
+	ulimits = json_array();
 	if (l->memory_bytes) {
 		ok &= put(host, "Memory", json_integer((json_int_t)l->memory_bytes));
 		/* The engine counts both together. */
