@@ -98,7 +98,10 @@ static int tie(struct corral_docker_engine *e, struct corral_docker_container *c
 {
 	char path[PATH_SIZE];
 
-	(void)snprintf(path, sizeof(path), "/containers/%s/attach?stream=1&stdin=1", c->id);
+	/* Output is attached as well, although none comes: it is by the end of that alone that the
+	 * engine notices, while it waits for input, that the container has ended. */
+	(void)snprintf(path, sizeof(path), "/containers/%s/attach?stream=1&stdin=1&stdout=1",
+	               c->id);
 	return corral_docker_stream_open(e, path, NULL, &c->tie, err);
 }
 
