@@ -336,8 +336,13 @@ static int docker_pause(struct corral_backend *b, bool paused, struct corral_err
 	if (r < 0)
 		return r;
 	r = corral_docker_container_pause(d->engine, box->c.id, paused, err);
-	if (r < 0)
+	if (r < 0) {
 		r = corral_docker_failed(d, box, r, err);
+	} else {
+		pthread_mutex_lock(&d->lock);
+		box->paused = paused;
+		pthread_mutex_unlock(&d->lock);
+	}
 	corral_docker_release(d, box);
 	return r;
 }
