@@ -10,6 +10,10 @@
  * signal PID SIGNO to the process group of a command that a "run" started; exits with 0, or 1 when
  * there is none. SIGKILL ends the command, and its "run" the rest
  *
+ *   corral-inside sweep PID session|all
+ *                          ends what the command of that pid left when its "run" was killed, or
+ *                          stopped; all: and every orphan in the container
+ *
  * What it says is believed as far as a guest is.
  */
 #ifndef CORRAL_BACKENDS_DOCKER_INSIDE_H

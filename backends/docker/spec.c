@@ -8,10 +8,10 @@
 #include "backends/docker/environment.h"
 #include "backends/docker/inside.h"
 #include "backends/docker/json.h"
+#include "backends/docker/security.h"
 #include "kernel/base/cleanup.h"
 #include "policy/caps.h"
 #include "policy/policy.h"
-#include "policy/seccomp_builtin.h"
 
 #define CPU_SHARES_MIN 2
 #define CPU_SHARES_MAX 262144
@@ -63,7 +63,8 @@ static bool put(json_t *object, const char *key, json_t *value)
 	return json_object_set_new(object, key, value) == 0;
 }
 
-static int caps_put(json_t *host, char *const *add, char *const *drop, struct corral_error *err)
+static int caps_put(json_t *host, char *const *add, char *const *drop, uint64_t *ret_caps,
+                    struct corral_error *err)
 {
 	json_t *list = json_array();
 	uint64_t set = 0, one;
@@ -94,39 +95,10 @@ static int caps_put(json_t *host, char *const *add, char *const *drop, struct co
 	ok &= put(host, "CapAdd", list);
 	if (r < 0)
 		return corral_error_wrap(err, r, "capabilities");
-	return ok ? 0 : out_of_memory(err);
-}
-
-static int security_put(json_t *host, const char *profile, struct corral_error *err)
-{
-	json_t *list = json_pack("[s]", "no-new-privileges");
-	struct corral_buf b = CORRAL_BUF_INIT;
-	bool ok;
-
-	if (profile && !strcmp(profile, "engine"))
-		return put(host, "SecurityOpt", list) ? 0 : out_of_memory(err);
-	corral_buf_str(&b, "seccomp=");
-	if (profile)
-		corral_buf_str(&b, profile);
-	else
-		corral_buf_add(&b, corral_seccomp_builtin_json, corral_seccomp_builtin_json_len);
-	ok = !b.failed && json_array_append_new(list, json_stringn(b.data, b.len)) == 0;
-	corral_buf_done(&b);
-	ok &= put(host, "SecurityOpt", list);
-	return ok ? 0 : out_of_memory(err);
-}
-
-/* A profile that is none is told here, and not by an engine in its words. */
-static int seccomp_check(const char *profile, struct corral_error *err)
-{
-	struct corral_seccomp compiled = { 0 };
-	int r;
-
-	if (!profile || !strcmp(profile, "unconfined") || !strcmp(profile, "engine"))
-		return 0;
-	r = corral_seccomp_load(profile, strlen(profile), "profile", 0, NULL, &compiled, err);
-	corral_seccomp_done(&compiled);
-	return r < 0 ? corral_error_wrap(err, r, "seccomp") : 0;
+	if (!ok)
+		return out_of_memory(err);
+	*ret_caps = set;
+	return 0;
 }
 
 static bool ulimit_add(json_t *list, const char *name, uint64_t value)
@@ -322,14 +294,13 @@ static int environment_check(char *const *env, struct corral_error *err)
 static int spec_fill(struct corral_docker_spec *s, const struct corral_docker_options *o,
                      const char *id, struct corral_error *err)
 {
+	uint64_t caps = 0;
 	int r = name_check(o->container_name, err);
 
 	if (r == 0)
 		r = labels_check(o->labels, err);
 	if (r == 0)
 		r = environment_check(o->env, err);
-	if (r == 0)
-		r = seccomp_check(o->seccomp, err);
 	if (r == 0)
 		r = texts_init(s, o, id, err);
 	if (r == 0)
@@ -344,9 +315,9 @@ static int spec_fill(struct corral_docker_spec *s, const struct corral_docker_op
 	if (r == 0)
 		r = limits_put(s->host_config, o, &s->limits, err);
 	if (r == 0)
-		r = caps_put(s->host_config, o->cap_add, o->cap_drop, err);
+		r = caps_put(s->host_config, o->cap_add, o->cap_drop, &caps, err);
 	if (r == 0)
-		r = security_put(s->host_config, o->seccomp, err);
+		r = corral_docker_security_put(s->host_config, o->seccomp, caps, err);
 	if (r == 0 &&
 	    (!put(s->host_config, "NetworkMode", json_string(s->network_mode)) ||
 	     (s->oci_runtime && !put(s->host_config, "Runtime", json_string(s->oci_runtime)))))

@@ -593,3 +593,13 @@ int inside_signal(const char *pid_text, const char *signo_text)
 		return 1;
 	return kill(-(pid_t)pid, (int)signo) < 0;
 }
+
+int inside_sweep(const char *pid_text, const char *what)
+{
+	uint64_t pid;
+
+	if (corral_parse_u64(pid_text, INT32_MAX, &pid, NULL) < 0 || pid < 2)
+		return 2;
+	inside_tree_sweep((pid_t)pid, !strcmp(what, "all"), TREE_KILL_MS);
+	return 0;
+}
