@@ -1,6 +1,7 @@
 #include "backends/docker/spec.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,9 +120,13 @@ static uint64_t shares(const struct corral_docker_options *o, const struct corra
 static int limits_put(json_t *host, const struct corral_docker_options *o,
                       const struct corral_limits *l, struct corral_error *err)
 {
-	json_t *ulimits = json_array();
+	json_t *ulimits;
 	bool ok = true;
 
+	if (o->limits_asked & CORRAL_LIMIT_DISK_INODES)
+		return corral_error_set(err, EOPNOTSUPP,
+		                        "limits: disk_inodes: container engines have no such");
+	ulimits = json_array();
 	if (l->memory_bytes) {
 		ok &= put(host, "Memory", json_integer((json_int_t)l->memory_bytes));
 		/* The engine counts both together. */
@@ -350,6 +355,19 @@ void corral_docker_spec_done(struct corral_docker_spec *s)
 	memset(s, 0, sizeof(*s));
 }
 
+bool corral_docker_spec_owner(const struct corral_docker_spec *s, uint32_t *ret_uid,
+                              uint32_t *ret_gid)
+{
+	unsigned int uid = 0, gid = 0;
+	int n = s->user ? sscanf(s->user, "%u:%u", &uid, &gid) : 0;
+
+	if (n < 1 || !uid)
+		return false;
+	*ret_uid = uid;
+	*ret_gid = n == 2 ? gid : uid;
+	return true;
+}
+
 static json_t *labels_of(const struct corral_docker_spec *s, const struct corral_docker_main *m)
 {
 	json_t *labels = json_pack("{s:s, s:s, s:s}", CORRAL_DOCKER_LABEL, "container",
@@ -393,11 +411,16 @@ json_t *corral_docker_spec_create(const struct corral_docker_spec *s, const char
                                   const struct corral_docker_main *m)
 {
 	json_t *host = json_deep_copy(s->host_config);
-	json_t *body = json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:b}", "Image", image,
-	                         "WorkingDir", s->work_dir, "Hostname", s->hostname, "OpenStdin",
-	                         m->tied, "StdinOnce", m->tied, "AttachStdin", m->tied,
-	                         "AttachStdout", 0, "AttachStderr", 0, "Tty", 0);
-	bool ok = host && body && put(body, "Env", corral_json_texts(s->env)) &&
+	json_t *body =
+	        json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:b}", "Image", image, "Hostname",
+	                  s->hostname, "OpenStdin", m->tied, "StdinOnce", m->tied, "AttachStdin",
+	                  m->tied, "AttachStdout", 0, "AttachStderr", 0, "Tty", 0);
+	uint32_t uid, gid;
+	/* Missing ones that it is told of, an engine makes at once and for root; so it could not be
+	 * seen any more whether there was one. Each exec is told of it. */
+	bool given = corral_docker_spec_owner(s, &uid, &gid);
+	bool ok = host && body && (given || put(body, "WorkingDir", json_string(s->work_dir))) &&
+	          put(body, "Env", corral_json_texts(s->env)) &&
 	          put(body, "Labels", labels_of(s, m)) && main_put(body, host, m) &&
 	          (!s->user || put(body, "User", json_string(s->user))) &&
 	          /* A container's health is none of the image's business here. */
