@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "backends/docker/box.h"
+#include "backends/docker/contained.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
 
@@ -87,6 +88,16 @@ static int image_find(struct corral_docker *d, char **ret_name, char **ret_arch,
 	return r;
 }
 
+/* What was asked for by name holds, or nothing runs. */
+static int limits_check(struct corral_docker *d, const struct corral_docker_box *box,
+                        struct corral_error *err)
+{
+	struct corral_docker_contained c = { 0 };
+	int r = corral_docker_contained(d->engine, box->c.id, &d->spec.limits, &c, err);
+
+	return r < 0 ? r : corral_docker_contained_check(&c, d->spec.limits_asked, err);
+}
+
 static int box_open(struct corral_docker *d, struct corral_docker_box *box,
                     struct corral_error *err)
 {
@@ -95,6 +106,8 @@ static int box_open(struct corral_docker *d, struct corral_docker_box *box,
 
 	if (r == 0)
 		r = corral_docker_container_open(d->engine, &d->spec, image, arch, &box->c, err);
+	if (r == 0 && d->spec.limits_asked)
+		r = limits_check(d, box, err);
 	if (r == 0 && !box->c.has_inside)
 		r = corral_docker_plain_new(d, &box->c, &box->plain, err);
 	return r;
