@@ -20,7 +20,12 @@ struct corral_console_toolset_options {
 	struct corral_console_options tools;
 	struct corral_backend *backend; /* borrowed: must live longer, as tools.permissions */
 	bool guarded; /* the backend holds to the permissions itself: nothing is checked twice */
-	uint64_t binary_max;    /* of one image or document; 0: CORRAL_CONSOLE_BINARY_MAX */
+	uint64_t binary_max; /* of one image or document; 0: CORRAL_CONSOLE_BINARY_MAX */
+	/*
+	 * The program corral-image, borrowed, which makes pictures smaller that a model would not
+	 * take; NULL: they are given as they are, and the text says so.
+	 */
+	const char *image_program;
 	int64_t timeout_max_ms; /* of a command, whatever it asks for; 0: none */
 	uint64_t output_bytes;  /* kept of one; 0: CORRAL_EXECUTE_OUTPUT_BYTES */
 	/* A sandbox that went, out of memory for instance, is begun anew for the next call, and the
@@ -52,7 +57,7 @@ struct corral_console_result {
 	struct corral_buf text; /* valid UTF-8 */
 	bool failed;            /* the text says what went wrong */
 	bool fixable;           /* with other arguments, or after reading again, it may work */
-	struct corral_buf data; /* an image or a document in the place of text; */
+	struct corral_buf data; /* an image or a document; the text, if any, is about it */
 	const char *media_type; /* NULL without; static */
 };
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "backends/console_image.h"
 #include "backends/console_state.h"
 #include "backends/hashline.h"
 #include "kernel/base/cleanup.h"
@@ -66,6 +67,25 @@ static int binary_of(const struct console_call *c, const char *path)
 	return -1;
 }
 
+/* One that cannot be made smaller is given as it is: the model may still make something of it. */
+static void fit(struct console_call *c, const char *path)
+{
+	struct corral_console_result *result = c->result;
+	const struct corral_cancel *cancel = c->control ? c->control->cancel : NULL;
+	struct corral_error err = { 0 };
+	int r = console_image_fit(c->t->o.image_program, result->media_type, cancel, &result->data,
+	                          &err);
+
+	if (r > 0)
+		console_say(c, "'%s' was scaled down to at most %d pixels a side", path,
+		            CORRAL_CONSOLE_IMAGE_EDGE);
+	else if (r == -ENOENT)
+		console_say(c, "'%s' is as it is in the file, however large: %s", path, err.text);
+	else if (r < 0)
+		console_say(c, "'%s' could not be looked at, and is as it is in the file: %s", path,
+		            err.text);
+}
+
 static void read_binary(struct console_call *c, const char *path, int which)
 {
 	uint64_t max = c->t->o.binary_max ? c->t->o.binary_max : CORRAL_CONSOLE_BINARY_MAX;
@@ -96,6 +116,8 @@ static void read_binary(struct console_call *c, const char *path, int which)
 		c->result->failed = true;
 	} else {
 		c->result->media_type = binaries[which].media_type;
+		if (binaries[which].kind[0] == 'I')
+			fit(c, path);
 	}
 }
 

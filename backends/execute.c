@@ -110,7 +110,7 @@ char **corral_environment_merge(char *const *base, char *const *over)
 	return all;
 }
 
-static bool fired(const struct corral_cancel *c)
+bool corral_cancel_fired(const struct corral_cancel *c)
 {
 	struct pollfd pfd = { .fd = c ? c->fd : -1, .events = POLLIN };
 
@@ -360,7 +360,7 @@ int corral_execute_with(const struct corral_execute_ops *ops, void *place,
 	struct corral_error why = { 0 };
 	int r;
 
-	if (x->timeout_ms == 0 || fired(x->cancel)) {
+	if (x->timeout_ms == 0 || corral_cancel_fired(x->cancel)) {
 		ret->timed_out = x->timeout_ms == 0;
 		ret->cancelled = !ret->timed_out;
 		ret->exit_code = ret->timed_out ? CORRAL_EXECUTE_TIMED_OUT : 128 + SIGKILL;

@@ -21,6 +21,7 @@ extern "C" {
 struct corral_cancel;
 int corral_cancel_new(struct corral_cancel **ret, struct corral_error *err);
 void corral_cancel_fire(struct corral_cancel *c);
+bool corral_cancel_fired(const struct corral_cancel *c);
 void corral_cancel_free(struct corral_cancel *c);
 
 enum corral_stream { CORRAL_STDOUT = 1, CORRAL_STDERR = 2 };

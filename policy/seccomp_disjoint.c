@@ -56,6 +56,7 @@ struct attempt {
 	const struct corral_seccomp_arg *conds[CORRAL_SECCOMP_CONDITIONAL_MAX][CORRAL_SECCOMP_ARGS];
 	unsigned int asks[CORRAL_SECCOMP_CONDITIONAL_MAX]; /* bits: arguments compared */
 	uint32_t default_action;
+	unsigned int last; /* the highest index that some entry compares */
 	unsigned int order[CORRAL_SECCOMP_ARGS];
 	size_t n_order;
 	size_t work, *budget;
@@ -270,7 +271,12 @@ static bool join(struct leaves *l)
 	return joined;
 }
 
-/* When all there is to know of an argument is whether it is one value of 64 bits. */
+/*
+ * When all there is to know of an argument is whether it is one value of 64 bits. Only of the last
+ * argument: what follows a NE is reached in two ways, and libseccomp (2.5.4) makes a circle of its
+ * tree when it joins another entry to that, and never ends. Guarded by
+ * profiles_by_chance_mean_the_same_where_they_can_be_told.
+ */
 static bool single_value(const struct attempt *a, uint64_t live, unsigned int index,
                          uint64_t *ret_value)
 {
@@ -360,7 +366,7 @@ static int descend(struct attempt *a, struct verdict v, unsigned int open, size_
 	list = l.list = malloc(LEAVES_MAX * sizeof(*list));
 	if (!list)
 		return -ENOMEM;
-	if (single_value(a, v.live, index, &value))
+	if (index == a->last && single_value(a, v.live, index, &value))
 		r = cut_in_two(a, &v, open, index, value, &l);
 	else
 		r = cut(a, v, open, index, all, &l);
@@ -465,6 +471,8 @@ static void attempt_init(struct attempt *a, const struct corral_seccomp_call *ca
 		for (size_t k = 0; k < e->n_args; k++) {
 			a->conds[i][e->args[k].index] = &e->args[k];
 			a->asks[i] |= 1u << e->args[k].index;
+			if (e->args[k].index > a->last)
+				a->last = e->args[k].index;
 		}
 	}
 }

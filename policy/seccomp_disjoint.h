@@ -29,11 +29,11 @@ struct corral_seccomp_pieces {
 
 /*
  * The pieces of a call whose action is not default_action; no two match the same arguments. Their
- * comparisons are MASKED_EQ, or EQ and NE of 64 bits. Where a refusal's errno would cost more
- * entries than it is worth, the default's errno takes its place, if the default is a refusal of the
- * same kind (SECCOMP_RET_ERRNO); nothing else is approximated. -EOPNOTSUPP: more than
- * CORRAL_SECCOMP_DISJOINT_MAX pieces, or the budget is used up, which is in and out. name is for
- * the message.
+ * comparisons are MASKED_EQ; of the last argument that an entry compares, EQ and NE of 64 bits as
+ * well. Where a refusal's errno would cost more entries than it is worth, the default's errno takes
+ * its place, if the default is a refusal of the same kind (SECCOMP_RET_ERRNO); nothing else is
+ * approximated. -EOPNOTSUPP: more than CORRAL_SECCOMP_DISJOINT_MAX pieces, or the budget is used
+ * up, which is in and out. name is for the message.
  */
 int corral_seccomp_disjoint(const struct corral_seccomp_call *call, const char *name,
                             uint32_t default_action, size_t *budget,

@@ -13,13 +13,13 @@
 #include "policy/seccomp_profile.h"
 #include "policy/syscalls.h"
 
-/* Some three instructions each, and a program has CORRAL_SECCOMP_INSNS_MAX. */
-#define PIECES_MAX 1024u
+/* What conditions may become: a program has CORRAL_SECCOMP_INSNS_MAX, and all else needs some. */
+#define INSNS_MAX (CORRAL_SECCOMP_INSNS_MAX - 800u)
 
 struct calls {
 	struct corral_seccomp_pieces pieces[CORRAL_SYSCALLS_MAX];
 	bool told[CORRAL_SYSCALLS_MAX]; /* nothing more to say of this call */
-	size_t n_pieces;
+	size_t n_insns;                 /* about */
 };
 
 static void calls_free(struct calls **c)
@@ -165,6 +165,24 @@ static void pieces_text(struct corral_buf *b, const struct calls *c)
 	}
 }
 
+/*
+ * About what libseccomp makes of them: load, mask and jump for each word compared, of which entries
+ * that begin alike share the upper one.
+ */
+static size_t insns_of(const struct corral_seccomp_pieces *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		for (size_t k = 0; k < p->list[i].n_args; k++) {
+			const struct corral_seccomp_arg *arg = &p->list[i].args[k];
+			bool upper = arg->op != CORRAL_SECCOMP_MASKED_EQ || arg->value >> 32;
+
+			n += k || upper ? 6 : 3;
+		}
+	return n;
+}
+
 static int calls_fill(struct calls *c, const struct corral_seccomp_rules *rules,
                       uint32_t default_action, struct corral_error *err)
 {
@@ -185,12 +203,12 @@ static int calls_fill(struct calls *c, const struct corral_seccomp_rules *rules,
 		                            err);
 		if (r < 0)
 			return r;
-		c->n_pieces += c->pieces[nr].n;
-		if (c->n_pieces > PIECES_MAX)
+		c->n_insns += insns_of(&c->pieces[nr]);
+		if (c->n_insns > INSNS_MAX)
 			return corral_error_set(err, EOPNOTSUPP,
-			                        "%s: with it, more than %u entries for an OCI "
-			                        "runtime",
-			                        name, PIECES_MAX);
+			                        "%s: with its conditions, an OCI runtime's program "
+			                        "has more than %u instructions",
+			                        name, CORRAL_SECCOMP_INSNS_MAX);
 	}
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -49,11 +50,33 @@ static int streams_take(int *ret_in, int *ret_out, struct corral_error *err)
 	return 0;
 }
 
+/* Beside us, as in a build tree, or where it is installed; NULL when it is not. The caller frees.
+ */
+static char *image_program(void)
+{
+	static const char *const places[] = { "image/corral-image", "../libexec/corral-image" };
+	corral_autofree char *own = realpath("/proc/self/exe", NULL);
+	char *slash = own ? strrchr(own, '/') : NULL, *path;
+
+	if (!slash)
+		return NULL;
+	*slash = '\0';
+	for (size_t i = 0; i < CORRAL_COUNT(places); i++) {
+		if (asprintf(&path, "%s/%s", own, places[i]) < 0)
+			return NULL;
+		if (access(path, X_OK) == 0)
+			return path;
+		free(path);
+	}
+	return NULL;
+}
+
 static int serve(struct corral_options *o, struct corral_error *err)
 {
 	corral_auto(corral_place_backend_done) struct corral_place_backend place = { 0 };
 	struct corral_console_toolset_options console = { .tools = CORRAL_CONSOLE_OPTIONS_DEFAULT };
 	struct corral_mcp_options mcp = { 0 };
+	corral_autofree char *image = o->images ? image_program() : NULL;
 	corral_autofd int in_fd = -1, out_fd = -1, stop_fd = -1;
 	int r = streams_take(&in_fd, &out_fd, err);
 
@@ -70,6 +93,7 @@ static int serve(struct corral_options *o, struct corral_error *err)
 	        false; /* whether to ask is the client's to decide */
 	console.tools.hashline = o->hashline;
 	console.tools.image_support = o->images;
+	console.image_program = image;
 	console.tools.document_support = o->documents;
 	console.tools.permissions = place.permissions;
 	console.timeout_max_ms = (int64_t)o->config->limits.timeout_ms;

@@ -20,7 +20,8 @@ static void output(void *ctx, size_t bytes)
 	(void)atomic_fetch_add(&c->output_bytes, bytes);
 }
 
-/* "An image, a document, or a text, and whether the tool failed." */
+/* An image or a document, with what there is to say of it, or a text; and whether the tool failed.
+ */
 static json_t *result_of(const struct corral_console_result *r)
 {
 	corral_autobuf struct corral_buf data = CORRAL_BUF_INIT;
@@ -41,6 +42,10 @@ static json_t *result_of(const struct corral_console_result *r)
 			                    "resource", "uri", "corral:document", "mimeType",
 			                    r->media_type, "blob", data.data, (int)data.len);
 	}
+	if (r->media_type && r->text.len)
+		return json_pack("{s:[o, {s:s, s:o}], s:b}", "content", content, "type", "text",
+		                 "text", json_stringn(r->text.data, r->text.len), "isError",
+		                 r->failed);
 	return json_pack("{s:[o], s:b}", "content", content, "isError", r->failed);
 }
 

@@ -98,7 +98,10 @@ static int tie(struct corral_docker_engine *e, struct corral_docker_container *c
 {
 	char path[PATH_SIZE];
 
-	(void)snprintf(path, sizeof(path), "/containers/%s/attach?stream=1&stdin=1", c->id);
+	/* Output is attached as well, although none comes: it is by the end of that alone that the
+	 * engine notices, while it waits for input, that the container has ended. */
+	(void)snprintf(path, sizeof(path), "/containers/%s/attach?stream=1&stdin=1&stdout=1",
+	               c->id);
 	return corral_docker_stream_open(e, path, NULL, &c->tie, err);
 }
 
@@ -123,13 +126,9 @@ static void work_dir_give(struct corral_docker_engine *e, const struct corral_do
 	struct corral_buf tar = CORRAL_BUF_INIT, where = CORRAL_BUF_INIT;
 	struct corral_docker_request q = { .method = "HEAD" };
 	char path[PATH_SIZE];
-	unsigned int uid = 0, gid = 0;
-	int n = s->user ? sscanf(s->user, "%u:%u", &uid, &gid) : 0;
 
-	if (n < 1 || !uid)
+	if (!corral_docker_spec_owner(s, &entry.uid, &entry.gid))
 		return;
-	entry.uid = uid;
-	entry.gid = n == 2 ? gid : uid;
 	corral_buf_fmt(&where, "/containers/%s/archive?path=", id);
 	corral_docker_escape(&where, s->work_dir);
 	q.path = where.data;
@@ -143,6 +142,16 @@ static void work_dir_give(struct corral_docker_engine *e, const struct corral_do
 	corral_docker_answer_done(&a);
 	corral_buf_done(&tar);
 	corral_buf_done(&where);
+}
+
+/* Quotas are had with few of the engines' storage drivers, and each says so in its own words. */
+static int quota_explain(const struct corral_docker_spec *s, int r, struct corral_error *err)
+{
+	if (!(s->limits_asked & CORRAL_LIMIT_DISK) || !err || r == -ENOENT || r == -EBUSY ||
+	    (!strstr(err->text, "storage-opt") && !strstr(err->text, "quota")))
+		return r;
+	err->code = EOPNOTSUPP;
+	return corral_error_wrap(err, -EOPNOTSUPP, "limits: disk");
 }
 
 static int create(struct corral_docker_engine *e, const struct corral_docker_spec *s,
@@ -165,6 +174,8 @@ static int create(struct corral_docker_engine *e, const struct corral_docker_spe
 	r = corral_docker_do(e, "POST", path, body, &answer, err);
 	if (r == 0)
 		r = copy_id(c->id, answer, err);
+	if (r < 0)
+		r = quota_explain(s, r, err);
 	return r < 0 ? corral_error_wrap(err, r, "make a container of '%.100s'", image) : 0;
 }
 

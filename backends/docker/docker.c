@@ -15,6 +15,10 @@
 /* How long the end of a container waits for the calls that are in it. */
 #define END_S 20
 
+/* What is in a container may be seen to end so long before the engine says that it has. */
+#define GOING_MS      1000
+#define GOING_LOOK_MS 50
+
 static const char gone[] = "the container is gone, stopped, killed or out of memory, and what was "
                            "in it as well";
 
@@ -188,13 +192,27 @@ static bool runs(struct corral_docker *d, struct corral_docker_box *box)
 	return state.running;
 }
 
+/* With r, by which a call failed: that the other side was gone is how a container's end begins. */
+static bool runs_on(struct corral_docker *d, struct corral_docker_box *box, int r)
+{
+	const struct timespec look = { .tv_nsec = GOING_LOOK_MS * 1000000L };
+	uint64_t until = corral_now_ms() + GOING_MS;
+	bool runs_now = runs(d, box);
+
+	while (r == -EPIPE && runs_now && corral_now_ms() < until) {
+		(void)nanosleep(&look, NULL);
+		runs_now = runs(d, box);
+	}
+	return runs_now;
+}
+
 int corral_docker_failed(struct corral_docker *d, struct corral_docker_box *box, int r,
                          struct corral_error *err)
 {
 	bool oom = false, died = false, mine;
 	char why[sizeof(d->lost)];
 
-	if (runs(d, box))
+	if (runs_on(d, box, r))
 		return r;
 	(void)corral_docker_container_deaths(d->engine, &box->c, &oom, &died, NULL);
 	(void)snprintf(
@@ -331,8 +349,13 @@ static int docker_pause(struct corral_backend *b, bool paused, struct corral_err
 	if (r < 0)
 		return r;
 	r = corral_docker_container_pause(d->engine, box->c.id, paused, err);
-	if (r < 0)
+	if (r < 0) {
 		r = corral_docker_failed(d, box, r, err);
+	} else {
+		pthread_mutex_lock(&d->lock);
+		box->paused = paused;
+		pthread_mutex_unlock(&d->lock);
+	}
 	corral_docker_release(d, box);
 	return r;
 }

@@ -57,14 +57,28 @@ static int background_ended(void *process, int *ret_exit_code)
 	return 1;
 }
 
+static bool is_paused(const struct background *g)
+{
+	bool paused;
+
+	pthread_mutex_lock(&g->docker->lock);
+	paused = g->box->paused;
+	pthread_mutex_unlock(&g->docker->lock);
+	return paused;
+}
+
 static int background_read(void *process, int which, struct corral_buf *ret,
                            struct corral_error *err)
 {
 	struct background *g = process;
 	size_t before = ret->len;
-	int r = corral_docker_read_on(g->docker, g->box, g->paths[which], g->at[which], READ_MAX,
-	                              ret, err);
+	int r;
 
+	/* Nobody there would answer; what it wrote before comes with the next read after that. */
+	if (is_paused(g))
+		return 0;
+	r = corral_docker_read_on(g->docker, g->box, g->paths[which], g->at[which], READ_MAX, ret,
+	                          err);
 	g->at[which] += ret->len - before;
 	/* The guest may have removed it: then there is nothing more. */
 	return r == -ENOENT ? 0 : r;

@@ -10,6 +10,7 @@ struct place {
 	struct corral_docker *docker;
 	struct corral_docker_box *box;
 	struct corral_docker_process *process; /* the one that is started there */
+	uint64_t output_bytes;
 };
 
 static int process_start(void *place, const struct corral_command *command, void **ret,
@@ -65,6 +66,11 @@ static const struct corral_receipt *process_receipt(const void *place)
 	return corral_docker_process_receipt(to_process(place));
 }
 
+static void process_count_output(void *place, uint64_t bytes)
+{
+	((struct place *)place)->output_bytes += bytes;
+}
+
 static void process_close(void *place)
 {
 	struct place *p = place;
@@ -97,9 +103,10 @@ static int execute_in(struct corral_docker *d, struct corral_docker_box *box,
 		.signal = process_signal,
 		.kill = process_kill,
 		.receipt = process_receipt,
+		.count_output = process_count_output,
 		.close = process_close,
 	};
-	struct place place = { d, box, NULL };
+	struct place place = { .docker = d, .box = box };
 	int r;
 
 	if (box->plain)
@@ -107,6 +114,7 @@ static int execute_in(struct corral_docker *d, struct corral_docker_box *box,
 	r = corral_execute_with(&ops, &place, x, NULL, stop_fd, ret, err);
 	if (r < 0)
 		return corral_docker_failed(d, box, r, err);
+	ret->receipt.output_bytes = place.output_bytes;
 	death_explain(d, box, ret);
 	return 0;
 }

@@ -5,9 +5,15 @@
  * come as commands run side by side.
  */
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "backends/docker/box.h"
+#include "kernel/base/clock.h"
+
+#define SWEEP_MS 5000
 
 struct beginning {
 	struct corral_docker *docker;
@@ -94,6 +100,34 @@ void corral_docker_ready_begin(struct corral_docker *d, struct corral_docker_box
 	(void)pthread_attr_destroy(&attr);
 }
 
+/*
+ * What ran it was killed, or stopped, which a guest may do: then nobody ends what the command left
+ * but we. In a container that somebody else uses, too, no more than its session is ended.
+ */
+static void sweep(struct corral_docker *d, struct corral_docker_box *box, int pid)
+{
+	char number[16], said[64];
+	char *const argv[] = { (char *)CORRAL_DOCKER_INSIDE_PATH, (char *)"sweep", number,
+		               (char *)(box->c.named ? "session" : "all"), NULL };
+	const struct corral_docker_exec x = { .argv = argv };
+	const uint64_t until = corral_now_ms() + SWEEP_MS;
+	struct corral_docker_stream *s = NULL;
+
+	(void)snprintf(number, sizeof(number), "%d", pid);
+	if (corral_docker_container_exec(d->engine, box->c.id, &x, &s, NULL, NULL) < 0)
+		return;
+	while (corral_now_ms() < until) {
+		struct pollfd pfd = { .fd = corral_docker_stream_fd(s), .events = POLLIN };
+		long n = corral_docker_stream_read(s, said, sizeof(said));
+
+		if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR))
+			break;
+		if (n < 0)
+			(void)poll(&pfd, 1, 100);
+	}
+	corral_docker_stream_close(s);
+}
+
 int corral_docker_start_in(struct corral_docker *d, struct corral_docker_box *box,
                            const struct corral_docker_start *start,
                            struct corral_docker_process **ret, struct corral_error *err)
@@ -113,6 +147,9 @@ int corral_docker_start_in(struct corral_docker *d, struct corral_docker_box *bo
 		if (r == 0)
 			r = corral_docker_process_start_take(stream, true, start, ret, err);
 	}
+	/* It may have been, and stopped what was to say so. */
+	if (r == -ETIMEDOUT || r == -ECONNRESET)
+		sweep(d, box, INT_MAX);
 	return r == 0 || r == -ENOENT || r == -EACCES ? r : corral_docker_failed(d, box, r, err);
 }
 
@@ -120,11 +157,17 @@ void corral_docker_finish_in(struct corral_docker *d, struct corral_docker_box *
                              struct corral_docker_process *p)
 {
 	struct corral_docker_stream *s = NULL;
+	bool lost;
+	int pid;
 
 	if (!p)
 		return;
-	if (corral_docker_process_dispatch(p, NULL) > 0)
-		s = corral_docker_process_stream_take(p);
+	corral_docker_process_kill(p, CORRAL_REASON_KILLED);
+	s = corral_docker_process_stream_take(p);
+	lost = corral_docker_process_is_lost(p);
+	pid = corral_docker_process_pid(p);
 	corral_docker_process_close(p);
 	waiting_put(d, box, s);
+	if (lost && !corral_docker_container_has_ended(&box->c))
+		sweep(d, box, pid);
 }

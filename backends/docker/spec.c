@@ -1,16 +1,17 @@
 #include "backends/docker/spec.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "backends/docker/environment.h"
 #include "backends/docker/inside.h"
 #include "backends/docker/json.h"
+#include "backends/docker/security.h"
 #include "kernel/base/cleanup.h"
 #include "policy/caps.h"
 #include "policy/policy.h"
-#include "policy/seccomp_builtin.h"
 
 #define CPU_SHARES_MIN 2
 #define CPU_SHARES_MAX 262144
@@ -62,7 +63,8 @@ static bool put(json_t *object, const char *key, json_t *value)
 	return json_object_set_new(object, key, value) == 0;
 }
 
-static int caps_put(json_t *host, char *const *add, char *const *drop, struct corral_error *err)
+static int caps_put(json_t *host, char *const *add, char *const *drop, uint64_t *ret_caps,
+                    struct corral_error *err)
 {
 	json_t *list = json_array();
 	uint64_t set = 0, one;
@@ -93,39 +95,10 @@ static int caps_put(json_t *host, char *const *add, char *const *drop, struct co
 	ok &= put(host, "CapAdd", list);
 	if (r < 0)
 		return corral_error_wrap(err, r, "capabilities");
-	return ok ? 0 : out_of_memory(err);
-}
-
-static int security_put(json_t *host, const char *profile, struct corral_error *err)
-{
-	json_t *list = json_pack("[s]", "no-new-privileges");
-	struct corral_buf b = CORRAL_BUF_INIT;
-	bool ok;
-
-	if (profile && !strcmp(profile, "engine"))
-		return put(host, "SecurityOpt", list) ? 0 : out_of_memory(err);
-	corral_buf_str(&b, "seccomp=");
-	if (profile)
-		corral_buf_str(&b, profile);
-	else
-		corral_buf_add(&b, corral_seccomp_builtin_json, corral_seccomp_builtin_json_len);
-	ok = !b.failed && json_array_append_new(list, json_stringn(b.data, b.len)) == 0;
-	corral_buf_done(&b);
-	ok &= put(host, "SecurityOpt", list);
-	return ok ? 0 : out_of_memory(err);
-}
-
-/* A profile that is none is told here, and not by an engine in its words. */
-static int seccomp_check(const char *profile, struct corral_error *err)
-{
-	struct corral_seccomp compiled = { 0 };
-	int r;
-
-	if (!profile || !strcmp(profile, "unconfined") || !strcmp(profile, "engine"))
-		return 0;
-	r = corral_seccomp_load(profile, strlen(profile), "profile", 0, NULL, &compiled, err);
-	corral_seccomp_done(&compiled);
-	return r < 0 ? corral_error_wrap(err, r, "seccomp") : 0;
+	if (!ok)
+		return out_of_memory(err);
+	*ret_caps = set;
+	return 0;
 }
 
 static bool ulimit_add(json_t *list, const char *name, uint64_t value)
@@ -147,9 +120,13 @@ static uint64_t shares(const struct corral_docker_options *o, const struct corra
 static int limits_put(json_t *host, const struct corral_docker_options *o,
                       const struct corral_limits *l, struct corral_error *err)
 {
-	json_t *ulimits = json_array();
+	json_t *ulimits;
 	bool ok = true;
 
+	if (o->limits_asked & CORRAL_LIMIT_DISK_INODES)
+		return corral_error_set(err, EOPNOTSUPP,
+		                        "limits: disk_inodes: container engines have no such");
+	ulimits = json_array();
 	if (l->memory_bytes) {
 		ok &= put(host, "Memory", json_integer((json_int_t)l->memory_bytes));
 		/* The engine counts both together. */
@@ -218,9 +195,10 @@ static int mounts_put(json_t *host, const struct corral_docker_spec *s,
                       const struct corral_docker_options *o, struct corral_error *err)
 {
 	json_t *mounts = json_array(), *tmpfs = json_object();
-	bool ok = put(host, "Mounts", mounts) & put(host, "Tmpfs", tmpfs);
+	bool ok = put(host, "Mounts", mounts);
 	int r = 0;
 
+	ok &= put(host, "Tmpfs", tmpfs);
 	for (size_t i = 0; ok && r == 0 && i < o->n_mounts; i++) {
 		r = mount_put(mounts, tmpfs, &o->mounts[i], err);
 		if (r < 0)
@@ -317,14 +295,13 @@ static int environment_check(char *const *env, struct corral_error *err)
 static int spec_fill(struct corral_docker_spec *s, const struct corral_docker_options *o,
                      const char *id, struct corral_error *err)
 {
+	uint64_t caps = 0;
 	int r = name_check(o->container_name, err);
 
 	if (r == 0)
 		r = labels_check(o->labels, err);
 	if (r == 0)
 		r = environment_check(o->env, err);
-	if (r == 0)
-		r = seccomp_check(o->seccomp, err);
 	if (r == 0)
 		r = texts_init(s, o, id, err);
 	if (r == 0)
@@ -339,9 +316,9 @@ static int spec_fill(struct corral_docker_spec *s, const struct corral_docker_op
 	if (r == 0)
 		r = limits_put(s->host_config, o, &s->limits, err);
 	if (r == 0)
-		r = caps_put(s->host_config, o->cap_add, o->cap_drop, err);
+		r = caps_put(s->host_config, o->cap_add, o->cap_drop, &caps, err);
 	if (r == 0)
-		r = security_put(s->host_config, o->seccomp, err);
+		r = corral_docker_security_put(s->host_config, o->seccomp, caps, err);
 	if (r == 0 &&
 	    (!put(s->host_config, "NetworkMode", json_string(s->network_mode)) ||
 	     (s->oci_runtime && !put(s->host_config, "Runtime", json_string(s->oci_runtime)))))
@@ -378,6 +355,19 @@ void corral_docker_spec_done(struct corral_docker_spec *s)
 	free_list(s->labels);
 	json_decref(s->host_config);
 	memset(s, 0, sizeof(*s));
+}
+
+bool corral_docker_spec_owner(const struct corral_docker_spec *s, uint32_t *ret_uid,
+                              uint32_t *ret_gid)
+{
+	unsigned int uid = 0, gid = 0;
+	int n = s->user ? sscanf(s->user, "%u:%u", &uid, &gid) : 0;
+
+	if (n < 1 || !uid)
+		return false;
+	*ret_uid = uid;
+	*ret_gid = n == 2 ? gid : uid;
+	return true;
 }
 
 static json_t *labels_of(const struct corral_docker_spec *s, const struct corral_docker_main *m)
@@ -423,11 +413,16 @@ json_t *corral_docker_spec_create(const struct corral_docker_spec *s, const char
                                   const struct corral_docker_main *m)
 {
 	json_t *host = json_deep_copy(s->host_config);
-	json_t *body = json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:b}", "Image", image,
-	                         "WorkingDir", s->work_dir, "Hostname", s->hostname, "OpenStdin",
-	                         m->tied, "StdinOnce", m->tied, "AttachStdin", m->tied,
-	                         "AttachStdout", 0, "AttachStderr", 0, "Tty", 0);
-	bool ok = host && body && put(body, "Env", corral_json_texts(s->env)) &&
+	json_t *body =
+	        json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:b}", "Image", image, "Hostname",
+	                  s->hostname, "OpenStdin", m->tied, "StdinOnce", m->tied, "AttachStdin",
+	                  m->tied, "AttachStdout", 0, "AttachStderr", 0, "Tty", 0);
+	uint32_t uid, gid;
+	/* Missing ones that it is told of, an engine makes at once and for root; so it could not be
+	 * seen any more whether there was one. Each exec is told of it. */
+	bool given = corral_docker_spec_owner(s, &uid, &gid);
+	bool ok = host && body && (given || put(body, "WorkingDir", json_string(s->work_dir))) &&
+	          put(body, "Env", corral_json_texts(s->env)) &&
 	          put(body, "Labels", labels_of(s, m)) && main_put(body, host, m) &&
 	          (!s->user || put(body, "User", json_string(s->user))) &&
 	          /* A container's health is none of the image's business here. */

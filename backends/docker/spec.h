@@ -36,6 +36,11 @@ int corral_docker_spec_init(struct corral_docker_spec *s, const struct corral_do
 /* Takes one that is zeroed. */
 void corral_docker_spec_done(struct corral_docker_spec *s);
 
+/* True for a user that is a number and not root's: the work directory is to be theirs, where the
+ * image or a mount has none. */
+bool corral_docker_spec_owner(const struct corral_docker_spec *s, uint32_t *ret_uid,
+                              uint32_t *ret_gid);
+
 /* How a container is kept alive, and what of ours is in it. */
 struct corral_docker_main {
 	const char *volume; /* of our program; NULL: there is none for this engine */

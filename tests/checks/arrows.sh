@@ -13,6 +13,7 @@ folder() {
 	kernel/base/* | kernel/init/* | kernel/files/* | kernel/image/*)
 		local rest=${1#kernel/}
 		echo "kernel/${rest%%/*}" ;;
+	tools/image/*) echo tools/image ;;
 	*) echo "${1%%/*}" ;;
 	esac
 }
@@ -41,10 +42,11 @@ libraries() {
 	kernel/image) echo 'curl/curl|archive|archive_entry|openssl/.*|jansson|sqlite3|zstd|sha256' ;;
 	backends) echo 'curl/curl|archive|archive_entry|jansson|sqlite3|md5|sha256' ;;
 	tools) echo 'microhttpd|jansson' ;;
+	tools/image) echo 'gd|seccomp' ;;
 	*) echo 'nothing' ;;
 	esac
 }
-known='jansson|seccomp|sys/capability|sha256|md5|netlink/.*|pcre2|curl/curl|archive|archive_entry|openssl/.*|sqlite3|microhttpd'
+known='jansson|seccomp|sys/capability|sha256|md5|netlink/.*|pcre2|curl/curl|archive|archive_entry|openssl/.*|sqlite3|microhttpd|gd'
 
 while IFS=: read -r file line text; do
 	from=$(folder "$file")

@@ -220,7 +220,8 @@ static inline int fixture_teardown(void **state)
 static inline bool missing(const struct fixture *f)
 {
 	if (f->missing)
-		corral_test_skip("native isolation: %s", f->err.text);
+		corral_test_skip("%s: %s", f->variant->name,
+		                 f->variant->kind == DOCKER ? "no engine" : f->err.text);
 	return f->missing;
 }
 

@@ -13,7 +13,7 @@
 static const struct variant variants[] = {
 	{ "docker", DOCKER, "", false },
 	{ "docker, busybox", DOCKER, "", false },
-	{ "docker, plain", DOCKER, "", false },
+
 	{ "docker, traced", DOCKER, "", true },
 };
 
@@ -78,7 +78,8 @@ struct corral_backend *corral_test_docker_backend(struct fixture *f)
 	};
 	struct corral_executed e;
 
-	f->missing = corral_test_engine() == NULL;
+	/* Skipped by the test itself: cmocka cannot skip from here. */
+	f->missing = !getenv("DOCKER_HOST") || !corral_test_image();
 	if (f->missing)
 		return NULL;
 	if (shared.on != f->variant)

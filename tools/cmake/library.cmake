@@ -58,7 +58,8 @@ if(TARGET corral_docker)
     policy/environment.h
     policy/guest_path.h
     policy/json_words.h
-    policy/seccomp_builtin.h)
+    policy/seccomp_builtin.h
+    policy/seccomp_oci.h)
 endif()
 
 corral_exports(exported ${public_headers})

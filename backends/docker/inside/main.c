@@ -25,5 +25,7 @@ int main(int argc, char **argv)
 		_exit(inside_run());
 	if (argc == 4 && !strcmp(what, "signal"))
 		_exit(inside_signal(argv[2], argv[3]));
+	if (argc == 4 && !strcmp(what, "sweep"))
+		_exit(inside_sweep(argv[2], argv[3]));
 	_exit(2);
 }

@@ -18,4 +18,7 @@ int inside_run(void);
 /* A signal to the process group of a command that another "run" started. 1: there is none. */
 int inside_signal(const char *pid, const char *signo);
 
+/* Ends what a command left whose "run" is gone; what: "session" or "all" (tree.h). */
+int inside_sweep(const char *pid, const char *what);
+
 #endif

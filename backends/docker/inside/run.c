@@ -555,9 +555,10 @@ static bool anew(struct run *r)
 
 int inside_run(void)
 {
-	static struct run run = { .child = { -1, -1, { -1, -1 }, -1 } };
+	static struct run run; /* of zeros, so that its pages are not there until used */
 	sigset_t set;
 
+	run.child = (struct inside_child) { -1, -1, { -1, -1 }, -1 };
 	streams_fill();
 	(void)sigfillset(&set);
 	(void)sigprocmask(SIG_SETMASK, &set, NULL);
@@ -591,4 +592,14 @@ int inside_signal(const char *pid_text, const char *signo_text)
 	    strcmp(name, "corral-inside") != 0)
 		return 1;
 	return kill(-(pid_t)pid, (int)signo) < 0;
+}
+
+int inside_sweep(const char *pid_text, const char *what)
+{
+	uint64_t pid;
+
+	if (corral_parse_u64(pid_text, INT32_MAX, &pid, NULL) < 0 || pid < 2)
+		return 2;
+	inside_tree_sweep((pid_t)pid, !strcmp(what, "all"), TREE_KILL_MS);
+	return 0;
 }

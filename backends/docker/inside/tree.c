@@ -22,14 +22,16 @@
 #define STOP_PASSES    64
 #define PROCESSES_MAX  (1u << 17)
 #define PAUSE_MAX_MS   20
+#define PROGRAM        "corral-inside"
 
 enum kin { KIN_UNKNOWN, KIN_OURS, KIN_STRANGER };
 
 struct process {
-	pid_t pid, parent;
+	pid_t pid, parent, session;
 	unsigned long long started; /* with the pid, who it is */
 	char state;
 	unsigned char kin;
+	bool is_inside; /* it says that it is a program of ours */
 };
 
 static struct {
@@ -54,16 +56,20 @@ static bool stat_read(pid_t pid, struct process *ret, char *ret_name)
 	p = strrchr(text, ')');
 	if (!open_at || !p || p < open_at || p[1] != ' ')
 		return false;
+	memset(ret, 0, sizeof(*ret));
+	ret->is_inside = !strncmp(open_at + 1, PROGRAM ")", strlen(PROGRAM) + 1);
 	if (ret_name)
 		(void)snprintf(ret_name, 16, "%.*s", (int)(p - open_at - 1), open_at + 1);
-	memset(ret, 0, sizeof(*ret));
 	ret->pid = pid;
 	ret->state = p[2];
 	if (!ret->state)
 		return false;
+	/* Parent, process group, session. */
 	ret->parent = (pid_t)strtol(p + 3, &p, 10);
-	/* The parent was the fourth field, the time of its start is the 22nd. */
-	for (int field = 4; p && field < 21; field++)
+	(void)strtol(p, &p, 10);
+	ret->session = (pid_t)strtol(p, &p, 10);
+	/* The session was the sixth field, the time of its start is the 22nd. */
+	for (int field = 6; p && field < 21; field++)
 		p = strchr(p + 1, ' ');
 	if (!p)
 		return false;
@@ -248,4 +254,43 @@ uint32_t inside_tree_kill(void (*dead)(void *ctx, pid_t pid, int status, const s
 			pause_ms *= 2;
 	}
 	return 0;
+}
+
+/* Whose line of parents comes to the main process without a program of ours that goes on. */
+static bool is_orphan(const struct process *p)
+{
+	for (size_t i = 0; p && i < seen.n; i++) {
+		if (p->is_inside && p->state != 'T' && p->state != 'Z')
+			return false;
+		if (p->parent == 1)
+			return true;
+		p = find(p->parent);
+	}
+	return false;
+}
+
+static uint32_t sweep(pid_t session, bool orphans)
+{
+	uint32_t n = 0;
+
+	if (!look())
+		return 0;
+	for (size_t i = 0; i < seen.n; i++) {
+		const struct process *p = &seen.list[i];
+
+		if (p->pid == 1 || p->state == 'Z' || (p->is_inside && p->state != 'T'))
+			continue;
+		if (p->session == session || (orphans && is_orphan(p)))
+			n += signal_one(p, SIGKILL);
+	}
+	return n;
+}
+
+void inside_tree_sweep(pid_t session, bool orphans, uint64_t limit_ms)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	const uint64_t until = corral_now_ms() + limit_ms;
+
+	while (sweep(session, orphans) && corral_now_ms() < until)
+		(void)nanosleep(&pause, NULL);
 }

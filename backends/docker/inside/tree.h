@@ -5,6 +5,7 @@
 #ifndef CORRAL_BACKENDS_DOCKER_INSIDE_TREE_H
 #define CORRAL_BACKENDS_DOCKER_INSIDE_TREE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -21,6 +22,13 @@ int inside_tree_reap(void (*dead)(void *ctx, pid_t pid, int status, const struct
  */
 uint32_t inside_tree_kill(void (*dead)(void *ctx, pid_t pid, int status, const struct rusage *used),
                           void *ctx, uint64_t limit_ms);
+
+/*
+ * Ends what a command left whose "run" is gone, or was stopped: all of its session, named by the
+ * pid it had, and with orphans whatever has come down to the container's main process. Not a "run"
+ * that goes on, nor what belongs to it.
+ */
+void inside_tree_sweep(pid_t session, bool orphans, uint64_t limit_ms);
 
 /* The parent of a process and, if wanted, its name (16 bytes with the NUL); -ESRCH. */
 long inside_tree_parent(pid_t pid, char ret_name[16]);

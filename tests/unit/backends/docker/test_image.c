@@ -39,10 +39,11 @@ static int setup(void **state)
 
 	assert_non_null(f);
 	*state = f;
-	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/corral-image.XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
 	fake_start(&f->fake);
 	f->e = fake_engine(&f->fake);
+	/* Last, as no teardown follows a setup that fails. */
+	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/corral-image.XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
 	f->progress = (struct corral_docker_progress) { tell, f };
 	return 0;
 }
@@ -483,8 +484,7 @@ static void failure_of_a_long_name_still_ends_with_the_reason(void **state)
 	fake_json(&f->fake, "POST", "/build", 200, b.data);
 	assert_int_equal(runtime_image(f, json, &o, &name), -EIO);
 	assert_says(f, "\nline 29 of the output\n...\xc3\xa9");
-	assert_string_equal(f->err.text + strlen(f->err.text) - 23,
-	                    "returned a non-zero code: 2" + 4);
+	assert_string_equal(f->err.text + strlen(f->err.text) - 23, "rned a non-zero code: 2");
 }
 
 static void build_that_the_engine_refuses_is_an_error(void **state)
