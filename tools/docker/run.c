@@ -196,7 +196,9 @@ static void receipt_fill(struct run *run)
 	r->output_bytes = run->output_bytes;
 	for (size_t i = 0; i < CORRAL_STAGE_COUNT; i++)
 		r->stage_usec[i] = x->stage_usec[i];
-	r->stage_usec[CORRAL_STAGE_RUN] = r->wall_usec;
+	/* Its wall time begins with its start. */
+	if (r->wall_usec > x->stage_usec[CORRAL_STAGE_EXEC])
+		r->stage_usec[CORRAL_STAGE_RUN] = r->wall_usec - x->stage_usec[CORRAL_STAGE_EXEC];
 }
 
 static int finish(struct run *run, int r, struct corral_error *err)
