@@ -107,7 +107,8 @@ static size_t places_make(struct place places[4])
 static void put_found(struct corral_doctor_row *row, const struct place *p)
 {
 	row->status = CORRAL_DOCTOR_OK;
-	(void)snprintf(row->found, sizeof(row->found), "%s socket answers: %s", p->what, p->path);
+	(void)snprintf(row->found, sizeof(row->found), "%.40s socket answers: %.120s", p->what,
+	               p->path);
 	if (corral_docker_is_installed())
 		return;
 	row->status = CORRAL_DOCTOR_INFO;
