@@ -598,7 +598,7 @@ static void tools_for_agents_work_in_a_container(void **state)
 	        "\"write_file\",\"arguments\":{\"path\":\"note.txt\",\"content\":\"said\"}}}\n";
 	static const char more[] =
 	        "{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"tools/call\",\"params\":{\"name\":"
-	        "\"execute\",\"arguments\":{\"command\":\"cat note.txt; echo \\u003e$(hostname)\"}}"
+	        "\"execute\",\"arguments\":{\"command\":\"cat note.txt; echo -$(hostname)\"}}"
 	        "}\n";
 	struct piped p;
 
@@ -610,7 +610,7 @@ static void tools_for_agents_work_in_a_container(void **state)
 	assert_int_equal(write(p.in, words, strlen(words)), strlen(words));
 	piped_shows(&p, "\"id\":2");
 	assert_int_equal(write(p.in, more, strlen(more)), strlen(more));
-	piped_shows(&p, "said>toolbox");
+	piped_shows(&p, "said-toolbox");
 	assert_int_equal(piped_end(&p), 0);
 }
 
