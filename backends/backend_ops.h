@@ -12,6 +12,7 @@
 
 #define CORRAL_BACKEND_ID_SIZE 65
 
+struct corral_boxes;
 struct corral_visit;
 
 struct corral_backend_ops {
@@ -88,6 +89,8 @@ struct corral_backend_ops {
 	/* CORRAL_BACKEND_CAN_MEASURE */
 	int (*usage)(struct corral_backend *b, struct corral_usage *ret, struct corral_error *err);
 
+	/* Of those with one live sandbox behind them, for boxes.h. */
+	struct corral_boxes *(*boxes)(struct corral_backend *b);
 	/* Of those with a file server alone, around each operation (served.h); the end may make
 	 * another error of r. */
 	int (*visit_begin)(struct corral_backend *b, struct corral_visit *v,

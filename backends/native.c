@@ -11,107 +11,43 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
 
-/* How long the end of a sandbox waits for the calls that are in it. */
-#define END_S 20
-
-static void box_free(struct corral_native_box *box)
+static struct corral_native_box *to_box(struct corral_box *box)
 {
-	corral_served_done(&box->files);
-	corral_backgrounds_done(&box->backgrounds);
-	corral_sandbox_close(box->sandbox, NULL);
-	free(box);
+	return (struct corral_native_box *)box;
 }
 
-void corral_native_release(struct corral_native *n, struct corral_native_box *box)
+static int native_box_open(struct corral_backend *b, struct corral_box **ret,
+                           struct corral_error *err)
 {
-	bool last;
-
-	pthread_mutex_lock(&n->lock);
-	last = --box->refs == 0;
-	pthread_mutex_unlock(&n->lock);
-	if (!last)
-		return;
-	box_free(box);
-	pthread_mutex_lock(&n->lock);
-	n->n_boxes--;
-	pthread_cond_broadcast(&n->changed);
-	pthread_mutex_unlock(&n->lock);
-}
-
-/* Takes the backend's own hold off the box; with the lock held. Who gets it releases it. */
-static struct corral_native_box *detach(struct corral_native *n)
-{
-	struct corral_native_box *box = n->box;
-
-	n->box = NULL;
-	return box;
-}
-
-/* With the lock held, which is let go while it is made. */
-static int box_make(struct corral_native *n, struct corral_error *err)
-{
+	const struct corral_native *n = to_native(b);
 	struct corral_native_box *box = calloc(1, sizeof(*box));
 	int r;
 
 	if (!box)
 		return corral_error_set(err, ENOMEM, "open the sandbox: out of memory");
-	n->opening = true;
-	pthread_mutex_unlock(&n->lock);
 	r = corral_sandbox_open(n->launcher, n->policy, &box->sandbox, err);
-	pthread_mutex_lock(&n->lock);
-	n->opening = false;
-	pthread_cond_broadcast(&n->changed);
-	if (r < 0) {
+	if (r < 0)
 		free(box);
-		return r;
-	}
-	corral_served_init(&box->files);
-	corral_backgrounds_init(&box->backgrounds, &corral_native_background_ops);
-	box->refs = 1;
-	n->box = box;
-	n->n_boxes++;
-	return 0;
-}
-
-int corral_native_acquire(struct corral_native *n, struct corral_native_box **ret,
-                          struct corral_error *err)
-{
-	struct corral_native_box *dead = NULL;
-	int r = 0;
-
-	pthread_mutex_lock(&n->lock);
-	while (n->opening)
-		pthread_cond_wait(&n->changed, &n->lock);
-	if (n->box && !corral_sandbox_is_alive(n->box->sandbox)) {
-		(void)snprintf(
-		        n->lost, sizeof(n->lost),
-		        "the sandbox is gone, killed or out of memory, and what was in it as well");
-		dead = detach(n);
-	}
-	if (n->lost[0])
-		r = corral_error_set(err, EPIPE, "%s: start it again", n->lost);
-	else if (!n->box)
-		r = box_make(n, err);
-	if (r == 0) {
-		n->box->refs++;
-		*ret = n->box;
-	}
-	pthread_mutex_unlock(&n->lock);
-	if (dead)
-		corral_native_release(n, dead);
+	else
+		*ret = &box->base;
 	return r;
 }
 
-struct corral_native_box *corral_native_find(struct corral_native *n)
+static bool native_box_has_ended(struct corral_box *box)
 {
-	struct corral_native_box *box;
+	return !corral_sandbox_is_alive(to_box(box)->sandbox);
+}
 
-	pthread_mutex_lock(&n->lock);
-	box = n->box;
-	if (box)
-		box->refs++;
-	pthread_mutex_unlock(&n->lock);
-	return box;
+static void native_box_close(struct corral_backend *b, struct corral_box *box)
+{
+	(void)b;
+	corral_sandbox_close(to_box(box)->sandbox, NULL);
+	free(to_box(box));
+}
+
+static struct corral_boxes *native_boxes(struct corral_backend *b)
+{
+	return &to_native(b)->boxes;
 }
 
 static int native_start(struct corral_backend *b, struct corral_error *err)
@@ -122,9 +58,7 @@ static int native_start(struct corral_backend *b, struct corral_error *err)
 
 	/* Twice: it may be dead, and nobody have noticed before. */
 	for (int i = 0; i < 2 && r == -EPIPE; i++) {
-		pthread_mutex_lock(&n->lock);
-		n->lost[0] = '\0';
-		pthread_mutex_unlock(&n->lock);
+		corral_boxes_begin_anew(&n->boxes);
 		r = corral_native_acquire(n, &box, err);
 	}
 	if (r == 0)
@@ -134,41 +68,25 @@ static int native_start(struct corral_backend *b, struct corral_error *err)
 
 static bool native_is_alive(struct corral_backend *b)
 {
-	struct corral_native *n = to_native(b);
+	struct corral_boxes *l = native_boxes(b);
 	bool alive;
 
-	pthread_mutex_lock(&n->lock);
-	alive = n->box && corral_sandbox_is_alive(n->box->sandbox);
-	pthread_mutex_unlock(&n->lock);
+	pthread_mutex_lock(&l->lock);
+	alive = l->box && !native_box_has_ended(l->box);
+	pthread_mutex_unlock(&l->lock);
 	return alive;
 }
 
 static int native_end(struct corral_backend *b, struct corral_error *err)
 {
-	struct corral_native *n = to_native(b);
-	struct corral_native_box *box;
-	struct timespec until;
-	int r = 0;
+	struct corral_boxes *l = native_boxes(b);
+	struct corral_box *box = corral_boxes_take(l);
 
-	pthread_mutex_lock(&n->lock);
-	while (n->opening)
-		pthread_cond_wait(&n->changed, &n->lock);
-	box = detach(n);
-	n->lost[0] = '\0';
-	pthread_mutex_unlock(&n->lock);
 	if (box) {
-		corral_sandbox_kill_now(box->sandbox);
-		corral_native_release(n, box);
+		corral_sandbox_kill_now(to_box(box)->sandbox);
+		corral_boxes_release(l, box);
 	}
-	until = corral_clock_after(END_S * UINT64_C(1000));
-	pthread_mutex_lock(&n->lock);
-	while (n->n_boxes && r == 0)
-		r = pthread_cond_timedwait(&n->changed, &n->lock, &until);
-	r = n->n_boxes ? -ETIMEDOUT : 0;
-	pthread_mutex_unlock(&n->lock);
-	return r < 0 ? corral_error_set(err, ETIMEDOUT,
-	                                "calls are still in the sandbox %d s after its end", END_S)
-	             : 0;
+	return corral_boxes_wait(l, err);
 }
 
 static void native_close(struct corral_backend *b)
@@ -177,8 +95,7 @@ static void native_close(struct corral_backend *b)
 
 	(void)native_end(b, NULL);
 	corral_policy_free((struct corral_policy *)(uintptr_t)n->policy);
-	(void)pthread_mutex_destroy(&n->lock);
-	(void)pthread_cond_destroy(&n->changed);
+	corral_boxes_done(&n->boxes);
 	corral_runs_done(&n->runs);
 	free(n);
 }
@@ -257,12 +174,21 @@ static int native_usage(struct corral_backend *b, struct corral_usage *ret,
 		.disk_bytes = u.disk_bytes,
 		.disk_limit_bytes = u.limits.disk_bytes ? u.limits.disk_bytes : UINT64_MAX,
 	};
-	pthread_mutex_lock(&n->lock);
+	pthread_mutex_lock(&n->boxes.lock);
 	ret->cpu_percent = percent(box, u.group.cpu_usec);
-	pthread_mutex_unlock(&n->lock);
+	pthread_mutex_unlock(&n->boxes.lock);
 	corral_native_release(n, box);
 	return 0;
 }
+
+static const struct corral_box_ops native_box_ops = {
+	.what = "sandbox",
+	.gone = "the sandbox is gone, killed or out of memory, and what was in it as well",
+	.backgrounds = &corral_native_background_ops,
+	.open = native_box_open,
+	.has_ended = native_box_has_ended,
+	.close = native_box_close,
+};
 
 static const struct corral_backend_ops native_ops = {
 	.kind = "native",
@@ -286,17 +212,18 @@ static const struct corral_backend_ops native_ops = {
 	.tar_in = corral_served_tar_in,
 	.execute = native_execute,
 	.stop = native_stop,
-	.background_start = corral_native_background_start,
-	.background_read = corral_native_background_read,
-	.background_kill = corral_native_background_kill,
-	.background_list = corral_native_background_list,
-	.background_kill_all = corral_native_background_kill_all,
+	.background_start = corral_boxes_background_start,
+	.background_read = corral_boxes_background_read,
+	.background_kill = corral_boxes_background_kill,
+	.background_list = corral_boxes_background_list,
+	.background_kill_all = corral_boxes_background_kill_all,
 	.terminal_open = corral_native_terminal_open,
 	.start = native_start,
 	.is_alive = native_is_alive,
 	.end = native_end,
 	.pause = native_pause,
 	.usage = native_usage,
+	.boxes = native_boxes,
 	.visit_begin = corral_native_visit_begin,
 	.visit_end = corral_native_visit_end,
 };
@@ -317,8 +244,7 @@ int corral_native_sandbox_new(struct corral_launcher *launcher, const struct cor
 	}
 	n->launcher = launcher;
 	n->policy = corral_policy_share(policy);
-	(void)pthread_mutex_init(&n->lock, NULL);
-	corral_cond_init(&n->changed);
+	corral_boxes_init(&n->boxes, &native_box_ops, &n->base);
 	corral_runs_init(&n->runs);
 	*ret = &n->base;
 	return 0;

@@ -92,7 +92,7 @@ int corral_native_visit_begin(struct corral_backend *b, struct corral_visit *v,
 
 	if (r < 0)
 		return r;
-	r = corral_served_acquire(&box->files, served_start, box, &v->served, err);
+	r = corral_served_acquire(&box->base.files, served_start, box, &v->served, err);
 	if (r < 0) {
 		corral_native_release(to_native(b), box);
 		return r;
@@ -108,7 +108,7 @@ int corral_native_visit_end(struct corral_backend *b, struct corral_visit *v, in
 	struct corral_native_box *box = v->box;
 
 	(void)err;
-	corral_served_release(&box->files, v->served);
+	corral_served_release(&box->base.files, v->served);
 	corral_native_release(to_native(b), box);
 	return r;
 }

@@ -27,6 +27,7 @@ static const char *const tiers[] = {
 	[CORRAL_TIER_FULL] = "full",
 	[CORRAL_TIER_CONFINED] = "confined",
 	[CORRAL_TIER_NONE] = "none",
+	[CORRAL_TIER_CONTAINER] = "container",
 };
 
 const char *corral_reason_name(enum corral_reason reason)

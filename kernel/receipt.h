@@ -60,6 +60,7 @@ enum corral_tier {
 	CORRAL_TIER_CONFINED, /* no namespaces to be had: Landlock, seccomp, rlimits in the caller's
 	                         own */
 	CORRAL_TIER_NONE,     /* a process of the caller's, by a backend that contains nothing */
+	CORRAL_TIER_CONTAINER, /* a container of an engine's, which made it and answers for it */
 };
 const char *corral_tier_name(enum corral_tier tier);
 

@@ -5,6 +5,7 @@
 
 #include "kernel/base/cleanup.h"
 #include "tools/commands.h"
+#include "tools/docker_commands.h"
 #include "tools/message.h"
 #include "tools/options.h"
 #include "tools/sandbox_commands.h"
@@ -56,6 +57,7 @@ static void print_values(void)
 		{ "SRC", "f" },
 	};
 
+	(void)fputs("\t--container) _corral_containers \"$cur\" ;;\n", stdout);
 	for (size_t i = 0; i < corral_option_count; i++) {
 		const struct corral_option *row = &corral_option_table[i];
 		const char *action = NULL;
@@ -95,6 +97,14 @@ static const char middle[] =
         "\tmapfile -t COMPREPLY < <(compgen -W \"$(\"${COMP_WORDS[0]}\" sandbox list "
         "2>/dev/null |\n"
         "\t\tawk 'NR > 1 { print $1; if ($2 != \"-\") print $2 }')\" -- \"$1\")\n"
+        "}\n"
+        "\n"
+        "# Names of the containers that are corral's.\n"
+        "_corral_containers()\n"
+        "{\n"
+        "\tmapfile -t COMPREPLY < <(compgen -W \"$(\"${COMP_WORDS[0]}\" docker list "
+        "2>/dev/null |\n"
+        "\t\tawk 'NR > 1 { print $2 }')\" -- \"$1\")\n"
         "}\n"
         "\n"
         "_corral()\n"
@@ -139,6 +149,7 @@ static const char tail[] =
         "\t\tcompopt -o filenames 2>/dev/null\n"
         "\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
         "\t\treturn ;;\n"
+        "\tcontainers) _corral_containers \"$cur\"; return ;;\n"
         "\tsandboxes) _corral_sandboxes \"$cur\"; return ;;\n"
         "\tcopies)\n"
         "\t\tcompopt -o filenames -o nospace 2>/dev/null\n"
@@ -202,6 +213,23 @@ static void print_sandbox(void)
 	(void)fputs("\t\t*) return ;;\n\t\tesac ;;\n", stdout);
 }
 
+static void print_docker(void)
+{
+	const struct corral_docker_command *c;
+
+	(void)fputs("\tdocker)\n\t\tif ((COMP_CWORD == 2)); then\n"
+	            "\t\t\tmapfile -t COMPREPLY < <(compgen -W '",
+	            stdout);
+	for (c = corral_docker_commands; c->name; c++)
+		(void)printf("%s ", c->name);
+	(void)fputs("--help' -- \"$cur\")\n\t\t\treturn\n\t\tfi\n"
+	            "\t\tfirst=3\n\t\tcase ${COMP_WORDS[2]} in\n",
+	            stdout);
+	for (c = corral_docker_commands; c->name; c++)
+		print_command("\t\t", c->name, c->option, c->completes);
+	(void)fputs("\t\t*) return ;;\n\t\tesac ;;\n", stdout);
+}
+
 static void print_bash(void)
 {
 	static const enum corral_option_command on_files[] = {
@@ -224,6 +252,7 @@ static void print_bash(void)
 	for (size_t i = 0; i < CORRAL_COUNT(on_files); i++)
 		print_command("\t", corral_option_command_name(on_files[i]), on_files[i], "files");
 	print_sandbox();
+	print_docker();
 	(void)fputs(
 	        "\tdoctor)\n\t\tmapfile -t COMPREPLY < <(compgen -W '--json --help' -- \"$cur\")\n"
 	        "\t\treturn ;;\n"

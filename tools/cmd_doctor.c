@@ -9,6 +9,7 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/doctor.h"
 #include "tools/commands.h"
+#include "tools/docker_ping.h"
 #include "tools/message.h"
 
 static const struct {
@@ -140,6 +141,7 @@ int corral_cmd_doctor(int argc, char **argv)
 		json = true;
 	}
 	corral_doctor_run(&d);
+	corral_docker_ping(&d);
 	if (!json)
 		print_text(&d);
 	else if (print_json(&d, &err) < 0)

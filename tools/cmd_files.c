@@ -12,6 +12,7 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/base/utf8.h"
 #include "tools/commands.h"
+#include "tools/docker_exec.h"
 #include "tools/exitcode.h"
 #include "tools/message.h"
 #include "tools/options.h"
@@ -349,9 +350,9 @@ static int call_run(const struct file_command *command, struct corral_options *o
 		return corral_error_set(err, EINVAL,
 		                        "%s: a word is missing: corral %s [options] %s",
 		                        command->name, command->name, command->operands);
-	if (!o->local && !o->session)
+	if (!o->local && !o->session && !corral_options_have_docker(o))
 		o->local = ".";
-	r = corral_place_backend_open(o, &place, err);
+	r = corral_place_backend_open(o, -1, &place, err);
 	c.backend = place.backend;
 	c.rules = place.guarded ? NULL : place.permissions;
 	target.written = word(&c, command->path_at, ".");
@@ -370,6 +371,9 @@ int corral_cmd_files(int argc, char **argv)
 	struct corral_error err = { 0 };
 	int status = 0, r;
 
+	r = corral_docker_exec_wanted(command->option, argc, argv, &err);
+	if (r < 0)
+		return corral_complain(&err);
 	r = corral_options_init(&options, &err);
 	if (r == 0)
 		r = corral_options_parse(&options, command->option, argc, argv, &err);

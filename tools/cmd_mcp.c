@@ -11,6 +11,7 @@
 
 #include "kernel/base/cleanup.h"
 #include "tools/commands.h"
+#include "tools/docker_exec.h"
 #include "tools/mcp.h"
 #include "tools/message.h"
 #include "tools/options.h"
@@ -84,7 +85,7 @@ static int serve(struct corral_options *o, struct corral_error *err)
 	stop_fd = signals_collect(err);
 	if (stop_fd < 0)
 		return stop_fd;
-	r = corral_place_backend_open(o, &place, err);
+	r = corral_place_backend_open(o, stop_fd, &place, err);
 	if (r < 0)
 		return r;
 	console.tools.include_execute = !o->no_execute;
@@ -118,6 +119,9 @@ int corral_cmd_mcp(int argc, char **argv)
 	struct corral_error err = { 0 };
 	int r;
 
+	r = corral_docker_exec_wanted(CORRAL_OPTION_MCP, argc, argv, &err);
+	if (r < 0)
+		return corral_complain(&err);
 	r = corral_options_init(&options, &err);
 	if (r == 0)
 		r = corral_options_parse(&options, CORRAL_OPTION_MCP, argc, argv, &err);

@@ -15,13 +15,12 @@
 #include "kernel/sandbox.h"
 #include "tools/commands.h"
 #include "tools/compile.h"
-#include "tools/exechint.h"
-#include "tools/exitcode.h"
+#include "tools/docker/docker.h"
+#include "tools/docker_exec.h"
 #include "tools/message.h"
 #include "tools/options.h"
-#include "tools/receipt_json.h"
 #include "tools/relay.h"
-#include "tools/summary.h"
+#include "tools/run_end.h"
 
 struct run {
 	struct corral_options options;
@@ -111,38 +110,20 @@ static int execute(struct run *run, struct corral_error *err)
 /* Gives everything back, then tells: the terminal is the caller's again before the first word. */
 static int finish(struct run *run, int r, struct corral_error *err)
 {
-	struct corral_receipt receipt = { 0 };
-	struct corral_error json_err = { 0 };
-	bool has_receipt = run->sandbox != NULL;
-	int status = CORRAL_EXIT_FAILED;
+	struct corral_run_end end = {
+		.options = &run->options,
+		.relay = &run->relay,
+		.limits = run->policy ? &run->policy->limits : NULL,
+		.has_receipt = run->sandbox != NULL,
+	};
+	int status;
 
 	corral_relay_restore(&run->relay);
 	if (run->sandbox)
-		corral_sandbox_close(run->sandbox, &receipt);
+		corral_sandbox_close(run->sandbox, &end.receipt);
 	if (run->launcher)
 		corral_launcher_close(run->launcher);
-	/* What was cut is missing, even if the command had nothing more to say. */
-	if (r == 0 && corral_relay_cut(&run->relay) &&
-	    (receipt.reason == CORRAL_REASON_EXIT || receipt.reason == CORRAL_REASON_SIGNAL))
-		receipt.reason = CORRAL_REASON_OUTPUT;
-	if (r == 0 && corral_relay_error(&run->relay))
-		r = corral_error_sys(err, corral_relay_error(&run->relay), "write standard output");
-	if (r < 0 && receipt.exec_error)
-		corral_exec_hint(run->options.config->argv[0], err);
-	else if (r < 0)
-		has_receipt = false;
-	if (has_receipt)
-		status = corral_exit_status(&receipt);
-	if (r < 0)
-		(void)corral_complain(err);
-	else
-		corral_verdict_print(&receipt, run->policy);
-	if (run->options.summary && has_receipt)
-		corral_summary_print(&receipt, run->policy, status);
-	if (run->options.json_fd >= 0 &&
-	    corral_receipt_json_write(run->options.json_fd, has_receipt ? &receipt : NULL, status,
-	                              r < 0 ? err : NULL, &json_err) < 0)
-		status = corral_complain(&json_err);
+	status = corral_run_end_tell(&end, r, err);
 	corral_relay_close(&run->relay);
 	corral_policy_free(run->policy);
 	return status;
@@ -171,6 +152,9 @@ int corral_cmd_run(int argc, char **argv)
 	struct corral_error err = { 0 };
 	int r, status;
 
+	r = corral_docker_exec_wanted(CORRAL_OPTION_RUN, argc, argv, &err);
+	if (r < 0)
+		return corral_complain(&err);
 	corral_relay_init(&run.relay, &run_ops, &run);
 	r = corral_options_init(&run.options, &err);
 	if (r == 0)
@@ -183,6 +167,11 @@ int corral_cmd_run(int argc, char **argv)
 	if (r == 0 && !run.options.config->n_argv)
 		r = corral_error_set(&err, EINVAL,
 		                     "no command given: corral run [options] -- COMMAND [ARG...]");
+	if (r == 0 && corral_options_have_docker(&run.options)) {
+		status = corral_docker_run(&run.options);
+		corral_options_done(&run.options);
+		return status;
+	}
 	if (r == 0)
 		r = execute(&run, &err);
 	status = finish(&run, r, &err);

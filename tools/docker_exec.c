@@ -15,6 +15,11 @@ int corral_docker_exec(char **argv, struct corral_error *err)
 	return 0;
 }
 
+bool corral_docker_is_installed(void)
+{
+	return true;
+}
+
 #else
 
 #define PROGRAM "corral-docker"
@@ -36,6 +41,20 @@ static int own_folder(char folder[PATH_MAX], struct corral_error *err)
 		                        folder);
 	strrchr(folder, '/')[1] = 0;
 	return 0;
+}
+
+bool corral_docker_is_installed(void)
+{
+	char folder[PATH_MAX], path[PATH_MAX + 256];
+
+	if (own_folder(folder, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+		if (snprintf(path, sizeof(path), "%s%s" PROGRAM, folder, places[i]) <
+		            (int)sizeof(path) &&
+		    access(path, X_OK) == 0)
+			return true;
+	return false;
 }
 
 int corral_docker_exec(char **argv, struct corral_error *err)
@@ -61,3 +80,11 @@ int corral_docker_exec(char **argv, struct corral_error *err)
 }
 
 #endif
+
+int corral_docker_exec_wanted(enum corral_option_command command, int argc, char **argv,
+                              struct corral_error *err)
+{
+	if (corral_with_docker || !corral_options_want_docker(command, argc, argv))
+		return 0;
+	return corral_docker_exec(argv - 1, err);
+}

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "kernel/base/error.h"
+#include "tools/options.h"
 
 /* Whether this is the program that has the Docker backend. */
 #ifdef CORRAL_WITH_DOCKER
@@ -23,5 +24,11 @@
  * -ENOENT when it is not installed. In corral-docker itself it does nothing and returns 0.
  */
 int corral_docker_exec(char **argv, struct corral_error *err);
+/* The same for a subcommand, where its options ask for a container; argv[0] is its name, as
+ * main() gave it. 0 when they do not. */
+int corral_docker_exec_wanted(enum corral_option_command command, int argc, char **argv,
+                              struct corral_error *err);
+/* Whether there is a program with the Docker backend. */
+bool corral_docker_is_installed(void);
 
 #endif

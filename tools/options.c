@@ -18,7 +18,8 @@
 #define FILES                                                                               \
 	(CORRAL_OPTION_LS | CORRAL_OPTION_READ | CORRAL_OPTION_WRITE | CORRAL_OPTION_EDIT | \
 	 CORRAL_OPTION_GLOB | CORRAL_OPTION_GREP)
-#define EVERY ((1u << 19) - 1)
+#define IN_DOCKER (CORRAL_OPTION_RUN | CORRAL_OPTION_MCP | FILES)
+#define EVERY     ((1u << 26) - 1)
 
 static int set_text(struct corral_options *o, const struct corral_option *row, const char *value,
                     struct corral_error *err)
@@ -69,17 +70,27 @@ static int set_env(struct corral_options *o, const struct corral_option *row, co
 	return corral_config_add_env(o->config, assignment, err);
 }
 
+/* An image may have users with names. */
 static int set_user(struct corral_options *o, const struct corral_option *row, const char *value,
                     struct corral_error *err)
 {
 	(void)row;
+	if (corral_options_have_docker(o) && *value) {
+		o->user = value;
+		return 0;
+	}
 	return corral_config_set_user(o->config, value, err);
 }
 
+/* An engine may have networks of its own. */
 static int set_network(struct corral_options *o, const struct corral_option *row, const char *value,
                        struct corral_error *err)
 {
 	(void)row;
+	if (corral_options_have_docker(o) && *value) {
+		o->network = value;
+		return 0;
+	}
 	return corral_config_set_network(o->config, value, err);
 }
 
@@ -163,6 +174,13 @@ static int set_word(struct corral_options *o, const struct corral_option *row, c
 	return 0;
 }
 
+/* The same; it decides which program goes on, and how others are read. */
+static int set_place(struct corral_options *o, const struct corral_option *row, const char *value,
+                     struct corral_error *err)
+{
+	return set_word(o, row, value, err);
+}
+
 static int set_number(struct corral_options *o, const struct corral_option *row, const char *value,
                       struct corral_error *err)
 {
@@ -204,6 +222,7 @@ static int set_grace(struct corral_options *o, const struct corral_option *row, 
 #define FLAG(field)   .set = set_flag, .detail = offsetof(struct corral_config, field)
 #define OWN(field)    .set = set_own, .detail = offsetof(struct corral_options, field)
 #define WORD(field)   .set = set_word, .detail = offsetof(struct corral_options, field)
+#define PLACE(field)  .set = set_place, .detail = offsetof(struct corral_options, field)
 #define NUMBER(field) .set = set_number, .detail = offsetof(struct corral_options, field)
 #define LIMIT(limit)  .set = set_limit, .detail = CORRAL_LIMIT_##limit
 #define MOUNT(kind)   .set = set_mount, .detail = CORRAL_MOUNT_##kind
@@ -216,6 +235,12 @@ const struct corral_option corral_option_table[] = {
 	  NULL, FILES, false, WORD(local) },
 	{ "session", 0, "SANDBOX", "a sandbox that stays, which corral sandbox create has made",
 	  NULL, CORRAL_OPTION_MCP | FILES, false, WORD(session) },
+	{ "docker", 0, "IMAGE", "a container of IMAGE, of a Docker engine or Podman's",
+	  NULL, IN_DOCKER, true, PLACE(docker) },
+	{ "container", 0, "NAME", "the container NAME: one that is there, or one made of --docker, which stays",
+	  NULL, IN_DOCKER, true, PLACE(container) },
+	{ "docker-runtime", 0, "FILE", "a container of the image that FILE describes (JSON), built when missing",
+	  NULL, IN_DOCKER, true, PLACE(docker_runtime) },
 	{ "permissions", 0, "NAME|FILE", "rules to hold: a preset (default, permissive, readonly, strict), or JSON",
 	  NULL, CORRAL_OPTION_MCP | FILES, false, WORD(permissions) },
 	{ "config", 0, "FILE", "JSON whose \"permissions\" are the rules, - for standard input; flags win",
@@ -276,7 +301,7 @@ const struct corral_option corral_option_table[] = {
 
 	{ "runtime", 0, "NAME", "named environment (known: host)",
 	  "Isolation", MAKE, false, TEXT(runtime) },
-	{ "network", 0, "none|host", "loopback only (default), or the caller's network",
+	{ "network", 0, "none|host", "loopback only (default), or the caller's network; with Docker also others of the engine's",
 	  NULL, MAKE, false, .set = set_network },
 	{ "ids", 0, "auto|single|range", "how ids map: one id, a range of 65536, or what fits (default: auto)",
 	  NULL, MAKE, false, .set = set_ids },
@@ -284,7 +309,7 @@ const struct corral_option corral_option_table[] = {
 	  NULL, MAKE, false, .set = set_cap, .detail = true },
 	{ "cap-drop", 0, "CAP", "drop a capability that was added; or ALL",
 	  NULL, MAKE, false, .set = set_cap, .detail = false },
-	{ "seccomp", 0, "FILE|default", "system call profile in the OCI JSON format",
+	{ "seccomp", 0, "FILE|default", "system call profile in the OCI JSON format; with Docker also engine, its own",
 	  NULL, MAKE, false, TEXT(seccomp) },
 	{ "allow-weaker", 0, NULL, "accept a weaker tier where the host cannot do better",
 	  NULL, MAKE, false, FLAG(allow_weaker) },
@@ -333,15 +358,15 @@ const struct corral_option corral_option_table[] = {
 	{ "json", 0, NULL, "print the plan as a JSON array",
 	  NULL, CORRAL_OPTION_PLAN, false, OWN(json) },
 	{ "json", 0, NULL, "print a JSON array",
-	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_PS | CORRAL_OPTION_STATS, false, OWN(json) },
+	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_PS | CORRAL_OPTION_STATS | CORRAL_OPTION_DOCKER_LIST, false, OWN(json) },
 	{ "json", 0, NULL, "print a JSON array of them; of one, an object with what it wrote",
 	  NULL, CORRAL_OPTION_LOGS, false, OWN(json) },
 	{ "json", 0, NULL, "print JSON",
-	  NULL, FILES, false, OWN(json) },
+	  NULL, FILES | CORRAL_OPTION_DOCKER_INFO | CORRAL_OPTION_DOCKER_PRUNE, false, OWN(json) },
 	{ "quiet", 'q', NULL, "print ids alone",
-	  NULL, CORRAL_OPTION_LIST, false, OWN(quiet) },
+	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_DOCKER_LIST, false, OWN(quiet) },
 	{ "force", 'f', NULL, "also one that is alive: kills all that runs in it",
-	  NULL, CORRAL_OPTION_RM, false, OWN(force) },
+	  NULL, CORRAL_OPTION_RM | CORRAL_OPTION_DOCKER_RM, false, OWN(force) },
 	{ "time", 't', "TIME", "between asking commands to end and killing them (default: 5s)",
 	  NULL, CORRAL_OPTION_STOP, false, .set = set_grace },
 	{ "summary", 0, NULL, "say at the end what contained it and where time and memory went",
@@ -410,6 +435,18 @@ const char *corral_option_command_name(enum corral_option_command command)
 		return "glob";
 	case CORRAL_OPTION_GREP:
 		return "grep";
+	case CORRAL_OPTION_DOCKER_INFO:
+		return "docker info";
+	case CORRAL_OPTION_DOCKER_LIST:
+		return "docker list";
+	case CORRAL_OPTION_DOCKER_PRUNE:
+		return "docker prune";
+	case CORRAL_OPTION_DOCKER_RM:
+		return "docker rm";
+	case CORRAL_OPTION_DOCKER_PULL:
+		return "docker pull";
+	case CORRAL_OPTION_DOCKER_BUILD:
+		return "docker build";
 	}
 	return "";
 }
@@ -451,6 +488,7 @@ static const struct {
 	{ "chdir", "write --workdir PATH" },
 	{ "security-opt", "write --seccomp FILE" },
 	{ "storage-opt", "write --disk SIZE" },
+	{ "image", "write --docker IMAGE" },
 	{ "privileged", "a sandbox is never privileged; write --cap-add CAP for one capability" },
 };
 
@@ -485,6 +523,7 @@ struct cursor {
 	int next; /* the word after the one being read */
 	enum corral_option_command command;
 	bool config_pass; /* only is_config rows take effect, else only the others */
+	bool place_pass;  /* of them, only those that name a container */
 };
 
 static int apply(struct corral_options *o, const struct cursor *at, const struct corral_option *row,
@@ -492,7 +531,7 @@ static int apply(struct corral_options *o, const struct cursor *at, const struct
 {
 	int r;
 
-	if (row->is_config != at->config_pass)
+	if (row->is_config != at->config_pass || (at->place_pass && row->set != set_place))
 		return 0;
 	/* A file may hold permissions alone: its keys are looked at by whoever makes no sandbox. */
 	if ((row->commands & RUN) && row->set != set_own && !row->is_config)
@@ -586,7 +625,7 @@ static int read_words(struct corral_options *o, struct cursor *at, struct corral
 int corral_options_parse(struct corral_options *o, enum corral_option_command command, int argc,
                          char **argv, struct corral_error *err)
 {
-	struct cursor at = { argc, argv, 1, command, true };
+	struct cursor at = { argc, argv, 1, command, true, false };
 	int r;
 
 	r = read_words(o, &at, err);
@@ -604,6 +643,22 @@ int corral_options_parse(struct corral_options *o, enum corral_option_command co
 		return corral_error_set(err, EINVAL, "%s: its first word is empty",
 		                        corral_option_command_name(command));
 	return corral_config_set_argv(o->config, argv + at.next, (size_t)(argc - at.next), err);
+}
+
+const char *corral_options_have_docker(const struct corral_options *o)
+{
+	if (o->docker_runtime)
+		return "docker-runtime";
+	return o->container ? "container" : o->docker ? "docker" : NULL;
+}
+
+bool corral_options_want_docker(enum corral_option_command command, int argc, char **argv)
+{
+	struct cursor at = { argc, argv, 1, command, true, true };
+	struct corral_options o = { .config = NULL };
+
+	(void)read_words(&o, &at, NULL);
+	return corral_options_have_docker(&o) != NULL;
 }
 
 #define HELP_COLUMN 26

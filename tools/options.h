@@ -34,6 +34,12 @@ enum corral_option_command {
 	CORRAL_OPTION_GLOB = 1u << 17,
 	CORRAL_OPTION_GREP = 1u << 18,
 	CORRAL_OPTION_LOGS = 1u << 19,
+	CORRAL_OPTION_DOCKER_INFO = 1u << 20, /* docker info, and so on */
+	CORRAL_OPTION_DOCKER_LIST = 1u << 21,
+	CORRAL_OPTION_DOCKER_PRUNE = 1u << 22,
+	CORRAL_OPTION_DOCKER_RM = 1u << 23,
+	CORRAL_OPTION_DOCKER_PULL = 1u << 24,
+	CORRAL_OPTION_DOCKER_BUILD = 1u << 25,
 };
 
 /* A limit of exec's that was not named, so that the sandbox's own counts. */
@@ -46,11 +52,15 @@ struct corral_options {
 	bool summary;
 	bool help;
 	bool detach;                         /* exec */
-	bool force;                          /* sandbox rm */
-	bool quiet;                          /* sandbox list */
+	bool force;                          /* sandbox rm, docker rm */
+	bool quiet;                          /* sandbox list, docker list */
 	char name[CORRAL_SANDBOX_NAME_SIZE]; /* sandbox create; "" without */
 	uint64_t idle_ms;                    /* sandbox create; 0: never */
 	int64_t grace_ms;                    /* sandbox stop; -1: as usual */
+
+	/* Of those that can work in a container; texts are argv's, NULL without. */
+	const char *docker, *container, *docker_runtime;
+	const char *network, *user; /* as they were said, with one of these */
 
 	/* Of mcp and the file commands; texts are argv's, NULL without. */
 	const char *local, *session, *permissions;
@@ -89,6 +99,11 @@ void corral_options_done(struct corral_options *o);
  */
 int corral_options_parse(struct corral_options *o, enum corral_option_command command, int argc,
                          char **argv, struct corral_error *err);
+
+/* The option by which a container is asked for, without its dashes; NULL without. */
+const char *corral_options_have_docker(const struct corral_options *o);
+/* Whether there is one, before anything is read: mistakes are no matter here. */
+bool corral_options_want_docker(enum corral_option_command command, int argc, char **argv);
 
 /* "run", "sandbox create", ...: what is written after corral. */
 const char *corral_option_command_name(enum corral_option_command command);

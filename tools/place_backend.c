@@ -12,6 +12,7 @@
 #include "backends/native.h"
 #include "kernel/base/cleanup.h"
 #include "tools/compile.h"
+#include "tools/docker/docker.h"
 #include "tools/session_backend.h"
 
 #define RULES_MAX ((size_t)1 << 20)
@@ -128,28 +129,57 @@ static int sandbox_open(struct corral_options *o, struct corral_place_backend *p
 	return r;
 }
 
-int corral_place_backend_open(struct corral_options *o, struct corral_place_backend *ret,
-                              struct corral_error *err)
+static const char *place_name(const struct corral_options *o)
 {
-	int r = 0;
+	return o->local ? "--local" : o->session ? "--session" : NULL;
+}
+
+static int place_check(const struct corral_options *o, struct corral_error *err)
+{
+	const char *name = place_name(o), *docker = corral_options_have_docker(o);
 
 	if (o->local && o->session)
 		return corral_error_set(err, EINVAL,
 		                        "--local and --session: leave one of them out");
-	if ((o->local || o->session) && o->of_sandbox)
+	if (name && docker)
+		return corral_error_set(err, EINVAL, "%s and --%s: leave one of them out", name,
+		                        docker);
+	if (name && o->of_sandbox)
 		return corral_error_set(err, EINVAL,
 		                        "--%s is a new sandbox's, and %s makes none: leave one of "
 		                        "them out",
-		                        o->of_sandbox, o->local ? "--local" : "--session");
-	if ((o->local || o->session) && o->config->sandbox_key)
+		                        o->of_sandbox, name);
+	if (name && o->config->sandbox_key)
 		return corral_error_set(err, EINVAL,
 		                        "'%s' in --config is a new sandbox's, and %s makes none: "
 		                        "leave one of them out",
-		                        o->config->sandbox_key, o->local ? "--local" : "--session");
+		                        o->config->sandbox_key, name);
+	return 0;
+}
+
+static int docker_open(struct corral_options *o, int stop_fd, struct corral_place_backend *p,
+                       struct corral_error *err)
+{
+	int r = corral_docker_place_open(o, stop_fd, &p->docker, err);
+
+	if (r == 0)
+		p->backend = corral_docker_place_backend(p->docker);
+	return r;
+}
+
+int corral_place_backend_open(struct corral_options *o, int stop_fd,
+                              struct corral_place_backend *ret, struct corral_error *err)
+{
+	int r = place_check(o, err);
+
+	if (r < 0)
+		return r;
 	r = permissions_find(o, &ret->permissions, err);
 	if (r < 0)
 		return r;
-	if (o->session)
+	if (corral_options_have_docker(o))
+		r = docker_open(o, stop_fd, ret, err);
+	else if (o->session)
 		r = corral_session_backend_new(o->session, &ret->backend, err);
 	else
 		r = o->local ? local_open(o->local, ret, err) : sandbox_open(o, ret, err);
@@ -158,7 +188,10 @@ int corral_place_backend_open(struct corral_options *o, struct corral_place_back
 
 void corral_place_backend_done(struct corral_place_backend *p)
 {
-	corral_backend_close(p->backend);
+	if (p->docker)
+		corral_docker_place_close(p->docker);
+	else
+		corral_backend_close(p->backend);
 	corral_launcher_close(p->launcher);
 	corral_policy_free(p->policy);
 	corral_permission_checker_free(p->permissions);

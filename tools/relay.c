@@ -46,6 +46,18 @@ static void forward(struct corral_relay *r, int signo)
 	r->ops->signal(r->owner, signo);
 }
 
+static void resize(struct corral_relay *r)
+{
+	uint16_t rows, cols;
+
+	if (!r->ops->resize) {
+		corral_tty_resize(r->tty_fd);
+		return;
+	}
+	corral_tty_size(&rows, &cols);
+	r->ops->resize(r->owner, rows, cols);
+}
+
 /* Ctrl-Z: the command stops, then corral, so that the shell sees a stopped job; fg wakes both. */
 static void suspend(struct corral_relay *r)
 {
@@ -66,7 +78,7 @@ static void handle_signal(struct corral_relay *r, int signo)
 	switch (signo) {
 	case SIGWINCH:
 		if (r->tty)
-			corral_tty_resize(r->tty_fd);
+			resize(r);
 		else
 			forward(r, signo);
 		return;
@@ -78,7 +90,7 @@ static void handle_signal(struct corral_relay *r, int signo)
 		if (r->terminal.is_raw) {
 			r->terminal.is_raw = false;
 			(void)corral_tty_raw(&r->terminal, NULL);
-			corral_tty_resize(r->tty_fd);
+			resize(r);
 		}
 		forward(r, signo);
 		return;

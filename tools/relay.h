@@ -19,6 +19,8 @@ struct corral_relay_ops {
 	void (*signal)(void *owner, int signo);
 	void (*kill)(void *owner, enum corral_reason reason);
 	void (*count_output)(void *owner, uint64_t bytes);
+	/* Of its terminal; NULL: the descriptor that begin was given is one itself. */
+	void (*resize)(void *owner, uint16_t rows, uint16_t cols);
 	/* As corral_sandbox_dispatch(): 1 when it has ended, 0, -errno. */
 	int (*dispatch)(void *owner, struct corral_error *err);
 };

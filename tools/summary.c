@@ -82,27 +82,28 @@ static void put_lost(struct corral_buf *b, const struct corral_receipt *r)
 	for (unsigned int i = 0; i < CORRAL_LIMIT_COUNT; i++)
 		if (r->limits_lost & (1u << i))
 			line_word(&l, corral_limit_name((enum corral_limit)(1u << i)));
-	line_word(&l, "(corral doctor says why)");
+	if (r->tier != CORRAL_TIER_CONTAINER)
+		line_word(&l, "(corral doctor says why)");
 	corral_buf_str(b, "\n");
 }
 
 static void put_usage(struct corral_buf *b, const struct corral_receipt *r,
-                      const struct corral_policy *p)
+                      const struct corral_limits *limits)
 {
 	char used[32], limit[32];
 
 	corral_human_bytes(r->memory_peak_bytes, used, sizeof(used));
-	corral_human_bytes(p->limits.memory_bytes, limit, sizeof(limit));
+	corral_human_bytes(limits->memory_bytes, limit, sizeof(limit));
 	label(b, "peak memory");
 	corral_buf_fmt(b, "%s", used);
-	if (p->limits.memory_bytes && !(r->limits_lost & CORRAL_LIMIT_MEMORY))
+	if (limits->memory_bytes && !(r->limits_lost & CORRAL_LIMIT_MEMORY))
 		corral_buf_fmt(b, " of %s", limit);
 	corral_buf_str(b, "\n");
 	if (r->pids_peak != UINT64_MAX) {
 		label(b, "peak processes");
 		corral_buf_fmt(b, "%" PRIu64, r->pids_peak);
-		if (p->limits.pids && !(r->limits_lost & CORRAL_LIMIT_PIDS))
-			corral_buf_fmt(b, " of %" PRIu64, p->limits.pids);
+		if (limits->pids && !(r->limits_lost & CORRAL_LIMIT_PIDS))
+			corral_buf_fmt(b, " of %" PRIu64, limits->pids);
 		corral_buf_str(b, "\n");
 	}
 	if (r->written_bytes != UINT64_MAX) {
@@ -145,7 +146,7 @@ static void put_stages(struct corral_buf *b, const struct corral_receipt *r)
 	corral_buf_fmt(b, "%-8s %9.3f ms\n", "all", (double)total / 1000);
 }
 
-void corral_summary_print(const struct corral_receipt *r, const struct corral_policy *p,
+void corral_summary_print(const struct corral_receipt *r, const struct corral_limits *limits,
                           int exit_status)
 {
 	corral_autobuf struct corral_buf b = CORRAL_BUF_INIT;
@@ -159,7 +160,7 @@ void corral_summary_print(const struct corral_receipt *r, const struct corral_po
 	               (double)r->system_usec / 1000);
 	put_layers(&b, r);
 	put_lost(&b, r);
-	put_usage(&b, r, p);
+	put_usage(&b, r, limits);
 	put_denials(&b, r);
 	put_stages(&b, r);
 	if (!b.failed)
@@ -225,11 +226,11 @@ void corral_verdict_text(const struct corral_receipt *r, const struct corral_lim
 	}
 }
 
-void corral_verdict_print(const struct corral_receipt *r, const struct corral_policy *p)
+void corral_verdict_print(const struct corral_receipt *r, const struct corral_limits *limits)
 {
 	char text[256] = "";
 
-	corral_verdict_text(r, &p->limits, text, sizeof(text));
+	corral_verdict_text(r, limits, text, sizeof(text));
 	if (text[0])
 		corral_say("%s", text);
 }

@@ -4,7 +4,8 @@
 # virtual machines and in a container; clang, clang-tidy and cppcheck are entries of it like any other.
 # Arguments go to ctest: tools/test.sh -R leak
 #
-# CORRAL_TESTS_MUST_RUN=1 makes a skipped test a failure; CORRAL_TEST_JOBS runs so many tests at a time.
+# CORRAL_TESTS_MUST_RUN=1 makes a skipped test a failure; CORRAL_TEST_JOBS runs so many tests at a time, where they
+# do not ask to be alone (as many as there are processors).
 set -u
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -30,4 +31,4 @@ say "building with sanitizers"
 build_preset dev -DCORRAL_TESTS=ON -DCORRAL_CHECKS=ON -DCORRAL_VM_BUILD_DIR="$PWD/build/release"
 
 [ "$(id -u)" = 0 ] || say "not root: what needs root is skipped"
-exec ctest --preset dev -j "${CORRAL_TEST_JOBS:-1}" "$@"
+exec ctest --preset dev -j "${CORRAL_TEST_JOBS:-$(nproc)}" "$@"

@@ -5,29 +5,22 @@
 #ifndef CORRAL_BACKENDS_DOCKER_BOX_H
 #define CORRAL_BACKENDS_DOCKER_BOX_H
 
-#include <pthread.h>
-#include <stdatomic.h>
-
-#include "backends/backend_ops.h"
-#include "backends/backgrounds.h"
+#include "backends/boxes.h"
 #include "backends/docker/container.h"
 #include "backends/docker/inside.h"
 #include "backends/docker/spec.h"
 #include "backends/runs.h"
-#include "backends/served.h"
 
 #define CORRAL_DOCKER_READY_MAX 8
 
 struct corral_docker_box {
+	struct corral_box base;
+	struct corral_docker *docker;
 	struct corral_docker_container c;
 	struct corral_backend *plain; /* how it is spoken to without our program in it; or NULL */
-	struct corral_backgrounds backgrounds; /* with locks of their own, as: */
-	struct corral_served_slot files;
-	char dir[48]; /* of ours inside, for the output of background processes */
+	char dir[48];                 /* of ours inside, for the output of background processes */
 
-	unsigned int refs;                   /* under the backend's lock, as is all that follows */
-	struct corral_docker_served *served; /* NULL until the first file operation */
-	bool serving;                        /* it is on its way */
+	/* Under the lock of the boxes: */
 	/* "corral-inside run", each waiting for a command; at most so many. */
 	struct corral_docker_stream *ready[CORRAL_DOCKER_READY_MAX];
 	unsigned int n_ready;
@@ -43,15 +36,9 @@ struct corral_docker {
 	struct corral_docker_spec spec;
 	const struct corral_runtime *runtime; /* borrowed until the image is known */
 	struct corral_docker_image_options images;
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	struct corral_docker_box *box; /* NULL: none yet */
-	unsigned int n_boxes;          /* not yet let go */
-	bool opening;
-	char lost[200]; /* why the last one went by itself; "" when it did not */
-	char container[CORRAL_DOCKER_ID_SIZE];
+	struct corral_boxes boxes;
+	char container[CORRAL_DOCKER_ID_SIZE]; /* under their lock */
 	struct corral_runs runs;
-	atomic_uint last_background;
 };
 
 static inline struct corral_docker *to_docker(struct corral_backend *b)
@@ -59,13 +46,23 @@ static inline struct corral_docker *to_docker(struct corral_backend *b)
 	return (struct corral_docker *)b;
 }
 
-/* The live container, made when there is none; to be released. -EPIPE when it went by itself, and
- * nobody has begun anew since. */
-int corral_docker_acquire(struct corral_docker *d, struct corral_docker_box **ret,
-                          struct corral_error *err);
-/* The same, but NULL when there is none. */
-struct corral_docker_box *corral_docker_find(struct corral_docker *d);
-void corral_docker_release(struct corral_docker *d, struct corral_docker_box *box);
+/* As those of boxes.h. */
+static inline int corral_docker_acquire(struct corral_docker *d, struct corral_docker_box **ret,
+                                        struct corral_error *err)
+{
+	struct corral_box *box;
+	int r = corral_boxes_acquire(&d->boxes, &box, err);
+
+	if (r == 0)
+		*ret = (struct corral_docker_box *)box;
+	return r;
+}
+
+static inline void corral_docker_release(struct corral_docker *d, struct corral_docker_box *box)
+{
+	corral_boxes_release(&d->boxes, &box->base);
+}
+
 /*
  * A call on the box failed with r: asks the engine whether it still runs, and if it does not,
  * remembers why, lets it go, and returns -EPIPE with that text; else r.
@@ -95,14 +92,6 @@ int corral_docker_stop(struct corral_backend *b, const char *run_id, struct corr
 extern const struct corral_background_ops corral_docker_background_ops;
 int corral_docker_background_start(struct corral_backend *b, const char *command,
                                    struct corral_background *ret, struct corral_error *err);
-int corral_docker_background_read(struct corral_backend *b, const char *shell_id,
-                                  struct corral_buf *out, struct corral_buf *err_out,
-                                  struct corral_background *ret, struct corral_error *err);
-int corral_docker_background_kill(struct corral_backend *b, const char *shell_id,
-                                  struct corral_error *err);
-int corral_docker_background_list(struct corral_backend *b, struct corral_background_list *ret,
-                                  struct corral_error *err);
-int corral_docker_background_kill_all(struct corral_backend *b, struct corral_error *err);
 
 /* docker_terminal.c */
 int corral_docker_terminal_open(struct corral_backend *b, const struct corral_terminal_options *o,

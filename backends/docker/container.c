@@ -260,6 +260,7 @@ static int take_up(struct corral_docker_engine *e, const struct corral_docker_sp
 		r = copy_id(c->id, answer, err);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
+	c->stays = s->leave_running && state.running;
 	if (state.paused)
 		r = corral_docker_container_pause(e, c->id, false, err);
 	else if (!strcmp(state.status, "created") || !strcmp(state.status, "exited"))
@@ -305,7 +306,7 @@ int corral_docker_container_close(struct corral_docker_engine *e, struct corral_
 	char path[PATH_SIZE];
 	int r = 0;
 
-	if (c->id[0] && c->named) {
+	if (c->id[0] && c->named && !c->stays) {
 		(void)snprintf(path, sizeof(path), "/containers/%s/stop?t=%d", c->id, STOP_S);
 		r = corral_docker_do(e, "POST", path, NULL, NULL, err);
 		/* Podman stops none that is paused. */
@@ -313,7 +314,7 @@ int corral_docker_container_close(struct corral_docker_engine *e, struct corral_
 		    corral_docker_container_pause(e, c->id, false, NULL) == 0)
 			r = corral_docker_do(e, "POST", path, NULL, NULL, err);
 		r = r == -ENOENT ? 0 : r;
-	} else if (c->id[0]) {
+	} else if (c->id[0] && !c->named) {
 		r = corral_docker_container_remove(e, c->id, err);
 	}
 	corral_docker_stream_close(c->tie);

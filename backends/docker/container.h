@@ -13,6 +13,7 @@
 struct corral_docker_container {
 	char id[CORRAL_DOCKER_ID_SIZE];
 	bool named;
+	bool stays;      /* it ran before, and is not ours to stop */
 	bool has_inside; /* our program is in it */
 	/* The connection to its standard input: with its end the container ends, and the other way
 	 * round. NULL for named ones, and without our program. */

@@ -8,11 +8,9 @@
 #include <time.h>
 
 #include "backends/docker/box.h"
+#include "backends/docker/contained.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
-
-/* How long the end of a container waits for the calls that are in it. */
-#define END_S 20
 
 /* What is in a container may be seen to end so long before the engine says that it has. */
 #define GOING_MS      1000
@@ -21,40 +19,20 @@
 static const char gone[] = "the container is gone, stopped, killed or out of memory, and what was "
                            "in it as well";
 
-static void box_free(struct corral_docker *d, struct corral_docker_box *box)
+static struct corral_docker_box *to_box(struct corral_box *box)
 {
-	corral_served_done(&box->files);
-	corral_backgrounds_done(&box->backgrounds);
+	return (struct corral_docker_box *)box;
+}
+
+static void docker_box_close(struct corral_backend *b, struct corral_box *base)
+{
+	struct corral_docker_box *box = to_box(base);
+
 	while (box->n_ready)
 		corral_docker_stream_close(box->ready[--box->n_ready]);
 	corral_backend_close(box->plain);
-	(void)corral_docker_container_close(d->engine, &box->c, NULL);
+	(void)corral_docker_container_close(to_docker(b)->engine, &box->c, NULL);
 	free(box);
-}
-
-void corral_docker_release(struct corral_docker *d, struct corral_docker_box *box)
-{
-	bool last;
-
-	pthread_mutex_lock(&d->lock);
-	last = --box->refs == 0;
-	pthread_mutex_unlock(&d->lock);
-	if (!last)
-		return;
-	box_free(d, box);
-	pthread_mutex_lock(&d->lock);
-	d->n_boxes--;
-	pthread_cond_broadcast(&d->changed);
-	pthread_mutex_unlock(&d->lock);
-}
-
-/* Takes the backend's own hold off the box; with the lock held. Who gets it releases it. */
-static struct corral_docker_box *detach(struct corral_docker *d)
-{
-	struct corral_docker_box *box = d->box;
-
-	d->box = NULL;
-	return box;
 }
 
 static void dir_make(struct corral_docker_box *box)
@@ -87,6 +65,16 @@ static int image_find(struct corral_docker *d, char **ret_name, char **ret_arch,
 	return r;
 }
 
+/* What was asked for by name holds, or nothing runs. */
+static int limits_check(struct corral_docker *d, const struct corral_docker_box *box,
+                        struct corral_error *err)
+{
+	struct corral_docker_contained c = { 0 };
+	int r = corral_docker_contained(d->engine, box->c.id, &d->spec.limits, &c, err);
+
+	return r < 0 ? r : corral_docker_contained_check(&c, d->spec.limits_asked, err);
+}
+
 static int box_open(struct corral_docker *d, struct corral_docker_box *box,
                     struct corral_error *err)
 {
@@ -95,78 +83,44 @@ static int box_open(struct corral_docker *d, struct corral_docker_box *box,
 
 	if (r == 0)
 		r = corral_docker_container_open(d->engine, &d->spec, image, arch, &box->c, err);
+	if (r == 0 && d->spec.limits_asked)
+		r = limits_check(d, box, err);
 	if (r == 0 && !box->c.has_inside)
 		r = corral_docker_plain_new(d, &box->c, &box->plain, err);
 	return r;
 }
 
-/* With the lock held, which is let go while it is made. */
-static int box_make(struct corral_docker *d, struct corral_error *err)
+static int docker_box_open(struct corral_backend *b, struct corral_box **ret,
+                           struct corral_error *err)
 {
 	struct corral_docker_box *box = calloc(1, sizeof(*box));
 	int r;
 
 	if (!box)
 		return corral_error_set(err, ENOMEM, "container: out of memory");
-	corral_served_init(&box->files);
-	corral_backgrounds_init(&box->backgrounds, &corral_docker_background_ops);
+	box->docker = to_docker(b);
 	dir_make(box);
-	d->opening = true;
-	pthread_mutex_unlock(&d->lock);
-	r = box_open(d, box, err);
-	if (r < 0)
-		box_free(d, box);
-	pthread_mutex_lock(&d->lock);
-	d->opening = false;
-	pthread_cond_broadcast(&d->changed);
-	if (r < 0)
-		return r;
-	box->refs = 1;
+	r = box_open(box->docker, box, err);
 	box->alive_at_ms = (int64_t)corral_now_ms();
-	(void)snprintf(d->container, sizeof(d->container), "%s", box->c.id);
-	d->box = box;
-	d->n_boxes++;
-	corral_docker_ready_begin(d, box);
-	return 0;
-}
-
-int corral_docker_acquire(struct corral_docker *d, struct corral_docker_box **ret,
-                          struct corral_error *err)
-{
-	struct corral_docker_box *dead = NULL;
-	int r = 0;
-
-	pthread_mutex_lock(&d->lock);
-	while (d->opening)
-		pthread_cond_wait(&d->changed, &d->lock);
-	if (d->box && corral_docker_container_has_ended(&d->box->c)) {
-		(void)snprintf(d->lost, sizeof(d->lost), "%s", gone);
-		dead = detach(d);
-	}
-	if (d->lost[0])
-		r = corral_error_set(err, EPIPE, "%s: start it again", d->lost);
-	else if (!d->box)
-		r = box_make(d, err);
-	if (r == 0) {
-		d->box->refs++;
-		*ret = d->box;
-	}
-	pthread_mutex_unlock(&d->lock);
-	if (dead)
-		corral_docker_release(d, dead);
+	if (r < 0)
+		docker_box_close(b, &box->base);
+	else
+		*ret = &box->base;
 	return r;
 }
 
-struct corral_docker_box *corral_docker_find(struct corral_docker *d)
+static void docker_box_opened(struct corral_backend *b, struct corral_box *base)
 {
-	struct corral_docker_box *box;
+	struct corral_docker *d = to_docker(b);
+	struct corral_docker_box *box = to_box(base);
 
-	pthread_mutex_lock(&d->lock);
-	box = d->box;
-	if (box)
-		box->refs++;
-	pthread_mutex_unlock(&d->lock);
-	return box;
+	(void)snprintf(d->container, sizeof(d->container), "%s", box->c.id);
+	corral_docker_ready_begin(d, box);
+}
+
+static bool docker_box_has_ended(struct corral_box *box)
+{
+	return corral_docker_container_has_ended(&to_box(box)->c);
 }
 
 /* Asks the engine; what it cannot tell is taken for life. */
@@ -196,26 +150,16 @@ static bool runs_on(struct corral_docker *d, struct corral_docker_box *box, int 
 int corral_docker_failed(struct corral_docker *d, struct corral_docker_box *box, int r,
                          struct corral_error *err)
 {
-	bool oom = false, died = false, mine;
-	char why[sizeof(d->lost)];
+	bool oom = false, died = false;
 
 	if (runs_on(d, box, r))
 		return r;
 	(void)corral_docker_container_deaths(d->engine, &box->c, &oom, &died, NULL);
-	(void)snprintf(
-	        why, sizeof(why), "%s",
-	        oom ? "the container ran out of memory and is gone, and what was in it as well"
-	            : gone);
-	pthread_mutex_lock(&d->lock);
-	mine = d->box == box;
-	if (mine) {
-		memcpy(d->lost, why, sizeof(d->lost));
-		(void)detach(d);
-	}
-	pthread_mutex_unlock(&d->lock);
-	if (mine)
-		corral_docker_release(d, box);
-	return corral_error_set(err, EPIPE, "%s: start it again", why);
+	return corral_boxes_lose(&d->boxes, &box->base,
+	                         oom ? "the container ran out of memory and is gone, and what was "
+	                               "in it as well"
+	                             : gone,
+	                         err);
 }
 
 static int docker_start(struct corral_backend *b, struct corral_error *err)
@@ -226,9 +170,7 @@ static int docker_start(struct corral_backend *b, struct corral_error *err)
 
 	/* Twice: it may be dead, and nobody have noticed before. */
 	for (int i = 0; i < 2 && r == -EPIPE; i++) {
-		pthread_mutex_lock(&d->lock);
-		d->lost[0] = '\0';
-		pthread_mutex_unlock(&d->lock);
+		corral_boxes_begin_anew(&d->boxes);
 		r = corral_docker_acquire(d, &box, err);
 		if (r < 0)
 			continue;
@@ -245,54 +187,38 @@ static bool docker_is_alive(struct corral_backend *b)
 	int64_t now = (int64_t)corral_now_ms();
 	bool alive, known;
 
-	pthread_mutex_lock(&d->lock);
-	box = d->box;
+	pthread_mutex_lock(&d->boxes.lock);
+	box = d->boxes.box ? to_box(d->boxes.box) : NULL;
 	alive = box && !corral_docker_container_has_ended(&box->c);
 	/* With a tie, its end is noticed at once. */
 	known = !alive || box->c.tie || now - box->alive_at_ms < CORRAL_DOCKER_ALIVE_MS;
 	if (!known)
-		box->refs++;
-	pthread_mutex_unlock(&d->lock);
+		box->base.refs++;
+	pthread_mutex_unlock(&d->boxes.lock);
 	if (known)
 		return alive;
 	alive = runs(d, box);
-	pthread_mutex_lock(&d->lock);
+	pthread_mutex_lock(&d->boxes.lock);
 	box->alive_at_ms = alive ? now : box->alive_at_ms;
-	pthread_mutex_unlock(&d->lock);
+	pthread_mutex_unlock(&d->boxes.lock);
 	corral_docker_release(d, box);
 	return alive;
 }
 
 static int end(struct corral_docker *d, bool remove, struct corral_error *err)
 {
-	struct corral_docker_box *box;
-	struct timespec until;
+	struct corral_box *taken = corral_boxes_take(&d->boxes);
 	int r = 0;
 
-	pthread_mutex_lock(&d->lock);
-	while (d->opening)
-		pthread_cond_wait(&d->changed, &d->lock);
-	box = detach(d);
-	d->lost[0] = '\0';
-	pthread_mutex_unlock(&d->lock);
-	if (box) {
+	if (taken) {
+		const struct corral_docker_box *box = to_box(taken);
+
 		/* Whatever is in it ends with it. */
 		if (!box->c.named || remove)
 			r = corral_docker_container_remove(d->engine, box->c.id, err);
-		corral_docker_release(d, box);
+		corral_boxes_release(&d->boxes, taken);
 	}
-	until = corral_clock_after(END_S * UINT64_C(1000));
-	pthread_mutex_lock(&d->lock);
-	while (d->n_boxes && r == 0)
-		r = -pthread_cond_timedwait(&d->changed, &d->lock, &until);
-	if (r == -ETIMEDOUT && !d->n_boxes)
-		r = 0;
-	pthread_mutex_unlock(&d->lock);
-	return r == -ETIMEDOUT
-	               ? corral_error_set(err, ETIMEDOUT,
-	                                  "calls are still in the container %d s after its end",
-	                                  END_S)
-	               : r;
+	return r < 0 ? r : corral_boxes_wait(&d->boxes, err);
 }
 
 static int docker_end(struct corral_backend *b, struct corral_error *err)
@@ -321,8 +247,7 @@ static void docker_close(struct corral_backend *b)
 
 	(void)docker_end(b, NULL);
 	corral_docker_spec_done(&d->spec);
-	(void)pthread_mutex_destroy(&d->lock);
-	(void)pthread_cond_destroy(&d->changed);
+	corral_boxes_done(&d->boxes);
 	corral_runs_done(&d->runs);
 	free(d);
 }
@@ -339,13 +264,28 @@ static int docker_pause(struct corral_backend *b, bool paused, struct corral_err
 	if (r < 0) {
 		r = corral_docker_failed(d, box, r, err);
 	} else {
-		pthread_mutex_lock(&d->lock);
+		pthread_mutex_lock(&d->boxes.lock);
 		box->paused = paused;
-		pthread_mutex_unlock(&d->lock);
+		pthread_mutex_unlock(&d->boxes.lock);
 	}
 	corral_docker_release(d, box);
 	return r;
 }
+
+static struct corral_boxes *docker_boxes(struct corral_backend *b)
+{
+	return &to_docker(b)->boxes;
+}
+
+static const struct corral_box_ops docker_box_ops = {
+	.what = "container",
+	.gone = gone,
+	.backgrounds = &corral_docker_background_ops,
+	.open = docker_box_open,
+	.opened = docker_box_opened,
+	.has_ended = docker_box_has_ended,
+	.close = docker_box_close,
+};
 
 static const struct corral_backend_ops docker_ops = {
 	.kind = "docker",
@@ -370,16 +310,17 @@ static const struct corral_backend_ops docker_ops = {
 	.execute = corral_docker_execute,
 	.stop = corral_docker_stop,
 	.background_start = corral_docker_background_start,
-	.background_read = corral_docker_background_read,
-	.background_kill = corral_docker_background_kill,
-	.background_list = corral_docker_background_list,
-	.background_kill_all = corral_docker_background_kill_all,
+	.background_read = corral_boxes_background_read,
+	.background_kill = corral_boxes_background_kill,
+	.background_list = corral_boxes_background_list,
+	.background_kill_all = corral_boxes_background_kill_all,
 	.terminal_open = corral_docker_terminal_open,
 	.start = docker_start,
 	.is_alive = docker_is_alive,
 	.end = docker_end,
 	.pause = docker_pause,
 	.usage = corral_docker_usage,
+	.boxes = docker_boxes,
 	.visit_begin = corral_docker_visit_begin,
 	.visit_end = corral_docker_visit_end,
 };
@@ -403,8 +344,7 @@ int corral_docker_sandbox_new(struct corral_docker_engine *engine,
 	d->engine = engine;
 	d->runtime = o->runtime;
 	d->images = o->images;
-	(void)pthread_mutex_init(&d->lock, NULL);
-	corral_cond_init(&d->changed);
+	corral_boxes_init(&d->boxes, &docker_box_ops, &d->base);
 	corral_runs_init(&d->runs);
 	*ret = &d->base;
 	return 0;

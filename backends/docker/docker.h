@@ -39,6 +39,7 @@ struct corral_docker_options {
 	 * dies in whatever way.
 	 */
 	const char *container_name;
+	bool leave_running;   /* one that ran already when it was taken up is not stopped */
 	const char *work_dir; /* NULL: the runtime's, or /workspace */
 	const char *hostname; /* NULL: "corral" */
 	const struct corral_docker_mount *mounts;

@@ -11,7 +11,6 @@
 #define READ_MAX (16u << 20) /* of one stream in one read; the rest comes with the next */
 
 struct background {
-	struct corral_docker *docker;
 	struct corral_docker_box *box; /* lives longer: its list has us */
 	struct corral_docker_process *process;
 	char paths[2][96];
@@ -26,20 +25,18 @@ static int background_start(void *place, const char *command, const char *shell_
 		.argv = argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .background = true
 	};
 	struct background *g = calloc(1, sizeof(*g));
-	struct background *from = place;
 	int r;
 
 	if (!g)
 		return corral_error_set(err, ENOMEM, "background: out of memory");
 	*ret = g;
-	g->docker = from->docker;
-	g->box = from->box;
+	g->box = place;
 	for (int i = 0; i < 2; i++)
 		(void)snprintf(g->paths[i], sizeof(g->paths[i]), "%s/%s.%s", g->box->dir, shell_id,
 		               i ? "err" : "out");
 	start.out_path = g->paths[0];
 	start.err_path = g->paths[1];
-	r = corral_docker_start_in(g->docker, g->box, &start, &g->process, err);
+	r = corral_docker_start_in(g->box->docker, g->box, &start, &g->process, err);
 	if (r == 0)
 		*ret_pid = corral_docker_process_pid(g->process);
 	return r;
@@ -61,9 +58,9 @@ static bool is_paused(const struct background *g)
 {
 	bool paused;
 
-	pthread_mutex_lock(&g->docker->lock);
+	pthread_mutex_lock(&g->box->docker->boxes.lock);
 	paused = g->box->paused;
-	pthread_mutex_unlock(&g->docker->lock);
+	pthread_mutex_unlock(&g->box->docker->boxes.lock);
 	return paused;
 }
 
@@ -77,8 +74,8 @@ static int background_read(void *process, int which, struct corral_buf *ret,
 	/* Nobody there would answer; what it wrote before comes with the next read after that. */
 	if (is_paused(g))
 		return 0;
-	r = corral_docker_read_on(g->docker, g->box, g->paths[which], g->at[which], READ_MAX, ret,
-	                          err);
+	r = corral_docker_read_on(g->box->docker, g->box, g->paths[which], g->at[which], READ_MAX,
+	                          ret, err);
 	g->at[which] += ret->len - before;
 	/* The guest may have removed it: then there is nothing more. */
 	return r == -ENOENT ? 0 : r;
@@ -95,7 +92,7 @@ static void background_close(void *process)
 
 	if (g->process)
 		background_kill(g);
-	corral_docker_finish_in(g->docker, g->box, g->process);
+	corral_docker_finish_in(g->box->docker, g->box, g->process);
 	free(g);
 }
 
@@ -111,71 +108,14 @@ int corral_docker_background_start(struct corral_backend *b, const char *command
                                    struct corral_background *ret, struct corral_error *err)
 {
 	struct corral_docker *d = to_docker(b);
-	struct background from = { .docker = d };
-	int r = corral_docker_acquire(d, &from.box, err);
+	struct corral_docker_box *box;
+	int r = corral_docker_acquire(d, &box, err);
 
 	if (r < 0)
 		return r;
-	r = corral_backend_lacks(b, !from.box->plain,
+	r = corral_backend_lacks(b, !box->plain,
 	                         "background processes in containers that our program is not in",
 	                         err);
-	if (r == 0)
-		r = corral_backgrounds_start(&from.box->backgrounds, &from, command,
-		                             atomic_fetch_add(&d->last_background, 1) + 1, ret,
-		                             err);
-	corral_docker_release(d, from.box);
-	return r;
-}
-
-int corral_docker_background_read(struct corral_backend *b, const char *shell_id,
-                                  struct corral_buf *out, struct corral_buf *err_out,
-                                  struct corral_background *ret, struct corral_error *err)
-{
-	struct corral_docker_box *box = corral_docker_find(to_docker(b));
-	int r;
-
-	if (!box)
-		return corral_background_unknown(shell_id, err);
-	r = corral_backgrounds_read(&box->backgrounds, shell_id, out, err_out, ret, err);
-	corral_docker_release(to_docker(b), box);
-	return r;
-}
-
-int corral_docker_background_kill(struct corral_backend *b, const char *shell_id,
-                                  struct corral_error *err)
-{
-	struct corral_docker_box *box = corral_docker_find(to_docker(b));
-	int r;
-
-	(void)err;
-	if (!box)
-		return 0;
-	r = corral_backgrounds_kill(&box->backgrounds, shell_id);
-	corral_docker_release(to_docker(b), box);
-	return r;
-}
-
-int corral_docker_background_list(struct corral_backend *b, struct corral_background_list *ret,
-                                  struct corral_error *err)
-{
-	struct corral_docker_box *box = corral_docker_find(to_docker(b));
-	int r;
-
-	if (!box)
-		return 0;
-	r = corral_backgrounds_list(&box->backgrounds, ret, err);
-	corral_docker_release(to_docker(b), box);
-	return r;
-}
-
-int corral_docker_background_kill_all(struct corral_backend *b, struct corral_error *err)
-{
-	struct corral_docker_box *box = corral_docker_find(to_docker(b));
-
-	(void)err;
-	if (box) {
-		corral_backgrounds_kill_all(&box->backgrounds);
-		corral_docker_release(to_docker(b), box);
-	}
-	return 0;
+	corral_docker_release(d, box);
+	return r < 0 ? r : corral_boxes_background_start(b, command, ret, err);
 }

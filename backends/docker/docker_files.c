@@ -48,7 +48,7 @@ static int serve(struct corral_docker *d, struct corral_docker_box *box, struct 
 		v->instead = box->plain;
 		return 0;
 	}
-	r = corral_served_acquire(&box->files, served_start, &place, &v->served, err);
+	r = corral_served_acquire(&box->base.files, served_start, &place, &v->served, err);
 	if (r < 0)
 		return corral_docker_failed(d, box, r, err);
 	v->client = v->served->client;
@@ -79,7 +79,7 @@ int corral_docker_visit_end(struct corral_backend *b, struct corral_visit *v, in
 	struct corral_docker_box *box = v->box;
 
 	if (v->served)
-		corral_served_release(&box->files, v->served);
+		corral_served_release(&box->base.files, v->served);
 	/* The server went: alone, or with all of it. */
 	if (r == -EPIPE || r == -EPROTO || r == -ETIMEDOUT || (v->instead && r == -EBUSY))
 		r = corral_docker_failed(d, box, r, err);
@@ -106,6 +106,6 @@ int corral_docker_read_on(struct corral_docker *d, struct corral_docker_box *box
 	if (r < 0)
 		return r;
 	r = corral_files_client_read_bytes(v.client, NULL, path, offset, max, 0, &sink, err);
-	corral_served_release(&box->files, v.served);
+	corral_served_release(&box->base.files, v.served);
 	return r;
 }

@@ -5,6 +5,7 @@
  * come as commands run side by side.
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,12 +37,12 @@ static struct corral_docker_stream *waiting_take(struct corral_docker *d,
 {
 	struct corral_docker_stream *s = NULL;
 
-	pthread_mutex_lock(&d->lock);
+	pthread_mutex_lock(&d->boxes.lock);
 	while (!box->n_ready && box->readying)
-		pthread_cond_wait(&d->changed, &d->lock);
+		pthread_cond_wait(&d->boxes.changed, &d->boxes.lock);
 	if (box->n_ready)
 		s = box->ready[--box->n_ready];
-	pthread_mutex_unlock(&d->lock);
+	pthread_mutex_unlock(&d->boxes.lock);
 	return s;
 }
 
@@ -49,12 +50,12 @@ static struct corral_docker_stream *waiting_take(struct corral_docker *d,
 static void waiting_put(struct corral_docker *d, struct corral_docker_box *box,
                         struct corral_docker_stream *s)
 {
-	pthread_mutex_lock(&d->lock);
-	if (s && d->box == box && box->n_ready < CORRAL_DOCKER_READY_MAX) {
+	pthread_mutex_lock(&d->boxes.lock);
+	if (s && d->boxes.box == &box->base && box->n_ready < CORRAL_DOCKER_READY_MAX) {
 		box->ready[box->n_ready++] = s;
 		s = NULL;
 	}
-	pthread_mutex_unlock(&d->lock);
+	pthread_mutex_unlock(&d->boxes.lock);
 	corral_docker_stream_close(s);
 }
 
@@ -68,10 +69,10 @@ static void *first(void *arg)
 	free(f);
 	(void)waiting_open(d, box, &s, NULL);
 	waiting_put(d, box, s);
-	pthread_mutex_lock(&d->lock);
+	pthread_mutex_lock(&d->boxes.lock);
 	box->readying = false;
-	pthread_cond_broadcast(&d->changed);
-	pthread_mutex_unlock(&d->lock);
+	pthread_cond_broadcast(&d->boxes.changed);
+	pthread_mutex_unlock(&d->boxes.lock);
 	corral_docker_release(d, box);
 	return NULL;
 }
@@ -88,37 +89,15 @@ void corral_docker_ready_begin(struct corral_docker *d, struct corral_docker_box
 		return;
 	*f = (struct beginning) { d, box };
 	box->readying = true;
-	box->refs++;
+	box->base.refs++;
 	(void)pthread_attr_init(&attr);
 	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	if (pthread_create(&thread, &attr, first, f) != 0) {
 		free(f);
 		box->readying = false;
-		box->refs--;
+		box->base.refs--;
 	}
 	(void)pthread_attr_destroy(&attr);
-}
-
-int corral_docker_start_in(struct corral_docker *d, struct corral_docker_box *box,
-                           const struct corral_docker_start *start,
-                           struct corral_docker_process **ret, struct corral_error *err)
-{
-	struct corral_docker_stream *stream = waiting_take(d, box);
-	struct corral_error old = { 0 };
-	int r = -EPIPE;
-
-	if (stream) {
-		r = corral_docker_process_start_take(stream, true, start, ret, &old);
-		if (r < 0 && r != -EPIPE && r != -EPROTO)
-			return corral_error_set(err, old.code, "%s", old.text);
-	}
-	/* None waited, or it was killed while it did, as a guest may. */
-	if (r == -EPIPE || r == -EPROTO) {
-		r = waiting_open(d, box, &stream, err);
-		if (r == 0)
-			r = corral_docker_process_start_take(stream, true, start, ret, err);
-	}
-	return r == 0 || r == -ENOENT || r == -EACCES ? r : corral_docker_failed(d, box, r, err);
 }
 
 /*
@@ -149,6 +128,41 @@ static void sweep(struct corral_docker *d, struct corral_docker_box *box, int pi
 	corral_docker_stream_close(s);
 }
 
+int corral_docker_start_in(struct corral_docker *d, struct corral_docker_box *box,
+                           const struct corral_docker_start *start,
+                           struct corral_docker_process **ret, struct corral_error *err)
+{
+	struct corral_docker_stream *stream = waiting_take(d, box);
+	struct corral_error old = { 0 };
+	int r = -EPIPE;
+
+	if (stream) {
+		r = corral_docker_process_start_take(stream, true, start, ret, &old);
+		if (r < 0 && r != -EPIPE && r != -EPROTO)
+			return corral_error_set(err, old.code, "%s", old.text);
+	}
+	/* None waited, or it was killed while it did, as a guest may. */
+	if (r == -EPIPE || r == -EPROTO) {
+		r = waiting_open(d, box, &stream, err);
+		if (r == 0)
+			r = corral_docker_process_start_take(stream, true, start, ret, err);
+	}
+	/* It may have been, and stopped what was to say so. */
+	if (r == -ETIMEDOUT || r == -ECONNRESET)
+		sweep(d, box, INT_MAX);
+	return r == 0 || r == -ENOENT || r == -EACCES ? r : corral_docker_failed(d, box, r, err);
+}
+
+static bool has_ended(struct corral_docker *d, struct corral_docker_box *box)
+{
+	bool ended;
+
+	pthread_mutex_lock(&d->boxes.lock);
+	ended = corral_docker_container_has_ended(&box->c);
+	pthread_mutex_unlock(&d->boxes.lock);
+	return ended;
+}
+
 void corral_docker_finish_in(struct corral_docker *d, struct corral_docker_box *box,
                              struct corral_docker_process *p)
 {
@@ -164,6 +178,6 @@ void corral_docker_finish_in(struct corral_docker *d, struct corral_docker_box *
 	pid = corral_docker_process_pid(p);
 	corral_docker_process_close(p);
 	waiting_put(d, box, s);
-	if (lost && !corral_docker_container_has_ended(&box->c))
+	if (lost && !has_ended(d, box))
 		sweep(d, box, pid);
 }

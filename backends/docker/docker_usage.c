@@ -99,9 +99,9 @@ int corral_docker_usage(struct corral_backend *b, struct corral_usage *ret,
 		return r;
 	r = measure(d, box, ret, err);
 	if (r == 0) {
-		pthread_mutex_lock(&d->lock);
+		pthread_mutex_lock(&d->boxes.lock);
 		ret->cpu_percent = percent(box, ret->cpu_usec);
-		pthread_mutex_unlock(&d->lock);
+		pthread_mutex_unlock(&d->boxes.lock);
 	} else {
 		r = corral_docker_failed(d, box, r, err);
 	}

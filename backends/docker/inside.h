@@ -72,6 +72,8 @@ struct corral_docker_start {
 	 */
 	bool background;
 	const char *out_path, *err_path;
+	/* Or NULL: where the errno goes with which the program could not be executed. */
+	int *ret_exec_error;
 };
 
 /*

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "backends/docker/demux.h"
+#include "backends/docker/end.h"
 #include "backends/docker/plain.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
@@ -33,7 +34,7 @@ struct plain {
 	char mark[40];
 	char exec_id[CORRAL_DOCKER_ID_SIZE];
 	struct corral_docker_stream *stream;
-	int in, fds[2]; /* -1 when done with */
+	struct corral_docker_end in, outs[2]; /* the caller's; fd -1 when done with */
 	int event_fd, quit_fd;
 	pthread_t thread;
 	bool started;
@@ -67,73 +68,83 @@ static bool is_told_to_quit(const struct plain *p)
 static int put(void *ctx, int stream, const void *data, size_t len)
 {
 	struct plain *p = ctx;
-	int *fd = &p->fds[stream == 2];
+	struct corral_docker_end *out = &p->outs[stream == 2];
 	size_t done = 0;
 	size_t room = sizeof(p->said) - 1 - p->n_said;
 
 	memcpy(p->said + p->n_said, data, len < room ? len : room);
 	p->n_said += len < room ? len : room;
-	while (done < len && *fd >= 0 && !is_told_to_quit(p)) {
-		ssize_t n = write(*fd, (const char *)data + done, len - done);
+	while (done < len && out->fd >= 0 && !is_told_to_quit(p)) {
+		long n = corral_docker_end_write(out, (const char *)data + done, len - done);
 
 		if (n > 0)
 			done += (size_t)n;
-		else if (n < 0 && errno == EAGAIN) {
-			struct pollfd pfds[] = { { .fd = *fd, .events = POLLOUT },
+		else if (n == -EAGAIN) {
+			struct pollfd pfds[] = { { .fd = out->fd, .events = POLLOUT },
 				                 { .fd = p->quit_fd, .events = POLLIN } };
 
 			(void)poll(pfds, 2, -1);
-		} else if (n == 0 || errno != EINTR)
-			corral_fd_closep(fd);
+		} else
+			corral_docker_end_close(out);
 	}
 	return 0;
 }
 
-/* One piece of the input; true when there is more of it. */
-static bool feed(struct plain *p, char *data, size_t *have, size_t *at)
+/* What was read and not sent yet. */
+struct input {
+	char data[CHUNK];
+	size_t have, at;
+	bool more;
+};
+
+/* One piece of the input, as far as it is there. */
+static void feed(struct plain *p, struct input *in)
 {
 	long n;
 
-	if (*at == *have) {
-		ssize_t got = read(p->in, data, CHUNK);
-
-		*at = 0;
-		*have = got > 0 ? (size_t)got : 0;
-		if (!*have) {
+	if (in->at == in->have) {
+		n = corral_docker_end_read(&p->in, in->data, sizeof(in->data));
+		if (n == -EAGAIN)
+			return;
+		in->at = 0;
+		in->have = n > 0 ? (size_t)n : 0;
+		if (!in->have) {
 			(void)corral_docker_stream_shut(p->stream);
-			return false;
+			in->more = false;
+			return;
 		}
 	}
-	n = corral_docker_stream_write(p->stream, data + *at, *have - *at);
+	n = corral_docker_stream_write(p->stream, in->data + in->at, in->have - in->at);
 	if (n > 0)
-		*at += (size_t)n;
-	return n > 0 || n == -EAGAIN || n == -EINTR;
+		in->at += (size_t)n;
+	in->more = n > 0 || n == -EAGAIN || n == -EINTR;
 }
 
 /* Until the stream's end, or until told to quit. */
 static void carry(struct plain *p)
 {
-	char in[CHUNK], out[CHUNK];
-	size_t have = 0, at = 0;
-	bool more = p->in >= 0;
+	struct input in = { .more = p->in.fd >= 0 };
+	char out[CHUNK];
 
-	if (!more)
+	if (!in.more)
 		(void)corral_docker_stream_shut(p->stream);
 	for (;;) {
+		const bool sends = in.more && in.at < in.have, reads = in.more && !sends;
 		struct pollfd pfds[] = { { .fd = corral_docker_stream_fd(p->stream),
-			                   .events = (short)(POLLIN | (more ? POLLOUT : 0)) },
-			                 { .fd = p->quit_fd, .events = POLLIN } };
+			                   .events = (short)(POLLIN | (sends ? POLLOUT : 0)) },
+			                 { .fd = p->quit_fd, .events = POLLIN },
+			                 { .fd = reads ? p->in.fd : -1, .events = POLLIN } };
 		long n = corral_docker_stream_read(p->stream, out, sizeof(out));
 
 		if (n > 0 && corral_docker_demux_feed(&p->demux, out, (size_t)n) == 0)
 			continue;
 		if (n >= 0 || (n != -EAGAIN && n != -EINTR))
 			return;
-		(void)poll(pfds, 2, -1);
+		(void)poll(pfds, 3, -1);
 		if (pfds[1].revents)
 			return;
-		if (more && (pfds[0].revents & POLLOUT))
-			more = feed(p, in, &have, &at);
+		if ((pfds[0].revents & POLLOUT) || pfds[2].revents)
+			feed(p, &in);
 	}
 }
 
@@ -173,39 +184,27 @@ static void *run(void *arg)
 	code_ask(p);
 	p->receipt.wall_usec = (corral_now_nsec() - p->began_nsec) / 1000;
 	for (int i = 0; i < 2; i++)
-		corral_fd_closep(&p->fds[i]);
+		corral_docker_end_close(&p->outs[i]);
 	(void)eventfd_write(p->event_fd, 1);
 	return NULL;
-}
-
-/* Ours, and not blocking: that of the caller stays as it is. */
-static int own_fd(int fd, int *ret, struct corral_error *err)
-{
-	char path[40];
-
-	if (fd < 0)
-		return 0;
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	*ret = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-	if (*ret < 0)
-		*ret = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	return *ret < 0 ? corral_error_sys(err, errno, "descriptor for output") : 0;
 }
 
 static int streams_open(struct plain *p, const struct corral_command *command,
                         struct corral_error *err)
 {
-	int r = own_fd(command->stdout_fd, &p->fds[0], err);
+	int r = 0;
 
-	if (r == 0)
-		r = own_fd(command->stderr_fd, &p->fds[1], err);
-	if (r == 0 && command->stdin_fd >= 0)
-		p->in = fcntl(command->stdin_fd, F_DUPFD_CLOEXEC, 3);
+	if (command->stdin_fd >= 0)
+		r = corral_docker_end_open(&p->in, command->stdin_fd, O_RDONLY);
+	if (r == 0 && command->stdout_fd >= 0)
+		r = corral_docker_end_open(&p->outs[0], command->stdout_fd, O_WRONLY);
+	if (r == 0 && command->stderr_fd >= 0)
+		r = corral_docker_end_open(&p->outs[1], command->stderr_fd, O_WRONLY);
+	if (r < 0)
+		return corral_error_sys(err, -r, "streams of the command");
 	p->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	p->quit_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (r == 0 && (p->event_fd < 0 || p->quit_fd < 0))
-		r = corral_error_sys(err, errno, "eventfd");
-	return r;
+	return p->event_fd < 0 || p->quit_fd < 0 ? corral_error_sys(err, errno, "eventfd") : 0;
 }
 
 static int exec_start(struct plain *p, const struct corral_command *command,
@@ -246,8 +245,8 @@ static void plain_close(void *process)
 	}
 	corral_docker_stream_close(p->stream);
 	for (int i = 0; i < 2; i++)
-		corral_fd_closep(&p->fds[i]);
-	corral_fd_closep(&p->in);
+		corral_docker_end_close(&p->outs[i]);
+	corral_docker_end_close(&p->in);
 	corral_fd_closep(&p->event_fd);
 	corral_fd_closep(&p->quit_fd);
 	free(p);
@@ -277,9 +276,9 @@ static int plain_start(void *place, const struct corral_command *command, void *
 		return corral_error_set(err, ENOMEM, "exec: out of memory");
 	*ret = p;
 	p->place = *(const struct corral_docker_plain_place *)place;
-	p->in = p->fds[0] = p->fds[1] = p->event_fd = p->quit_fd = -1;
+	p->in.fd = p->outs[0].fd = p->outs[1].fd = p->event_fd = p->quit_fd = -1;
 	p->began_nsec = corral_now_nsec();
-	p->receipt = (struct corral_receipt) { .tier = CORRAL_TIER_FULL,
+	p->receipt = (struct corral_receipt) { .tier = CORRAL_TIER_CONTAINER,
 		                               .memory_peak_bytes = UINT64_MAX,
 		                               .pids_peak = UINT64_MAX,
 		                               .written_bytes = UINT64_MAX,

@@ -64,6 +64,7 @@ static struct corral_docker_process *process_new(struct corral_docker_stream *st
 	p->credit = CORRAL_DOCKER_STDIN_WINDOW;
 	p->start_nsec = corral_now_nsec();
 	p->receipt = (struct corral_receipt) {
+		.tier = CORRAL_TIER_CONTAINER,
 		.memory_peak_bytes = UINT64_MAX,
 		.pids_peak = UINT64_MAX,
 		.written_bytes = UINT64_MAX,
@@ -245,8 +246,11 @@ static int start(struct corral_docker_process *p, const struct corral_docker_sta
 		r = order_make(p, s, err);
 	if (r == 0)
 		r = answer_wait(p, err);
-	if (r == 0 && p->failed)
+	if (r == 0 && p->failed) {
 		r = refused(p, s->argv[0], s->guest_dir, err);
+		if (s->ret_exec_error && p->why.stage == CORRAL_DOCKER_STAGE_EXEC)
+			*s->ret_exec_error = -r;
+	}
 	return r < 0 ? r : thread_start(p, err);
 }
 

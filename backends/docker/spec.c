@@ -237,7 +237,8 @@ static int texts_init(struct corral_docker_spec *s, const struct corral_docker_o
 
 	if (!work_dir)
 		work_dir = CORRAL_WORK_DIR_DEFAULT;
-	if (work_dir[0] != '/' || !work_dir[1] || strstr(work_dir, ".."))
+	/* Somebody else's container may have no other. */
+	if (work_dir[0] != '/' || (!work_dir[1] && !o->container_name) || strstr(work_dir, ".."))
 		return corral_error_set(err, EINVAL, "work_dir '%.100s': not an absolute path",
 		                        work_dir);
 	r = copy_text(&s->session, id, err);
@@ -351,6 +352,7 @@ int corral_docker_spec_init(struct corral_docker_spec *s, const struct corral_do
 	memset(s, 0, sizeof(*s));
 	s->limits = o->limits ? *o->limits : corral_limits_default;
 	s->limits_asked = o->limits_asked;
+	s->leave_running = o->leave_running;
 	r = spec_fill(s, o, id, err);
 	if (r < 0)
 		corral_docker_spec_done(s);

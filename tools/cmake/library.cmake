@@ -43,6 +43,7 @@ if(TARGET corral_docker)
   set(private_headers
     backends/backend_ops.h
     backends/backgrounds.h
+    backends/boxes.h
     backends/base_shell.h
     backends/execute.h
     backends/names.h

@@ -698,9 +698,10 @@ static void a_stopped_supervisor_is_given_up(void **state)
 	uint64_t began;
 	BOX(b, state);
 
-	p = shell_start(b, "kill -STOP $PPID; sleep 1000",
+	/* Not before it has said that this was started. */
+	p = shell_start(b, "sleep 0.3; kill -STOP $PPID; sleep 1000",
 	                (struct corral_docker_start) { NO_STREAMS });
-	(void)usleep(200000);
+	(void)usleep(1000000);
 	began = corral_now_ms();
 	corral_docker_process_kill(p, CORRAL_REASON_TIMEOUT);
 	assert_in_range(corral_now_ms() - began, 4000, 8000);

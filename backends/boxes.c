@@ -1,0 +1,171 @@
+#include "backends/boxes.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "kernel/base/clock.h"
+
+/* How long the end of a sandbox waits for the calls that are in it. */
+#define END_S 20
+
+void corral_boxes_init(struct corral_boxes *l, const struct corral_box_ops *ops,
+                       struct corral_backend *owner)
+{
+	*l = (struct corral_boxes) { .ops = ops, .owner = owner };
+	(void)pthread_mutex_init(&l->lock, NULL);
+	corral_cond_init(&l->changed);
+}
+
+void corral_boxes_done(struct corral_boxes *l)
+{
+	(void)pthread_mutex_destroy(&l->lock);
+	(void)pthread_cond_destroy(&l->changed);
+}
+
+void corral_boxes_release(struct corral_boxes *l, struct corral_box *box)
+{
+	bool last;
+
+	(void)pthread_mutex_lock(&l->lock);
+	last = --box->refs == 0;
+	(void)pthread_mutex_unlock(&l->lock);
+	if (!last)
+		return;
+	corral_served_done(&box->files);
+	corral_backgrounds_done(&box->backgrounds);
+	l->ops->close(l->owner, box);
+	(void)pthread_mutex_lock(&l->lock);
+	l->n_boxes--;
+	(void)pthread_cond_broadcast(&l->changed);
+	(void)pthread_mutex_unlock(&l->lock);
+}
+
+/* Takes the backend's own hold off the box; with the lock held. Who gets it releases it. */
+static struct corral_box *detach(struct corral_boxes *l)
+{
+	struct corral_box *box = l->box;
+
+	l->box = NULL;
+	return box;
+}
+
+/* With the lock held, which is let go while it is made. */
+static int make(struct corral_boxes *l, struct corral_error *err)
+{
+	struct corral_box *box = NULL;
+	int r;
+
+	l->opening = true;
+	(void)pthread_mutex_unlock(&l->lock);
+	r = l->ops->open(l->owner, &box, err);
+	(void)pthread_mutex_lock(&l->lock);
+	l->opening = false;
+	(void)pthread_cond_broadcast(&l->changed);
+	if (r < 0)
+		return r;
+	corral_served_init(&box->files);
+	corral_backgrounds_init(&box->backgrounds, l->ops->backgrounds);
+	box->refs = 1;
+	l->box = box;
+	l->n_boxes++;
+	if (l->ops->opened)
+		l->ops->opened(l->owner, box);
+	return 0;
+}
+
+static int say_lost(const char *why, struct corral_error *err)
+{
+	return corral_error_set(err, EPIPE, "%s: start it again", why);
+}
+
+int corral_boxes_acquire(struct corral_boxes *l, struct corral_box **ret, struct corral_error *err)
+{
+	struct corral_box *dead = NULL;
+	int r = 0;
+
+	(void)pthread_mutex_lock(&l->lock);
+	while (l->opening)
+		(void)pthread_cond_wait(&l->changed, &l->lock);
+	if (l->box && l->ops->has_ended(l->box)) {
+		(void)snprintf(l->lost, sizeof(l->lost), "%s", l->ops->gone);
+		dead = detach(l);
+	}
+	if (l->lost[0])
+		r = say_lost(l->lost, err);
+	else if (!l->box)
+		r = make(l, err);
+	if (r == 0) {
+		l->box->refs++;
+		*ret = l->box;
+	}
+	(void)pthread_mutex_unlock(&l->lock);
+	if (dead)
+		corral_boxes_release(l, dead);
+	return r;
+}
+
+struct corral_box *corral_boxes_find(struct corral_boxes *l)
+{
+	struct corral_box *box;
+
+	(void)pthread_mutex_lock(&l->lock);
+	box = l->box;
+	if (box)
+		box->refs++;
+	(void)pthread_mutex_unlock(&l->lock);
+	return box;
+}
+
+int corral_boxes_lose(struct corral_boxes *l, struct corral_box *box, const char *why,
+                      struct corral_error *err)
+{
+	bool mine;
+
+	(void)pthread_mutex_lock(&l->lock);
+	mine = l->box == box;
+	if (mine) {
+		(void)snprintf(l->lost, sizeof(l->lost), "%s", why);
+		(void)detach(l);
+	}
+	(void)pthread_mutex_unlock(&l->lock);
+	if (mine)
+		corral_boxes_release(l, box);
+	return say_lost(why, err);
+}
+
+void corral_boxes_begin_anew(struct corral_boxes *l)
+{
+	(void)pthread_mutex_lock(&l->lock);
+	l->lost[0] = '\0';
+	(void)pthread_mutex_unlock(&l->lock);
+}
+
+struct corral_box *corral_boxes_take(struct corral_boxes *l)
+{
+	struct corral_box *box;
+
+	(void)pthread_mutex_lock(&l->lock);
+	while (l->opening)
+		(void)pthread_cond_wait(&l->changed, &l->lock);
+	box = detach(l);
+	l->lost[0] = '\0';
+	(void)pthread_mutex_unlock(&l->lock);
+	return box;
+}
+
+int corral_boxes_wait(struct corral_boxes *l, struct corral_error *err)
+{
+	const struct timespec until = corral_clock_after(END_S * UINT64_C(1000));
+	bool closed;
+	int r = 0;
+
+	(void)pthread_mutex_lock(&l->lock);
+	while (l->n_boxes && r == 0)
+		r = pthread_cond_timedwait(&l->changed, &l->lock, &until);
+	closed = !l->n_boxes;
+	(void)pthread_mutex_unlock(&l->lock);
+	return closed ? 0
+	              : corral_error_set(err, ETIMEDOUT,
+	                                 "calls are still in the %s %d s after its end",
+	                                 l->ops->what, END_S);
+}
