@@ -54,7 +54,8 @@ static int streams_take(int *ret_in, int *ret_out, struct corral_error *err)
  */
 static char *image_program(void)
 {
-	static const char *const places[] = { "image/corral-image", "../libexec/corral-image" };
+	static const char *const places[] = { "image/corral-image", "../libexec/corral-image",
+		                              "../corral-image" };
 	corral_autofree char *own = realpath("/proc/self/exe", NULL);
 	char *slash = own ? strrchr(own, '/') : NULL, *path;
 

@@ -16,7 +16,8 @@ struct corral_docker_place;
 
 /*
  * stop_fd: a signalfd or -1; SIGINT, SIGTERM, SIGHUP and SIGQUIT from it end the making, which may
- * pull and build for minutes, with -EINTR. Options that make no sense for a container are -EINVAL.
+ * pull and build for minutes, with -EINTR; o->config may be NULL then. Options that make no sense
+ * for a container are -EINVAL.
  */
 int corral_docker_place_open(struct corral_options *o, int stop_fd,
                              struct corral_docker_place **ret, struct corral_error *err);

@@ -1,9 +1,9 @@
 /*
- * Theory of operation: what takes long, an image that is fetched or built and a container that is
- * started, is done by a thread of its own, so that this one can hear of signals. They make it stop
- * at the next word of the engine's; when that does not come soon, it is left behind, and the end of
- * the process is its end. What it then has half-made goes with its connection, or by the next
- * corral docker prune.
+ * Theory of operation: what may take long, an engine that does not answer, an image that is fetched
+ * or built, a container that is started, is left to a thread, so that this one can hear of signals.
+ * They make it stop at the next word of the engine's; when that does not come soon, it is left
+ * behind, and the end of the process is its end. What it then has half-made goes with its
+ * connection, or by the next corral docker prune.
  */
 #include "tools/docker/place.h"
 
@@ -310,19 +310,59 @@ static int work_dir_find(struct corral_docker_place *p, struct making *m, struct
 	return 0;
 }
 
+static bool may_be_remote(const struct corral_docker_engine *e)
+{
+	return strncmp(corral_docker_engine_info(e)->endpoint, "unix:", strlen("unix:")) != 0;
+}
+
+static int backend_make(struct corral_docker_place *p, const struct corral_options *options,
+                        struct corral_error *err)
+{
+	struct making m = { .config = options->config, .remote = may_be_remote(p->engine) };
+	int r;
+
+	m.o.image = options->docker;
+	m.o.runtime = p->runtime;
+	p->config_dir = corral_docker_find_config();
+	m.o.images.config_dir = p->config_dir;
+	m.o.images.progress = &p->teller.progress;
+	r = container_find(p, &m, options, err);
+	if (r == 0)
+		r = work_dir_find(p, &m, err);
+	if (r == 0)
+		r = options_fill(&m, options, err);
+	if (m.seen.id)
+		m.o.runtime = NULL;
+	if (r == 0)
+		r = corral_docker_sandbox_new(p->engine, &m.o, &p->backend, err);
+	making_done(&m);
+	return r;
+}
+
 /* --- Its start --- */
 
 struct starting {
-	struct corral_backend *backend;
+	struct corral_docker_place *place;
+	struct corral_options options; /* a copy, which outlives the caller's when left behind */
 	int done_fd, r;
 	struct corral_error err;
 };
+
+static int prepare(struct corral_docker_place *p, const struct corral_options *o,
+                   struct corral_error *err)
+{
+	int r = corral_docker_find_engine(&p->engine, err);
+
+	if (r == 0)
+		r = backend_make(p, o, err);
+	return r < 0 ? r : corral_backend_start(p->backend, err);
+}
 
 static void *start(void *arg)
 {
 	struct starting *s = arg;
 
-	s->r = corral_backend_start(s->backend, &s->err);
+	s->r = prepare(s->place, &s->options, &s->err);
 	(void)eventfd_write(s->done_fd, 1);
 	return NULL;
 }
@@ -363,8 +403,9 @@ static int interrupted(struct corral_error *err)
 	return corral_error_set(err, EINTR, "interrupted before the container was ready");
 }
 
-/* Takes what it is part of out of the place when it is left behind. */
-static int backend_start(struct corral_docker_place *p, int stop_fd, struct corral_error *err)
+/* *left: it goes on by itself, with the place, and with the configuration of o. */
+static int prepare_beside(struct corral_docker_place *p, struct corral_options *o, int stop_fd,
+                          bool *left, struct corral_error *err)
 {
 	struct starting *s = calloc(1, sizeof(*s));
 	pthread_t thread;
@@ -372,7 +413,8 @@ static int backend_start(struct corral_docker_place *p, int stop_fd, struct corr
 
 	if (!s)
 		return out_of_memory(err);
-	s->backend = p->backend;
+	s->place = p;
+	s->options = *o;
 	s->done_fd = eventfd(0, EFD_CLOEXEC);
 	r = s->done_fd < 0 ? errno : pthread_create(&thread, NULL, start, s);
 	if (r) {
@@ -380,10 +422,10 @@ static int backend_start(struct corral_docker_place *p, int stop_fd, struct corr
 		free(s);
 		return corral_error_sys(err, r, "start the container");
 	}
-	if (!await(s, stop_fd, &p->teller)) {
+	*left = !await(s, stop_fd, &p->teller);
+	if (*left) {
 		(void)pthread_detach(thread);
-		p->backend = NULL;
-		p->engine = NULL;
+		o->config = NULL;
 		return interrupted(err);
 	}
 	(void)pthread_join(thread, NULL);
@@ -395,39 +437,11 @@ static int backend_start(struct corral_docker_place *p, int stop_fd, struct corr
 	return atomic_load(&p->teller.cancelled) ? interrupted(err) : r;
 }
 
-static bool may_be_remote(const struct corral_docker_engine *e)
-{
-	return strncmp(corral_docker_engine_info(e)->endpoint, "unix:", strlen("unix:")) != 0;
-}
-
-static int backend_make(struct corral_docker_place *p, struct corral_options *options,
-                        struct corral_error *err)
-{
-	struct making m = { .config = options->config, .remote = may_be_remote(p->engine) };
-	int r;
-
-	m.o.image = options->docker;
-	m.o.runtime = p->runtime;
-	p->config_dir = corral_docker_find_config();
-	m.o.images.config_dir = p->config_dir;
-	m.o.images.progress = &p->teller.progress;
-	r = container_find(p, &m, options, err);
-	if (r == 0)
-		r = work_dir_find(p, &m, err);
-	if (r == 0)
-		r = options_fill(&m, options, err);
-	if (m.seen.id)
-		m.o.runtime = NULL;
-	if (r == 0)
-		r = corral_docker_sandbox_new(p->engine, &m.o, &p->backend, err);
-	making_done(&m);
-	return r;
-}
-
 int corral_docker_place_open(struct corral_options *o, int stop_fd,
                              struct corral_docker_place **ret, struct corral_error *err)
 {
 	struct corral_docker_place *p;
+	bool left = false;
 	int r = config_check(o, err);
 
 	if (r < 0)
@@ -442,18 +456,12 @@ int corral_docker_place_open(struct corral_options *o, int stop_fd,
 			r = corral_error_wrap(err, r, "--docker-runtime");
 	}
 	if (r == 0)
-		r = corral_docker_find_engine(&p->engine, err);
-	if (r == 0)
-		r = backend_make(p, o, err);
-	if (r == 0)
-		r = backend_start(p, stop_fd, err);
+		r = prepare_beside(p, o, stop_fd, &left, err);
 	corral_docker_teller_done(&p->teller);
-	if (r < 0 && !p->backend && !p->engine && atomic_load(&p->teller.cancelled))
-		return r; /* the thread that was left behind has it */
-	if (r < 0)
-		corral_docker_place_close(p);
-	else
+	if (r == 0)
 		*ret = p;
+	else if (!left)
+		corral_docker_place_close(p);
 	return r;
 }
 
