@@ -436,9 +436,6 @@ int corral_docker_do(struct corral_docker_engine *e, const char *method, const c
 		return corral_docker_refused(&a, err);
 	if (!ret_json)
 		return 0;
-	/* Podman does not always say that it is. */
-	if (!a.json)
-		(void)docker_answer_parse(&a, NULL);
 	if (!a.json)
 		return corral_error_set(err, EPROTO, "%s %.160s: the engine's answer is no JSON",
 		                        method, path);

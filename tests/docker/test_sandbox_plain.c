@@ -201,6 +201,7 @@ static void its_death_is_told(void **state)
 
 	if (missing(f))
 		return;
+	OK(f, corral_backend_start(f->on.b, &f->on.err));
 	container_tell(f, PLAIN, "kill");
 	FAILS(f, corral_backend_execute(f->on.b, &x, &e, &f->on.err), EPIPE, "start it again");
 	corral_executed_done(&e);
