@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <time.h>
 
 #include "backends/docker/inside.h"
 #include "backends/docker/json.h"
 #include "backends/docker/owner.h"
+#include "backends/docker/podman.h"
 #include "backends/docker/tar.h"
 #include "backends/docker/volume.h"
 #include "kernel/base/cleanup.h"
@@ -158,6 +160,7 @@ static int create(struct corral_docker_engine *e, const struct corral_docker_spe
                   const char *image, struct corral_docker_container *c, struct corral_error *err)
 {
 	char volume[CORRAL_DOCKER_VOLUME_SIZE], owner[CORRAL_DOCKER_OWNER_SIZE], path[PATH_SIZE];
+	char file[CORRAL_DOCKER_PODMAN_FILE_SIZE] = "";
 	struct corral_docker_main main_of = { .owner = owner, .tied = c->has_inside && !c->named };
 	corral_autojson json_t *body = NULL, *answer = NULL;
 	int r;
@@ -171,7 +174,12 @@ static int create(struct corral_docker_engine *e, const struct corral_docker_spe
 		                        "container: out of memory, or a text that is not UTF-8");
 	(void)snprintf(path, sizeof(path), "/containers/create%s%s", c->named ? "?name=" : "",
 	               c->named ? s->container_name : "");
-	r = corral_docker_do(e, "POST", path, body, &answer, err);
+	r = corral_docker_engine_info(e)->is_podman ? corral_docker_podman_adapt(body, file, err)
+	                                            : 0;
+	if (r == 0)
+		r = corral_docker_do(e, "POST", path, body, &answer, err);
+	if (file[0])
+		(void)unlink(file);
 	if (r == 0)
 		r = copy_id(c->id, answer, err);
 	if (r < 0)
@@ -194,6 +202,12 @@ static int begin(struct corral_docker_engine *e, const struct corral_docker_spec
 		corral_docker_stream_close(c->tie);
 		c->tie = NULL;
 		(void)corral_docker_container_remove(e, c->id, NULL);
+	}
+	/* These two say of a creation that its name is taken and its image gone. */
+	if (r == -EBUSY || r == -ENOENT) {
+		r = -EIO;
+		if (err)
+			err->code = EIO;
 	}
 	return r;
 }
@@ -295,6 +309,10 @@ int corral_docker_container_close(struct corral_docker_engine *e, struct corral_
 	if (c->id[0] && c->named && !c->stays) {
 		(void)snprintf(path, sizeof(path), "/containers/%s/stop?t=%d", c->id, STOP_S);
 		r = corral_docker_do(e, "POST", path, NULL, NULL, err);
+		/* Podman stops none that is paused. */
+		if (r < 0 && r != -ENOENT && r != -ETIMEDOUT &&
+		    corral_docker_container_pause(e, c->id, false, NULL) == 0)
+			r = corral_docker_do(e, "POST", path, NULL, NULL, err);
 		r = r == -ENOENT ? 0 : r;
 	} else if (c->id[0] && !c->named) {
 		r = corral_docker_container_remove(e, c->id, err);

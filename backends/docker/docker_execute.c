@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "backends/docker/box.h"
+#include "backends/docker/plain.h"
 #include "backends/execute.h"
 
 struct place {
@@ -109,9 +110,8 @@ static int execute_in(struct corral_docker *d, struct corral_docker_box *box,
 	struct place place = { .docker = d, .box = box };
 	int r;
 
-	if (box->plain)
-		return box->plain->ops->execute(box->plain, x, ret, err);
-	r = corral_execute_with(&ops, &place, x, NULL, stop_fd, ret, err);
+	r = box->plain ? corral_docker_plain_execute(box->plain, x, stop_fd, ret, err)
+	               : corral_execute_with(&ops, &place, x, NULL, stop_fd, ret, err);
 	if (r < 0)
 		return corral_docker_failed(d, box, r, err);
 	ret->receipt.output_bytes = place.output_bytes;

@@ -81,7 +81,8 @@ int corral_docker_visit_end(struct corral_backend *b, struct corral_visit *v, in
 	if (v->served)
 		corral_served_release(&box->base.files, v->served);
 	/* The server went: alone, or with all of it. */
-	if (r == -EPIPE || r == -EPROTO || r == -ETIMEDOUT)
+	if (r == -EPIPE || r == -EPROTO || r == -ETIMEDOUT ||
+	    (v->instead && (r == -EBUSY || r == -EIO)))
 		r = corral_docker_failed(d, box, r, err);
 	corral_docker_release(d, box);
 	return r;

@@ -1,6 +1,6 @@
 /*
- * Files in a container that our program is not in: by its own shell (backends/base.h), trees by the
- * engine's archives.
+ * Files in a container that our program is not in: by its own shell (backends/base.h), trees by its
+ * tar(1), or the engine's archives where it has none.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,12 +22,18 @@ struct plain_backend {
 	const char *work_dir; /* the spec's, which lives longer */
 };
 
-static int plain_execute(struct corral_backend *b, const struct corral_execute *x,
-                         struct corral_executed *ret, struct corral_error *err)
+int corral_docker_plain_execute(struct corral_backend *b, const struct corral_execute *x,
+                                int stop_fd, struct corral_executed *ret, struct corral_error *err)
 {
 	struct plain_backend *p = (struct plain_backend *)b;
 
-	return corral_execute_with(&corral_docker_plain_ops, &p->place, x, NULL, -1, ret, err);
+	return corral_execute_with(&corral_docker_plain_ops, &p->place, x, NULL, stop_fd, ret, err);
+}
+
+static int plain_execute(struct corral_backend *b, const struct corral_execute *x,
+                         struct corral_executed *ret, struct corral_error *err)
+{
+	return corral_docker_plain_execute(b, x, -1, ret, err);
 }
 
 static int shell_execute(void *ctx, const struct corral_execute *x, struct corral_executed *ret,
@@ -76,14 +82,17 @@ static int plain_tar_out(struct corral_backend *b, const char *path,
                          struct corral_error *err)
 {
 	struct corral_docker_request q = { .method = "GET", .sink = sink };
+	struct plain_backend *p = (struct plain_backend *)b;
 	struct corral_files_stat st;
 	int r = corral_backend_stat(to_wrap(b)->inner, path, 0, &st, err);
 
 	(void)ret; /* nobody counted */
 	if (r == 0 && st.type != CORRAL_FILES_DIRECTORY)
 		r = corral_error_set(err, ENOTDIR, "'%.200s' is not a directory", path);
+	if (r == 0)
+		r = corral_docker_plain_tar_out(&p->place, path, sink, err);
 	/* What is in it, not it itself. */
-	return r < 0 ? r : archive((struct plain_backend *)b, &q, path, "/.", err);
+	return r == 1 ? archive(p, &q, path, "/.", err) : r;
 }
 
 static int plain_tar_in(struct corral_backend *b, const char *path,
@@ -91,10 +100,13 @@ static int plain_tar_in(struct corral_backend *b, const char *path,
                         struct corral_error *err)
 {
 	struct corral_docker_request q = { .method = "PUT", .source = source };
+	struct plain_backend *p = (struct plain_backend *)b;
 	int r = corral_backend_mkdir(to_wrap(b)->inner, path, err);
 
 	(void)ret;
-	return r < 0 ? r : archive((struct plain_backend *)b, &q, path, "", err);
+	if (r == 0)
+		r = corral_docker_plain_tar_in(&p->place, path, source, err);
+	return r == 1 ? archive(p, &q, path, "", err) : r;
 }
 
 static void plain_close(struct corral_backend *b)

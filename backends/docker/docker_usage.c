@@ -66,6 +66,25 @@ static double percent(struct corral_docker_box *box, uint64_t cpu_usec)
 	return answer;
 }
 
+/* Podman does not say of them that they are JSON. */
+static int stats_get(struct corral_docker *d, const char *path, json_t **ret,
+                     struct corral_error *err)
+{
+	const struct corral_docker_request q = { .method = "GET", .path = path };
+	struct corral_docker_answer a = { 0 };
+	int r = corral_docker_call(d->engine, &q, &a, err);
+
+	if (r == 0 && a.status >= 400)
+		r = corral_docker_refused(&a, err);
+	if (r == 0)
+		*ret = a.json ? json_incref(a.json)
+		              : json_loadb(a.body.data ? a.body.data : "", a.body.len, 0, NULL);
+	if (r == 0 && !*ret)
+		r = corral_error_set(err, EPROTO, "the engine's statistics are no JSON");
+	corral_docker_answer_done(&a);
+	return r;
+}
+
 static int measure(struct corral_docker *d, struct corral_docker_box *box, struct corral_usage *ret,
                    struct corral_error *err)
 {
@@ -76,7 +95,7 @@ static int measure(struct corral_docker *d, struct corral_docker_box *box, struc
 	/* One sample, without the second that the engine else waits for another. */
 	(void)snprintf(path, sizeof(path), "/containers/%s/stats?stream=false&one-shot=true",
 	               box->c.id);
-	r = corral_docker_do(d->engine, "GET", path, NULL, &stats, err);
+	r = stats_get(d, path, &stats, err);
 	if (r < 0)
 		return corral_error_wrap(err, r, "usage");
 	fill(stats, &d->spec.limits, ret);

@@ -39,6 +39,9 @@ int corral_docker_container_exec(struct corral_docker_engine *e, const char *id,
 		                        "exec: a text that is not UTF-8, or no memory for it");
 	(void)snprintf(path, sizeof(path), "/containers/%s/exec", id);
 	r = corral_docker_do(e, "POST", path, body, &answer, err);
+	/* Not to be taken for a program that is not there. */
+	if (r == -ENOENT)
+		return corral_error_set(err, EPIPE, "exec: the container is gone");
 	if (r < 0)
 		return corral_error_wrap(err, r, "exec");
 	exec_id = json_string_value(json_object_get(answer, "Id"));

@@ -18,4 +18,18 @@ struct corral_docker_plain_place {
 
 extern const struct corral_execute_ops corral_docker_plain_ops;
 
+/* One command, in a backend of corral_docker_plain_new(). stop_fd: readable when it is to be ended
+ * politely; -1. */
+int corral_docker_plain_execute(struct corral_backend *b, const struct corral_execute *x,
+                                int stop_fd, struct corral_executed *ret, struct corral_error *err);
+
+/*
+ * Trees by the container's own tar(1), below a path that is a directory. 1: it has none, and
+ * nothing was read of the source.
+ */
+int corral_docker_plain_tar_out(const struct corral_docker_plain_place *place, const char *path,
+                                const struct corral_files_sink *sink, struct corral_error *err);
+int corral_docker_plain_tar_in(const struct corral_docker_plain_place *place, const char *path,
+                               const struct corral_files_source *source, struct corral_error *err);
+
 #endif

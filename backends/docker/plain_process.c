@@ -39,6 +39,8 @@ struct plain {
 	pthread_t thread;
 	bool started;
 	struct corral_docker_demux demux;
+	char said[512]; /* the beginning of its output */
+	size_t n_said;
 	uint64_t began_nsec;
 	struct corral_receipt receipt; /* the thread's until the event */
 	int r;                         /* the same: 0, or why there is no exit code */
@@ -68,7 +70,10 @@ static int put(void *ctx, int stream, const void *data, size_t len)
 	struct plain *p = ctx;
 	struct corral_docker_end *out = &p->outs[stream == 2];
 	size_t done = 0;
+	size_t room = sizeof(p->said) - 1 - p->n_said;
 
+	memcpy(p->said + p->n_said, data, len < room ? len : room);
+	p->n_said += len < room ? len : room;
 	while (done < len && out->fd >= 0 && !is_told_to_quit(p)) {
 		long n = corral_docker_end_write(out, (const char *)data + done, len - done);
 
@@ -143,6 +148,14 @@ static void carry(struct plain *p)
 	}
 }
 
+/* Docker's engine tells why in the output, and 126 for whatever reason. */
+static bool is_not_found(const struct plain *p)
+{
+	return strncmp(p->said, "OCI runtime exec failed", 23) == 0 &&
+	       (strstr(p->said, "executable file not found") ||
+	        strstr(p->said, "no such file or directory"));
+}
+
 static void code_ask(struct plain *p)
 {
 	const struct timespec look = { .tv_nsec = CODE_LOOK_MS * 1000000L };
@@ -154,7 +167,7 @@ static void code_ask(struct plain *p)
 		if (p->r == -EAGAIN)
 			(void)nanosleep(&look, NULL);
 	} while (p->r == -EAGAIN && corral_now_ms() < until && !is_told_to_quit(p));
-	p->receipt.exit_code = code;
+	p->receipt.exit_code = code == 126 && is_not_found(p) ? 127 : code;
 	/* 128 + N is what a shell says of a signal, and the engine as well. */
 	if (p->r == 0 && code > 128 && code < 128 + 65) {
 		p->receipt.exit_code = -1;

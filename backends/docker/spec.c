@@ -22,6 +22,19 @@ static const char *const caps_kept[] = { "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSE
 	                                 "KILL",  "SETGID",       "SETUID", "NET_BIND_SERVICE",
 	                                 NULL };
 
+bool corral_docker_spec_owner(const struct corral_docker_spec *s, uint32_t *ret_uid,
+                              uint32_t *ret_gid)
+{
+	unsigned int uid = 0, gid = 0;
+	int n = s->user ? sscanf(s->user, "%u:%u", &uid, &gid) : 0;
+
+	if (n < 1 || !uid)
+		return false;
+	*ret_uid = uid;
+	*ret_gid = n == 2 ? gid : uid;
+	return true;
+}
+
 static int out_of_memory(struct corral_error *err)
 {
 	return corral_error_set(err, ENOMEM, "container: out of memory");
@@ -63,15 +76,16 @@ static bool put(json_t *object, const char *key, json_t *value)
 	return json_object_set_new(object, key, value) == 0;
 }
 
-static int caps_put(json_t *host, char *const *add, char *const *drop, uint64_t *ret_caps,
-                    struct corral_error *err)
+/* kept: those of caps_kept as well. */
+static int caps_put(json_t *host, bool kept, char *const *add, char *const *drop,
+                    uint64_t *ret_caps, struct corral_error *err)
 {
 	json_t *list = json_array();
 	uint64_t set = 0, one;
 	bool ok;
 	int r = 0;
 
-	for (size_t i = 0; caps_kept[i]; i++)
+	for (size_t i = 0; kept && caps_kept[i]; i++)
 		if (corral_caps_parse(caps_kept[i], &one, NULL) == 0)
 			set |= one;
 	for (size_t i = 0; r == 0 && add && add[i]; i++) {
@@ -296,6 +310,7 @@ static int spec_fill(struct corral_docker_spec *s, const struct corral_docker_op
                      const char *id, struct corral_error *err)
 {
 	uint64_t caps = 0;
+	uint32_t uid, gid;
 	int r = name_check(o->container_name, err);
 
 	if (r == 0)
@@ -316,7 +331,10 @@ static int spec_fill(struct corral_docker_spec *s, const struct corral_docker_op
 	if (r == 0)
 		r = limits_put(s->host_config, o, &s->limits, err);
 	if (r == 0)
-		r = caps_put(s->host_config, o->cap_add, o->cap_drop, &caps, err);
+		/* For who is not root they are of no use, since nothing gives privileges here; but
+		 * Podman would give them to who is not root as well. */
+		r = caps_put(s->host_config, !corral_docker_spec_owner(s, &uid, &gid), o->cap_add,
+		             o->cap_drop, &caps, err);
 	if (r == 0)
 		r = corral_docker_security_put(s->host_config, o->seccomp, caps, err);
 	if (r == 0 &&
@@ -355,19 +373,6 @@ void corral_docker_spec_done(struct corral_docker_spec *s)
 	free_list(s->labels);
 	json_decref(s->host_config);
 	memset(s, 0, sizeof(*s));
-}
-
-bool corral_docker_spec_owner(const struct corral_docker_spec *s, uint32_t *ret_uid,
-                              uint32_t *ret_gid)
-{
-	unsigned int uid = 0, gid = 0;
-	int n = s->user ? sscanf(s->user, "%u:%u", &uid, &gid) : 0;
-
-	if (n < 1 || !uid)
-		return false;
-	*ret_uid = uid;
-	*ret_gid = n == 2 ? gid : uid;
-	return true;
 }
 
 static json_t *labels_of(const struct corral_docker_spec *s, const struct corral_docker_main *m)

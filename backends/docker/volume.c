@@ -119,6 +119,12 @@ static int fill(struct corral_docker_engine *e, const char *container, struct co
 	return put_at(e, container, "archive?path=" CORRAL_DOCKER_INSIDE_DIR, &program, 1, err);
 }
 
+/* Podman's word for a name that is taken is a status of 500 and this. */
+static bool is_taken(int r, const struct corral_error *why)
+{
+	return r == -EBUSY || (r == -EIO && strstr(why->text, "already in use"));
+}
+
 static json_t *filler(const char *image, const char *volume)
 {
 	return json_pack("{s:s, s:[s], s:[], s:{s:s}, s:{s:s, s:[{s:s, s:s, s:s, s:{s:b}}]}}",
@@ -153,6 +159,7 @@ int corral_docker_volume_ensure(struct corral_docker_engine *e, const char *imag
 {
 	uint64_t until = corral_now_ms() + FILL_WAIT_MS;
 	char volume[CORRAL_DOCKER_VOLUME_SIZE], path[200], container[200];
+	struct corral_error why = { 0 };
 	json_t *body;
 	int r;
 
@@ -165,7 +172,7 @@ int corral_docker_volume_ensure(struct corral_docker_engine *e, const char *imag
 	body = filler(image, volume);
 	if (!body)
 		return corral_error_set(err, ENOMEM, "container: out of memory");
-	while ((r = corral_docker_do(e, "POST", path, body, NULL, err)) == -EBUSY) {
+	while (is_taken(r = corral_docker_do(e, "POST", path, body, NULL, &why), &why)) {
 		const struct timespec look = { .tv_nsec = FILL_LOOK_MS * 1000000L };
 
 		if (corral_now_ms() >= until) {
@@ -175,6 +182,8 @@ int corral_docker_volume_ensure(struct corral_docker_engine *e, const char *imag
 		(void)nanosleep(&look, NULL);
 	}
 	json_decref(body);
+	if (r < 0)
+		(void)corral_error_set(err, why.code, "%s", why.text);
 	if (r == 0) {
 		r = fill(e, container, err);
 		remove_filler(e, volume);

@@ -9,6 +9,7 @@
 #include "backends/docker/http.h"
 #include "tests/contract/backend_support.h"
 #include "tests/docker/engine_support.h"
+#include "tests/docker/plain_container.h"
 
 static const struct variant variants[] = {
 	{ "docker", DOCKER, "", false },
@@ -28,11 +29,7 @@ static struct {
 
 static inline void plain_make(struct fixture *f)
 {
-	json_t *body = json_pack("{s:s, s:[s,s], s:[], s:s, s:{s:b, s:s, s:{s:s, s:s}}}", "Image",
-	                         corral_test_image(), "Entrypoint", "sleep", "infinity", "Cmd",
-	                         "WorkingDir", "/workspace", "HostConfig", "ReadonlyRootfs", 1,
-	                         "NetworkMode", "none", "Tmpfs", "/workspace", "size=256m", "/tmp",
-	                         "size=64m");
+	json_t *body = corral_test_plain_container();
 
 	(void)corral_docker_do(shared.engine, "DELETE", "/containers/" PLAIN_NAME "?force=1", NULL,
 	                       NULL, NULL);

@@ -111,6 +111,8 @@ serve_within() {
 	mount_cgroups
 	cover_var_lib "$work"
 	configure "$work"
+	# Where memory ran out, its monitors leave a file where they are.
+	cd "$work"
 	export DOCKER_HOST=unix://$KEEP_DIR/podman.sock DOCKER_CONFIG=$work/config
 	podman system service --time=0 "$DOCKER_HOST" &
 	engine=$!

@@ -53,7 +53,6 @@ static inline struct corral_backend *sandbox_new(struct fixture *f, struct corra
 
 	o.image = o.image ? o.image : corral_test_image();
 	o.env = o.env ? o.env : env;
-	o.seccomp = o.seccomp ? o.seccomp : "engine";
 	OK(f, corral_docker_sandbox_new(f->engine, &o, &b, &f->on.err));
 	return b;
 }

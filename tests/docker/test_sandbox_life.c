@@ -44,7 +44,6 @@ static void death_from_outside_is_told_and_the_next_life_is_asked_for(void **sta
 	begin = corral_now_ms();
 	while (corral_backend_is_alive(b) && corral_now_ms() - begin < 5000)
 		nap(5);
-	fprintf(stderr, "XX %llu\n", (unsigned long long)(corral_now_ms() - begin));
 	assert_true(corral_now_ms() - begin < 3000);
 	FAILS(f, corral_backend_execute(b, &nothing, &e, &f->on.err), EPIPE, "start it again");
 	corral_executed_done(&e);
@@ -238,6 +237,10 @@ static void named_container_that_was_killed_is_noticed(void **state)
 	FAILS(f, corral_backend_ls(b, ".", &(struct corral_files_rows) { 0 }, &f->on.err), EPIPE,
 	      "start it again");
 	OK(f, corral_backend_start(b, &f->on.err));
+	container_remove(f, NAMED);
+	FAILS(f, corral_backend_execute(b, &nothing, &e, &f->on.err), EPIPE, "start it again");
+	corral_executed_done(&e);
+	OK(f, corral_backend_start(b, &f->on.err));
 	assert_shell_in(f, b, "ls", 0, "");
 }
 
@@ -246,8 +249,7 @@ static void named_container_that_was_killed_is_noticed(void **state)
 static _Noreturn void die_with_sandboxes(int fd)
 {
 	const struct corral_docker_engine_options e = { .host = corral_test_engine() };
-	const struct corral_docker_options o = { .image = corral_test_image(),
-		                                 .seccomp = "engine" };
+	const struct corral_docker_options o = { .image = corral_test_image() };
 	struct corral_docker_engine *engine = NULL;
 	struct corral_backend *b[3];
 	struct corral_error err = { 0 };

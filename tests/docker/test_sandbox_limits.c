@@ -208,7 +208,7 @@ static void options_say_who_and_what(void **state)
 	                 -EACCES);
 	corral_buf_done(&text);
 	assert_shell_in(f, b, "grep -E '^(CapBnd|Seccomp):' /proc/self/status | tr '\\t' ' '", 0,
-	                "CapBnd: 00000000000404db\nSeccomp: 0\n");
+	                "CapBnd: 0000000000040000\nSeccomp: 0\n");
 }
 
 static void root_that_is_read_only_leaves_places_to_write(void **state)

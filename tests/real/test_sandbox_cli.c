@@ -1088,7 +1088,7 @@ static void output_of_detached_commands_can_be_read(void)
 {
 	json_t *list;
 
-	DETACH("sh", "-c", "echo one; echo two >&2; read x </dev/zero");
+	DETACH("sh", "-c", "echo one; echo two >&2; sleep 600");
 	assert_string_equal(said.out, "bg_1\n");
 	assert_eventually(logs_say("bg_1", "one\n"));
 	assert_eventually((logs_say("bg_1", "one\n"), !strcmp(said.err, "two\n")));

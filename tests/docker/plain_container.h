@@ -1,0 +1,19 @@
+/* Somebody else's container, into which our program cannot be put. */
+#ifndef CORRAL_TESTS_DOCKER_PLAIN_CONTAINER_H
+#define CORRAL_TESTS_DOCKER_PLAIN_CONTAINER_H
+
+#include <jansson.h>
+
+#include "tests/docker/engine_support.h"
+
+/* The body of its POST /containers/create: a new reference. */
+static inline json_t *corral_test_plain_container(void)
+{
+	return json_pack("{s:s, s:[s,s], s:[], s:s, s:{s:b, s:s, s:{s:s, s:s}}}", "Image",
+	                 corral_test_image(), "Entrypoint", "sleep", "infinity", "Cmd",
+	                 "WorkingDir", "/workspace", "HostConfig", "ReadonlyRootfs", 1,
+	                 "NetworkMode", "none", "Tmpfs", "/workspace", "size=256m", "/tmp",
+	                 "size=64m");
+}
+
+#endif
