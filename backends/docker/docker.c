@@ -140,8 +140,8 @@ static bool runs_on(struct corral_docker *d, struct corral_docker_box *box, int 
 	uint64_t until = corral_now_ms() + GOING_MS;
 	bool runs_now = runs(d, box);
 
-	while ((r == -EPIPE || r == -ECONNRESET || (box->plain && r == -EIO)) && runs_now &&
-	       corral_now_ms() < until) {
+	while ((r == -EPIPE || r == -ECONNRESET || r == -EPROTO || (box->plain && r == -EIO)) &&
+	       runs_now && corral_now_ms() < until) {
 		(void)nanosleep(&look, NULL);
 		runs_now = runs(d, box);
 	}

@@ -11,9 +11,11 @@
 #include <stdlib.h>
 
 #include "backends/docker/box.h"
+#include "backends/docker/json.h"
 #include "kernel/base/clock.h"
 
-#define SWEEP_MS 5000
+#define SWEEP_MS  5000
+#define ROOM_PIDS 64
 
 struct beginning {
 	struct corral_docker *docker;
@@ -128,6 +130,36 @@ static void sweep(struct corral_docker *d, struct corral_docker_box *box, int pi
 	corral_docker_stream_close(s);
 }
 
+/*
+ * Nothing can be started: a guest that killed what ran its command may have filled the container
+ * with processes, up to the limit. That is raised for as long as ending them takes.
+ */
+static void room_make(struct corral_docker *d, struct corral_docker_box *box)
+{
+	corral_autojson json_t *wider = NULL, *back = NULL;
+	json_int_t pids = (json_int_t)d->spec.limits.pids;
+	char path[160];
+
+	(void)snprintf(path, sizeof(path), "/containers/%s/update", box->c.id);
+	wider = json_pack("{s:I}", "PidsLimit", pids + ROOM_PIDS);
+	back = json_pack("{s:I}", "PidsLimit", pids);
+	if (!pids || !wider || !back ||
+	    corral_docker_do(d->engine, "POST", path, wider, NULL, NULL) < 0)
+		return;
+	sweep(d, box, INT_MAX);
+	(void)corral_docker_do(d->engine, "POST", path, back, NULL, NULL);
+}
+
+static int start_anew(struct corral_docker *d, struct corral_docker_box *box,
+                      const struct corral_docker_start *start, struct corral_docker_process **ret,
+                      struct corral_error *err)
+{
+	struct corral_docker_stream *stream = NULL;
+	int r = waiting_open(d, box, &stream, err);
+
+	return r < 0 ? r : corral_docker_process_start_take(stream, true, start, ret, err);
+}
+
 int corral_docker_start_in(struct corral_docker *d, struct corral_docker_box *box,
                            const struct corral_docker_start *start,
                            struct corral_docker_process **ret, struct corral_error *err)
@@ -143,9 +175,11 @@ int corral_docker_start_in(struct corral_docker *d, struct corral_docker_box *bo
 	}
 	/* None waited, or it was killed while it did, as a guest may. */
 	if (r == -EPIPE || r == -EPROTO) {
-		r = waiting_open(d, box, &stream, err);
-		if (r == 0)
-			r = corral_docker_process_start_take(stream, true, start, ret, err);
+		r = start_anew(d, box, start, ret, err);
+		if (r == -EPROTO && !box->c.named) {
+			room_make(d, box);
+			r = start_anew(d, box, start, ret, err);
+		}
 	}
 	/* It may have been, and stopped what was to say so. */
 	if (r == -ETIMEDOUT || r == -ECONNRESET)

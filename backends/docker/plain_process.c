@@ -136,7 +136,8 @@ static void carry(struct plain *p)
 			                 { .fd = reads ? p->in.fd : -1, .events = POLLIN } };
 		long n = corral_docker_stream_read(p->stream, out, sizeof(out));
 
-		if (n > 0 && corral_docker_demux_feed(&p->demux, out, (size_t)n) == 0)
+		if (n > 0 && !is_told_to_quit(p) &&
+		    corral_docker_demux_feed(&p->demux, out, (size_t)n) == 0)
 			continue;
 		if (n >= 0 || (n != -EAGAIN && n != -EINTR))
 			return;

@@ -181,15 +181,15 @@ static int answer_wait(struct corral_docker_process *p, struct corral_error *err
 		/* A word that is followed by the end is a word. */
 		if (r < 0 && (r != -EPIPE || (!p->started && !p->failed)))
 			return not_ours(p, r, told, err);
+		if (now >= until)
+			return corral_error_set(err, ETIMEDOUT,
+			                        "the command was not started in time");
 		if (r == 1)
 			continue;
 		r = corral_docker_line_send(&p->line);
 		if (r < 0 && !told)
 			return not_ours(p, r, told, err);
 		told |= r == 1;
-		if (now >= until)
-			return corral_error_set(err, ETIMEDOUT,
-			                        "the command was not started in time");
 		fd.events |= corral_docker_line_events(&p->line);
 		(void)poll(&fd, 1, (int)(until - now));
 	}
