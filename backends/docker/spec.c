@@ -377,9 +377,10 @@ void corral_docker_spec_done(struct corral_docker_spec *s)
 
 static json_t *labels_of(const struct corral_docker_spec *s, const struct corral_docker_main *m)
 {
-	json_t *labels = json_pack("{s:s, s:s, s:s}", CORRAL_DOCKER_LABEL, "container",
-	                           CORRAL_DOCKER_LABEL_SESSION, s->session,
-	                           CORRAL_DOCKER_LABEL_OWNER, m->owner);
+	json_t *labels =
+	        json_pack("{s:s, s:s, s:s, s:s}", CORRAL_DOCKER_LABEL, "container",
+	                  CORRAL_DOCKER_LABEL_SESSION, s->session, CORRAL_DOCKER_LABEL_OWNER,
+	                  m->owner, CORRAL_DOCKER_LABEL_SELF, m->self);
 	bool ok = labels != NULL;
 
 	if (s->container_name)
