@@ -311,8 +311,10 @@ const struct corral_option corral_option_table[] = {
 	  NULL, MAKE, false, .set = set_cap, .detail = false },
 	{ "seccomp", 0, "FILE|default", "system call profile in the OCI JSON format; with Docker also engine, its own",
 	  NULL, MAKE, false, TEXT(seccomp) },
-	{ "allow-weaker", 0, NULL, "accept a weaker tier where the host cannot do better",
+	{ "allow-weaker", 0, NULL, "accept a weaker tier where the host cannot do better, or a --container that contains less",
 	  NULL, MAKE, false, FLAG(allow_weaker) },
+	{ "allow-weaker", 0, NULL, "take a container that somebody else made as it is, though it contains less",
+	  NULL, FILES, false, FLAG(allow_weaker) },
 
 	{ "memory", 'm', "SIZE", "memory (default: 1G); sizes as 512K, 64M, 1.5G",
 	  "Limits (0: none; one asked for by name must hold, or nothing runs)",

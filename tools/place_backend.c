@@ -149,6 +149,11 @@ static int place_check(const struct corral_options *o, struct corral_error *err)
 		                        "--%s is a new sandbox's, and %s makes none: leave one of "
 		                        "them out",
 		                        o->of_sandbox, name);
+	if (name && o->config->allow_weaker)
+		return corral_error_set(err, EINVAL,
+		                        "--allow-weaker is for a container, and %s is none: leave "
+		                        "one of them out",
+		                        name);
 	if (name && o->config->sandbox_key)
 		return corral_error_set(err, EINVAL,
 		                        "'%s' in --config is a new sandbox's, and %s makes none: "

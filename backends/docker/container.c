@@ -15,6 +15,7 @@
 #include "backends/docker/podman.h"
 #include "backends/docker/tar.h"
 #include "backends/docker/volume.h"
+#include "backends/docker/weaker.h"
 #include "kernel/base/cleanup.h"
 
 #define PATH_SIZE 320
@@ -38,10 +39,10 @@ static int copy_id(char *ret, const json_t *answer, struct corral_error *err)
 	return 0;
 }
 
-int corral_docker_container_inspect(struct corral_docker_engine *e, const char *id,
-                                    struct corral_docker_state *ret, struct corral_error *err)
+/* All that the engine says of it as well, a new reference; NULL when there is none. */
+static int look(struct corral_docker_engine *e, const char *id, struct corral_docker_state *ret,
+                json_t **ret_all, struct corral_error *err)
 {
-	corral_autojson json_t *answer = NULL;
 	char path[PATH_SIZE];
 	const json_t *state;
 	const char *status;
@@ -49,12 +50,12 @@ int corral_docker_container_inspect(struct corral_docker_engine *e, const char *
 
 	memset(ret, 0, sizeof(*ret));
 	(void)snprintf(path, sizeof(path), "/containers/%s/json", id);
-	r = corral_docker_do(e, "GET", path, NULL, &answer, err);
+	r = corral_docker_do(e, "GET", path, NULL, ret_all, err);
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)
 		return r;
-	state = json_object_get(answer, "State");
+	state = json_object_get(*ret_all, "State");
 	status = json_string_value(json_object_get(state, "Status"));
 	ret->exists = true;
 	ret->running = json_is_true(json_object_get(state, "Running"));
@@ -63,6 +64,14 @@ int corral_docker_container_inspect(struct corral_docker_engine *e, const char *
 	ret->exit_code = (int)json_integer_value(json_object_get(state, "ExitCode"));
 	(void)snprintf(ret->status, sizeof(ret->status), "%s", status ? status : "");
 	return 0;
+}
+
+int corral_docker_container_inspect(struct corral_docker_engine *e, const char *id,
+                                    struct corral_docker_state *ret, struct corral_error *err)
+{
+	corral_autojson json_t *answer = NULL;
+
+	return look(e, id, ret, &answer, err);
 }
 
 int corral_docker_container_remove(struct corral_docker_engine *e, const char *id,
@@ -263,23 +272,64 @@ static int make_twice(struct corral_docker_engine *e, const struct corral_docker
 	return r < 0 ? corral_error_set(err, first.code, "%s", first.text) : 0;
 }
 
+static bool is_ours(const json_t *answer)
+{
+	const json_t *labels = json_object_get(json_object_get(answer, "Config"), "Labels");
+	const char *is = json_string_value(json_object_get(labels, CORRAL_DOCKER_LABEL));
+
+	return is && !strcmp(is, "container");
+}
+
+/* The volume of this version, where nobody in the container can have changed it. */
+static bool has_volume(const json_t *answer)
+{
+	char volume[CORRAL_DOCKER_VOLUME_SIZE];
+	const json_t *one;
+	size_t i;
+
+	corral_docker_volume_name(volume);
+	json_array_foreach(json_object_get(answer, "Mounts"), i, one)
+	{
+		const char *name = json_string_value(json_object_get(one, "Name"));
+		const char *at = json_string_value(json_object_get(one, "Destination"));
+
+		if (name && at && !strcmp(name, volume) && !strcmp(at, CORRAL_DOCKER_INSIDE_DIR))
+			return json_is_false(json_object_get(one, "RW"));
+	}
+	return false;
+}
+
+/* Our program in one that was there: the volume's, or put there anew; what else lies in it may be
+ * another's. Without a place for it, the container is spoken to by its shell. */
+static int program_find(struct corral_docker_engine *e, const json_t *answer,
+                        struct corral_docker_container *c, struct corral_error *err)
+{
+	int r = is_ours(answer) && has_volume(answer) ? corral_docker_inside_is_there(e, c->id, err)
+	                                              : 0;
+
+	if (r == 0)
+		c->has_inside = corral_docker_inside_put(e, c->id, c->inside, NULL) == 0;
+	return r < 0 ? r : 0;
+}
+
 /* One of that name which is there: 1 when it runs now, 0 when there is none (any more). */
 static int take_up(struct corral_docker_engine *e, const struct corral_docker_spec *s,
                    struct corral_docker_container *c, struct corral_error *err)
 {
 	corral_autojson json_t *answer = NULL;
 	struct corral_docker_state state;
-	char path[PATH_SIZE];
-	int r = corral_docker_container_inspect(e, s->container_name, &state, err);
+	int r = look(e, s->container_name, &state, &answer, err);
 
 	if (r < 0 || !state.exists)
 		return r;
-	(void)snprintf(path, sizeof(path), "/containers/%s/json", s->container_name);
-	r = corral_docker_do(e, "GET", path, NULL, &answer, err);
+	/* Before it has an id here, for then it would be stopped at the end. */
+	if (!is_ours(answer) && !s->allow_weaker)
+		r = corral_docker_weaker_check(answer, s, corral_docker_engine_info(e)->is_podman,
+		                               err);
 	if (r == 0)
 		r = copy_id(c->id, answer, err);
 	if (r < 0)
-		return r == -ENOENT ? 0 : r;
+		return r;
 	c->stays = s->leave_running && state.running;
 	if (state.paused)
 		r = corral_docker_container_pause(e, c->id, false, err);
@@ -289,10 +339,7 @@ static int take_up(struct corral_docker_engine *e, const struct corral_docker_sp
 		return corral_docker_container_remove(e, c->id, err);
 	if (r < 0 || !c->has_inside)
 		return r < 0 ? r : 1;
-	r = corral_docker_inside_is_there(e, c->id, err);
-	if (r == 0)
-		r = corral_docker_inside_put(e, c->id, NULL) == 0;
-	c->has_inside = r > 0;
+	r = program_find(e, answer, c, err);
 	return r < 0 ? r : 1;
 }
 
@@ -304,6 +351,7 @@ int corral_docker_container_open(struct corral_docker_engine *e, const struct co
 
 	memset(c, 0, sizeof(*c));
 	c->named = s->container_name != NULL;
+	(void)snprintf(c->inside, sizeof(c->inside), "%s", CORRAL_DOCKER_INSIDE_PATH);
 	c->has_inside = arch && !strcmp(arch, corral_docker_inside_arch());
 	c->started_sec = time(NULL);
 	/* Somebody else may make or remove the one of that name meanwhile. */

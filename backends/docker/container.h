@@ -7,6 +7,7 @@
 
 #include "backends/docker/http.h"
 #include "backends/docker/spec.h"
+#include "backends/docker/volume.h"
 
 #define CORRAL_DOCKER_ID_SIZE 65
 
@@ -17,7 +18,8 @@ struct corral_docker_container {
 	char id[CORRAL_DOCKER_ID_SIZE];
 	bool named;
 	bool stays;      /* it ran before, and is not ours to stop */
-	bool has_inside; /* our program is in it */
+	bool has_inside; /* our program is in it, there: */
+	char inside[CORRAL_DOCKER_INSIDE_PATH_SIZE];
 	/* The connection to its standard input: with its end the container ends, and the other way
 	 * round. NULL for named ones, and without our program. */
 	struct corral_docker_stream *tie;

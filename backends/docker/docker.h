@@ -39,6 +39,12 @@ struct corral_docker_options {
 	 * dies in whatever way.
 	 */
 	const char *container_name;
+	/*
+	 * Somebody else's container of that name is taken up although it contains less than what
+	 * is asked for here. Else that is -EPERM, with what is weaker. Receipts' layers are the
+	 * container's own in either case.
+	 */
+	bool allow_weaker;
 	bool leave_running;   /* one that ran already when it was taken up is not stopped */
 	const char *work_dir; /* NULL: the runtime's, or /workspace */
 	const char *hostname; /* NULL: "corral" */

@@ -18,8 +18,8 @@ struct place {
 
 static int served_start(void *place, struct corral_served *s, struct corral_error *err)
 {
-	char *const argv[] = { (char *)CORRAL_DOCKER_INSIDE_PATH, (char *)"files", NULL };
-	const struct place *p = place;
+	struct place *p = place;
+	char *const argv[] = { p->box->c.inside, (char *)"files", NULL };
 	const struct corral_docker_exec x = { .argv = argv,
 		                              .guest_dir = p->docker->spec.work_dir,
 		                              .has_stdin = true };

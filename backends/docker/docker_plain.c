@@ -1,6 +1,6 @@
 /*
  * Files in a container that our program is not in: by its own shell (backends/base.h), trees by its
- * tar(1), or the engine's archives where it has none.
+ * tar(1).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,9 +11,6 @@
 #include "backends/docker/plain.h"
 #include "backends/wrap_ops.h"
 #include "kernel/base/cleanup.h"
-
-/* Of an archive: no byte for so long, and it is given up. */
-#define IDLE_MS 60000
 
 struct plain_backend {
 	struct corral_wrap wrap; /* around the backend over its shell */
@@ -42,46 +39,10 @@ static int shell_execute(void *ctx, const struct corral_execute *x, struct corra
 	return plain_execute(ctx, x, ret, err);
 }
 
-/* "/containers/ID/archive?path=PATH", with what a relative one is relative to. */
-static void archive_path(const struct plain_backend *p, const char *path, const char *behind,
-                         struct corral_buf *ret)
-{
-	corral_buf_fmt(ret, "/containers/%s/archive?path=", p->id);
-	if (path[0] != '/') {
-		corral_docker_escape(ret, p->work_dir);
-		corral_docker_escape(ret, "/");
-	}
-	corral_docker_escape(ret, path);
-	corral_docker_escape(ret, behind);
-}
-
-static int archive(struct plain_backend *p, struct corral_docker_request *q, const char *path,
-                   const char *behind, struct corral_error *err)
-{
-	corral_autobuf struct corral_buf where = CORRAL_BUF_INIT;
-	struct corral_docker_answer a = { 0 };
-	int r;
-
-	archive_path(p, path, behind, &where);
-	if (where.failed)
-		return corral_error_set(err, ENOMEM, "archive: out of memory");
-	q->path = where.data;
-	q->timeout_ms = -1;
-	q->idle_ms = IDLE_MS;
-	r = corral_docker_call(p->place.engine, q, &a, err);
-	if (r == 0 && a.status == 404)
-		r = corral_error_set(err, ENOENT, "Path '%.200s' not found", path);
-	else if (r == 0 && a.status >= 400)
-		r = corral_docker_refused(&a, err);
-	corral_docker_answer_done(&a);
-	return r;
-}
-
 static int plain_tar_out(struct corral_backend *b, const char *path,
                          const struct corral_files_sink *sink, struct corral_files_copied *ret,
                          struct corral_error *err)
 {
-	struct corral_docker_request q = { .method = "GET", .sink = sink };
 	struct plain_backend *p = (struct plain_backend *)b;
 	struct corral_files_stat st;
 	int r = corral_backend_stat(to_wrap(b)->inner, path, 0, &st, err);
@@ -91,22 +52,20 @@ static int plain_tar_out(struct corral_backend *b, const char *path,
 		r = corral_error_set(err, ENOTDIR, "'%.200s' is not a directory", path);
 	if (r == 0)
 		r = corral_docker_plain_tar_out(&p->place, path, sink, err);
-	/* What is in it, not it itself. */
-	return r == 1 ? archive(p, &q, path, "/.", err) : r;
+	return r;
 }
 
 static int plain_tar_in(struct corral_backend *b, const char *path,
                         const struct corral_files_source *source, struct corral_files_copied *ret,
                         struct corral_error *err)
 {
-	struct corral_docker_request q = { .method = "PUT", .source = source };
 	struct plain_backend *p = (struct plain_backend *)b;
 	int r = corral_backend_mkdir(to_wrap(b)->inner, path, err);
 
-	(void)ret;
+	(void)ret; /* nobody counted */
 	if (r == 0)
 		r = corral_docker_plain_tar_in(&p->place, path, source, err);
-	return r == 1 ? archive(p, &q, path, "", err) : r;
+	return r;
 }
 
 static void plain_close(struct corral_backend *b)

@@ -25,7 +25,7 @@ struct beginning {
 static int waiting_open(struct corral_docker *d, struct corral_docker_box *box,
                         struct corral_docker_stream **ret, struct corral_error *err)
 {
-	char *const argv[] = { (char *)CORRAL_DOCKER_INSIDE_PATH, (char *)"run", NULL };
+	char *const argv[] = { box->c.inside, (char *)"run", NULL };
 	const struct corral_docker_exec x = { .argv = argv,
 		                              .guest_dir = d->spec.work_dir,
 		                              .has_stdin = true };
@@ -109,7 +109,7 @@ void corral_docker_ready_begin(struct corral_docker *d, struct corral_docker_box
 static void sweep(struct corral_docker *d, struct corral_docker_box *box, int pid)
 {
 	char number[16], said[64];
-	char *const argv[] = { (char *)CORRAL_DOCKER_INSIDE_PATH, (char *)"sweep", number,
+	char *const argv[] = { box->c.inside, (char *)"sweep", number,
 		               (char *)(box->c.named ? "session" : "all"), NULL };
 	const struct corral_docker_exec x = { .argv = argv };
 	const uint64_t until = corral_now_ms() + SWEEP_MS;

@@ -24,8 +24,8 @@ int corral_docker_plain_execute(struct corral_backend *b, const struct corral_ex
                                 int stop_fd, struct corral_executed *ret, struct corral_error *err);
 
 /*
- * Trees by the container's own tar(1), below a path that is a directory. 1: it has none, and
- * nothing was read of the source.
+ * Trees by the container's own tar(1), below a path that is a directory. -EOPNOTSUPP: it has none,
+ * and nothing was read of the source. What comes in is the container's user's, by umask 022.
  */
 int corral_docker_plain_tar_out(const struct corral_docker_plain_place *place, const char *path,
                                 const struct corral_files_sink *sink, struct corral_error *err);

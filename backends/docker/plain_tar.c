@@ -1,7 +1,8 @@
 /*
- * Trees of a container that our program is not in, by its own tar(1): what the engine's archives
- * tell and take is the container's root as it is on disk, without the memory that may be mounted
- * over it, and nothing where that root is read-only.
+ * Trees of a container that our program is not in, by its own tar(1), and by nothing else. The
+ * engine unpacks archives as the host's root, under none of the container's restrictions: what an
+ * archive has of set-id files and device nodes would come to be in directories that are the host's.
+ * Here an archive can do what a command in the container can.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,17 +17,27 @@
 /* Of tar's own words; nobody reads them. */
 #define KEPT_BYTES 4096
 
-static int has_tar(const struct corral_docker_plain_place *place, struct corral_error *err)
+/* Below $1, from standard input: as whoever runs it, without the archive's owners and, where tar
+ * can leave them out, its modes as they are. Which words it knows is seen by trying them. */
+static const char unpack[] =
+        "umask 022; words=-o; for w in '--no-same-owner --no-same-permissions' "
+        "'-o --no-same-permissions'; do tar $w -C / -cf - dev/null >/dev/null 2>&1 </dev/null && "
+        "words=$w && break; done; exec tar $words -C \"$1\" -xf -";
+
+static int tar_find(const struct corral_docker_plain_place *place, struct corral_error *err)
 {
 	const struct corral_execute x = { .command = "command -v tar", .timeout_ms = -1 };
 	struct corral_executed e = { .out = CORRAL_BUF_INIT };
 	int r = corral_execute_with(&corral_docker_plain_ops,
 	                            (struct corral_docker_plain_place *)(uintptr_t)place, &x, NULL,
 	                            -1, &e, err);
-	bool has = r == 0 && e.exit_code == 0;
 
+	if (r == 0 && e.exit_code != 0)
+		r = corral_error_set(err, EOPNOTSUPP,
+		                     "trees go in and out of this container by its own tar, and it "
+		                     "has none");
 	corral_executed_done(&e);
-	return r < 0 ? r : has;
+	return r;
 }
 
 static int ended(const struct corral_receipt *receipt, const char *path, struct corral_error *err)
@@ -68,10 +79,10 @@ int corral_docker_plain_tar_out(const struct corral_docker_plain_place *place, c
 		                          .on_output = out_put,
 		                          .ctx = &out };
 	struct corral_executed e = { .out = CORRAL_BUF_INIT };
-	int r = has_tar(place, err);
+	int r = tar_find(place, err);
 
-	if (r <= 0)
-		return r < 0 ? r : 1;
+	if (r < 0)
+		return r;
 	r = corral_execute_with(&corral_docker_plain_ops,
 	                        (struct corral_docker_plain_place *)(uintptr_t)place, &x, NULL, -1,
 	                        &e, err);
@@ -123,8 +134,9 @@ static int run_in(const struct corral_docker_plain_place *place, const char *pat
                   const struct corral_files_source *source, struct corral_error *err)
 {
 	const struct corral_execute_ops *ops = &corral_docker_plain_ops;
-	char *const argv[] = { (char *)"tar", (char *)"-C", (char *)(uintptr_t)path,
-		               (char *)"-xf", (char *)"-",  NULL };
+	char *const argv[] = { (char *)"/bin/sh",         (char *)"-c",
+		               (char *)(uintptr_t)unpack, (char *)"sh",
+		               (char *)(uintptr_t)path,   NULL };
 	const struct corral_command command = {
 		.argv = argv, .stdin_fd = fds[0], .stdout_fd = -1, .stderr_fd = -1
 	};
@@ -154,10 +166,10 @@ static int run_in(const struct corral_docker_plain_place *place, const char *pat
 int corral_docker_plain_tar_in(const struct corral_docker_plain_place *place, const char *path,
                                const struct corral_files_source *source, struct corral_error *err)
 {
-	int fds[2], r = has_tar(place, err);
+	int fds[2], r = tar_find(place, err);
 
-	if (r <= 0)
-		return r < 0 ? r : 1;
+	if (r < 0)
+		return r;
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return corral_error_sys(err, errno, "pipe to tar");
 	(void)fcntl(fds[1], F_SETFL, O_NONBLOCK);

@@ -353,6 +353,7 @@ int corral_docker_spec_init(struct corral_docker_spec *s, const struct corral_do
 	s->limits = o->limits ? *o->limits : corral_limits_default;
 	s->limits_asked = o->limits_asked;
 	s->leave_running = o->leave_running;
+	s->allow_weaker = o->allow_weaker;
 	r = spec_fill(s, o, id, err);
 	if (r < 0)
 		corral_docker_spec_done(s);

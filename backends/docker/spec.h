@@ -25,7 +25,7 @@ struct corral_docker_spec {
 	char *session;
 	char *image; /* NULL with a runtime that has one of its own */
 	char *container_name;
-	bool leave_running;
+	bool leave_running, allow_weaker;
 	char *work_dir, *hostname, *network_mode, *user, *oci_runtime;
 	char **env; /* complete but for the image's own */
 	char **labels;

@@ -98,13 +98,19 @@ static int put_at(struct corral_docker_engine *e, const char *container, const c
 }
 
 int corral_docker_inside_put(struct corral_docker_engine *e, const char *container,
-                             struct corral_error *err)
+                             char ret[CORRAL_DOCKER_INSIDE_PATH_SIZE], struct corral_error *err)
 {
+	char volume[CORRAL_DOCKER_VOLUME_SIZE], dir[CORRAL_DOCKER_INSIDE_PATH_SIZE];
 	struct corral_docker_entry entries[] = {
-		{ .name = ".corral", .mode = 0755 },
-		{ .name = ".corral/" PROGRAM_NAME, .mode = 0755 },
+		{ .name = dir, .mode = 0755 },
+		{ .name = ret + 1, .mode = 0755 },
 	};
 
+	corral_docker_volume_name(volume);
+	(void)snprintf(dir, sizeof(dir), ".corral-%.16s",
+	               volume + strlen(CORRAL_DOCKER_VOLUME_PREFIX));
+	(void)snprintf(ret, CORRAL_DOCKER_INSIDE_PATH_SIZE, "/.corral-%.16s/" PROGRAM_NAME,
+	               volume + strlen(CORRAL_DOCKER_VOLUME_PREFIX));
 	corral_docker_inside_image(&entries[1].data, &entries[1].len);
 	return put_at(e, container, "archive?path=/", entries, 2, err);
 }

@@ -136,6 +136,7 @@ static int named_teardown(void **state)
 	if (f->engine) {
 		container_remove(f, NAMED);
 		container_remove(f, NAME_PREFIX "foreign");
+		(void)tell(f, "DELETE", "/volumes/" NAME_PREFIX "older", NULL);
 	}
 	return 0;
 }
@@ -214,6 +215,101 @@ static void two_backends_share_one_name(void **state)
 	assert_says(f->on.err.text, "start it again");
 	OK(f, corral_backend_start(two, &f->on.err));
 	assert_shell_in(f, two, "cat file", 0, "one\n");
+}
+
+/* --- Somebody else's --- */
+
+#define FOREIGN NAME_PREFIX "foreign"
+
+static const struct corral_docker_options foreign = { .container_name = FOREIGN,
+	                                              .leave_running = true };
+
+/* Of that host configuration, which is taken; running. */
+static void foreign_start(struct fixture *f, json_t *host)
+{
+	json_t *body = json_pack("{s:s,s:[s,s],s:s,s:o}", "Image", corral_test_image(), "Cmd",
+	                         "sleep", "1000", "WorkingDir", "/workspace", "HostConfig", host);
+
+	container_remove(f, FOREIGN);
+	OK(f, tell(f, "POST", "/containers/create?name=" FOREIGN, body));
+	container_tell(f, FOREIGN, "start");
+}
+
+static json_t *narrow(void)
+{
+	return json_pack("{s:s,s:[s],s:[s],s:[s,s]}", "NetworkMode", "none", "SecurityOpt",
+	                 "no-new-privileges", "CapDrop", "ALL", "CapAdd", "CHOWN", "DAC_OVERRIDE");
+}
+
+static void foreign_container_that_contains_less_is_taken_by_consent(void **state)
+{
+	struct corral_docker_options consent = foreign;
+	struct fixture *f = *state;
+	struct corral_backend *b;
+
+	if (missing(f))
+		return;
+	foreign_start(f, json_pack("{s:s,s:[s]}", "NetworkMode", "host", "SecurityOpt",
+	                           "seccomp=unconfined"));
+	b = sandbox(f, foreign);
+	FAILS(f, corral_backend_start(b, &f->on.err), EPERM,
+	      "container '" FOREIGN "' has the host's network, keeps new privileges, has no "
+	      "filter of system calls and has more capabilities: --allow-weaker takes it as it is");
+	close_one(f, b);
+	assert_state(f, FOREIGN, "running");
+	consent.allow_weaker = true;
+	b = sandbox(f, consent);
+	assert_shell_in(f, b, "pwd", 0, "/workspace\n");
+	close_one(f, b);
+	/* As narrow as ours, it takes none. */
+	foreign_start(f, narrow());
+	b = sandbox(f, foreign);
+	assert_shell_in(f, b, "pwd", 0, "/workspace\n");
+	close_one(f, b);
+	assert_state(f, FOREIGN, "running");
+}
+
+/* As an older corral left it: its volume is at our place, and cannot be written to. */
+static void program_of_another_version_is_not_in_the_way(void **state)
+{
+	json_t *host = narrow();
+	struct fixture *f = *state;
+	struct corral_background g;
+	struct corral_backend *b;
+
+	(void)json_object_set_new(host, "Binds", json_pack("[s]", NAME_PREFIX "older:/.corral:ro"));
+	if (missing(f)) {
+		json_decref(host);
+		return;
+	}
+	foreign_start(f, host);
+	b = sandbox(f, foreign);
+	/* Not by its shell, which has none of these. */
+	OK(f, corral_backend_background_start(b, "sleep 100", &g, &f->on.err));
+	assert_shell_in(f, b, "ls /.corral; ls /.corral-*", 0, "corral-inside\n");
+	close_one(f, b);
+}
+
+/* Of its size, and at both places where it may be looked for. */
+static void what_lies_where_our_program_would_is_not_run(void **state)
+{
+	static const char forge[] =
+	        "cd / && set -- .corral-*/corral-inside && n=$(stat -c %s $1) && "
+	        "printf '#!/bin/sh\\ntouch /forged\\n' >f && truncate -s $n f && chmod 755 f && "
+	        "mkdir -p .corral && cp -p f .corral/corral-inside && rm $1 && cp -p f $1";
+	struct fixture *f = *state;
+	struct corral_backend *b;
+
+	if (missing(f))
+		return;
+	foreign_start(f, narrow());
+	b = sandbox(f, foreign);
+	assert_shell_in(f, b, forge, 0, "");
+	close_one(f, b);
+	b = sandbox(f, foreign);
+	assert_shell_in(f, b, "ls /forged 2>/dev/null; head -c 4 /.corral-*/* | tail -c 3", 0,
+	                "ELF");
+	close_one(f, b);
 }
 
 /* It has no tie, so what is known of it is a few seconds old at most; failures ask at once. */
@@ -619,6 +715,9 @@ int main(int argc, char **argv)
 		ROW(end_leaves_nothing_but_the_volume),
 		NAMED_ROW(named_container_stays_and_is_taken_up_in_every_state),
 		NAMED_ROW(two_backends_share_one_name),
+		NAMED_ROW(foreign_container_that_contains_less_is_taken_by_consent),
+		NAMED_ROW(program_of_another_version_is_not_in_the_way),
+		NAMED_ROW(what_lies_where_our_program_would_is_not_run),
 		NAMED_ROW(named_container_that_was_killed_is_noticed),
 		ROW(containers_go_with_whoever_made_them),
 		ORPHAN_ROW(lists_are_of_ours_and_prune_removes_what_nobody_comes_back_for),

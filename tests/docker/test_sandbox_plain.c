@@ -14,7 +14,8 @@
 #include "tests/docker/plain_container.h"
 #include "tests/docker/sandbox_support.h"
 
-#define PLAIN NAME_PREFIX "plain"
+#define PLAIN  NAME_PREFIX "plain"
+#define NO_TAR NAME_PREFIX "no-tar"
 
 static struct corral_docker_options own_options(void)
 {
@@ -38,8 +39,10 @@ static int plain_teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	if (f->engine)
+	if (f->engine) {
 		container_remove(f, PLAIN);
+		container_remove(f, NO_TAR);
+	}
 	return all_teardown(state);
 }
 
@@ -177,6 +180,84 @@ static void trees_go_out_and_in(void **state)
 	FAILS(f, corral_backend_tar_out(f->on.b, "t/f", &sink, &out, &f->on.err), ENOTDIR, "t/f");
 }
 
+/* One member of the ustar format, of another's, with every bit of a mode. */
+static void member_add(struct corral_buf *b, const char *name, char type, const char *text)
+{
+	char head[512] = "", data[512] = "";
+	unsigned int sum = 0;
+
+	(void)snprintf(head, 100, "%s", name);
+	(void)snprintf(head + 100, 8, "%07o", 06777);
+	(void)snprintf(head + 108, 8, "%07o", 1234);
+	(void)snprintf(head + 116, 8, "%07o", 1234);
+	(void)snprintf(head + 124, 12, "%011o", (unsigned int)strlen(text));
+	(void)snprintf(head + 136, 12, "%011o", 0);
+	memset(head + 148, ' ', 8);
+	head[156] = type;
+	memcpy(head + 257, "ustar\00000", 8);
+	(void)snprintf(head + 329, 8, "%07o", 1);
+	(void)snprintf(head + 337, 8, "%07o", 1);
+	for (size_t i = 0; i < sizeof(head); i++)
+		sum += (unsigned char)head[i];
+	(void)snprintf(head + 148, 8, "%06o", sum);
+	(void)snprintf(data, sizeof(data), "%s", text);
+	corral_buf_add(b, head, sizeof(head));
+	if (*text)
+		corral_buf_add(b, data, sizeof(data));
+}
+
+static void archives_in_make_nothing_that_a_command_there_could_not(void **state)
+{
+	struct archive a = { .bytes = CORRAL_BUF_INIT };
+	const struct corral_files_source source = { archive_get, &a };
+	struct corral_files_copied in = { 0 };
+	struct fixture *f = *state;
+
+	if (missing(f))
+		return;
+	member_add(&a.bytes, "root", '0', "hi\n");
+	member_add(&a.bytes, "memory", '3', "");
+	corral_buf_add(&a.bytes, (const char[1024]) { 0 }, 1024);
+	FAILS(f, corral_backend_tar_in(f->on.b, "hostile", &source, &in, &f->on.err), EIO,
+	      "the container's tar ended with");
+	assert_shell(&f->on, "stat -c '%a %u:%g' hostile/root; test -e hostile/memory || echo none",
+	             0, "755 0:0\nnone\n");
+	corral_buf_done(&a.bytes);
+}
+
+static void no_tar_make(struct fixture *f)
+{
+	json_t *body = corral_test_plain_container();
+
+	(void)json_object_set_new(json_object_get(body, "HostConfig"), "Binds",
+	                          json_pack("[s]", "/dev/null:/usr/bin/tar:ro"));
+	container_remove(f, NO_TAR);
+	OK(f, tell(f, "POST", "/containers/create?name=" NO_TAR, body));
+}
+
+/* Nor by the engine instead, which would do it as the host's root. */
+static void without_a_tar_of_its_own_no_trees_go_out_and_in(void **state)
+{
+	struct archive a = { .bytes = CORRAL_BUF_INIT };
+	const struct corral_files_sink sink = { archive_put, &a };
+	const struct corral_files_source source = { archive_get, &a };
+	struct corral_files_copied copied = { 0 };
+	struct fixture *f = *state;
+	struct corral_backend *b;
+
+	if (missing(f))
+		return;
+	no_tar_make(f);
+	b = sandbox(f, (struct corral_docker_options) { .container_name = NO_TAR });
+	assert_shell_in(f, b, "test ! -e /.corral && mkdir t && echo one >t/f", 0, "");
+	FAILS(f, corral_backend_tar_out(b, "t", &sink, &copied, &f->on.err), EOPNOTSUPP,
+	      "by its own tar, and it has none");
+	FAILS(f, corral_backend_tar_in(b, "t", &source, &copied, &f->on.err), EOPNOTSUPP,
+	      "by its own tar, and it has none");
+	assert_shell_in(f, b, "ls t", 0, "f\n");
+	corral_buf_done(&a.bytes);
+}
+
 static void what_takes_our_program_is_not_to_be_had(void **state)
 {
 	const struct corral_terminal_options o = { .rows = 24, .cols = 80 };
@@ -220,6 +301,8 @@ int main(int argc, char **argv)
 		ROW(runs_are_stopped_by_their_name),
 		ROW(files_are_served_by_its_shell),
 		ROW(trees_go_out_and_in),
+		ROW(archives_in_make_nothing_that_a_command_there_could_not),
+		ROW(without_a_tar_of_its_own_no_trees_go_out_and_in),
 		ROW(what_takes_our_program_is_not_to_be_had),
 		ROW(its_death_is_told),
 	};

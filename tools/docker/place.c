@@ -77,7 +77,8 @@ static int config_check(const struct corral_options *o, struct corral_error *err
 		{ c->runtime, "runtime", "write --docker-runtime FILE for a container's" },
 		{ c->clear_env, "clear-env", "containers keep the environment of their image" },
 		{ c->ids != CORRAL_IDS_AUTO, "ids", "how ids map is the engine's to say" },
-		{ c->allow_weaker, "allow-weaker", "a container is never the weaker tier" },
+		{ c->allow_weaker && !o->container, "allow-weaker",
+		  "it is for a container that somebody else made" },
 	};
 
 	for (size_t i = 0; i < CORRAL_COUNT(rows); i++)
@@ -269,6 +270,7 @@ static int container_find(struct corral_docker_place *p, struct making *m,
 
 	m->o.container_name = options->container;
 	m->o.leave_running = true;
+	m->o.allow_weaker = options->config->allow_weaker;
 	if (!options->container)
 		return 0;
 	r = corral_docker_see(p->engine, options->container, &m->seen, err);
