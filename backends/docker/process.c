@@ -343,6 +343,11 @@ const struct corral_receipt *corral_docker_process_receipt(const struct corral_d
 	return &p->receipt;
 }
 
+int corral_docker_process_output_error(const struct corral_docker_process *p, int stream)
+{
+	return p->tty ? 0 : atomic_load(&p->outs[stream == 2].error);
+}
+
 /* --- Its end --- */
 
 int corral_docker_process_wait(struct corral_docker_process *p, int timeout_ms,

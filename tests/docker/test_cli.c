@@ -29,6 +29,9 @@
 #define IN_IMAGE(r, ...) RUN(r, "--docker", corral_test_image(), __VA_ARGS__)
 /* corral WORD... */
 #define CORRAL(r, ...) run_argv((r), ARGS(CORRAL_BINARY, __VA_ARGS__))
+/* The same as "$@" of a script. */
+#define CORRAL_IN_SHELL(r, script, ...) \
+	run_argv((r), ARGS("/bin/sh", "-c", (script), "sh", CORRAL_BINARY, __VA_ARGS__))
 
 static double now(void)
 {
@@ -301,6 +304,29 @@ static void input_and_output_pass_while_the_command_runs(void **state)
 	assert_int_equal(write(p.in, "two\n", 4), 4);
 	piped_shows(&p, "got two\n");
 	assert_int_equal(piped_end(&p), 3);
+}
+
+static void output_that_cannot_be_written_is_told(void **state)
+{
+	struct run r = { 0 };
+
+	(void)state;
+	if (!corral_test_engine())
+		return;
+	CORRAL_IN_SHELL(&r, "exec \"$@\" >/dev/full", "run", "--docker", corral_test_image(), "--",
+	                "echo", "hi");
+	assert_one_sentence(&r, "write standard output: No space left on device");
+	CORRAL_IN_SHELL(&r, "exec \"$@\" >&-", "run", "--docker", corral_test_image(), "--", "echo",
+	                "hi");
+	assert_one_sentence(&r, "write standard output: Bad file descriptor");
+	CORRAL_IN_SHELL(&r, "\"$@\" 2>/dev/full; echo $?", "run", "--docker", corral_test_image(),
+	                "--", "sh", "-c", "echo hi >&2");
+	assert_string_equal(r.out, "125\n");
+	/* A reader that has gone is the command's to know. */
+	CORRAL_IN_SHELL(&r, "{ \"$@\"; echo $? >&2; } | true", "run", "--docker",
+	                corral_test_image(), "--", "sh", "-c", "sleep 1; while echo y; do :; done");
+	assert_string_equal(r.err, "141\n");
+	run_done(&r);
 }
 
 static void signals_are_handed_on_and_a_second_one_kills(void **state)
@@ -624,6 +650,7 @@ int main(void)
 		cmocka_unit_test(receipt_tells_what_the_engine_says_of_the_container),
 		cmocka_unit_test(workspace_is_the_directory_that_was_named),
 		cmocka_unit_test(input_and_output_pass_while_the_command_runs),
+		cmocka_unit_test(output_that_cannot_be_written_is_told),
 		cmocka_unit_test(signals_are_handed_on_and_a_second_one_kills),
 		cmocka_unit_test(terminal_is_the_commands_own),
 		cmocka_unit_test(killed_caller_leaves_nothing),
