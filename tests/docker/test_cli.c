@@ -329,6 +329,28 @@ static void output_that_cannot_be_written_is_told(void **state)
 	run_done(&r);
 }
 
+static void engine_that_cannot_start_anything_is_told_in_a_sentence(void **state)
+{
+	struct run r = { 0 };
+
+	(void)state;
+	if (!corral_test_engine())
+		return;
+	CORRAL(&r, "run", "--docker", corral_test_image(), "--container", NAME, "--", "true");
+	assert_status(&r, 0);
+	CORRAL(&r, "run", "--container", NAME, "--workdir", "/tmp/none", "--", "pwd");
+	assert_one_sentence(&r,
+	                    "corral: --workdir '/tmp/none': no such directory in the container\n");
+	CORRAL(&r, "run", "--container", NAME, "--workdir", "/etc/passwd", "--", "pwd");
+	assert_one_sentence(&r, "corral: --workdir '/etc/passwd': Not a directory\n");
+	CORRAL(&r, "docker", "rm", "-f", NAME);
+	CORRAL(&r, "run", "--docker", corral_test_image(), "--pids", "1", "--", "true");
+	assert_one_sentence(&r, "no room for another process (--pids)");
+	CORRAL(&r, "run", "--docker", corral_test_image(), "--container", "a b", "--", "true");
+	assert_one_sentence(&r, "--container 'a b'");
+	run_done(&r);
+}
+
 static void signals_are_handed_on_and_a_second_one_kills(void **state)
 {
 	struct piped p;
@@ -651,6 +673,7 @@ int main(void)
 		cmocka_unit_test(workspace_is_the_directory_that_was_named),
 		cmocka_unit_test(input_and_output_pass_while_the_command_runs),
 		cmocka_unit_test(output_that_cannot_be_written_is_told),
+		cmocka_unit_test(engine_that_cannot_start_anything_is_told_in_a_sentence),
 		cmocka_unit_test(signals_are_handed_on_and_a_second_one_kills),
 		cmocka_unit_test(terminal_is_the_commands_own),
 		cmocka_unit_test(killed_caller_leaves_nothing),

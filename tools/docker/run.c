@@ -191,6 +191,8 @@ static int execute(struct run *run, struct corral_error *err)
 		corral_relay_drain(&run->relay);
 	if (r == 0)
 		r = output_check(run, err);
+	if (r < 0)
+		corral_docker_name_option(err);
 	return r;
 }
 
