@@ -47,7 +47,7 @@ struct corral_docker_options {
 	bool allow_weaker;
 	bool leave_running;   /* one that ran already when it was taken up is not stopped */
 	const char *work_dir; /* NULL: the runtime's, or /workspace */
-	const char *hostname; /* NULL: "corral" */
+	const char *hostname; /* NULL: "corral", or whose network it shares, theirs */
 	const struct corral_docker_mount *mounts;
 	size_t n_mounts;
 	char *const *env; /* "K=V" over the defaults and the runtime's; NULL-terminated */

@@ -142,16 +142,32 @@ static int prune_containers(struct corral_docker_engine *e, const char *more,
 	return r;
 }
 
+/* "corral-inside-" and 16 digits: what a container's start made when the volume was gone meanwhile,
+ * which the engine then makes without a word, and without our label. */
+static bool is_inside_volume(const char *name)
+{
+	if (strncmp(name, CORRAL_DOCKER_VOLUME_PREFIX, strlen(CORRAL_DOCKER_VOLUME_PREFIX)) != 0)
+		return false;
+	name += strlen(CORRAL_DOCKER_VOLUME_PREFIX);
+	return strlen(name) == 16 && strspn(name, "0123456789abcdef") == 16;
+}
+
 /* Those that a container uses are refused by the engine, and stay. */
 static int prune_volumes(struct corral_docker_engine *e, struct corral_docker_pruned *ret,
                          struct corral_error *err)
 {
+	corral_autobuf struct corral_buf named = CORRAL_BUF_INIT;
 	corral_autojson json_t *answer = NULL;
 	const json_t *list, *volume;
 	struct corral_error why = { 0 };
 	size_t i;
-	int r = ask(e, "/volumes?", "", &answer, err);
+	int r;
 
+	corral_buf_str(&named, "/volumes?filters=");
+	corral_docker_escape(&named, "{\"name\":[\"" CORRAL_DOCKER_VOLUME_PREFIX "\"]}");
+	if (named.failed)
+		return corral_error_set(err, ENOMEM, "list: out of memory");
+	r = corral_docker_do(e, "GET", named.data, NULL, &answer, err);
 	if (r < 0)
 		return corral_error_wrap(err, r, "list volumes");
 	list = json_object_get(answer, "Volumes");
@@ -159,10 +175,8 @@ static int prune_volumes(struct corral_docker_engine *e, struct corral_docker_pr
 		corral_autobuf struct corral_buf path = CORRAL_BUF_INIT;
 		const char *name = text(volume, "Name");
 
-		if (strcmp(text(json_object_get(volume, "Labels"), CORRAL_DOCKER_LABEL),
-		           "inside") != 0 ||
-		    strncmp(name, CORRAL_DOCKER_VOLUME_PREFIX,
-		            strlen(CORRAL_DOCKER_VOLUME_PREFIX)) != 0)
+		/* Others may be called so by chance; ours have a digest behind it. */
+		if (!is_inside_volume(name))
 			continue;
 		corral_buf_str(&path, "/volumes/");
 		corral_docker_escape(&path, name);
