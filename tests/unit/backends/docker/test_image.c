@@ -545,7 +545,8 @@ static void images_list(struct corral_buf *b, const char *tag)
 	               "\"somebody/elses:tag\",\"h.tld/corral-runtime:x-" HEX "\","
 	               "\"corral-runtime:x\",\"corral-runtime:x-old\",\"corral-runtime:y-" HEX "\","
 	               "\"corral-runtime:x-" HEX "c\",\"corral-runtime:x-y-" HEX "\","
-	               "\"corral-runtime:x-0123456789aG\",\"corral-runtime:x-0123456789AB\","
+	               "\"corral-runtime:x-0123456789aG\",\"corral-runtime:x-" HEX
+	               "-old\",\"corral-runtime:x-0123456789AB\","
 	               "\"corral-runtime@sha256:%064d\",\"corral-runtime:x-" HEX
 	               "@sha256:%064d\"]},",
 	               old, 1, 2);
