@@ -108,7 +108,7 @@ int corral_native_visit_end(struct corral_backend *b, struct corral_visit *v, in
 	struct corral_native_box *box = v->box;
 
 	(void)err;
-	corral_served_release(&box->base.files, v->served);
+	corral_served_release_after(&box->base.files, v->served, r);
 	corral_native_release(to_native(b), box);
 	return r;
 }

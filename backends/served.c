@@ -26,6 +26,20 @@ void corral_served_release(struct corral_served_slot *slot, struct corral_served
 	free(s);
 }
 
+void corral_served_release_after(struct corral_served_slot *slot, struct corral_served *s, int r)
+{
+	bool dropped;
+
+	(void)pthread_mutex_lock(&slot->lock);
+	dropped = r == -ETIMEDOUT && slot->now == s;
+	if (dropped)
+		slot->now = NULL;
+	(void)pthread_mutex_unlock(&slot->lock);
+	if (dropped)
+		corral_served_release(slot, s);
+	corral_served_release(slot, s);
+}
+
 void corral_served_done(struct corral_served_slot *slot)
 {
 	if (slot->now)

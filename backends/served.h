@@ -35,6 +35,9 @@ int corral_served_acquire(struct corral_served_slot *slot,
                                        struct corral_error *err),
                           void *place, struct corral_served **ret, struct corral_error *err);
 void corral_served_release(struct corral_served_slot *slot, struct corral_served *s);
+/* The same after an operation that ended with r: a server that was silent for the whole of its time
+ * may have been stopped, which a guest may do, and gets no more to do. */
+void corral_served_release_after(struct corral_served_slot *slot, struct corral_served *s, int r);
 
 /* One operation, from visit_begin to visit_end of the backend's ops. */
 struct corral_visit {

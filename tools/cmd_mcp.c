@@ -50,12 +50,12 @@ static int streams_take(int *ret_in, int *ret_out, struct corral_error *err)
 	return 0;
 }
 
-/* Beside us, as in a build tree, or where it is installed; NULL when it is not. The caller frees.
- */
+/* Below us, as in a build tree, or where it is installed, as is corral-docker; NULL when it is not.
+ * The caller frees. */
 static char *image_program(void)
 {
-	static const char *const places[] = { "image/corral-image", "../libexec/corral-image",
-		                              "../corral-image" };
+	static const char *const places[] = { "image/corral-image", "corral-image",
+		                              CORRAL_LIBEXEC_FROM_BIN "/corral/corral-image" };
 	corral_autofree char *own = realpath("/proc/self/exe", NULL);
 	char *slash = own ? strrchr(own, '/') : NULL, *path;
 

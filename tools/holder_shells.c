@@ -34,6 +34,8 @@ static int spool_open(int *ret_read_fd, int *ret_write_fd, struct corral_error *
 	*ret_write_fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
 	if (*ret_write_fd < 0)
 		return corral_error_sys(err, errno, "file for output");
+	/* Nobody opens it anew by way of /proc, to read it or to write over what was written. */
+	(void)fchmod(fd, 0);
 	*ret_read_fd = corral_take_fd(&fd);
 	return 0;
 }

@@ -296,7 +296,7 @@ const struct corral_option corral_option_table[] = {
 	  NULL, RUN | CORRAL_OPTION_EXEC, false, FLAG(tty) },
 	{ "stdin", 'i', NULL, "pass standard input on (default: /dev/null)",
 	  NULL, RUN | CORRAL_OPTION_EXEC, false, FLAG(use_stdin) },
-	{ "detach", 'd', NULL, "leave it running and return at once; output goes nowhere but to files",
+	{ "detach", 'd', NULL, "print its name and leave it running; output goes to the file that corral's own goes to, else it is kept for sandbox logs",
 	  NULL, CORRAL_OPTION_EXEC, false, OWN(detach) },
 
 	{ "runtime", 0, "NAME", "named environment (known: host)",

@@ -122,6 +122,15 @@ static int await_start(struct client *c, struct corral_error *err)
 	}
 }
 
+/* Where the command's own output goes, nothing of ours does. */
+static void name_print(const struct client *c, const char *shell_id)
+{
+	if (c->exec.stdout_fd < 0)
+		(void)printf("%s\n", shell_id);
+	else if (c->exec.stderr_fd < 0)
+		(void)fprintf(stderr, "%s\n", shell_id);
+}
+
 static int start(struct client *c, struct corral_error *err)
 {
 	struct corral_talk t = { .words = NULL };
@@ -158,9 +167,8 @@ static int start(struct client *c, struct corral_error *err)
 			                     c->record.id);
 		else
 			r = corral_relay_begin(&c->relay, tty_fd, err);
-		/* Where the command's own output goes, nothing of ours does. */
-		if (r == 0 && c->exec.stdout_fd < 0 && corral_talk_text(t.words, "shell_id"))
-			(void)printf("%s\n", corral_talk_text(t.words, "shell_id"));
+		if (r == 0 && corral_talk_text(t.words, "shell_id"))
+			name_print(c, corral_talk_text(t.words, "shell_id"));
 	}
 	corral_talk_done(&t);
 	return r;

@@ -105,8 +105,12 @@ static int print_streams(const struct corral_sandbox_call *call, const struct co
 		if (r == 0 && f->from[i] && !call->options.json)
 			corral_say("%s: the first %" PRId64 " bytes are not kept any more",
 			           names[i], f->from[i]);
+		if (r == 0 && f->fds[i] < 0 && !one)
+			corral_say("%s: went elsewhere, to a file that corral exec -d was given",
+			           names[i]);
 		if (r == 0 && one) {
-			(void)json_object_set_new(one, names[i], text_of(&text));
+			(void)json_object_set_new(one, names[i],
+			                          f->fds[i] < 0 ? json_null() : text_of(&text));
 		} else if (r == 0 && text.len) {
 			r = corral_write_all(i ? STDERR_FILENO : STDOUT_FILENO, text.data,
 			                     text.len);

@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "backends/docker/inside.h"
 #include "backends/docker/json.h"
@@ -18,16 +19,21 @@
 #include "kernel/base/cleanup.h"
 
 #define PATH_SIZE 320
+#define NAME_SIZE 24
 /* Until the main process is killed; ours goes at once. */
 #define STOP_S 2
+
+bool corral_docker_is_id(const char *text)
+{
+	return text && *text && strlen(text) < CORRAL_DOCKER_ID_SIZE &&
+	       !text[strspn(text, "0123456789abcdef")];
+}
 
 static int copy_id(char *ret, const json_t *answer, struct corral_error *err)
 {
 	const char *id = json_string_value(json_object_get(answer, "Id"));
 
-	/* It will stand in paths. */
-	if (!id || !*id || strlen(id) >= CORRAL_DOCKER_ID_SIZE ||
-	    id[strspn(id, "0123456789abcdef")])
+	if (!corral_docker_is_id(id))
 		return corral_error_set(err, EPROTO, "the engine's answer has no id");
 	(void)snprintf(ret, CORRAL_DOCKER_ID_SIZE, "%s", id);
 	return 0;
@@ -165,6 +171,17 @@ static int quota_explain(const struct corral_docker_spec *s, int r, struct corra
 	return corral_error_wrap(err, -EOPNOTSUPP, "limits: disk");
 }
 
+/* Of one that was given none: whoever finds it again knows it by that (spec.h). */
+static int name_make(char ret[NAME_SIZE], struct corral_error *err)
+{
+	uint64_t nonce;
+
+	if (getrandom(&nonce, sizeof(nonce), 0) != sizeof(nonce))
+		return corral_error_sys(err, errno, "a name for the container");
+	(void)snprintf(ret, NAME_SIZE, "corral-%016llx", (unsigned long long)nonce);
+	return 0;
+}
+
 static int create(struct corral_docker_engine *e, const struct corral_docker_spec *s,
                   const char *image, struct corral_docker_container *c, struct corral_error *err)
 {
@@ -172,8 +189,12 @@ static int create(struct corral_docker_engine *e, const struct corral_docker_spe
 	char file[CORRAL_DOCKER_PODMAN_FILE_SIZE] = "";
 	struct corral_docker_main main_of = { .owner = owner, .tied = c->has_inside && !c->named };
 	corral_autojson json_t *body = NULL, *answer = NULL;
-	int r;
+	char made_up[NAME_SIZE];
+	int r = c->named ? 0 : name_make(made_up, err);
 
+	if (r < 0)
+		return r;
+	main_of.self = c->named ? s->container_name : made_up;
 	corral_docker_volume_name(volume);
 	corral_docker_owner_make(owner);
 	main_of.volume = c->has_inside ? volume : NULL;
@@ -181,8 +202,7 @@ static int create(struct corral_docker_engine *e, const struct corral_docker_spe
 	if (!body)
 		return corral_error_set(err, ENOMEM,
 		                        "container: out of memory, or a text that is not UTF-8");
-	(void)snprintf(path, sizeof(path), "/containers/create%s%s", c->named ? "?name=" : "",
-	               c->named ? s->container_name : "");
+	(void)snprintf(path, sizeof(path), "/containers/create?name=%s", main_of.self);
 	r = corral_docker_engine_info(e)->is_podman ? corral_docker_podman_adapt(body, file, err)
 	                                            : 0;
 	if (r == 0)

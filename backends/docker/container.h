@@ -11,6 +11,9 @@
 
 #define CORRAL_DOCKER_ID_SIZE 65
 
+/* Of what stands in paths, and on terminals. Takes NULL. */
+bool corral_docker_is_id(const char *text);
+
 struct corral_docker_container {
 	char id[CORRAL_DOCKER_ID_SIZE];
 	bool named;

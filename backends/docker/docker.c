@@ -9,6 +9,7 @@
 
 #include "backends/docker/box.h"
 #include "backends/docker/contained.h"
+#include "backends/docker/prune.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
 
@@ -81,6 +82,9 @@ static int box_open(struct corral_docker *d, struct corral_docker_box *box,
 	corral_autofree char *image = NULL, *arch = NULL;
 	int r = image_find(d, &image, &arch, err);
 
+	/* Not before the engine has answered something: one that is silent is waited for once. */
+	if (r == 0)
+		corral_docker_sweep(d->engine);
 	if (r == 0)
 		r = corral_docker_container_open(d->engine, &d->spec, image, arch, &box->c, err);
 	if (r == 0 && d->spec.limits_asked)
@@ -140,8 +144,8 @@ static bool runs_on(struct corral_docker *d, struct corral_docker_box *box, int 
 	uint64_t until = corral_now_ms() + GOING_MS;
 	bool runs_now = runs(d, box);
 
-	while ((r == -EPIPE || r == -ECONNRESET || (box->plain && r == -EIO)) && runs_now &&
-	       corral_now_ms() < until) {
+	while ((r == -EPIPE || r == -ECONNRESET || r == -EPROTO || (box->plain && r == -EIO)) &&
+	       runs_now && corral_now_ms() < until) {
 		(void)nanosleep(&look, NULL);
 		runs_now = runs(d, box);
 	}

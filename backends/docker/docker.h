@@ -47,7 +47,7 @@ struct corral_docker_options {
 	bool allow_weaker;
 	bool leave_running;   /* one that ran already when it was taken up is not stopped */
 	const char *work_dir; /* NULL: the runtime's, or /workspace */
-	const char *hostname; /* NULL: "corral" */
+	const char *hostname; /* NULL: "corral", or whose network it shares, theirs */
 	const struct corral_docker_mount *mounts;
 	size_t n_mounts;
 	char *const *env; /* "K=V" over the defaults and the runtime's; NULL-terminated */
@@ -82,7 +82,8 @@ const char *corral_docker_sandbox_container(struct corral_backend *b);
 /* Ends it and removes the container, a named one as well. */
 int corral_docker_sandbox_remove(struct corral_backend *b, struct corral_error *err);
 
-/* Containers that are corral's, whoever runs them. */
+/* Containers that are corral's, whoever runs them: that are called as they were made. One that was
+ * renamed since is the user's, and so is one of an image that somebody made of ours. */
 struct corral_docker_row {
 	char *id, *name, *session, *image, *state; /* state: "running", "exited", ... */
 	bool named;                                /* made to stay */
@@ -102,9 +103,9 @@ struct corral_docker_pruned {
 	unsigned int failed; /* could not be removed; err has the first reason */
 };
 /*
- * Removes what nobody will come back for: containers of ours without a name of their own whose
- * maker is gone, and the volumes of our program that no container uses. Nothing that has not our
- * labels.
+ * Removes what nobody will come back for: containers of ours that were given no name, whose maker
+ * is gone; those that a volume was filled through, likewise; and the volumes of our program that no
+ * container uses.
  */
 int corral_docker_prune(struct corral_docker_engine *e, struct corral_docker_pruned *ret,
                         struct corral_error *err);

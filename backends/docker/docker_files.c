@@ -79,7 +79,7 @@ int corral_docker_visit_end(struct corral_backend *b, struct corral_visit *v, in
 	struct corral_docker_box *box = v->box;
 
 	if (v->served)
-		corral_served_release(&box->base.files, v->served);
+		corral_served_release_after(&box->base.files, v->served, r);
 	/* The server went: alone, or with all of it. */
 	if (r == -EPIPE || r == -EPROTO || r == -ETIMEDOUT ||
 	    (v->instead && (r == -EBUSY || r == -EIO)))

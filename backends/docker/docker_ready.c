@@ -9,11 +9,14 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "backends/docker/box.h"
+#include "backends/docker/json.h"
 #include "kernel/base/clock.h"
 
-#define SWEEP_MS 5000
+#define SWEEP_MS  5000
+#define ROOM_PIDS 64
 
 struct beginning {
 	struct corral_docker *docker;
@@ -128,29 +131,109 @@ static void sweep(struct corral_docker *d, struct corral_docker_box *box, int pi
 	corral_docker_stream_close(s);
 }
 
+/*
+ * Nothing can be started: a guest that killed what ran its command may have filled the container
+ * with processes, up to the limit. That is raised for as long as ending them takes.
+ */
+static void room_make(struct corral_docker *d, struct corral_docker_box *box)
+{
+	corral_autojson json_t *wider = NULL, *back = NULL;
+	json_int_t pids = (json_int_t)d->spec.limits.pids;
+	char path[160];
+
+	(void)snprintf(path, sizeof(path), "/containers/%s/update", box->c.id);
+	wider = json_pack("{s:I}", "PidsLimit", pids + ROOM_PIDS);
+	back = json_pack("{s:I}", "PidsLimit", pids);
+	if (!pids || !wider || !back ||
+	    corral_docker_do(d->engine, "POST", path, wider, NULL, NULL) < 0)
+		return;
+	sweep(d, box, INT_MAX);
+	(void)corral_docker_do(d->engine, "POST", path, back, NULL, NULL);
+}
+
+static int start_anew(struct corral_docker *d, struct corral_docker_box *box,
+                      const struct corral_docker_start *start, struct corral_docker_process **ret,
+                      struct corral_error *err)
+{
+	struct corral_docker_stream *stream = NULL;
+	int r = waiting_open(d, box, &stream, err);
+
+	return r < 0 ? r : corral_docker_process_start_take(stream, true, start, ret, err);
+}
+
+/* Why the directory cannot be entered, in the words of whichever program of the engine's tried. */
+static int directory_error(const char *said)
+{
+	if (strcasestr(said, "no such file or directory"))
+		return ENOENT;
+	if (strcasestr(said, "not a directory"))
+		return ENOTDIR;
+	return strcasestr(said, "permission denied") ? EACCES : 0;
+}
+
+static bool starts(const char *text, const char *with)
+{
+	return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* What engines say at length, in our words. said: by the call that failed with r. */
+static int explain(const struct corral_docker *d, int r, const char *said, struct corral_error *err)
+{
+	int code;
+
+	(void)corral_error_set(err, -r, "%s", said);
+	/* Not what has names of the caller's in it. */
+	if (!starts(said, "engine: ") && !starts(said, "exec: ") && !starts(said, "fork: "))
+		return r;
+	code = strcasestr(said, "chdir") ? directory_error(said) : 0;
+	if (code == ENOENT)
+		return corral_error_set(
+		        err, code, "work directory '%.200s': no such directory in the container",
+		        d->spec.work_dir);
+	if (code)
+		return corral_error_sys(err, code, "work directory '%.200s'", d->spec.work_dir);
+	/* The first is what becomes of a fork inside that finds no room. */
+	if (strstr(said, "read init-p: connection reset by peer") ||
+	    strcasestr(said, "resource temporarily unavailable"))
+		return corral_error_set(err, EAGAIN,
+		                        "the container has no room for another process (--pids)");
+	return r;
+}
+
+/* A container that ends looks full at first. */
+static int failed(struct corral_docker *d, struct corral_docker_box *box, int r,
+                  struct corral_error *err)
+{
+	int end = corral_docker_failed(d, box, r == -EAGAIN ? -ECONNRESET : r, err);
+
+	return r == -EAGAIN && end == -ECONNRESET ? r : end;
+}
+
 int corral_docker_start_in(struct corral_docker *d, struct corral_docker_box *box,
                            const struct corral_docker_start *start,
                            struct corral_docker_process **ret, struct corral_error *err)
 {
 	struct corral_docker_stream *stream = waiting_take(d, box);
-	struct corral_error old = { 0 };
+	struct corral_error own = { 0 };
 	int r = -EPIPE;
 
-	if (stream) {
-		r = corral_docker_process_start_take(stream, true, start, ret, &old);
-		if (r < 0 && r != -EPIPE && r != -EPROTO)
-			return corral_error_set(err, old.code, "%s", old.text);
-	}
+	if (stream)
+		r = corral_docker_process_start_take(stream, true, start, ret, &own);
 	/* None waited, or it was killed while it did, as a guest may. */
-	if (r == -EPIPE || r == -EPROTO) {
-		r = waiting_open(d, box, &stream, err);
-		if (r == 0)
-			r = corral_docker_process_start_take(stream, true, start, ret, err);
+	if (r == -EPIPE || r == -EPROTO)
+		r = start_anew(d, box, start, ret, &own);
+	if (r < 0)
+		r = explain(d, r, own.text, err);
+	if (r == -EAGAIN && !box->c.named) {
+		room_make(d, box);
+		r = start_anew(d, box, start, ret, &own);
+		if (r < 0)
+			r = explain(d, r, own.text, err);
 	}
 	/* It may have been, and stopped what was to say so. */
 	if (r == -ETIMEDOUT || r == -ECONNRESET)
 		sweep(d, box, INT_MAX);
-	return r == 0 || r == -ENOENT || r == -EACCES ? r : corral_docker_failed(d, box, r, err);
+	return r == 0 || r == -ENOENT || r == -EACCES ? r : failed(d, box, r, err);
 }
 
 static bool has_ended(struct corral_docker *d, struct corral_docker_box *box)

@@ -11,7 +11,6 @@
 
 /* A tag is at most 128 bytes: what the digest leaves to the name. */
 #define TAG_NAME_MAX 115
-#define TAG_HEX      12
 
 static const char npm_install[] =
         "npm install --no-audit --no-fund \"$@\" && npm cache clean --force";
@@ -235,7 +234,7 @@ int corral_docker_runtime_tag(const struct corral_runtime *r, const char *platfo
 		corral_buf_add(&tag, fits ? &c : "_", 1);
 	}
 	corral_buf_str(&tag, "-");
-	for (size_t i = 0; i < TAG_HEX / 2; i++)
+	for (size_t i = 0; i < CORRAL_DOCKER_TAG_HEX / 2; i++)
 		corral_buf_fmt(&tag, "%02x", digest[i]);
 	*ret = corral_buf_take(&tag);
 	return *ret ? 0 : corral_error_set(err, ENOMEM, "out of memory");

@@ -25,6 +25,8 @@
 int corral_docker_dockerfile_add(struct corral_buf *b, const struct corral_runtime *r,
                                  struct corral_error *err);
 
+#define CORRAL_DOCKER_TAG_HEX 12
+
 /*
  * "corral-runtime:{name}-{12 hex digits}": the start of the SHA-256 over what shapes the image.
  * platform may be NULL. *ret is the caller's to free.

@@ -73,6 +73,7 @@ const struct corral_docker_engine_info *corral_docker_engine_info(
 /* What was found out about an engine and need not be asked again, until it turns out otherwise. */
 enum corral_docker_known {
 	CORRAL_DOCKER_KNOWS_VOLUME = 1u << 0, /* the volume of our program is filled: volume.h */
+	CORRAL_DOCKER_KNOWS_SWEPT = 1u << 1,  /* what was never started has been removed: prune.h */
 };
 bool corral_docker_engine_knows(const struct corral_docker_engine *e,
                                 enum corral_docker_known what);

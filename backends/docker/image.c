@@ -97,7 +97,7 @@ int corral_docker_image_remove(struct corral_docker_engine *e, const char *name,
                                struct corral_error *err)
 {
 	corral_autobuf struct corral_buf path = CORRAL_BUF_INIT;
-	int r = path_make(&path, name, "", err);
+	int r = path_make(&path, name, "?force=0&noprune=0", err);
 
 	if (r < 0)
 		return r;

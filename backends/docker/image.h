@@ -61,10 +61,10 @@ int corral_docker_image_remove(struct corral_docker_engine *e, const char *name,
  * The image of a runtime: its image, pulled when missing; or the one built from its base_image,
  * packages and setup_commands, under the tag that its digest makes, built when there is none or
  * cache_image is false (steps that the engine has done before it need not do again); superseded
- * ones of the same runtime are removed then, but for those in use. Threads that ask for the same
- * image at once share one build. ret_name is the caller's to free. A failed build is -EIO,
- * "Building {tag} failed:" with the last lines of its output; -EINVAL: there is no image to start
- * from.
+ * tags of the same runtime are removed then, but for those in use or younger than an hour. Threads
+ * that ask for the same image at once share one build. ret_name is the caller's to free. A failed
+ * build is -EIO, "Building {tag} failed:" with the last lines of its output; -EINVAL: there is no
+ * image to start from.
  */
 int corral_docker_runtime_image(struct corral_docker_engine *e, const struct corral_runtime *r,
                                 const struct corral_docker_image_options *o, char **ret_name,

@@ -106,6 +106,10 @@ void corral_docker_process_kill(struct corral_docker_process *p, enum corral_rea
 int corral_docker_process_wait(struct corral_docker_process *p, int timeout_ms,
                                struct corral_error *err);
 const struct corral_receipt *corral_docker_process_receipt(const struct corral_docker_process *p);
+/* 0, or the errno with which a descriptor of the caller's (stream 1 or 2) took no more of its
+ * output, which nobody has then; EPIPE: its reader has gone. Also during its life; one for both
+ * is 1. */
+int corral_docker_process_output_error(const struct corral_docker_process *p, int stream);
 /* For tty: a socket that is the terminal's other side, and its size. Borrowed. At its end there is
  * nothing more to be read, and what is written goes nowhere. shutdown(SHUT_WR) is the terminal's
  * end of input. */

@@ -16,10 +16,12 @@ static int demuxed(void *ctx, int stream, const void *data, size_t len)
 {
 	struct corral_docker_line *l = ctx;
 
-	if (stream == 1)
-		return l->put(l->ctx, data, len);
-	aside_keep(l, data, len);
-	return 0;
+	int r = stream == 1 ? l->put(l->ctx, data, len) : 0;
+
+	/* When it is no frame of ours, it may be a sentence. */
+	if (stream != 1 || (r == -EPROTO && !l->aside_len))
+		aside_keep(l, data, len);
+	return r;
 }
 
 void corral_docker_line_init(struct corral_docker_line *l, struct corral_docker_stream *stream,
@@ -65,7 +67,7 @@ int corral_docker_line_read(struct corral_docker_line *l)
 		r = corral_docker_demux_feed(&l->demux, l->data, (size_t)n);
 	else
 		r = l->put(l->ctx, l->data, (size_t)n);
-	/* When it is no frame of ours, it may be a sentence. */
+	/* Nor is it one of the engine's. */
 	if (r == -EPROTO && !l->aside_len)
 		aside_keep(l, l->data, (size_t)n);
 	return r < 0 ? r : 1;
@@ -98,8 +100,11 @@ short corral_docker_line_events(const struct corral_docker_line *l)
 
 void corral_docker_line_aside(const struct corral_docker_line *l, char *text, size_t size)
 {
-	if (l->aside_len)
-		(void)snprintf(text, size, ": '%.*s'", (int)l->aside_len, l->aside);
-	else
-		text[0] = '\0';
+	size_t from = 0, to = l->aside_len;
+
+	while (from < to && l->aside[from] == ' ')
+		from++;
+	while (to > from && l->aside[to - 1] == ' ')
+		to--;
+	(void)snprintf(text, size, "%.*s", (int)(to - from), l->aside + from);
 }

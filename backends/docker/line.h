@@ -21,7 +21,7 @@ struct corral_docker_line {
 	int (*put)(void *ctx, const void *data, size_t len);
 	void *ctx;
 	/* What came beside it is not ours: the engine's words, or somebody else's. */
-	char aside[200];
+	char aside[480];
 	size_t aside_len;
 	char data[CORRAL_DOCKER_LINE_READ];
 };
@@ -46,7 +46,7 @@ int corral_docker_line_read(struct corral_docker_line *l);
 int corral_docker_line_send(struct corral_docker_line *l);
 /* For poll(2): what is waited for besides reading. */
 short corral_docker_line_events(const struct corral_docker_line *l);
-/* What came aside, to be shown behind a text: ": '...'", or "". */
+/* What came aside, without blanks around it; "" for nothing. */
 void corral_docker_line_aside(const struct corral_docker_line *l, char *text, size_t size);
 
 #endif

@@ -1,6 +1,8 @@
 #include "backends/docker/owner.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,7 +10,9 @@
 
 #include "kernel/base/cleanup.h"
 
-#define START_FIELD 20 /* starttime, counted behind the command's name: proc_pid_stat(5) */
+/* Counted behind the command's name: proc_pid_stat(5). */
+#define THREADS_FIELD 18 /* num_threads */
+#define START_FIELD   20 /* starttime */
 
 static bool read_line(const char *path, char *ret, size_t size)
 {
@@ -22,57 +26,71 @@ static bool read_line(const char *path, char *ret, size_t size)
 	return true;
 }
 
-/* Clock ticks since the boot; 0 when there is no such process, or none that still runs. */
-static unsigned long long start_of(int pid)
+/* The field so many behind the command's name, which may have anything in it. */
+static bool field(const char *line, int n, unsigned long long *ret)
 {
+	const char *at = strrchr(line, ')');
+
+	for (int i = 0; at && i < n; i++)
+		at = strchr(at + 1, ' ');
+	return at && sscanf(at, " %llu", ret) == 1;
+}
+
+/* Of a process: 1 and when it began, in clock ticks since the boot; 0 when there is none, or it has
+ * ended and nobody has asked after it yet; -1 when it may not be seen, which others' may be. */
+static int start_of(int pid, unsigned long long *ret_start)
+{
+	unsigned long long threads;
 	char path[40], line[1024];
-	unsigned long long ticks = 0;
 	const char *at;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	if (!read_line(path, line, sizeof(line)))
-		return 0;
-	/* The name may have anything in it. */
+		return kill(pid, 0) < 0 && errno == ESRCH ? 0 : -1;
 	at = strrchr(line, ')');
-	if (!at || at[1] != ' ' || at[2] == 'Z' || at[2] == 'X')
-		return 0;
-	for (int i = 0; at && i < START_FIELD; i++)
-		at = strchr(at + 1, ' ');
-	if (!at || sscanf(at, " %llu", &ticks) != 1)
-		return 0;
-	return ticks;
+	if (!at || at[1] != ' ' || !field(line, THREADS_FIELD, &threads) ||
+	    !field(line, START_FIELD, ret_start))
+		return -1;
+	/* One whose first thread alone has ended looks the same, but for the count. */
+	return (at[2] == 'Z' || at[2] == 'X') && threads <= 1 ? 0 : 1;
 }
 
-static void place_make(char *ret, size_t size)
+/* False when it cannot be told from others. */
+static bool place_make(char *ret, size_t size)
 {
 	char boot[64] = "?";
 	struct stat ns = { 0 };
+	bool known = read_line("/proc/sys/kernel/random/boot_id", boot, sizeof(boot)) &&
+	             stat("/proc/self/ns/pid", &ns) == 0;
 
-	(void)read_line("/proc/sys/kernel/random/boot_id", boot, sizeof(boot));
-	(void)stat("/proc/self/ns/pid", &ns);
 	(void)snprintf(ret, size, "%.36s:%llu", boot, (unsigned long long)ns.st_ino);
+	return known;
 }
 
 void corral_docker_owner_make(char ret[CORRAL_DOCKER_OWNER_SIZE])
 {
+	unsigned long long start = 0;
 	char place[80];
 
-	place_make(place, sizeof(place));
-	(void)snprintf(ret, CORRAL_DOCKER_OWNER_SIZE, "%s:%d:%llu", place, (int)getpid(),
-	               start_of((int)getpid()));
+	/* Without a start, or a place, nobody will take it for gone. */
+	(void)place_make(place, sizeof(place));
+	(void)start_of((int)getpid(), &start);
+	(void)snprintf(ret, CORRAL_DOCKER_OWNER_SIZE, "%s:%d:%llu", place, (int)getpid(), start);
 }
 
 bool corral_docker_owner_is_gone(const char *owner)
 {
-	unsigned long long start = 0;
+	unsigned long long start = 0, now = 0;
 	char place[80];
 	size_t n;
-	int pid = 0;
+	int pid = 0, r;
 
-	place_make(place, sizeof(place));
+	if (!place_make(place, sizeof(place)))
+		return false;
 	n = strlen(place);
 	if (strncmp(owner, place, n) != 0 || sscanf(owner + n, ":%d:%llu", &pid, &start) != 2 ||
 	    pid <= 0 || !start)
 		return false;
-	return start_of(pid) != start;
+	r = start_of(pid, &now);
+	return r == 0 || (r > 0 && now != start);
 }

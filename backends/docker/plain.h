@@ -17,6 +17,8 @@ struct corral_docker_plain_place {
 };
 
 extern const struct corral_execute_ops corral_docker_plain_ops;
+/* Of what those ops started: as corral_docker_process_output_error(). */
+int corral_docker_plain_output_error(const void *process, int stream);
 
 /* One command, in a backend of corral_docker_plain_new(). stop_fd: readable when it is to be ended
  * politely; -1. */

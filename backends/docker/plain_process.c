@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,7 @@ struct plain {
 	char exec_id[CORRAL_DOCKER_ID_SIZE];
 	struct corral_docker_stream *stream;
 	struct corral_docker_end in, outs[2]; /* the caller's; fd -1 when done with */
+	atomic_int out_errors[2];
 	int event_fd, quit_fd;
 	pthread_t thread;
 	bool started;
@@ -84,8 +86,10 @@ static int put(void *ctx, int stream, const void *data, size_t len)
 				                 { .fd = p->quit_fd, .events = POLLIN } };
 
 			(void)poll(pfds, 2, -1);
-		} else
+		} else {
+			atomic_store(&p->out_errors[stream == 2], (int)-n);
 			corral_docker_end_close(out);
+		}
 	}
 	return 0;
 }
@@ -136,7 +140,8 @@ static void carry(struct plain *p)
 			                 { .fd = reads ? p->in.fd : -1, .events = POLLIN } };
 		long n = corral_docker_stream_read(p->stream, out, sizeof(out));
 
-		if (n > 0 && corral_docker_demux_feed(&p->demux, out, (size_t)n) == 0)
+		if (n > 0 && !is_told_to_quit(p) &&
+		    corral_docker_demux_feed(&p->demux, out, (size_t)n) == 0)
 			continue;
 		if (n >= 0 || (n != -EAGAIN && n != -EINTR))
 			return;
@@ -376,6 +381,11 @@ static int plain_dispatch(void *process, struct corral_error *err)
 static const struct corral_receipt *plain_receipt(const void *process)
 {
 	return &((const struct plain *)process)->receipt;
+}
+
+int corral_docker_plain_output_error(const void *process, int stream)
+{
+	return atomic_load(&((const struct plain *)process)->out_errors[stream == 2]);
 }
 
 const struct corral_execute_ops corral_docker_plain_ops = {

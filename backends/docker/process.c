@@ -148,21 +148,22 @@ static int start_check(const struct corral_docker_start *s, struct corral_error 
 
 static int not_ours(struct corral_docker_process *p, int r, bool told, struct corral_error *err)
 {
-	char aside[240];
+	const char *why = "what starts commands said what it never says";
+	char aside[sizeof(p->line.aside)];
 
 	corral_docker_line_aside(&p->line, aside, sizeof(aside));
 	if (r == -EPIPE && told)
-		return corral_error_set(err, ECONNRESET,
-		                        "the connection ended while the command was started%s",
-		                        aside);
-	if (r == -EPIPE)
-		return corral_error_set(err, EPIPE,
-		                        "the connection ended before the command was started%s",
-		                        aside);
-	return corral_error_set(err, -r,
-	                        r == -ENOMEM ? "out of memory%s"
-	                                     : "what starts commands said what it never says%s",
-	                        aside);
+		r = -ECONNRESET;
+	if (!strncmp(aside, "OCI runtime ", strlen("OCI runtime ")))
+		return corral_error_set(err, -r, "engine: %s", aside);
+	if (r == -ECONNRESET)
+		why = "the connection ended while the command was started";
+	else if (r == -EPIPE)
+		why = "the connection ended before the command was started";
+	else if (r == -ENOMEM)
+		why = "out of memory";
+	return aside[0] ? corral_error_set(err, -r, "%s: '%s'", why, aside)
+	                : corral_error_set(err, -r, "%s", why);
 }
 
 /* Sends the order, and hears until the first word comes back. */
@@ -181,15 +182,15 @@ static int answer_wait(struct corral_docker_process *p, struct corral_error *err
 		/* A word that is followed by the end is a word. */
 		if (r < 0 && (r != -EPIPE || (!p->started && !p->failed)))
 			return not_ours(p, r, told, err);
+		if (now >= until)
+			return corral_error_set(err, ETIMEDOUT,
+			                        "the command was not started in time");
 		if (r == 1)
 			continue;
 		r = corral_docker_line_send(&p->line);
 		if (r < 0 && !told)
 			return not_ours(p, r, told, err);
 		told |= r == 1;
-		if (now >= until)
-			return corral_error_set(err, ETIMEDOUT,
-			                        "the command was not started in time");
 		fd.events |= corral_docker_line_events(&p->line);
 		(void)poll(&fd, 1, (int)(until - now));
 	}
@@ -341,6 +342,11 @@ int corral_docker_process_resize(struct corral_docker_process *p, uint16_t rows,
 const struct corral_receipt *corral_docker_process_receipt(const struct corral_docker_process *p)
 {
 	return &p->receipt;
+}
+
+int corral_docker_process_output_error(const struct corral_docker_process *p, int stream)
+{
+	return p->tty ? 0 : atomic_load(&p->outs[stream == 2].error);
 }
 
 /* --- Its end --- */

@@ -29,8 +29,9 @@ static size_t kept(const struct corral_docker_out *o)
 }
 
 /* What its reader left is told inside, where the next write shall fail as it would on a pipe. */
-static void out_broken(struct corral_docker_out *o)
+static void out_broken(struct corral_docker_out *o, int error)
 {
+	atomic_store(&o->error, error);
 	corral_docker_end_close(&o->end);
 	o->kept.len = o->kept_at = 0;
 	o->closed_untold = true;
@@ -44,7 +45,7 @@ static void out_flush(struct corral_docker_out *o)
 		if (n == -EAGAIN)
 			return;
 		if (n < 0)
-			out_broken(o);
+			out_broken(o, (int)-n);
 		else
 			o->kept_at += (size_t)n;
 	}
@@ -60,7 +61,7 @@ static int out_put(struct corral_docker_process *p, struct corral_docker_out *o,
 		if (n == -EAGAIN)
 			break;
 		if (n < 0) {
-			out_broken(o);
+			out_broken(o, (int)-n);
 		} else {
 			data += n;
 			len -= (size_t)n;

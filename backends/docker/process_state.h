@@ -3,6 +3,7 @@
 #define CORRAL_BACKENDS_DOCKER_PROCESS_STATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "backends/docker/end.h"
 #include "backends/docker/frame.h"
@@ -14,6 +15,7 @@ struct corral_docker_out {
 	struct corral_buf kept; /* what it did not take yet, from kept_at on */
 	size_t kept_at;
 	bool closed_untold; /* it takes no more, and the inside does not know */
+	atomic_int error;   /* the errno why it takes no more */
 };
 
 struct corral_docker_process {

@@ -169,6 +169,14 @@ const struct corral_receipt *corral_docker_run_receipt(const struct corral_docke
 	return &x->receipt;
 }
 
+int corral_docker_run_output_error(const struct corral_docker_run *x, int stream)
+{
+	int error = x->process ? corral_docker_process_output_error(x->process, stream)
+	                       : corral_docker_plain_output_error(x->plain, stream);
+
+	return error == EPIPE ? 0 : error;
+}
+
 void corral_docker_run_close(struct corral_docker_run *x)
 {
 	if (!x)

@@ -39,6 +39,11 @@ void corral_docker_run_resize(struct corral_docker_run *x, uint16_t rows, uint16
 void corral_docker_run_kill(struct corral_docker_run *x, enum corral_reason reason);
 /* Complete once it has ended, but for layers and limits. Borrowed. */
 const struct corral_receipt *corral_docker_run_receipt(const struct corral_docker_run *x);
+/*
+ * 0, or the errno with which the caller's standard output (stream 1) or error (2) could not be
+ * written, so that output is lost; a reader that has gone is none. One for both is 1.
+ */
+int corral_docker_run_output_error(const struct corral_docker_run *x, int stream);
 /* Kills what still runs. Takes NULL. */
 void corral_docker_run_close(struct corral_docker_run *x);
 

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "backends/docker/build.h"
 #include "backends/docker/build_once.h"
@@ -16,7 +17,7 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/base/trace.h"
 
-/* Images that one build removes at most; the next one takes the rest. */
+/* Tags that one build removes at most; the next one takes the rest. */
 #define PRUNED_MAX 64
 
 static void json_freep(json_t **v)
@@ -24,51 +25,58 @@ static void json_freep(json_t **v)
 	json_decref(*v);
 }
 
-/* Whether it is one of our tags, but not this one. Podman lists them as "docker.io/library/..." or
- * "localhost/...". */
+/* Whether it is one of this runtime's tags, but not this one: all of it is the same up to the
+ * digest. Podman lists them as "docker.io/library/..." or "localhost/...". */
 static bool is_superseded(const char *name, const char *tag)
 {
 	struct corral_docker_reference r;
 	const char *ours = strchr(tag, ':') + 1, *path;
+	size_t len = strlen(ours), same = len - CORRAL_DOCKER_TAG_HEX;
 	bool yes;
 
 	if (corral_docker_reference_init(&r, name, NULL) < 0)
 		return false;
 	path = r.path && strncmp(r.path, "library/", 8) == 0 ? r.path + 8 : r.path;
-	yes = path && r.tag && strcmp(path, CORRAL_DOCKER_RUNTIME_REPOSITORY) == 0 &&
+	yes = path && r.tag && !r.digest && strcmp(path, CORRAL_DOCKER_RUNTIME_REPOSITORY) == 0 &&
 	      (strcmp(r.registry, "docker.io") == 0 || strcmp(r.registry, "localhost") == 0) &&
+	      strlen(r.tag) == len && strncmp(r.tag, ours, same) == 0 &&
+	      strspn(r.tag + same, "0123456789abcdef") == CORRAL_DOCKER_TAG_HEX &&
 	      strcmp(r.tag, ours) != 0;
 	corral_docker_reference_done(&r);
 	return yes;
 }
 
-/* By its tag, or by its id when a newer build took the tag from it. Those in use stay. */
-static void superseded_remove(struct corral_docker_engine *e, const json_t *image, const char *tag)
+/* Its tags alone: with the last of them the engine removes what nothing else refers to. Those in
+ * use stay. Returns how many it tried, of at most max. */
+static size_t untag(struct corral_docker_engine *e, const json_t *image, const char *tag,
+                    size_t max)
 {
 	const json_t *tags = json_object_get(image, "RepoTags");
-	const char *id = json_string_value(json_object_get(image, "Id"));
 	struct corral_error err = { 0 };
-	bool has_tag = false;
-	int r = 0;
+	size_t n = 0;
 
-	for (size_t i = 0; i < json_array_size(tags) && i < PRUNED_MAX; i++) {
+	for (size_t i = 0; i < json_array_size(tags) && n < max; i++) {
 		const char *name = json_string_value(json_array_get(tags, i));
 
-		if (!name || strcmp(name, "<none>:<none>") == 0)
+		if (!name || !is_superseded(name, tag))
 			continue;
-		has_tag = true;
-		if (is_superseded(name, tag))
-			r = corral_docker_image_remove(e, name, &err);
+		n++;
+		if (corral_docker_image_remove(e, name, &err) < 0)
+			corral_trace(CORRAL_TRACE_BACKEND, "docker: a superseded image stays: %s",
+			             err.text);
 	}
-	if (!has_tag && id)
-		r = corral_docker_image_remove(e, id, &err);
-	if (r < 0)
-		corral_trace(CORRAL_TRACE_BACKEND, "docker: a superseded image stays: %s",
-		             err.text);
+	return n;
 }
 
-/* What the image just built replaces. That it cannot be removed is no failure of the build. */
-static void prune(struct corral_docker_engine *e, const struct corral_runtime *r, const char *tag)
+static bool is_older(const json_t *image, int64_t age_sec)
+{
+	json_int_t created = json_integer_value(json_object_get(image, "Created"));
+
+	return created > 0 && (int64_t)time(NULL) - created >= age_sec;
+}
+
+void corral_docker_superseded_remove(struct corral_docker_engine *e, const struct corral_runtime *r,
+                                     const char *tag, int64_t age_sec)
 {
 	corral_autobuf struct corral_buf label = CORRAL_BUF_INIT, path = CORRAL_BUF_INIT;
 	corral_auto(json_freep) json_t *filters = NULL, *images = NULL;
@@ -90,8 +98,9 @@ static void prune(struct corral_docker_engine *e, const struct corral_runtime *r
 		corral_trace(CORRAL_TRACE_BACKEND, "docker: images are not listed: %s", err.text);
 		return;
 	}
-	for (size_t i = 0; i < json_array_size(images) && i < PRUNED_MAX; i++)
-		superseded_remove(e, json_array_get(images, i), tag);
+	for (size_t i = 0, n = 0; i < json_array_size(images) && n < PRUNED_MAX; i++)
+		if (is_older(json_array_get(images, i), age_sec))
+			n += untag(e, json_array_get(images, i), tag, PRUNED_MAX - n);
 }
 
 struct wanted {
@@ -117,7 +126,8 @@ static int wanted_build(void *ctx, struct corral_error *err)
 		return corral_error_wrap(err, r, "runtime '%.60s'", w->runtime->name);
 	r = corral_docker_build(w->engine, w->runtime, w->tag, w->options, err);
 	if (r == 0)
-		prune(w->engine, w->runtime, w->tag);
+		corral_docker_superseded_remove(w->engine, w->runtime, w->tag,
+		                                CORRAL_DOCKER_SUPERSEDED_AGE_S);
 	return r;
 }
 

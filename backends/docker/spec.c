@@ -227,6 +227,12 @@ static int mounts_put(json_t *host, const struct corral_docker_spec *s,
 	return ok ? 0 : out_of_memory(err);
 }
 
+/* Whose network it is, whose name it has, and engines refuse another one in a container's. */
+static bool shares_network(const char *mode)
+{
+	return !strcmp(mode, "host") || !strncmp(mode, "container:", strlen("container:"));
+}
+
 static int texts_init(struct corral_docker_spec *s, const struct corral_docker_options *o,
                       const char *id, struct corral_error *err)
 {
@@ -249,10 +255,13 @@ static int texts_init(struct corral_docker_spec *s, const struct corral_docker_o
 	if (r == 0)
 		r = copy_text(&s->container_name, o->container_name, err);
 	if (r == 0)
-		r = copy_text(&s->hostname, o->hostname ? o->hostname : CORRAL_HOSTNAME_DEFAULT,
-		              err);
-	if (r == 0)
 		r = copy_text(&s->network_mode, o->network_mode ? o->network_mode : "none", err);
+	if (r == 0)
+		r = copy_text(&s->hostname,
+		              o->hostname                       ? o->hostname
+		              : shares_network(s->network_mode) ? NULL
+		                                                : CORRAL_HOSTNAME_DEFAULT,
+		              err);
 	if (r == 0)
 		r = copy_text(&s->oci_runtime, o->oci_runtime, err);
 	if (r == 0)
@@ -378,9 +387,10 @@ void corral_docker_spec_done(struct corral_docker_spec *s)
 
 static json_t *labels_of(const struct corral_docker_spec *s, const struct corral_docker_main *m)
 {
-	json_t *labels = json_pack("{s:s, s:s, s:s}", CORRAL_DOCKER_LABEL, "container",
-	                           CORRAL_DOCKER_LABEL_SESSION, s->session,
-	                           CORRAL_DOCKER_LABEL_OWNER, m->owner);
+	json_t *labels =
+	        json_pack("{s:s, s:s, s:s, s:s}", CORRAL_DOCKER_LABEL, "container",
+	                  CORRAL_DOCKER_LABEL_SESSION, s->session, CORRAL_DOCKER_LABEL_OWNER,
+	                  m->owner, CORRAL_DOCKER_LABEL_SELF, m->self);
 	bool ok = labels != NULL;
 
 	if (s->container_name)
@@ -419,15 +429,16 @@ json_t *corral_docker_spec_create(const struct corral_docker_spec *s, const char
                                   const struct corral_docker_main *m)
 {
 	json_t *host = json_deep_copy(s->host_config);
-	json_t *body =
-	        json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:b}", "Image", image, "Hostname",
-	                  s->hostname, "OpenStdin", m->tied, "StdinOnce", m->tied, "AttachStdin",
-	                  m->tied, "AttachStdout", 0, "AttachStderr", 0, "Tty", 0);
+	json_t *body = json_pack("{s:s, s:b, s:b, s:b, s:b, s:b, s:b}", "Image", image, "OpenStdin",
+	                         m->tied, "StdinOnce", m->tied, "AttachStdin", m->tied,
+	                         "AttachStdout", 0, "AttachStderr", 0, "Tty", 0);
 	uint32_t uid, gid;
 	/* Missing ones that it is told of, an engine makes at once and for root; so it could not be
 	 * seen any more whether there was one. Each exec is told of it. */
 	bool given = corral_docker_spec_owner(s, &uid, &gid);
-	bool ok = host && body && (given || put(body, "WorkingDir", json_string(s->work_dir))) &&
+	bool ok = host && body &&
+	          (!s->hostname || put(body, "Hostname", json_string(s->hostname))) &&
+	          (given || put(body, "WorkingDir", json_string(s->work_dir))) &&
 	          put(body, "Env", corral_json_texts(s->env)) &&
 	          put(body, "Labels", labels_of(s, m)) && main_put(body, host, m) &&
 	          (!s->user || put(body, "User", json_string(s->user))) &&

@@ -9,8 +9,12 @@
 
 #include "backends/docker/docker.h"
 
-/* Labels of what is ours. */
-#define CORRAL_DOCKER_LABEL         "corral"         /* "container", "inside" (a volume) */
+/*
+ * Labels of what is ours. Images inherit them from containers, and containers from images; so a
+ * container is ours only when one of them says what that container alone has: its name.
+ */
+#define CORRAL_DOCKER_LABEL         "corral" /* "container", "filler" (volume.h), "inside" (a volume) */
+#define CORRAL_DOCKER_LABEL_SELF    "corral.self"    /* the container's name */
 #define CORRAL_DOCKER_LABEL_SESSION "corral.session" /* the backend's id */
 #define CORRAL_DOCKER_LABEL_OWNER   "corral.owner"   /* who made it: owner.h */
 #define CORRAL_DOCKER_LABEL_NAMED   "corral.named"   /* made to stay */
@@ -45,6 +49,7 @@ bool corral_docker_spec_owner(const struct corral_docker_spec *s, uint32_t *ret_
 struct corral_docker_main {
 	const char *volume; /* of our program; NULL: there is none for this engine */
 	const char *owner;  /* the label's text */
+	const char *self;   /* the name that it is made with */
 	bool tied;          /* it ends with the connection to its standard input */
 };
 

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "backends/docker/inside.h"
+#include "backends/docker/owner.h"
 #include "backends/docker/spec.h"
 #include "backends/docker/tar.h"
 #include "kernel/base/clock.h"
@@ -131,13 +132,18 @@ static bool is_taken(int r, const struct corral_error *why)
 	return r == -EBUSY || (r == -EIO && strstr(why->text, "already in use"));
 }
 
-static json_t *filler(const char *image, const char *volume)
+static json_t *filler(const char *image, const char *volume, const char *self)
 {
-	return json_pack("{s:s, s:[s], s:[], s:{s:s}, s:{s:s, s:[{s:s, s:s, s:s, s:{s:b}}]}}",
-	                 "Image", image, "Entrypoint", CORRAL_DOCKER_INSIDE_PATH, "Cmd", "Labels",
-	                 CORRAL_DOCKER_LABEL, "filler", "HostConfig", "NetworkMode", "none",
-	                 "Mounts", "Type", "volume", "Source", volume, "Target",
-	                 CORRAL_DOCKER_INSIDE_DIR, "VolumeOptions", "NoCopy", 1);
+	char owner[CORRAL_DOCKER_OWNER_SIZE];
+
+	corral_docker_owner_make(owner);
+	return json_pack(
+	        "{s:s, s:[s], s:[], s:{s:s, s:s, s:s}, s:{s:s, s:[{s:s, s:s, s:s, s:{s:b}}]}}",
+	        "Image", image, "Entrypoint", CORRAL_DOCKER_INSIDE_PATH, "Cmd", "Labels",
+	        CORRAL_DOCKER_LABEL, "filler", CORRAL_DOCKER_LABEL_OWNER, owner,
+	        CORRAL_DOCKER_LABEL_SELF, self, "HostConfig", "NetworkMode", "none", "Mounts",
+	        "Type", "volume", "Source", volume, "Target", CORRAL_DOCKER_INSIDE_DIR,
+	        "VolumeOptions", "NoCopy", 1);
 }
 
 static int volume_create(struct corral_docker_engine *e, const char *volume,
@@ -175,7 +181,7 @@ int corral_docker_volume_ensure(struct corral_docker_engine *e, const char *imag
 	r = volume_create(e, volume, err);
 	if (r < 0)
 		return r;
-	body = filler(image, volume);
+	body = filler(image, volume, container);
 	if (!body)
 		return corral_error_set(err, ENOMEM, "container: out of memory");
 	while (is_taken(r = corral_docker_do(e, "POST", path, body, NULL, &why), &why)) {

@@ -21,8 +21,8 @@ prefix=$work/prefix
 cmake --install "$build" --prefix "$prefix" >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail "cmake --install failed"; }
 [ -x "$prefix/bin/corral" ] || fail "no bin/corral"
 "$prefix/bin/corral" --version >/dev/null || fail "bin/corral does not run"
-if [ -x "$build/tools/image/corral-image" ] && [ ! -x "$prefix/libexec/corral-image" ]; then
-	fail "no libexec/corral-image"
+if [ -x "$build/tools/image/corral-image" ] && [ ! -x "$prefix/libexec/corral/corral-image" ]; then
+	fail "no libexec/corral/corral-image"
 fi
 for file in share/man/man1/corral.1 share/bash-completion/completions/corral; do
 	[ -s "$prefix/$file" ] || fail "no $file"

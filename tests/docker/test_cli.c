@@ -29,6 +29,9 @@
 #define IN_IMAGE(r, ...) RUN(r, "--docker", corral_test_image(), __VA_ARGS__)
 /* corral WORD... */
 #define CORRAL(r, ...) run_argv((r), ARGS(CORRAL_BINARY, __VA_ARGS__))
+/* The same as "$@" of a script. */
+#define CORRAL_IN_SHELL(r, script, ...) \
+	run_argv((r), ARGS("/bin/sh", "-c", (script), "sh", CORRAL_BINARY, __VA_ARGS__))
 
 static double now(void)
 {
@@ -301,6 +304,71 @@ static void input_and_output_pass_while_the_command_runs(void **state)
 	assert_int_equal(write(p.in, "two\n", 4), 4);
 	piped_shows(&p, "got two\n");
 	assert_int_equal(piped_end(&p), 3);
+}
+
+static void output_that_cannot_be_written_is_told(void **state)
+{
+	struct run r = { 0 };
+
+	(void)state;
+	if (!corral_test_engine())
+		return;
+	CORRAL_IN_SHELL(&r, "exec \"$@\" >/dev/full", "run", "--docker", corral_test_image(), "--",
+	                "echo", "hi");
+	assert_one_sentence(&r, "write standard output: No space left on device");
+	CORRAL_IN_SHELL(&r, "exec \"$@\" >&-", "run", "--docker", corral_test_image(), "--", "echo",
+	                "hi");
+	assert_one_sentence(&r, "write standard output: Bad file descriptor");
+	CORRAL_IN_SHELL(&r, "\"$@\" 2>/dev/full; echo $?", "run", "--docker", corral_test_image(),
+	                "--", "sh", "-c", "echo hi >&2");
+	assert_string_equal(r.out, "125\n");
+	/* A reader that has gone is the command's to know. */
+	CORRAL_IN_SHELL(&r, "{ \"$@\"; echo $? >&2; } | true", "run", "--docker",
+	                corral_test_image(), "--", "sh", "-c", "sleep 1; while echo y; do :; done");
+	assert_string_equal(r.err, "141\n");
+	run_done(&r);
+}
+
+static void network_of_another_container_can_be_shared(void **state)
+{
+	struct run r = { 0 };
+
+	(void)state;
+	if (!corral_test_engine())
+		return;
+	CORRAL(&r, "run", "--docker", corral_test_image(), "--container", NAME, "--hostname",
+	       "theirs", "--", "true");
+	assert_status(&r, 0);
+	CORRAL(&r, "run", "--docker", corral_test_image(), "--network", "container:" NAME, "--",
+	       "echo", "shared");
+	assert_status(&r, 0);
+	assert_string_equal(r.out, "shared\n");
+	CORRAL(&r, "run", "--docker", corral_test_image(), "--", "hostname");
+	assert_string_equal(r.out, "corral\n");
+	CORRAL(&r, "docker", "rm", "-f", NAME);
+	run_done(&r);
+}
+
+static void engine_that_cannot_start_anything_is_told_in_a_sentence(void **state)
+{
+	struct run r = { 0 };
+
+	(void)state;
+	if (!corral_test_engine())
+		return;
+	CORRAL(&r, "run", "--docker", corral_test_image(), "--container", NAME, "--", "true");
+	assert_status(&r, 0);
+	CORRAL(&r, "run", "--container", NAME, "--workdir", "/tmp/none", "--", "pwd");
+	assert_one_sentence(&r,
+	                    "corral: --workdir '/tmp/none': no such directory in the container\n");
+	CORRAL(&r, "run", "--container", NAME, "--workdir", "/etc/passwd", "--", "pwd");
+	assert_one_sentence(&r, "corral: --workdir '/etc/passwd': Not a directory\n");
+	CORRAL(&r, "docker", "rm", "-f", NAME);
+	CORRAL(&r, "run", "--docker", corral_test_image(), "--pids", "1", "--", "true");
+	assert_one_sentence(&r, "no room for another process (--pids)");
+	CORRAL(&r, "run", "--docker", corral_test_image(), "--container", "a b", "--", "true");
+	assert_one_sentence(&r, "--container 'a b'");
+	run_done(&r);
 }
 
 static void signals_are_handed_on_and_a_second_one_kills(void **state)
@@ -682,6 +750,9 @@ int main(void)
 		cmocka_unit_test(receipt_tells_what_the_engine_says_of_the_container),
 		cmocka_unit_test(workspace_is_the_directory_that_was_named),
 		cmocka_unit_test(input_and_output_pass_while_the_command_runs),
+		cmocka_unit_test(output_that_cannot_be_written_is_told),
+		cmocka_unit_test(network_of_another_container_can_be_shared),
+		cmocka_unit_test(engine_that_cannot_start_anything_is_told_in_a_sentence),
 		cmocka_unit_test(signals_are_handed_on_and_a_second_one_kills),
 		cmocka_unit_test(terminal_is_the_commands_own),
 		cmocka_unit_test(killed_caller_leaves_nothing),

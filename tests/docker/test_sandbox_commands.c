@@ -243,6 +243,77 @@ static void command_that_kills_its_supervisor_is_an_error(void **state)
 	assert_shell(&f->on, "echo next", 0, "next\n");
 }
 
+/* The name alone does not save what a command left, once its supervisor is gone. */
+static void what_takes_our_name_is_swept_as_well(void **state)
+{
+	static const char *const ways[] = {
+		"cp /bin/sleep /tmp/corral-inside; setsid /tmp/corral-inside 4321 >/dev/null 2>&1 "
+		"& "
+		"sleep 0.3; kill -9 $PPID; sleep 5",
+		"setsid sleep 4321 >/dev/null 2>&1 & sleep 0.3; kill -STOP $PPID; sleep 30",
+	};
+	struct fixture *f = *state;
+	struct corral_executed e;
+
+	if (missing(f))
+		return;
+	for (size_t i = 0; i < CORRAL_COUNT(ways); i++) {
+		const struct corral_execute x = { .command = ways[i], .timeout_ms = 2000 };
+
+		(void)corral_backend_execute(f->on.b, &x, &e, NULL);
+		corral_executed_done(&e);
+		assert_shell(&f->on,
+		             "n=0; for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline | grep -q "
+		             "'4321 $' && n=1; done; echo $n",
+		             0, "0\n");
+	}
+}
+
+/* Every place below the limit of processes taken, and what was to end them killed. */
+static void container_full_of_processes_is_emptied(void **state)
+{
+	const struct corral_limits limits = { .memory_bytes = 256u << 20, .pids = 24 };
+	const struct corral_execute x = {
+		.command = "i=0; while [ $i -lt 40 ]; do (exec sleep 4322 >/dev/null 2>&1) & "
+		           "i=$((i + 1)); done; kill -9 $PPID; sleep 5",
+		.timeout_ms = 5000,
+	};
+	struct fixture *f = *state;
+	struct corral_backend *before = f->on.b;
+	struct corral_executed e;
+
+	if (missing(f))
+		return;
+	if (!corral_test_engine_is("docker")) {
+		corral_test_skip("Podman changes no limit of a container that runs");
+		return;
+	}
+	f->on.b = sandbox(f, (struct corral_docker_options) { .limits = &limits });
+	(void)corral_backend_execute(f->on.b, &x, &e, NULL);
+	corral_executed_done(&e);
+	assert_shell(&f->on, "echo next", 0, "next\n");
+	f->on.b = before;
+}
+
+/* A guest may stop the file server: one call waits for it in vain, the next one has another. */
+static void stopped_file_server_is_replaced(void **state)
+{
+	struct fixture *f = *state;
+	struct corral_buf text = CORRAL_BUF_INIT;
+
+	if (missing(f))
+		return;
+	OK(f, corral_backend_write(f->on.b, "here", "text", 4, &f->on.err));
+	assert_shell(&f->on,
+	             "for p in /proc/[0-9]*; do test \"$(tr '\\0' ' ' <$p/cmdline)\" = "
+	             "'/.corral/corral-inside files ' && kill -STOP ${p#/proc/}; done; true",
+	             0, "");
+	assert_int_equal(corral_backend_read(f->on.b, "here", 0, 0, &text, &f->on.err), -ETIMEDOUT);
+	OK(f, corral_backend_read(f->on.b, "here", 0, 0, &text, &f->on.err));
+	assert_string_equal(text.data, "     1\ttext");
+	corral_buf_done(&text);
+}
+
 static void runs_have_names_of_their_own(void **state)
 {
 	char *const argv[] = { (char *)"true", NULL };
@@ -286,6 +357,9 @@ int main(int argc, char **argv)
 		ROW(runs_are_stopped_by_their_name),
 		ROW(runs_have_names_of_their_own),
 		ROW(command_that_kills_its_supervisor_is_an_error),
+		ROW(what_takes_our_name_is_swept_as_well),
+		ROW(container_full_of_processes_is_emptied),
+		ROW(stopped_file_server_is_replaced),
 	};
 
 	if (argc > 1)

@@ -394,13 +394,15 @@ static void foreign_make(struct fixture *f)
 	OK(f, tell(f, "POST", "/volumes/create", json_pack("{s:s}", "Name", NAME_PREFIX "volume")));
 }
 
-/* As its maker would have left it without a tie: made, and never started. */
-static void orphan_make(struct fixture *f, const char *name, const char *owner, bool named)
+/* As its maker would have left it without a tie: made, and never started. self: the name that its
+ * label has. */
+static void orphan_make(struct fixture *f, const char *name, const char *self, const char *owner,
+                        bool named)
 {
 	char path[200];
-	json_t *labels =
-	        json_pack("{s:s,s:s,s:s}", CORRAL_DOCKER_LABEL, "container",
-	                  CORRAL_DOCKER_LABEL_SESSION, name, CORRAL_DOCKER_LABEL_OWNER, owner);
+	json_t *labels = json_pack("{s:s,s:s,s:s,s:s}", CORRAL_DOCKER_LABEL, "container",
+	                           CORRAL_DOCKER_LABEL_SESSION, name, CORRAL_DOCKER_LABEL_OWNER,
+	                           owner, CORRAL_DOCKER_LABEL_SELF, self);
 
 	if (named)
 		(void)json_object_set_new(labels, CORRAL_DOCKER_LABEL_NAMED, json_string("1"));
@@ -449,9 +451,9 @@ static void lists_are_of_ours_and_prune_removes_what_nobody_comes_back_for(void 
 	OK(f, corral_backend_start(f->on.b, &f->on.err));
 	owner_gone(f, gone, sizeof(gone));
 	foreign_make(f);
-	orphan_make(f, orphan, gone, false);
-	orphan_make(f, stays, gone, true);
-	orphan_make(f, elsewhere, "another-boot:1:1:1", false);
+	orphan_make(f, orphan, orphan, gone, false);
+	orphan_make(f, stays, stays, gone, true);
+	orphan_make(f, elsewhere, elsewhere, "another-boot:1:1:1", false);
 	OK(f, corral_docker_list(f->engine, &rows, &f->on.err));
 	row = row_of(&rows, corral_backend_id(f->on.b));
 	assert_non_null(row);
@@ -480,6 +482,78 @@ static void lists_are_of_ours_and_prune_removes_what_nobody_comes_back_for(void 
 	assert_shell(&f->on, "echo lives", 0, "lives\n");
 }
 
+static const char derived_image[] = NAME_PREFIX "derived";
+
+/* A container of an image that somebody made of ours has our labels as well. */
+static void derived_make(struct fixture *f, const char *name)
+{
+	char path[300];
+
+	(void)snprintf(path, sizeof(path), "/commit?container=%s&repo=%s&tag=latest",
+	               NAME_PREFIX "orphan", derived_image);
+	OK(f, tell(f, "POST", path, json_object()));
+	(void)snprintf(path, sizeof(path), "/containers/create?name=%s", name);
+	OK(f,
+	   tell(f, "POST", path, json_pack("{s:s,s:[s]}", "Image", derived_image, "Cmd", "true")));
+}
+
+static void container_of_an_image_made_of_ours_is_the_users(void **state)
+{
+	static const char orphan[] = NAME_PREFIX "orphan", derived[] = NAME_PREFIX "elsewhere";
+	struct corral_docker_rows rows = { 0 };
+	struct corral_docker_pruned pruned;
+	struct fixture *f = *state;
+	char gone[220], value[220];
+
+	if (missing(f))
+		return;
+	OK(f, corral_backend_start(f->on.b, &f->on.err));
+	owner_gone(f, gone, sizeof(gone));
+	orphan_make(f, orphan, orphan, gone, false);
+	derived_make(f, derived);
+	container_label(f, derived, CORRAL_DOCKER_LABEL_OWNER, value, sizeof(value));
+	assert_string_equal(value, gone);
+	OK(f, corral_docker_list(f->engine, &rows, &f->on.err));
+	for (size_t i = 0; i < rows.n; i++)
+		assert_string_not_equal(rows.rows[i].name, derived);
+	corral_docker_rows_done(&rows);
+	OK(f, corral_docker_prune(f->engine, &pruned, &f->on.err));
+	assert_false(container_exists(f, orphan));
+	assert_true(container_exists(f, derived));
+}
+
+/* By a caller that was killed in between. */
+static void what_was_never_started_goes_when_the_engine_is_used_again(void **state)
+{
+	static const char orphan[] = NAME_PREFIX "orphan", elsewhere[] = NAME_PREFIX "elsewhere",
+	                  stays[] = NAME_PREFIX "stays";
+	const struct corral_docker_engine_options o = { .host = corral_test_engine() };
+	const struct corral_docker_options sandbox_of = { .image = corral_test_image() };
+	struct corral_docker_engine *engine = NULL;
+	struct corral_backend *b = NULL;
+	struct fixture *f = *state;
+	char gone[220];
+	int r;
+
+	if (missing(f))
+		return;
+	OK(f, corral_backend_start(f->on.b, &f->on.err));
+	owner_gone(f, gone, sizeof(gone));
+	orphan_make(f, orphan, orphan, gone, false);
+	orphan_make(f, stays, stays, gone, true);
+	orphan_make(f, elsewhere, "another", gone, false);
+	OK(f, corral_docker_engine_open(&o, &engine, &f->on.err));
+	r = corral_docker_sandbox_new(engine, &sandbox_of, &b, &f->on.err);
+	if (r == 0)
+		r = corral_backend_start(b, &f->on.err);
+	corral_backend_close(b);
+	corral_docker_engine_close(engine);
+	OK(f, r);
+	assert_false(container_exists(f, orphan));
+	assert_true(container_exists(f, stays));
+	assert_true(container_exists(f, elsewhere));
+}
+
 static int orphans_teardown(void **state)
 {
 	struct fixture *f = *state;
@@ -490,6 +564,7 @@ static int orphans_teardown(void **state)
 		container_remove(f, NAME_PREFIX "elsewhere");
 		container_remove(f, NAME_PREFIX "stays");
 		(void)tell(f, "DELETE", "/volumes/" NAME_PREFIX "volume", NULL);
+		(void)tell(f, "DELETE", "/images/" NAME_PREFIX "derived", NULL);
 	}
 	return 0;
 }
@@ -517,6 +592,11 @@ static void labels_are_ours_and_the_callers(void **state)
 	container_label(f, corral_docker_sandbox_container(b), CORRAL_DOCKER_LABEL, value,
 	                sizeof(value));
 	assert_string_equal(value, "container");
+	container_label(f, corral_docker_sandbox_container(b), CORRAL_DOCKER_LABEL_SELF, value,
+	                sizeof(value));
+	assert_true(strlen(value) == 23 && !strncmp(value, "corral-", 7));
+	/* It is called so, and by nothing else. */
+	assert_true(container_exists(f, value));
 	/* One that uses it is left of it, and is one of many. */
 	container_label(f, corral_docker_sandbox_container(b), CORRAL_DOCKER_LABEL_NAMED, value,
 	                sizeof(value));
@@ -641,6 +721,8 @@ int main(int argc, char **argv)
 		NAMED_ROW(named_container_that_was_killed_is_noticed),
 		ROW(containers_go_with_whoever_made_them),
 		ORPHAN_ROW(lists_are_of_ours_and_prune_removes_what_nobody_comes_back_for),
+		ORPHAN_ROW(container_of_an_image_made_of_ours_is_the_users),
+		ORPHAN_ROW(what_was_never_started_goes_when_the_engine_is_used_again),
 		ROW(labels_are_ours_and_the_callers),
 		ROW(volume_that_was_removed_is_made_again),
 		ROW(deaths_are_told_as_they_happen),

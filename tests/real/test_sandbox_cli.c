@@ -1050,6 +1050,7 @@ static void receipt_tells_of_the_command(void)
 
 static void detached_command_stays_and_holds_no_pipe(void)
 {
+	json_t *logs;
 	char *dir;
 
 	/* The shell would wait for the end of the pipe. */
@@ -1058,13 +1059,25 @@ static void detached_command_stays_and_holds_no_pipe(void)
 	assert_string_equal(said.out, "[bg_1]\n");
 	assert_int_equal(count_in(&box, "sleep 4253"), 1);
 	dir = dir_make();
-	run_argv(&said, ARGS("sh", "-c", "\"$0\" exec -d \"$1\" -- echo into a file >\"$2/log\"",
+	run_argv(&said, ARGS("sh", "-c",
+	                     "\"$0\" exec -d \"$1\" -- echo into a file "
+	                     "2>&1 >\"$2/log\" | cat",
 	                     CORRAL_BINARY, box.id, dir));
 	assert_status(&said, 0);
+	assert_string_equal(said.out, "bg_2\n");
 	run_argv(&said, ARGS("sh", "-c",
 	                     "until test -s \"$0/log\"; do sleep 0.02; done; cat \"$0/log\"", dir));
 	assert_string_equal(said.out, "into a file\n");
 	dir_remove(dir);
+	CORRAL(&said, "sandbox", "logs", box.id, "bg_2");
+	assert_status(&said, 0);
+	assert_says(said.err, "stdout: went elsewhere");
+	assert_null(strstr(said.err, "stderr: went elsewhere"));
+	CORRAL(&said, "sandbox", "logs", "--json", box.id, "bg_2");
+	logs = json_loads(said.out, 0, NULL);
+	assert_true(json_is_null(json_object_get(logs, "stdout")));
+	assert_string_equal(json_string_value(json_object_get(logs, "stderr")), "");
+	json_decref(logs);
 	CORRAL(&said, "exec", "-dt", box.id, "--", "true");
 	assert_error(&said, "--detach");
 	CORRAL(&said, "exec", "-d", "--output", "5", box.id, "--", "true");

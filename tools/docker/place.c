@@ -341,6 +341,24 @@ static int backend_make(struct corral_docker_place *p, const struct corral_optio
 	return r;
 }
 
+void corral_docker_name_option(struct corral_error *err)
+{
+	static const char *const names[][2] = { { "container_name '", "--container '" },
+		                                { "work directory '", "--workdir '" },
+		                                { "work_dir '", "--workdir '" } };
+	char text[CORRAL_ERROR_TEXT_SIZE];
+
+	for (size_t i = 0; i < CORRAL_COUNT(names); i++) {
+		size_t len = strlen(names[i][0]);
+
+		if (strncmp(err->text, names[i][0], len) != 0)
+			continue;
+		(void)snprintf(text, sizeof(text), "%s", err->text + len);
+		(void)corral_error_set(err, err->code, "%s%s", names[i][1], text);
+		return;
+	}
+}
+
 /* --- Its start --- */
 
 struct starting {
@@ -432,8 +450,10 @@ static int prepare_beside(struct corral_docker_place *p, struct corral_options *
 	}
 	(void)pthread_join(thread, NULL);
 	r = s->r;
-	if (r < 0)
+	if (r < 0) {
+		corral_docker_name_option(&s->err);
 		(void)corral_error_set(err, s->err.code, "%s", s->err.text);
+	}
 	corral_fd_closep(&s->done_fd);
 	free(s);
 	return atomic_load(&p->teller.cancelled) ? interrupted(err) : r;

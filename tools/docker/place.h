@@ -14,4 +14,7 @@ struct corral_docker_place {
 	char *config_dir, *work_dir; /* work_dir: where commands start, absolute */
 };
 
+/* A failure that begins with what the library calls an option of ours names the option instead. */
+void corral_docker_name_option(struct corral_error *err);
+
 #endif

@@ -163,6 +163,20 @@ static int start(struct run *run, struct corral_error *err)
 	return r;
 }
 
+/* Written by the thread between the streams; what a pump wrote, tools/run_end.h tells. */
+static int output_check(const struct run *run, struct corral_error *err)
+{
+	static const char *const names[] = { "output", "error" };
+
+	for (int i = 0; i < 2; i++) {
+		int error = corral_docker_run_output_error(run->command, i + 1);
+
+		if (error)
+			return corral_error_sys(err, error, "write standard %s", names[i]);
+	}
+	return 0;
+}
+
 static int execute(struct run *run, struct corral_error *err)
 {
 	int r = corral_relay_open(&run->relay, err);
@@ -175,6 +189,10 @@ static int execute(struct run *run, struct corral_error *err)
 		r = corral_relay_loop(&run->relay, run->event_fd, err);
 	if (r == 0)
 		corral_relay_drain(&run->relay);
+	if (r == 0)
+		r = output_check(run, err);
+	if (r < 0)
+		corral_docker_name_option(err);
 	return r;
 }
 

@@ -580,16 +580,14 @@ int inside_run(void)
 int inside_signal(const char *pid_text, const char *signo_text)
 {
 	uint64_t pid, signo;
-	char name[16];
 	long above;
 
 	if (corral_parse_u64(pid_text, INT32_MAX, &pid, NULL) < 0 ||
 	    corral_parse_u64(signo_text, 64, &signo, NULL) < 0 || pid < 2)
 		return 2;
 	/* The number may have gone to somebody else: whose child it is tells. */
-	above = inside_tree_parent((pid_t)pid, NULL);
-	if (above <= 0 || inside_tree_parent((pid_t)above, name) < 0 ||
-	    strcmp(name, "corral-inside") != 0)
+	above = inside_tree_parent((pid_t)pid);
+	if (above <= 0 || !inside_tree_is_ours((pid_t)above))
 		return 1;
 	return kill(-(pid_t)pid, (int)signo) < 0;
 }
@@ -600,6 +598,7 @@ int inside_sweep(const char *pid_text, const char *what)
 
 	if (corral_parse_u64(pid_text, INT32_MAX, &pid, NULL) < 0 || pid < 2)
 		return 2;
-	inside_tree_sweep((pid_t)pid, !strcmp(what, "all"), TREE_KILL_MS);
+	/* Where the main process is ours, nobody else's orphans come to it. */
+	inside_tree_sweep((pid_t)pid, !strcmp(what, "all") || inside_tree_is_ours(1), TREE_KILL_MS);
 	return 0;
 }

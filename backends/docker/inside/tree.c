@@ -31,7 +31,7 @@ struct process {
 	unsigned long long started; /* with the pid, who it is */
 	char state;
 	unsigned char kin;
-	bool is_inside; /* it says that it is a program of ours */
+	bool is_inside; /* a program of ours */
 };
 
 static struct {
@@ -40,7 +40,7 @@ static struct {
 } seen;
 
 /* "PID (name) S PPID ...". The name may hold anything, ")" too. */
-static bool stat_read(pid_t pid, struct process *ret, char *ret_name)
+static bool stat_read(pid_t pid, struct process *ret)
 {
 	char path[32], text[1024], *p, *open_at;
 	corral_autofd int fd = -1;
@@ -58,8 +58,6 @@ static bool stat_read(pid_t pid, struct process *ret, char *ret_name)
 		return false;
 	memset(ret, 0, sizeof(*ret));
 	ret->is_inside = !strncmp(open_at + 1, PROGRAM ")", strlen(PROGRAM) + 1);
-	if (ret_name)
-		(void)snprintf(ret_name, 16, "%.*s", (int)(p - open_at - 1), open_at + 1);
 	ret->pid = pid;
 	ret->state = p[2];
 	if (!ret->state)
@@ -68,6 +66,9 @@ static bool stat_read(pid_t pid, struct process *ret, char *ret_name)
 	ret->parent = (pid_t)strtol(p + 3, &p, 10);
 	(void)strtol(p, &p, 10);
 	ret->session = (pid_t)strtol(p, &p, 10);
+	/* Anybody can take the name. But what an engine started has its parent outside, and a guest
+	 * has no such children. */
+	ret->is_inside &= ret->parent == 0;
 	/* The session was the sixth field, the time of its start is the 22nd. */
 	for (int field = 6; p && field < 21; field++)
 		p = strchr(p + 1, ' ');
@@ -77,11 +78,11 @@ static bool stat_read(pid_t pid, struct process *ret, char *ret_name)
 	return true;
 }
 
-long inside_tree_parent(pid_t pid, char ret_name[16])
+long inside_tree_parent(pid_t pid)
 {
 	struct process p;
 
-	return stat_read(pid, &p, ret_name) ? p.parent : -ESRCH;
+	return stat_read(pid, &p) ? p.parent : -ESRCH;
 }
 
 static int by_pid(const void *a, const void *b)
@@ -148,7 +149,7 @@ static bool look(void)
 	while ((e = readdir(dir)) && room_for_one()) {
 		const pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
 
-		if (pid > 0 && pid != self && stat_read(pid, &seen.list[seen.n], NULL))
+		if (pid > 0 && pid != self && stat_read(pid, &seen.list[seen.n]))
 			seen.n++;
 	}
 	(void)closedir(dir);
@@ -174,7 +175,7 @@ static bool signal_one(const struct process *p, int signo)
 	fd = (int)syscall(SYS_pidfd_open, p->pid, 0);
 	if (fd < 0 && errno == ESRCH)
 		return false;
-	if (!stat_read(p->pid, &again, NULL) || again.started != p->started)
+	if (!stat_read(p->pid, &again) || again.started != p->started)
 		return false;
 	if (fd < 0) /* no pidfds: an old kernel, or a filter of its time */
 		return kill(p->pid, signo) == 0;
@@ -278,12 +279,20 @@ static uint32_t sweep(pid_t session, bool orphans)
 	for (size_t i = 0; i < seen.n; i++) {
 		const struct process *p = &seen.list[i];
 
-		if (p->pid == 1 || p->state == 'Z' || (p->is_inside && p->state != 'T'))
+		if (p->pid == 1 || p->pid == getpid() || p->state == 'Z' ||
+		    (p->is_inside && p->state != 'T'))
 			continue;
-		if (p->session == session || (orphans && is_orphan(p)))
+		if (p->is_inside || p->session == session || (orphans && is_orphan(p)))
 			n += signal_one(p, SIGKILL);
 	}
 	return n;
+}
+
+bool inside_tree_is_ours(pid_t pid)
+{
+	struct process p;
+
+	return stat_read(pid, &p) && p.is_inside;
 }
 
 void inside_tree_sweep(pid_t session, bool orphans, uint64_t limit_ms)

@@ -25,12 +25,15 @@ uint32_t inside_tree_kill(void (*dead)(void *ctx, pid_t pid, int status, const s
 
 /*
  * Ends what a command left whose "run" is gone, or was stopped: all of its session, named by the
- * pid it had, and with orphans whatever has come down to the container's main process. Not a "run"
- * that goes on, nor what belongs to it.
+ * pid it had, every program of ours that is stopped, and with orphans whatever has come down to the
+ * container's main process. Not a "run" that goes on, nor what belongs to it.
  */
 void inside_tree_sweep(pid_t session, bool orphans, uint64_t limit_ms);
 
-/* The parent of a process and, if wanted, its name (16 bytes with the NUL); -ESRCH. */
-long inside_tree_parent(pid_t pid, char ret_name[16]);
+/* Whether that process is a program of ours: it has the name, and was started from outside. */
+bool inside_tree_is_ours(pid_t pid);
+
+/* The parent of a process; -ESRCH. */
+long inside_tree_parent(pid_t pid);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <jansson.h>
+#include <time.h>
 
 #include "backends/docker/image.h"
 #include "kernel/base/base64.h"
@@ -511,7 +512,51 @@ static void base_that_no_registry_has_is_enoent(void **state)
 	assert_int_equal(fake_count(&f->fake, "POST", "/build"), 0);
 }
 
-static void superseded_images_are_removed_but_for_those_in_use(void **state)
+/* As the engine lists them. tag is the one just built; HEX another of the same runtime. */
+#define HEX "0123456789ab"
+
+static void images_list(struct corral_buf *b, const char *tag)
+{
+	long long old = (long long)time(NULL) - 3700, young = old + 200;
+
+	corral_buf_fmt(b, "[{\"Id\":\"sha256:1\",\"Created\":%lld,\"RepoTags\":[\"%s\"]},", old,
+	               tag);
+	corral_buf_fmt(b,
+	               "{\"Id\":\"sha256:2\",\"Created\":%lld,\"RepoTags\":["
+	               "\"corral-runtime:x-" HEX "\",\"mine:1\"]},",
+	               old);
+	corral_buf_fmt(b,
+	               "{\"Id\":\"sha256:3\",\"Created\":%lld,\"RepoTags\":["
+	               "\"corral-runtime:x-111111111111\"]},",
+	               old);
+	corral_buf_fmt(b,
+	               "{\"Id\":\"sha256:4\",\"Created\":%lld,\"RepoTags\":[\"localhost/%s\","
+	               "\"docker.io/library/corral-runtime:x-222222222222\"]},",
+	               old, tag);
+	/* Too young, or of no age. */
+	corral_buf_fmt(b,
+	               "{\"Id\":\"sha256:5\",\"Created\":%lld,\"RepoTags\":["
+	               "\"corral-runtime:x-333333333333\"]},"
+	               "{\"Id\":\"sha256:6\",\"RepoTags\":[\"corral-runtime:x-444444444444\"]},",
+	               young);
+	/* Made from ours, or called nearly so. */
+	corral_buf_fmt(b,
+	               "{\"Id\":\"sha256:7\",\"Created\":%lld,\"RepoTags\":["
+	               "\"somebody/elses:tag\",\"h.tld/corral-runtime:x-" HEX "\","
+	               "\"corral-runtime:x\",\"corral-runtime:x-old\",\"corral-runtime:y-" HEX "\","
+	               "\"corral-runtime:x-" HEX "c\",\"corral-runtime:x-y-" HEX "\","
+	               "\"corral-runtime:x-0123456789aG\",\"corral-runtime:x-0123456789AB\","
+	               "\"corral-runtime@sha256:%064d\",\"corral-runtime:x-" HEX
+	               "@sha256:%064d\"]},",
+	               old, 1, 2);
+	corral_buf_fmt(b,
+	               "{\"Id\":\"%064d\",\"Created\":%lld,\"RepoTags\":[\"<none>:<none>\"]},"
+	               "{\"Id\":\"%064d\",\"Created\":%lld,\"RepoTags\":[]},"
+	               "{\"Id\":\"../containers/x\",\"Created\":%lld,\"RepoTags\":null},7,{}]",
+	               3, old, 4, old, old);
+}
+
+static void old_tags_of_the_same_runtime_are_removed_and_nothing_else(void **state)
 {
 	struct fixture *f = *state;
 	const struct corral_docker_image_options o = { 0 };
@@ -523,35 +568,26 @@ static void superseded_images_are_removed_but_for_those_in_use(void **state)
 	fake_json(&f->fake, "POST", "/build", 200, "");
 	fake_json(&f->fake, "GET", "/images/json", 200, "[]");
 	assert_int_equal(runtime_image(f, RUNTIME "}", &o, &name), 0);
-	corral_buf_fmt(
-	        &list,
-	        "[{\"Id\":\"sha256:1\",\"RepoTags\":[\"%s\"]},"
-	        "{\"Id\":\"sha256:2\",\"RepoTags\":[\"corral-runtime:x-old\"]},"
-	        "{\"Id\":\"sha256:3\",\"RepoTags\":[\"corral-runtime:x-used\"]},"
-	        "{\"Id\":\"sha256:4\",\"RepoTags\":[\"somebody/elses:tag\",\"h.tld/"
-	        "corral-runtime:x\"]},"
-	        "{\"Id\":\"sha256:5\",\"RepoTags\":[\"localhost/%s\","
-	        "\"docker.io/library/corral-runtime:x-older\"]},"
-	        "{\"Id\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\","
-	        "\"RepoTags\":[\"<none>:<none>\"]},"
-	        "{\"Id\":\"../containers/x\",\"RepoTags\":null},7,{}]",
-	        name, name);
+	images_list(&list, name);
 	fake_json(&f->fake, "GET", "/images/json", 200, list.data);
 	fake_json(&f->fake, "DELETE", "/images/*", 200, "[]");
-	fake_json(&f->fake, "DELETE", "/images/corral-runtime%3Ax-used", 409,
+	fake_json(&f->fake, "DELETE", "/images/corral-runtime%3Ax-111111111111", 409,
 	          "{\"message\":\"in use\"}");
 	corral_freep(&name);
 	assert_int_equal(runtime_image(f, RUNTIME "}", &o, &name), 0);
 	q = fake_last(&f->fake, "GET", "/images/json");
 	assert_string_equal(q->path, "/v1.41/images/json?filters=%7B%22label%22%3A%5B%22corral."
 	                             "runtime%3Dx%22%5D%7D");
-	assert_int_equal(fake_count(&f->fake, "DELETE", "/images/corral-runtime%3Ax-old"), 1);
-	assert_int_equal(fake_count(&f->fake, "DELETE", "/images/corral-runtime%3Ax-used"), 1);
-	assert_int_equal(fake_count(&f->fake, "DELETE", "/images/0123456789abcdef*"), 1);
-	assert_int_equal(fake_count(&f->fake, "DELETE",
-	                            "/images/docker.io%2Flibrary%2Fcorral-runtime%3Ax-older"),
+	assert_int_equal(fake_count(&f->fake, "DELETE", "/images/corral-runtime%3Ax-" HEX), 1);
+	q = fake_last(&f->fake, "DELETE", "/images/corral-runtime%3Ax-" HEX);
+	assert_non_null(strstr(q->path, "?force=0&noprune=0"));
+	assert_int_equal(fake_count(&f->fake, "DELETE", "/images/corral-runtime%3Ax-111111111111"),
 	                 1);
-	assert_int_equal(fake_count(&f->fake, "DELETE", "/*"), 4);
+	assert_int_equal(fake_count(&f->fake, "DELETE",
+	                            "/images/docker.io%2Flibrary%2Fcorral-runtime%3Ax-"
+	                            "222222222222"),
+	                 1);
+	assert_int_equal(fake_count(&f->fake, "DELETE", "/*"), 3);
 }
 
 struct asker {
@@ -637,7 +673,7 @@ int main(void)
 		TEST(failure_of_a_long_name_still_ends_with_the_reason),
 		TEST(build_that_the_engine_refuses_is_an_error),
 		TEST(base_that_no_registry_has_is_enoent),
-		TEST(superseded_images_are_removed_but_for_those_in_use),
+		TEST(old_tags_of_the_same_runtime_are_removed_and_nothing_else),
 		TEST(threads_that_ask_at_once_share_one_build),
 	};
 
