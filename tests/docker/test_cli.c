@@ -655,6 +655,64 @@ static void file_commands_work_in_a_container(void **state)
 	run_done(&r);
 }
 
+/* One call to the engine by hand; body is taken. */
+static int tell(const char *method, const char *path, json_t *body)
+{
+	struct corral_docker_engine_options o = { .host = corral_test_engine() };
+	struct corral_docker_engine *e = NULL;
+	struct corral_error err = { 0 };
+	int r = corral_docker_engine_open(&o, &e, &err);
+
+	if (r == 0)
+		r = corral_docker_do(e, method, path, body, NULL, &err);
+	json_decref(body);
+	corral_docker_engine_close(e);
+	return r;
+}
+
+#define FOREIGN "corral-test-cli-foreign"
+
+static int foreign_teardown(void **state)
+{
+	(void)state;
+	if (getenv("CORRAL_TEST_DOCKER_IMAGE"))
+		(void)tell("DELETE", "/containers/" FOREIGN "?force=1", NULL);
+	return 0;
+}
+
+static void container_of_somebody_elses_is_taken_as_it_is_by_consent(void **state)
+{
+	struct run r = { 0 };
+
+	(void)state;
+	if (!corral_test_engine())
+		return;
+	(void)foreign_teardown(state);
+	assert_int_equal(tell("POST", "/containers/create?name=" FOREIGN,
+	                      json_pack("{s:s,s:[s,s],s:{s:s}}", "Image", corral_test_image(),
+	                                "Cmd", "sleep", "1000", "HostConfig", "NetworkMode",
+	                                "host")),
+	                 0);
+	RUN(&r, "--container", FOREIGN, "--", "true");
+	assert_refused(&r, "container '" FOREIGN "' has the host's network, keeps new privileges "
+	                   "and has more capabilities: --allow-weaker takes it as it is");
+	RUN(&r, "--container", FOREIGN, "--allow-weaker", "--", "echo", "taken");
+	assert_status(&r, 0);
+	assert_string_equal(r.out, "taken\n");
+	assert_string_equal(receipt_text(&r, "tier"), "container");
+	assert_false(receipt_lists(&r, "layers", "network-namespace"));
+	assert_false(receipt_lists(&r, "layers", "no-new-privs"));
+	assert_true(receipt_lists(&r, "limits_lost", "memory"));
+	CORRAL(&r, "ls", "--container", FOREIGN, "/");
+	assert_one_sentence(&r, "--allow-weaker takes it as it is");
+	CORRAL(&r, "ls", "--container", FOREIGN, "--allow-weaker", "/");
+	assert_status(&r, 0);
+	assert_says(r.out, "etc/\n");
+	CORRAL(&r, "ls", "--local", "/", "--allow-weaker", ".");
+	assert_one_sentence(&r, "--allow-weaker is for a container, and --local is none");
+	run_done(&r);
+}
+
 static void tools_for_agents_work_in_a_container(void **state)
 {
 	static const char words[] =
@@ -707,6 +765,8 @@ int main(void)
 		cmocka_unit_test_teardown(named_container_stays_and_is_found_again, teardown),
 		cmocka_unit_test_teardown(running_container_is_left_running, teardown),
 		cmocka_unit_test_teardown(file_commands_work_in_a_container, teardown),
+		cmocka_unit_test_teardown(container_of_somebody_elses_is_taken_as_it_is_by_consent,
+		                          foreign_teardown),
 		cmocka_unit_test(tools_for_agents_work_in_a_container),
 	};
 
