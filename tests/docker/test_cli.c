@@ -332,20 +332,19 @@ static void output_that_cannot_be_written_is_told(void **state)
 static void network_of_another_container_can_be_shared(void **state)
 {
 	struct run r = { 0 };
+	struct piped p;
 
 	(void)state;
 	if (!corral_test_engine())
 		return;
-	CORRAL(&r, "run", "--docker", corral_test_image(), "--container", NAME, "--hostname",
-	       "theirs", "--", "true");
-	assert_status(&r, 0);
+	piped_start(&p, ARGS(CORRAL_BINARY, "run", "-i", "--docker", corral_test_image(),
+	                     "--container", NAME, "--", "sh", "-c", "hostname; read x"));
+	piped_shows(&p, "corral\n");
 	CORRAL(&r, "run", "--docker", corral_test_image(), "--network", "container:" NAME, "--",
 	       "echo", "shared");
 	assert_status(&r, 0);
 	assert_string_equal(r.out, "shared\n");
-	CORRAL(&r, "run", "--docker", corral_test_image(), "--", "hostname");
-	assert_string_equal(r.out, "corral\n");
-	CORRAL(&r, "docker", "rm", "-f", NAME);
+	assert_int_equal(piped_end(&p), 1);
 	run_done(&r);
 }
 
