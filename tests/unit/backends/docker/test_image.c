@@ -459,7 +459,7 @@ static void failed_build_shows_its_last_lines(void **state)
 	assert_int_equal(runtime_image(f, RUNTIME "}", &o, &name), -EIO);
 	assert_int_equal(strncmp(f->err.text, "Building corral-runtime:x-", 26), 0);
 	assert_says(f,
-	            " failed:\nStep 2/3 : RUN x\nmake: *** no rule\nreturned a non-zero code: 2");
+	            " failed:\nStep 2/3 : RUN x\nmake: *** no rule\nstep 'RUN x': exit code 2");
 	assert_null(name);
 	assert_int_equal(fake_count(&f->fake, "GET", "/images/json"), 0);
 }
