@@ -139,6 +139,17 @@ static bool is_refused(struct console_call *c, const struct corral_console_tool 
 	return true;
 }
 
+/* Of a sandbox that went by itself, what its caller is told to do (backends/boxes.c): it is done.
+ */
+static void advice_cut(struct corral_buf *b)
+{
+	static const char advice[] = ": start it again";
+	const size_t len = strlen(advice);
+
+	if (!b->failed && b->len >= len && !memcmp(b->data + b->len - len, advice, len))
+		b->len -= len;
+}
+
 static void restart(struct console_call *c)
 {
 	struct corral_error err = { 0 };
@@ -146,6 +157,7 @@ static void restart(struct console_call *c)
 	if (!corral_backend_can(c->backend, CORRAL_BACKEND_CAN_EXECUTE) ||
 	    corral_backend_is_alive(c->backend))
 		return;
+	advice_cut(&c->result->text);
 	if (corral_backend_start(c->backend, &err) < 0)
 		console_say(c, "\nThe sandbox is gone, and no other can be made: %s", err.text);
 	else

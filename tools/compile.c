@@ -68,5 +68,10 @@ int corral_options_compile(struct corral_options *o, struct corral_policy **ret,
 	/* The built-in profile needs none: it was compiled with corral. */
 	if (c->seccomp || c->n_cap_add)
 		cache_dir = cache_dir_make();
-	return corral_policy_compile(c, cache_dir, ret, err);
+	r = corral_policy_compile(c, cache_dir, ret, err);
+	if (r == -ENOENT && c->seccomp && !strcmp(c->seccomp, "engine"))
+		return corral_error_set(err, EINVAL,
+		                        "--seccomp engine: an engine's own profile is for "
+		                        "containers, with --docker");
+	return r;
 }

@@ -91,7 +91,13 @@ static int set_network(struct corral_options *o, const struct corral_option *row
 		o->network = value;
 		return 0;
 	}
-	return corral_config_set_network(o->config, value, err);
+	if (corral_config_set_network(o->config, value, NULL) == 0)
+		return 0;
+	return corral_error_set(
+	        err, EINVAL,
+	        "'%.64s' is not one of 'none', 'host'; an engine's networks are for "
+	        "containers, with --docker",
+	        value);
 }
 
 static int set_ids(struct corral_options *o, const struct corral_option *row, const char *value,

@@ -49,12 +49,27 @@ need_packages() { # PACKAGE...
 	rm -f "$log"
 }
 
-# Configures and builds one preset of the CMakePresets.json beside us; quiet unless it fails.
+# Says now and then how far a build has come, until it is killed.
+tell_progress() { # LOG OF NINJA
+	local step
+	# What sleeps on after the end holds no stream of ours.
+	while sleep 15 >/dev/null 2>&1; do
+		step=$(sed -n 's/^\[\([0-9]*\)\/\([0-9]*\)\].*/step \1 of \2/p' "$1" | tail -n 1)
+		say "still building${step:+: $step}"
+	done
+}
+
+# Configures and builds one preset of the CMakePresets.json beside us; prints no more than how far it is, unless it fails.
 build_preset() { # PRESET [CMAKE OPTION...]
-	local preset=$1 log
+	local preset=$1 log teller built=0
 	shift
 	log=$(mktemp) || exit 1
-	if ! cmake --preset "$preset" "$@" >"$log" 2>&1 || ! cmake --build --preset "$preset" >"$log" 2>&1; then
+	tell_progress "$log" &
+	teller=$!
+	cmake --preset "$preset" "$@" >"$log" 2>&1 && cmake --build --preset "$preset" >"$log" 2>&1 || built=$?
+	kill "$teller"
+	wait "$teller" 2>/dev/null
+	if [ "$built" != 0 ]; then
 		tail -n 60 "$log" >&2
 		rm -f "$log"
 		fail "preset '$preset' does not build"

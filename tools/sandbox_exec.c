@@ -122,12 +122,20 @@ static int await_start(struct client *c, struct corral_error *err)
 	}
 }
 
-/* Where the command's own output goes, nothing of ours does. */
+static bool same_file(int a, int b)
+{
+	struct stat sa, sb;
+
+	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev &&
+	       sa.st_ino == sb.st_ino;
+}
+
+/* Not among the command's own output, in which it would be taken for some. */
 static void name_print(const struct client *c, const char *shell_id)
 {
 	if (c->exec.stdout_fd < 0)
 		(void)printf("%s\n", shell_id);
-	else if (c->exec.stderr_fd < 0)
+	else if (!same_file(STDOUT_FILENO, STDERR_FILENO))
 		(void)fprintf(stderr, "%s\n", shell_id);
 }
 

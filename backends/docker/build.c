@@ -4,6 +4,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,24 +114,37 @@ static int header_make(const struct corral_runtime *r, const struct corral_docke
 	return result < 0 ? result : corral_docker_auth_config_header(&auth, ret, err);
 }
 
-/* All of the reason, and of the last lines as many as find room. */
+/* Of the last lines as many as find room. */
+static int failed_with(const char *tag, const char *tail, const char *dots, const char *reason,
+                       struct corral_error *err)
+{
+	size_t room =
+	        sizeof(err->text) - sizeof("Building  failed:\n...") - strlen(tag) - strlen(reason);
+
+	while (strlen(tail) > room)
+		tail = strchr(tail, '\n') + 1;
+	return corral_error_set(err, EIO, "Building %s failed:\n%s%s%s", tag, tail, dots, reason);
+}
+
 static int failed(const char *tag, const struct corral_docker_progress_stream *s,
                   struct corral_error *err)
 {
-	const char *reason = s->error, *tail = s->tail;
-	size_t len = strlen(reason), room;
+	const char *reason = s->error;
+	size_t len = strlen(reason);
+	char ours[sizeof(s->step) + 40];
 
+	if (s->step[0] && s->exit_code) {
+		(void)snprintf(ours, sizeof(ours), "step '%s': exit code %u", s->step,
+		               s->exit_code);
+		return failed_with(tag, s->tail, "", ours, err);
+	}
 	if (len > REASON_MAX) {
 		reason += len - REASON_MAX;
 		/* No character is cut in its middle. */
 		while (((unsigned char)*reason & 0xc0) == 0x80)
 			reason++;
 	}
-	room = sizeof(err->text) - sizeof("Building  failed:\n...") - strlen(tag) - strlen(reason);
-	while (strlen(tail) > room)
-		tail = strchr(tail, '\n') + 1;
-	return corral_error_set(err, EIO, "Building %s failed:\n%s%s%s", tag, tail,
-	                        reason == s->error ? "" : "...", reason);
+	return failed_with(tag, s->tail, reason == s->error ? "" : "...", reason, err);
 }
 
 static int post(struct corral_docker_engine *e, const struct corral_docker_request *q,

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernel/base/cleanup.h"
@@ -104,6 +105,19 @@ static void tail_add(struct corral_docker_progress_stream *s, const char *line)
 	s->tail[have + need] = '\0';
 }
 
+/* "Step 2/3 : RUN make", as engines announce it; Podman's says STEP. */
+static void step_keep(struct corral_docker_progress_stream *s, const char *line)
+{
+	if (strncasecmp(line, "step ", strlen("step ")) != 0)
+		return;
+	line += strlen("step ");
+	line += strspn(line, "0123456789/ ");
+	if (*line != ':')
+		return;
+	line += 1 + strspn(line + 1, " ");
+	corral_docker_text_clean(line, strlen(line), s->step, sizeof(s->step));
+}
+
 static int output_line(struct corral_docker_progress_stream *s, struct corral_error *err)
 {
 	char text[CORRAL_DOCKER_PROGRESS_TEXT_MAX + 1];
@@ -114,6 +128,7 @@ static int output_line(struct corral_docker_progress_stream *s, struct corral_er
 	corral_buf_done(&s->output);
 	if (!*text)
 		return 0;
+	step_keep(s, text);
 	tail_add(s, text);
 	return tell(s, text, 0, 0, err);
 }
@@ -170,18 +185,36 @@ static int status_tell(const struct corral_docker_progress_stream *s, const json
 	return tell(s, text, count_get(detail, "current"), count_get(detail, "total"), err);
 }
 
+/* Of the command that failed, as Docker says it in a member, and Podman at the end of its text. */
+static unsigned int exit_code(const json_t *v, const char *text, size_t len)
+{
+	static const char before[] = "exit status ";
+	json_int_t code = json_integer_value(json_object_get(v, "code"));
+	size_t digits = 0;
+
+	while (digits < len && digits < 3 && strchr("0123456789", text[len - 1 - digits]))
+		digits++;
+	if (!code && digits && len - digits >= strlen(before) &&
+	    !memcmp(text + len - digits - strlen(before), before, strlen(before)))
+		code = strtol(text + len - digits, NULL, 10);
+	return code > 0 && code < 256 ? (unsigned int)code : 0;
+}
+
 static void error_keep(struct corral_docker_progress_stream *s, const json_t *v)
 {
-	const json_t *text = json_object_get(json_object_get(v, "errorDetail"), "message");
+	const json_t *detail = json_object_get(v, "errorDetail");
+	const json_t *text = json_object_get(detail, "message");
 
 	if (!json_is_string(text))
 		text = json_object_get(v, "error");
 	/* The first is the cause. */
 	if (s->error[0])
 		return;
-	if (json_is_string(text))
+	if (json_is_string(text)) {
 		corral_docker_text_clean(json_string_value(text), json_string_length(text),
 		                         s->error, sizeof(s->error));
+		s->exit_code = exit_code(detail, json_string_value(text), json_string_length(text));
+	}
 	if (!s->error[0])
 		(void)snprintf(s->error, sizeof(s->error), "the engine did not say why");
 }

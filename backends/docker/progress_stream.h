@@ -18,12 +18,16 @@
 #define CORRAL_DOCKER_PROGRESS_TEXT_MAX 512
 /* Of a build's output, the last lines are kept: as many as make so many bytes. */
 #define CORRAL_DOCKER_PROGRESS_TAIL_MAX 300
+#define CORRAL_DOCKER_PROGRESS_STEP_MAX 120
 
 struct corral_docker_progress_stream {
 	const struct corral_docker_progress *progress; /* or NULL */
 	struct corral_buf line;                        /* of the body, as far as it came */
 	struct corral_buf output;                      /* of the build's last line, the same */
 	char tail[CORRAL_DOCKER_PROGRESS_TAIL_MAX + 1];
+	char step[CORRAL_DOCKER_PROGRESS_STEP_MAX +
+	          1];           /* of a build, its last: "RUN make"; or "" */
+	unsigned int exit_code; /* of the step that failed; 0: unknown */
 	char error[CORRAL_DOCKER_PROGRESS_TEXT_MAX + 1]; /* the first failure; "" without */
 };
 

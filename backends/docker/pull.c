@@ -128,5 +128,7 @@ int corral_docker_pull(struct corral_docker_engine *e, const struct corral_docke
 		result = corral_docker_auth_header(&auth, &header, err);
 	if (result == 0)
 		result = create(e, r, &auth, header, o, err);
-	return result < 0 ? corral_error_wrap(err, result, "pull %s", r->name) : 0;
+	return result < 0 ? corral_error_wrap(err, result, r->digest ? "pull %s@%s" : "pull %s:%s",
+	                                      r->name, r->digest ? r->digest : r->tag)
+	                  : 0;
 }

@@ -332,19 +332,19 @@ static void output_that_cannot_be_written_is_told(void **state)
 static void network_of_another_container_can_be_shared(void **state)
 {
 	struct run r = { 0 };
+	struct piped p;
 
 	(void)state;
 	if (!corral_test_engine())
 		return;
-	CORRAL(&r, "run", "--docker", corral_test_image(), "--container", NAME, "--hostname",
-	       "theirs", "--", "true");
-	assert_status(&r, 0);
+	piped_start(&p, ARGS(CORRAL_BINARY, "run", "-i", "--docker", corral_test_image(),
+	                     "--container", NAME, "--", "sh", "-c", "hostname; read x"));
+	piped_shows(&p, "corral\n");
 	CORRAL(&r, "run", "--docker", corral_test_image(), "--network", "container:" NAME, "--",
 	       "echo", "shared");
 	assert_status(&r, 0);
 	assert_string_equal(r.out, "shared\n");
-	CORRAL(&r, "run", "--docker", corral_test_image(), "--", "hostname");
-	assert_string_equal(r.out, "corral\n");
+	assert_int_equal(piped_end(&p), 1);
 	CORRAL(&r, "docker", "rm", "-f", NAME);
 	run_done(&r);
 }
@@ -751,8 +751,9 @@ int main(void)
 		cmocka_unit_test(workspace_is_the_directory_that_was_named),
 		cmocka_unit_test(input_and_output_pass_while_the_command_runs),
 		cmocka_unit_test(output_that_cannot_be_written_is_told),
-		cmocka_unit_test(network_of_another_container_can_be_shared),
-		cmocka_unit_test(engine_that_cannot_start_anything_is_told_in_a_sentence),
+		cmocka_unit_test_teardown(network_of_another_container_can_be_shared, teardown),
+		cmocka_unit_test_teardown(engine_that_cannot_start_anything_is_told_in_a_sentence,
+		                          teardown),
 		cmocka_unit_test(signals_are_handed_on_and_a_second_one_kills),
 		cmocka_unit_test(terminal_is_the_commands_own),
 		cmocka_unit_test(killed_caller_leaves_nothing),

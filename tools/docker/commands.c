@@ -260,6 +260,8 @@ static int build(struct corral_docker_engine *e, const struct corral_options *o,
 	corral_docker_teller_init(&teller);
 	r = corral_docker_runtime_image(e, runtime, &images, &name, err);
 	corral_docker_teller_done(&teller);
+	if (r < 0)
+		corral_docker_teller_failed(&teller, err);
 	corral_runtime_free(runtime);
 	if (r == 0)
 		(void)puts(name);

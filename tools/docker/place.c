@@ -451,6 +451,8 @@ static int prepare_beside(struct corral_docker_place *p, struct corral_options *
 	(void)pthread_join(thread, NULL);
 	r = s->r;
 	if (r < 0) {
+		corral_docker_teller_done(&p->teller);
+		corral_docker_teller_failed(&p->teller, &s->err);
 		corral_docker_name_option(&s->err);
 		(void)corral_error_set(err, s->err.code, "%s", s->err.text);
 	}

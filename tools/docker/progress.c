@@ -81,3 +81,23 @@ void corral_docker_teller_done(struct corral_docker_teller *t)
 		(void)corral_write_all(STDERR_FILENO, "\r\033[K", strlen("\r\033[K"));
 	t->drawn = false;
 }
+
+void corral_docker_teller_failed(const struct corral_docker_teller *t, struct corral_error *err)
+{
+	static const char head[] = "Building ";
+	char text[CORRAL_ERROR_TEXT_SIZE], *line = text, *end;
+
+	(void)snprintf(text, sizeof(text), "%s", err->text);
+	end = strchr(text, '\n');
+	if (strncmp(text, head, strlen(head)) != 0 || !end)
+		return;
+	while (end) {
+		*end = '\0';
+		/* Not the first. */
+		if (t->terminal && line != text)
+			corral_say("%s", line);
+		line = end + 1;
+		end = strchr(line, '\n');
+	}
+	(void)corral_error_set(err, err->code, "building %s %s", text + strlen(head), line);
+}

@@ -23,4 +23,10 @@ void corral_docker_teller_init(struct corral_docker_teller *t);
 /* The terminal's line is empty again. */
 void corral_docker_teller_done(struct corral_docker_teller *t);
 
+/*
+ * After done, of a failure: of a build, whose last lines are in the error's text, they are shown
+ * here, below each other, unless they have been as they came; what is left is one line.
+ */
+void corral_docker_teller_failed(const struct corral_docker_teller *t, struct corral_error *err);
+
 #endif
