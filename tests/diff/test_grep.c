@@ -184,7 +184,8 @@ static void by_us(const char *root, const char *pattern, bool any_case, struct f
 	set_settle(&ret->lines);
 }
 
-/* Files that the three read as different texts: with a NUL in them, or not of UTF-8. */
+/* Files that the three read as different texts: with a NUL or a "\r" in them (the table below tells
+ * of lines that end with one), or not of UTF-8. */
 static void strange_files(const char *root, struct set *ret)
 {
 	corral_auto(corral_files_rows_done) struct corral_files_rows rows = { 0 };
@@ -202,7 +203,8 @@ static void strange_files(const char *root, struct set *ret)
 
 		assert_true(file >= 0);
 		assert_int_equal(corral_buf_read_fd(&b, file, 64u << 20), 0);
-		if (b.len && (memchr(b.data, '\0', b.len) || !corral_utf8_valid(b.data, b.len)))
+		if (b.len && (memchr(b.data, '\0', b.len) || memchr(b.data, '\r', b.len) ||
+		              !corral_utf8_valid(b.data, b.len)))
 			set_add(ret, path, strlen(path));
 	}
 	set_settle(ret);

@@ -13,6 +13,7 @@
 
 #include "backends/docker/docker.h"
 #include "backends/docker/inside.h"
+#include "backends/docker/volume.h"
 #include "kernel/base/base64.h"
 #include "kernel/base/clock.h"
 #include "tests/unit/backends/docker/fake.h"
@@ -79,6 +80,23 @@ static void inside_is_there(struct fixture *f)
 	corral_buf_done(&head);
 }
 
+/* One of ours, with the volume of our program in it. */
+static void running_box(struct fixture *f)
+{
+	struct corral_buf text = CORRAL_BUF_INIT;
+	char volume[CORRAL_DOCKER_VOLUME_SIZE];
+
+	corral_docker_volume_name(volume);
+	corral_buf_fmt(&text,
+	               "{\"Id\":\"" ID "\",\"State\":{\"Status\":\"running\",\"Running\":true},"
+	               "\"Config\":{\"Labels\":{\"corral\":\"container\",\"corral.self\":\"box\"}},"
+	               "\"Name\":\"/box\",\"Mounts\":[{\"Type\":\"volume\",\"Name\":\"%s\","
+	               "\"Destination\":\"" CORRAL_DOCKER_INSIDE_DIR "\",\"RW\":false}]}",
+	               volume);
+	fake_json(&f->fake, "GET", "/containers/*", 200, text.data);
+	corral_buf_done(&text);
+}
+
 /* A container "box" that runs, in an engine with its image. */
 static void box(struct fixture *f)
 {
@@ -92,12 +110,11 @@ static void box(struct fixture *f)
 	        1, corral_docker_inside_arch());
 	fake_json(&f->fake, "GET", "/images/*", 200, image.data);
 	corral_buf_done(&image);
-	fake_json(&f->fake, "GET", "/containers/*", 200,
-	          "{\"Id\":\"" ID "\",\"State\":{\"Status\":\"running\",\"Running\":true}}");
+	running_box(f);
+	inside_is_there(f);
 	fake_json(&f->fake, "GET", "/containers/json", 200, "[]");
 	fake_json(&f->fake, "POST", "/containers/" ID "/exec", 201, "{\"Id\":\"abcdef\"}");
 	fake_json(&f->fake, "POST", "/containers/" ID "/stop", 200, "{}");
-	inside_is_there(f);
 	if (corral_docker_sandbox_new(f->engine, &o, &f->b, &f->err) < 0)
 		fail_msg("%s", f->err.text);
 }

@@ -284,7 +284,8 @@ static void failures_of_a_pull_are_told_apart(void **state)
 		{ 200, "{\"errorDetail\":{\"message\":\"manifest unknown: x\"}}\n", -ENOENT,
 		  "pull h.tld/a:latest: registry h.tld: manifest unknown: x" },
 		{ 200, "{\"errorDetail\":{\"message\":\"unauthorized: nobody\"}}\n", -EACCES,
-		  "pull h.tld/a:latest: registry h.tld: unauthorized: nobody (asked no credentials for "
+		  "pull h.tld/a:latest: registry h.tld: unauthorized: nobody (asked no credentials "
+		  "for "
 		  "'h.tld' in '" },
 		{ 200, "{\"error\":\"disk full\"}\n", -EIO, "registry h.tld: disk full" },
 		{ 404, "{\"message\":\"manifest for h.tld/a:latest not found\"}", -ENOENT,
@@ -459,8 +460,7 @@ static void failed_build_shows_its_last_lines(void **state)
 	          "{\"errorDetail\":{\"code\":2,\"message\":\"returned a non-zero code: 2\"}}\n");
 	assert_int_equal(runtime_image(f, RUNTIME "}", &o, &name), -EIO);
 	assert_int_equal(strncmp(f->err.text, "Building corral-runtime:x-", 26), 0);
-	assert_says(f,
-	            " failed:\nStep 2/3 : RUN x\nmake: *** no rule\nstep 'RUN x': exit code 2");
+	assert_says(f, " failed:\nStep 2/3 : RUN x\nmake: *** no rule\nstep 'RUN x': exit code 2");
 	assert_null(name);
 	assert_int_equal(fake_count(&f->fake, "GET", "/images/json"), 0);
 }

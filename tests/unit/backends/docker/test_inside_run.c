@@ -677,11 +677,12 @@ static void a_killed_supervisor_is_a_lost_process(void **state)
 	struct corral_docker_process *p;
 	BOX(b, state);
 
-	e = execute(b, (struct corral_execute) { .command = "kill -9 $PPID; sleep 1000" });
+	e = execute(b,
+	            (struct corral_execute) { .command = "sleep 0.3; kill -9 $PPID; sleep 1000" });
 	assert_int_equal(e.receipt.reason, CORRAL_REASON_KILLED);
 	assert_int_equal(e.receipt.signal, SIGKILL);
 	corral_executed_done(&e);
-	p = shell_start(b, "kill -9 $PPID", (struct corral_docker_start) { NO_STREAMS });
+	p = shell_start(b, "sleep 0.3; kill -9 $PPID", (struct corral_docker_start) { NO_STREAMS });
 	assert_int_equal(corral_docker_process_wait(p, PATIENCE_MS, NULL), 0);
 	assert_true(corral_docker_process_is_lost(p));
 	corral_docker_process_close(p);

@@ -182,13 +182,14 @@ static void volumes_are_ours_by_their_name_as_well(void **state)
 
 	fake_json(&f->fake, "GET", "/containers/json", 200, "[]");
 	fake_json(&f->fake, "GET", "/volumes", 200,
-	          "{\"Volumes\":[{\"Name\":\"corral-inside-1\",\"Labels\":{\"corral\":\"inside\"}},"
+	          "{\"Volumes\":[{\"Name\":\"corral-inside-0123456789abcdef\",\"Labels\":null},"
 	          "{\"Name\":\"data\",\"Labels\":{\"corral\":\"inside\"}},"
 	          "{\"Name\":\"..\",\"Labels\":{\"corral\":\"inside\"}},"
 	          "{\"Name\":\"corral-inside-2\",\"Labels\":null}]}");
 	p = pruned(f);
 	assert_int_equal(p.volumes, 1);
-	assert_int_equal(fake_count(&f->fake, "DELETE", "/volumes/corral-inside-1"), 1);
+	assert_int_equal(fake_count(&f->fake, "DELETE", "/volumes/corral-inside-0123456789abcdef"),
+	                 1);
 	assert_int_equal(fake_count(&f->fake, "DELETE", "/*"), 1);
 }
 
