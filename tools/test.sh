@@ -28,7 +28,7 @@ say "building a release"
 build_preset release -DCORRAL_TESTS=ON
 say "building with sanitizers"
 # Virtual machines are emulated, too slow for sanitizers: they get the release.
-build_preset dev -DCORRAL_TESTS=ON -DCORRAL_CHECKS=ON -DCORRAL_VM_BUILD_DIR="$PWD/build/release"
+build_preset dev -DCMAKE_C_FLAGS_DEBUG=-g1 -DCORRAL_TESTS=ON -DCORRAL_CHECKS=ON -DCORRAL_VM_BUILD_DIR="$PWD/build/release"
 
 [ "$(id -u)" = 0 ] || say "not root: what needs root is skipped"
 exec ctest --preset dev -j "${CORRAL_TEST_JOBS:-$(nproc)}" "$@"

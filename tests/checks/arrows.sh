@@ -7,58 +7,63 @@ set -euo pipefail
 cd "${1:-$(dirname "${BASH_SOURCE[0]}")/../..}"
 status=0
 
+# Answers are left in REPLY: a subshell for each of thousands of lines takes a minute.
 # The folder of a path, as the plan counts folders.
 folder() {
 	case $1 in
 	kernel/base/* | kernel/init/* | kernel/files/* | kernel/image/*)
 		local rest=${1#kernel/}
-		echo "kernel/${rest%%/*}" ;;
-	tools/image/*) echo tools/image ;;
-	*) echo "${1%%/*}" ;;
+		REPLY=kernel/${rest%%/*} ;;
+	tools/image/*) REPLY=tools/image ;;
+	*) REPLY=${1%%/*} ;;
 	esac
 }
 
 # usage: may FOLDER: the folders that it may include besides itself
 may() {
 	case $1 in
-	kernel/base) echo ;;
-	policy) echo kernel/base ;;
-	kernel/files) echo kernel/base ;;
-	kernel/init) echo kernel/base kernel/files ;;
-	kernel/image) echo kernel/base kernel/files ;;
+	kernel/base) REPLY= ;;
+	policy) REPLY='kernel/base' ;;
+	kernel/files) REPLY='kernel/base' ;;
+	kernel/init) REPLY='kernel/base kernel/files' ;;
+	kernel/image) REPLY='kernel/base kernel/files' ;;
 	# The wire format between caller and guest init is the one thing of init's that the caller knows.
-	kernel) echo kernel/base policy kernel/files kernel/image kernel/init ;;
-	backends) echo kernel/base policy kernel kernel/files kernel/image ;;
-	tools) echo kernel/base policy kernel kernel/files kernel/image backends ;;
+	kernel) REPLY='kernel/base policy kernel/files kernel/image kernel/init' ;;
+	backends) REPLY='kernel/base policy kernel kernel/files kernel/image' ;;
+	tools) REPLY='kernel/base policy kernel kernel/files kernel/image backends' ;;
+	*) REPLY= ;;
 	esac
 }
 
 # usage: libraries FOLDER: headers of libraries that enter there
 libraries() {
 	case $1 in
-	policy) echo 'jansson|seccomp|sys/capability|sha256' ;;
-	kernel) echo 'netlink/.*' ;;
-	kernel/init | kernel/files) echo 'pcre2' ;;
-	kernel/image) echo 'curl/curl|archive|archive_entry|openssl/.*|jansson|sqlite3|zstd|sha256' ;;
-	backends) echo 'curl/curl|archive|archive_entry|jansson|sqlite3|md5|sha256' ;;
-	tools) echo 'microhttpd|jansson' ;;
-	tools/image) echo 'gd|seccomp' ;;
-	*) echo 'nothing' ;;
+	policy) REPLY='jansson|seccomp|sys/capability|sha256' ;;
+	kernel) REPLY='netlink/.*' ;;
+	kernel/init | kernel/files) REPLY='pcre2' ;;
+	kernel/image) REPLY='curl/curl|archive|archive_entry|openssl/.*|jansson|sqlite3|zstd|sha256' ;;
+	backends) REPLY='curl/curl|archive|archive_entry|jansson|sqlite3|md5|sha256' ;;
+	tools) REPLY='microhttpd|jansson' ;;
+	tools/image) REPLY='gd|seccomp' ;;
+	*) REPLY='nothing' ;;
 	esac
 }
 known='jansson|seccomp|sys/capability|sha256|md5|netlink/.*|pcre2|curl/curl|archive|archive_entry|openssl/.*|sqlite3|microhttpd|gd'
 
 while IFS=: read -r file line text; do
-	from=$(folder "$file")
+	folder "$file"
+	from=$REPLY
 	case $text in
 	*'"'*)
 		header=${text#*\"}
 		header=${header%%\"*}
-		to=$(folder "$header")
+		folder "$header"
+		to=$REPLY
+		may "$from"
 		if [ ! -f "$header" ]; then
 			echo "$file:$line: \"$header\" is no path from the root"
 			status=1
-		elif [ "$from" != "$to" ] && [[ " $(may "$from") " != *" $to "* ]]; then
+		elif [ "$from" != "$to" ] && [[ " $REPLY " != *" $to "* ]]; then
 			echo "$file:$line: $from must not include $to (\"$header\")"
 			status=1
 		elif [ "$from" = kernel ] && [ "$to" = kernel/init ] &&
@@ -69,7 +74,8 @@ while IFS=: read -r file line text; do
 	*'<'*)
 		header=${text#*<}
 		header=${header%%>*}
-		if [[ ${header%.h} =~ ^($known)$ ]] && ! [[ ${header%.h} =~ ^($(libraries "$from"))$ ]]; then
+		libraries "$from"
+		if [[ ${header%.h} =~ ^($known)$ ]] && ! [[ ${header%.h} =~ ^($REPLY)$ ]]; then
 			echo "$file:$line: <$header> does not enter in $from"
 			status=1
 		fi ;;
