@@ -1092,10 +1092,13 @@ static bool logs_say(const char *shell, const char *part)
 	return strstr(said.out, part) != NULL;
 }
 
-/* corral exec -d through a pipe: what we collect in is a file, where output would stay. */
-#define DETACH(...)                                                                            \
-	run_argv(&said, ARGS("sh", "-c", "\"$0\" exec -d \"$@\" | cat", CORRAL_BINARY, box.id, \
-	                     "--", __VA_ARGS__))
+/* corral exec -d with pipes for both streams: what we collect in are files, where output would
+ * stay.
+ */
+#define DETACH(...)                                                                                \
+	run_argv(&said,                                                                            \
+	         ARGS("sh", "-c", "{ \"$0\" exec -d \"$@\" 2>&1 >&3 3>&- | cat >&2; } 3>&1 | cat", \
+	              CORRAL_BINARY, box.id, "--", __VA_ARGS__))
 
 static void output_of_detached_commands_can_be_read(void)
 {
