@@ -149,11 +149,11 @@ static void presets_are_as_promised(void **state)
 		for (unsigned int k = 0; k < 7; k++) {
 			assert_int_equal(corral_permission_default(c, k), rows[i].operations[k]);
 			if (k != CORRAL_PERMISSION_EXECUTE)
-				decides(c, k, "/work/x", rows[i].operations[k]);
+				decides(c, k, "/job/x", rows[i].operations[k]);
 		}
-		decides(c, CORRAL_PERMISSION_READ, "/work/.env", DENY);
-		decides(c, CORRAL_PERMISSION_WRITE, "/work/.ssh/id", DENY);
-		decides(c, CORRAL_PERMISSION_EDIT, "/work/my_password.txt", DENY);
+		decides(c, CORRAL_PERMISSION_READ, "/job/.env", DENY);
+		decides(c, CORRAL_PERMISSION_WRITE, "/job/.ssh/id", DENY);
+		decides(c, CORRAL_PERMISSION_EDIT, "/job/my_password.txt", DENY);
 		decides(c, CORRAL_PERMISSION_WRITE, "/etc/passwd", rows[i].etc_write);
 		corral_permission_checker_free(c);
 	}
@@ -346,7 +346,7 @@ static void a1_denied_operations_are_hopeless(void **state)
 
 static void a2_rules_hold_for_each_operation_and_kind_of_path(void **state)
 {
-	static const char *const paths[] = { "/work/.env", ".env", "src/.env", "./.env",
+	static const char *const paths[] = { "/job/.env", ".env", "src/.env", "./.env",
 		                             "a//b/../.env" };
 
 	(void)state;
@@ -366,7 +366,7 @@ static void a2_rules_hold_for_each_operation_and_kind_of_path(void **state)
 		corral_permission_ruleset_free(s);
 		for (size_t k = 0; k < CORRAL_COUNT(paths); k++)
 			decides(c, i, paths[k], CORRAL_PERMISSION_DENY);
-		decides(c, i, "/work/env", CORRAL_PERMISSION_ALLOW);
+		decides(c, i, "/job/env", CORRAL_PERMISSION_ALLOW);
 		corral_permission_checker_free(c);
 	}
 }
@@ -406,38 +406,36 @@ static void a4_inert_rules_match_nothing_and_are_counted(void **state)
 static void a5_all_spellings_of_a_file_count(void **state)
 {
 	static const char deny[] =
-	        "{\"read\":{\"rules\":[{\"pattern\":\"/work/private/**\",\"action\":\"deny\"},"
+	        "{\"read\":{\"rules\":[{\"pattern\":\"/job/private/**\",\"action\":\"deny\"},"
 	        "{\"pattern\":\"hidden/*\",\"action\":\"deny\"}]}}";
 	static const char allow[] =
-	        "{\"read\":{\"default\":\"deny\",\"rules\":[{\"pattern\":\"/work/**\",\"action\":"
+	        "{\"read\":{\"default\":\"deny\",\"rules\":[{\"pattern\":\"/job/**\",\"action\":"
 	        "\"allow\"}]}}";
 	static const struct {
 		const char *json;
 		struct corral_permission_target target;
 		enum corral_permission_action action;
 	} rows[] = {
-		{ deny, { "private/x", "/work/private/x", NULL }, CORRAL_PERMISSION_DENY },
-		{ deny, { "/work/a/../private/x", NULL, NULL }, CORRAL_PERMISSION_DENY },
-		{ deny, { "/work//private/./x", NULL, NULL }, CORRAL_PERMISSION_DENY },
-		{ deny, { "link", "/work/link", "/work/private/x" }, CORRAL_PERMISSION_DENY },
-		{ deny,
-		  { "hidden/x", "/work/hidden/x", "/work/hidden/x" },
-		  CORRAL_PERMISSION_DENY },
-		{ deny, { "open", "/work/open", "/work/open" }, CORRAL_PERMISSION_ALLOW },
-		{ allow, { "x", "/work/x", "/work/x" }, CORRAL_PERMISSION_ALLOW },
-		{ allow, { "x", "/work/x", NULL }, CORRAL_PERMISSION_ALLOW },
-		{ allow, { "link", "/work/link", "/etc/passwd" }, CORRAL_PERMISSION_DENY },
-		{ allow, { "link", "/work/link", "/work/y" }, CORRAL_PERMISSION_ALLOW },
-		{ allow, { "x", NULL, "/work/x" }, CORRAL_PERMISSION_ALLOW },
+		{ deny, { "private/x", "/job/private/x", NULL }, CORRAL_PERMISSION_DENY },
+		{ deny, { "/job/a/../private/x", NULL, NULL }, CORRAL_PERMISSION_DENY },
+		{ deny, { "/job//private/./x", NULL, NULL }, CORRAL_PERMISSION_DENY },
+		{ deny, { "link", "/job/link", "/job/private/x" }, CORRAL_PERMISSION_DENY },
+		{ deny, { "hidden/x", "/job/hidden/x", "/job/hidden/x" }, CORRAL_PERMISSION_DENY },
+		{ deny, { "open", "/job/open", "/job/open" }, CORRAL_PERMISSION_ALLOW },
+		{ allow, { "x", "/job/x", "/job/x" }, CORRAL_PERMISSION_ALLOW },
+		{ allow, { "x", "/job/x", NULL }, CORRAL_PERMISSION_ALLOW },
+		{ allow, { "link", "/job/link", "/etc/passwd" }, CORRAL_PERMISSION_DENY },
+		{ allow, { "link", "/job/link", "/job/y" }, CORRAL_PERMISSION_ALLOW },
+		{ allow, { "x", NULL, "/job/x" }, CORRAL_PERMISSION_ALLOW },
 		{ allow, { "x", NULL, "/etc/passwd" }, CORRAL_PERMISSION_DENY },
-		{ allow, { "/a/link", "/a/link", "/work/y" }, CORRAL_PERMISSION_ALLOW },
-		{ deny, { "hidden/x", NULL, "/work/open" }, CORRAL_PERMISSION_DENY },
-		{ allow, { "/work/../etc/passwd", NULL, NULL }, CORRAL_PERMISSION_DENY },
+		{ allow, { "/a/link", "/a/link", "/job/y" }, CORRAL_PERMISSION_ALLOW },
+		{ deny, { "hidden/x", NULL, "/job/open" }, CORRAL_PERMISSION_DENY },
+		{ allow, { "/job/../etc/passwd", NULL, NULL }, CORRAL_PERMISSION_DENY },
 		{ allow,
-		  { "/work/../etc/passwd", "/etc/passwd", "/etc/passwd" },
+		  { "/job/../etc/passwd", "/etc/passwd", "/etc/passwd" },
 		  CORRAL_PERMISSION_DENY },
-		{ allow, { "/work/a/../b", NULL, NULL }, CORRAL_PERMISSION_ALLOW },
-		{ allow, { "../work/x", NULL, NULL }, CORRAL_PERMISSION_DENY },
+		{ allow, { "/job/a/../b", NULL, NULL }, CORRAL_PERMISSION_ALLOW },
+		{ allow, { "../job/x", NULL, NULL }, CORRAL_PERMISSION_DENY },
 	};
 
 	(void)state;
