@@ -14,13 +14,6 @@
 	 CORRAL_LIMIT_CPU_WEIGHT | CORRAL_LIMIT_PIDS | CORRAL_LIMIT_DISK |    \
 	 CORRAL_LIMIT_DISK_INODES | CORRAL_LIMIT_FILE_SIZE | CORRAL_LIMIT_OPEN_FILES)
 
-static const char *text(const json_t *object, const char *key)
-{
-	const char *t = json_string_value(json_object_get(object, key));
-
-	return t ? t : "";
-}
-
 /* 0 for what is missing, negative or none. */
 static uint64_t number(const json_t *object, const char *key)
 {
@@ -29,22 +22,10 @@ static uint64_t number(const json_t *object, const char *key)
 	return n > 0 ? (uint64_t)n : 0;
 }
 
-/* Whether one of the texts begins like that. */
-static bool has(const json_t *list, const char *start)
-{
-	const json_t *one;
-	size_t i;
-
-	json_array_foreach(list, i,
-	                   one) if (json_is_string(one) && !strncmp(json_string_value(one), start,
-	                                                            strlen(start))) return true;
-	return false;
-}
-
 /* A namespace of its own: "", "private", "shareable", "none", a network's name. */
 static bool own(const json_t *host, const char *key)
 {
-	const char *mode = text(host, key);
+	const char *mode = corral_json_text(host, key);
 
 	return strcmp(mode, "host") != 0 && strncmp(mode, "container:", strlen("container:")) != 0;
 }
@@ -59,10 +40,10 @@ static uint32_t namespaces(const json_t *host, const json_t *info)
 	layers |= own(host, "UTSMode") ? CORRAL_LAYER_UTS_NS : 0;
 	layers |= own(host, "NetworkMode") ? CORRAL_LAYER_NET_NS : 0;
 	/* What is not said is the engine's default, which is not told. */
-	if (!strcmp(text(host, "CgroupnsMode"), "private"))
+	if (!strcmp(corral_json_text(host, "CgroupnsMode"), "private"))
 		layers |= CORRAL_LAYER_CGROUP_NS;
-	if (has(options, "name=rootless") ||
-	    (has(options, "name=userns") && own(host, "UsernsMode")))
+	if (corral_json_has(options, "name=rootless") ||
+	    (corral_json_has(options, "name=userns") && own(host, "UsernsMode")))
 		layers |= CORRAL_LAYER_USER_NS;
 	return layers;
 }
@@ -72,14 +53,15 @@ static uint32_t fences(const json_t *host, const json_t *info)
 	const json_t *options = json_object_get(host, "SecurityOpt");
 	uint32_t layers = 0;
 
-	if (has(options, "no-new-privileges"))
+	if (corral_json_has(options, "no-new-privileges"))
 		layers |= CORRAL_LAYER_NO_NEW_PRIVS;
 	if (json_is_true(json_object_get(host, "Privileged")))
 		return layers;
-	if (!has(json_object_get(host, "CapAdd"), "ALL"))
+	if (!corral_json_has(json_object_get(host, "CapAdd"), "ALL"))
 		layers |= CORRAL_LAYER_CAPS;
-	if (has(json_object_get(info, "SecurityOptions"), "name=seccomp") &&
-	    !has(options, "seccomp=unconfined") && !has(options, "seccomp:unconfined"))
+	if (corral_json_has(json_object_get(info, "SecurityOptions"), "name=seccomp") &&
+	    !corral_json_has(options, "seccomp=unconfined") &&
+	    !corral_json_has(options, "seccomp:unconfined"))
 		layers |= CORRAL_LAYER_SECCOMP;
 	return layers;
 }
@@ -102,7 +84,7 @@ static uint64_t ulimit(const json_t *host, const char *name)
 
 	json_array_foreach(json_object_get(host, "Ulimits"), i, one)
 	{
-		const char *is = text(one, "Name");
+		const char *is = corral_json_text(one, "Name");
 
 		/* Podman says RLIMIT_NOFILE. */
 		if (!strncmp(is, "RLIMIT_", strlen("RLIMIT_")))
@@ -127,7 +109,7 @@ static uint32_t groups(const json_t *host, const json_t *info, const struct corr
 	uint64_t memory = number(host, "Memory"), both = number(host, "MemorySwap");
 	uint32_t limits = 0;
 
-	if (!strcmp(text(info, "CgroupDriver"), "none"))
+	if (!strcmp(corral_json_text(info, "CgroupDriver"), "none"))
 		return 0;
 	if (may(info, "MemoryLimit") && within(memory, l->memory_bytes))
 		limits |= CORRAL_LIMIT_MEMORY;
@@ -158,7 +140,7 @@ void corral_docker_contained_read(const json_t *container, const json_t *info,
 	if (ret->limits)
 		ret->layers |= CORRAL_LAYER_CGROUP;
 	/* Made with it, so the storage driver took it. */
-	if (wanted->disk_bytes && *text(storage, "size"))
+	if (wanted->disk_bytes && *corral_json_text(storage, "size"))
 		ret->limits |= CORRAL_LIMIT_DISK;
 	if (within(ulimit(host, "fsize"), wanted->file_size_bytes))
 		ret->limits |= CORRAL_LIMIT_FILE_SIZE;

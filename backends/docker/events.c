@@ -12,13 +12,6 @@
 #define PAST_TIMEOUT_MS 10000
 #define GRACE_NSEC      150000000L
 
-static const char *text(const json_t *object, const char *key)
-{
-	const char *t = json_string_value(json_object_get(object, key));
-
-	return t ? t : "";
-}
-
 static int feed(void *ctx, const void *data, size_t len, struct corral_error *err)
 {
 	return corral_json_lines_feed(ctx, data, len, err);
@@ -62,8 +55,8 @@ static int count(void *ctx, const json_t *event, struct corral_error *err)
 	struct deaths *d = ctx;
 
 	(void)err;
-	d->oom |= !strcmp(text(event, "Action"), "oom");
-	d->died |= !strcmp(text(event, "Action"), "die");
+	d->oom |= !strcmp(corral_json_text(event, "Action"), "oom");
+	d->died |= !strcmp(corral_json_text(event, "Action"), "die");
 	return 0;
 }
 
@@ -107,13 +100,14 @@ static int tell(void *ctx, const json_t *event, struct corral_error *err)
 	const struct watch *w = ctx;
 	const json_t *actor = json_object_get(event, "Actor");
 	const json_t *attributes = json_object_get(actor, "Attributes");
-	bool oom = !strcmp(text(event, "Action"), "oom");
+	bool oom = !strcmp(corral_json_text(event, "Action"), "oom");
 
-	if (!oom && strcmp(text(event, "Action"), "die") != 0)
+	if (!oom && strcmp(corral_json_text(event, "Action"), "die") != 0)
 		return 0;
-	if (w->told(w->ctx, oom ? CORRAL_DOCKER_OOM : CORRAL_DOCKER_DIE, text(actor, "ID"),
-	            text(attributes, CORRAL_DOCKER_LABEL_SESSION),
-	            oom ? 0 : (int)strtol(text(attributes, "exitCode"), NULL, 10)) != 0)
+	if (w->told(w->ctx, oom ? CORRAL_DOCKER_OOM : CORRAL_DOCKER_DIE,
+	            corral_json_text(actor, "ID"),
+	            corral_json_text(attributes, CORRAL_DOCKER_LABEL_SESSION),
+	            oom ? 0 : (int)strtol(corral_json_text(attributes, "exitCode"), NULL, 10)) != 0)
 		return corral_error_set(err, ECANCELED, "nobody wants to be told any more");
 	return 0;
 }

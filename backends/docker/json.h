@@ -3,6 +3,8 @@
 #define CORRAL_BACKENDS_DOCKER_JSON_H
 
 #include <jansson.h>
+#include <stdbool.h>
+#include <string.h>
 
 #include "kernel/base/cleanup.h"
 
@@ -24,6 +26,30 @@ static inline json_t *corral_json_texts(char *const *list)
 			return NULL;
 		}
 	return array;
+}
+
+/* "" for what is missing or no text. Borrowed. */
+static inline const char *corral_json_text(const json_t *object, const char *key)
+{
+	const char *t = json_string_value(json_object_get(object, key));
+
+	return t ? t : "";
+}
+
+/* Whether one of the texts begins like that. */
+static inline bool corral_json_has(const json_t *list, const char *start)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i, one)
+	{
+		const char *is = json_string_value(one);
+
+		if (is && !strncmp(is, start, strlen(start)))
+			return true;
+	}
+	return false;
 }
 
 #endif

@@ -13,13 +13,6 @@
 
 #define ROWS_MAX 100000
 
-static const char *text(const json_t *object, const char *key)
-{
-	const char *t = json_string_value(json_object_get(object, key));
-
-	return t ? t : "";
-}
-
 /* What has our label, with whatever value. more: "" or another filter. */
 static int ask(struct corral_docker_engine *e, const char *path, const char *more, json_t **ret,
                struct corral_error *err)
@@ -54,19 +47,22 @@ static bool row_fill(struct corral_docker_row *row, const json_t *c)
 	const json_t *labels = json_object_get(c, "Labels");
 
 	row->named = json_object_get(labels, CORRAL_DOCKER_LABEL_NAMED) != NULL;
-	row->orphan = corral_docker_owner_is_gone(text(labels, CORRAL_DOCKER_LABEL_OWNER));
+	row->orphan =
+	        corral_docker_owner_is_gone(corral_json_text(labels, CORRAL_DOCKER_LABEL_OWNER));
 	row->created_sec = json_integer_value(json_object_get(c, "Created"));
-	return dup_to(&row->id, text(c, "Id")) && dup_to(&row->name, name_of(c)) &&
-	       dup_to(&row->session, text(labels, CORRAL_DOCKER_LABEL_SESSION)) &&
-	       dup_to(&row->image, text(c, "Image")) && dup_to(&row->state, text(c, "State"));
+	return dup_to(&row->id, corral_json_text(c, "Id")) && dup_to(&row->name, name_of(c)) &&
+	       dup_to(&row->session, corral_json_text(labels, CORRAL_DOCKER_LABEL_SESSION)) &&
+	       dup_to(&row->image, corral_json_text(c, "Image")) &&
+	       dup_to(&row->state, corral_json_text(c, "State"));
 }
 
 /* The label alone says nothing: spec.h. Nor is anything done about what has no proper id. */
 static bool is_ours(const json_t *c)
 {
-	const char *self = text(json_object_get(c, "Labels"), CORRAL_DOCKER_LABEL_SELF);
+	const char *self = corral_json_text(json_object_get(c, "Labels"), CORRAL_DOCKER_LABEL_SELF);
 
-	return *self && strcmp(self, name_of(c)) == 0 && corral_docker_is_id(text(c, "Id"));
+	return *self && strcmp(self, name_of(c)) == 0 &&
+	       corral_docker_is_id(corral_json_text(c, "Id"));
 }
 
 /* kind: the label's value; NULL: any. more: as ask() has it. */
@@ -86,7 +82,8 @@ static int rows_of(struct corral_docker_engine *e, const char *kind, const char 
 		return corral_error_set(err, ENOMEM, "list containers: out of memory");
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *c = json_array_get(list, i);
-		const char *label = text(json_object_get(c, "Labels"), CORRAL_DOCKER_LABEL);
+		const char *label =
+		        corral_json_text(json_object_get(c, "Labels"), CORRAL_DOCKER_LABEL);
 
 		if (!is_ours(c) || (kind && strcmp(label, kind) != 0))
 			continue;
@@ -173,7 +170,7 @@ static int prune_volumes(struct corral_docker_engine *e, struct corral_docker_pr
 	list = json_object_get(answer, "Volumes");
 	for (i = 0; (volume = json_array_get(list, i)); i++) {
 		corral_autobuf struct corral_buf path = CORRAL_BUF_INIT;
-		const char *name = text(volume, "Name");
+		const char *name = corral_json_text(volume, "Name");
 
 		/* Others may be called so by chance; ours have a digest behind it. */
 		if (!is_inside_volume(name))

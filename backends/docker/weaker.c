@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "backends/docker/json.h"
 #include "policy/caps.h"
 
 #define WORDS_MAX 12
@@ -21,32 +22,10 @@ struct words {
 	size_t n;
 };
 
-static const char *text(const json_t *object, const char *key)
-{
-	const char *t = json_string_value(json_object_get(object, key));
-
-	return t ? t : "";
-}
-
 static void say_if(struct words *w, bool is, const char *word)
 {
 	if (is && w->n < WORDS_MAX)
 		(void)snprintf(w->list[w->n++], WORD_SIZE, "%s", word);
-}
-
-static bool has(const json_t *list, const char *start)
-{
-	const json_t *one;
-	size_t i;
-
-	json_array_foreach(list, i, one)
-	{
-		const char *is = json_string_value(one);
-
-		if (is && !strncmp(is, start, strlen(start)))
-			return true;
-	}
-	return false;
 }
 
 static uint64_t caps_known(bool is_podman)
@@ -90,7 +69,7 @@ static uint64_t caps_of(const json_t *host, bool is_podman)
 
 static const char *network_name(const json_t *host)
 {
-	const char *mode = text(host, "NetworkMode");
+	const char *mode = corral_json_text(host, "NetworkMode");
 
 	return !*mode || !strcmp(mode, "default") ? "bridge" : mode;
 }
@@ -112,7 +91,7 @@ static void network(const json_t *host, const json_t *asked, struct words *w)
 /* A namespace that is the host's, or another container's. */
 static bool is_shared(const json_t *host, const char *key)
 {
-	const char *mode = text(host, key);
+	const char *mode = corral_json_text(host, key);
 
 	return !strcmp(mode, "host") || !strncmp(mode, "container:", strlen("container:"));
 }
@@ -124,16 +103,19 @@ static void options(const json_t *host, const json_t *asked, struct words *w)
 
 	/* With ":" as well, as engines had it. "=false" is a word for its absence. */
 	say_if(w,
-	       !has(is, "no-new-privileges") || has(is, "no-new-privileges=false") ||
-	               has(is, "no-new-privileges:false"),
+	       !corral_json_has(is, "no-new-privileges") ||
+	               corral_json_has(is, "no-new-privileges=false") ||
+	               corral_json_has(is, "no-new-privileges:false"),
 	       "keeps new privileges");
 	say_if(w,
-	       (has(is, "seccomp=unconfined") || has(is, "seccomp:unconfined")) &&
-	               !has(wanted, "seccomp=unconfined"),
+	       (corral_json_has(is, "seccomp=unconfined") ||
+	        corral_json_has(is, "seccomp:unconfined")) &&
+	               !corral_json_has(wanted, "seccomp=unconfined"),
 	       "has no filter of system calls");
 	say_if(w,
-	       has(is, "apparmor=unconfined") || has(is, "apparmor:unconfined") ||
-	               has(is, "label=disable") || has(is, "label:disable"),
+	       corral_json_has(is, "apparmor=unconfined") ||
+	               corral_json_has(is, "apparmor:unconfined") ||
+	               corral_json_has(is, "label=disable") || corral_json_has(is, "label:disable"),
 	       "has no security module's confinement");
 }
 
@@ -148,9 +130,9 @@ static void collect(const json_t *host, const json_t *asked, bool is_podman, str
 	say_if(w, caps_of(host, is_podman) & ~ours, "has more capabilities");
 	say_if(w, is_shared(host, "PidMode"), "sees others' processes");
 	say_if(w, is_shared(host, "IpcMode"), "shares others' memory");
-	say_if(w, !strcmp(text(host, "UTSMode"), "host"), "has the host's name");
+	say_if(w, !strcmp(corral_json_text(host, "UTSMode"), "host"), "has the host's name");
 	/* Not CgroupnsMode: that is the engine's own choice for ours as well. */
-	say_if(w, !strcmp(text(host, "UsernsMode"), "host"), "has the host's users");
+	say_if(w, !strcmp(corral_json_text(host, "UsernsMode"), "host"), "has the host's users");
 	say_if(w, json_array_size(json_object_get(host, "Devices")), "has devices");
 	/* Absent where the engine does not tell, and with what is privileged. */
 	say_if(w, json_is_array(masked) && !json_array_size(masked), "sees all of /proc");
