@@ -73,8 +73,8 @@ int corral_docker_failed(struct corral_docker *d, struct corral_docker_box *box,
 /* Starts the first "corral-inside run", behind the caller's back; with the lock held. */
 void corral_docker_ready_begin(struct corral_docker *d, struct corral_docker_box *box);
 /*
- * A command in it, by one that waits or, should that have died, another. extra: layered over the
- * container's environment. *ret is given to corral_docker_finish_in().
+ * A command in it, by one that waits or, should that have died, another. *ret is given to
+ * corral_docker_finish_in().
  */
 int corral_docker_start_in(struct corral_docker *d, struct corral_docker_box *box,
                            const struct corral_docker_start *start,

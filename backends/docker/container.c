@@ -1,7 +1,6 @@
 #include "backends/docker/container.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,8 +59,6 @@ static int look(struct corral_docker_engine *e, const char *id, struct corral_do
 	ret->exists = true;
 	ret->running = json_is_true(json_object_get(state, "Running"));
 	ret->paused = json_is_true(json_object_get(state, "Paused"));
-	ret->oom_killed = json_is_true(json_object_get(state, "OOMKilled"));
-	ret->exit_code = (int)json_integer_value(json_object_get(state, "ExitCode"));
 	(void)snprintf(ret->status, sizeof(ret->status), "%s", status ? status : "");
 	return 0;
 }

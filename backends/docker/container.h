@@ -27,8 +27,7 @@ struct corral_docker_container {
 };
 
 struct corral_docker_state {
-	bool exists, running, paused, oom_killed;
-	int exit_code;
+	bool exists, running, paused;
 	char status[24];
 };
 

@@ -259,8 +259,6 @@ int corral_docker_see(struct corral_docker_engine *e, const char *name,
 	*ret = (struct corral_docker_seen) {
 		.running =
 		        json_is_true(json_object_get(json_object_get(answer, "State"), "Running")),
-		.has_label = json_object_get(json_object_get(config, "Labels"),
-		                             CORRAL_DOCKER_LABEL) != NULL,
 		.id = dup_of(answer, "Id"),
 		.image = dup_of(answer, "Image"),
 		.work_dir = dup_of(config, "WorkingDir"),

@@ -54,7 +54,7 @@ int corral_docker_run_explain(struct corral_backend *b, struct corral_receipt *r
 
 /* A container that is there, whoever made it. */
 struct corral_docker_seen {
-	bool running, has_label;                    /* has_label: it is ours */
+	bool running;
 	char *id, *image, *work_dir, *network_mode; /* image: its id */
 };
 /* 1, or 0 when there is none of that name. -EINVAL: that is no name. */

@@ -19,8 +19,6 @@
 #define CORRAL_DOCKER_LABEL_OWNER   "corral.owner"   /* who made it: owner.h */
 #define CORRAL_DOCKER_LABEL_NAMED   "corral.named"   /* made to stay */
 
-#define CORRAL_DOCKER_PIDS_DEFAULT 512
-
 struct corral_docker_spec {
 	char *session;
 	char *image; /* NULL with a runtime that has one of its own */
