@@ -169,3 +169,20 @@ int corral_boxes_wait(struct corral_boxes *l, struct corral_error *err)
 	                                 "calls are still in the %s %d s after its end",
 	                                 l->ops->what, END_S);
 }
+
+double corral_boxes_cpu_percent(struct corral_boxes *l, struct corral_box *box, uint64_t cpu_usec)
+{
+	const uint64_t now = corral_now_nsec() / 1000;
+	double answer = -1;
+
+	if (cpu_usec == UINT64_MAX)
+		return -1;
+	(void)pthread_mutex_lock(&l->lock);
+	if (box->cpu_at_usec && now > box->cpu_at_usec && cpu_usec >= box->cpu_usec)
+		answer = 100.0 * (double)(cpu_usec - box->cpu_usec) /
+		         (double)(now - box->cpu_at_usec);
+	box->cpu_usec = cpu_usec;
+	box->cpu_at_usec = now;
+	(void)pthread_mutex_unlock(&l->lock);
+	return answer;
+}

@@ -19,6 +19,7 @@ struct corral_box {
 	unsigned int refs;                     /* under the lock of the boxes */
 	struct corral_backgrounds backgrounds; /* with locks of their own, as: */
 	struct corral_served_slot files;
+	uint64_t cpu_usec, cpu_at_usec; /* of the last measure; under the lock of the boxes */
 };
 
 struct corral_box_ops {
@@ -67,6 +68,10 @@ void corral_boxes_begin_anew(struct corral_boxes *l);
 struct corral_box *corral_boxes_take(struct corral_boxes *l);
 /* Until all are closed; -ETIMEDOUT when calls stay in them. */
 int corral_boxes_wait(struct corral_boxes *l, struct corral_error *err);
+
+/* Of processor time used in all, what it was of the time since the last measure, in percent of one
+ * core; negative for the first, and for UINT64_MAX. */
+double corral_boxes_cpu_percent(struct corral_boxes *l, struct corral_box *box, uint64_t cpu_usec);
 
 /* Background processes, for backends that say what their boxes are. */
 int corral_boxes_background_start(struct corral_backend *b, const char *command,

@@ -137,22 +137,6 @@ static int native_pause(struct corral_backend *b, bool paused, struct corral_err
 	return r;
 }
 
-static double percent(struct corral_native_box *box, uint64_t cpu_usec)
-{
-	uint64_t now = corral_now_nsec() / 1000, used, passed;
-	double answer = -1;
-
-	if (cpu_usec == UINT64_MAX)
-		return -1;
-	used = cpu_usec - box->cpu_usec;
-	passed = now - box->cpu_at_usec;
-	if (box->cpu_at_usec && passed && cpu_usec >= box->cpu_usec)
-		answer = 100.0 * (double)used / (double)passed;
-	box->cpu_usec = cpu_usec;
-	box->cpu_at_usec = now;
-	return answer;
-}
-
 static int native_usage(struct corral_backend *b, struct corral_usage *ret,
                         struct corral_error *err)
 {
@@ -174,9 +158,7 @@ static int native_usage(struct corral_backend *b, struct corral_usage *ret,
 		.disk_bytes = u.disk_bytes,
 		.disk_limit_bytes = u.limits.disk_bytes ? u.limits.disk_bytes : UINT64_MAX,
 	};
-	pthread_mutex_lock(&n->boxes.lock);
-	ret->cpu_percent = percent(box, u.group.cpu_usec);
-	pthread_mutex_unlock(&n->boxes.lock);
+	ret->cpu_percent = corral_boxes_cpu_percent(&n->boxes, &box->base, u.group.cpu_usec);
 	corral_native_release(n, box);
 	return 0;
 }

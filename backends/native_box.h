@@ -15,7 +15,6 @@
 struct corral_native_box {
 	struct corral_box base;
 	struct corral_sandbox *sandbox;
-	uint64_t cpu_usec, cpu_at_usec; /* of the last measure; under the lock of the boxes */
 };
 
 struct corral_native {

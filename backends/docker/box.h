@@ -24,10 +24,9 @@ struct corral_docker_box {
 	/* "corral-inside run", each waiting for a command; at most so many. */
 	struct corral_docker_stream *ready[CORRAL_DOCKER_READY_MAX];
 	unsigned int n_ready;
-	bool readying;                  /* the first is on its way */
-	bool paused;                    /* by us: nothing in it answers */
-	int64_t alive_at_ms;            /* when the engine last said so */
-	uint64_t cpu_usec, cpu_at_usec; /* of the last measure */
+	bool readying;       /* the first is on its way */
+	bool paused;         /* by us: nothing in it answers */
+	int64_t alive_at_ms; /* when the engine last said so */
 };
 
 struct corral_docker {

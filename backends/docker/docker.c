@@ -49,16 +49,22 @@ static int image_find(struct corral_docker *d, char **ret_name, char **ret_arch,
                       struct corral_error *err)
 {
 	struct corral_docker_image image = { 0 };
+	bool known = false;
 	int r;
 
 	if (d->spec.image) {
 		*ret_name = strdup(d->spec.image);
-		r = *ret_name ? corral_docker_image_ensure(d->engine, *ret_name, &d->images, err)
-		              : corral_error_set(err, ENOMEM, "container: out of memory");
+		r = *ret_name ? 0 : corral_error_set(err, ENOMEM, "container: out of memory");
+		/* Nearly always it is there, and one question is enough. */
+		known = r == 0 && d->images.pull == CORRAL_DOCKER_PULL_MISSING &&
+		        !d->images.platform &&
+		        corral_docker_image_inspect(d->engine, *ret_name, &image, NULL) == 0;
+		if (r == 0 && !known)
+			r = corral_docker_image_ensure(d->engine, *ret_name, &d->images, err);
 	} else {
 		r = corral_docker_runtime_image(d->engine, d->runtime, &d->images, ret_name, err);
 	}
-	if (r == 0)
+	if (r == 0 && !known)
 		r = corral_docker_image_inspect(d->engine, *ret_name, &image, err);
 	if (r == 0)
 		*ret_arch = corral_take_ptr(&image.arch);

@@ -50,22 +50,6 @@ static void fill(const json_t *stats, const struct corral_limits *limits, struct
 	};
 }
 
-/* With the backend's lock held. */
-static double percent(struct corral_docker_box *box, uint64_t cpu_usec)
-{
-	uint64_t now = corral_now_nsec() / 1000;
-	double answer = -1;
-
-	if (cpu_usec == UINT64_MAX)
-		return -1;
-	if (box->cpu_at_usec && now > box->cpu_at_usec && cpu_usec >= box->cpu_usec)
-		answer = 100.0 * (double)(cpu_usec - box->cpu_usec) /
-		         (double)(now - box->cpu_at_usec);
-	box->cpu_usec = cpu_usec;
-	box->cpu_at_usec = now;
-	return answer;
-}
-
 /* Podman does not say of them that they are JSON. */
 static int stats_get(struct corral_docker *d, const char *path, json_t **ret,
                      struct corral_error *err)
@@ -118,9 +102,7 @@ int corral_docker_usage(struct corral_backend *b, struct corral_usage *ret,
 		return r;
 	r = measure(d, box, ret, err);
 	if (r == 0) {
-		pthread_mutex_lock(&d->boxes.lock);
-		ret->cpu_percent = percent(box, ret->cpu_usec);
-		pthread_mutex_unlock(&d->boxes.lock);
+		ret->cpu_percent = corral_boxes_cpu_percent(&d->boxes, &box->base, ret->cpu_usec);
 	} else {
 		r = corral_docker_failed(d, box, r, err);
 	}
