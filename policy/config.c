@@ -36,6 +36,7 @@ void corral_config_free(struct corral_config *c)
 		free(c->mounts[i].guest_path);
 	}
 	free(c->mounts);
+	strings_free(c->layers, c->n_layers);
 	strings_free(c->env, c->n_env);
 	strings_free(c->cap_add, c->n_cap_add);
 	strings_free(c->cap_drop, c->n_cap_drop);

@@ -54,8 +54,16 @@ struct corral_config {
 	char *workspace; /* host directory at work_dir; NULL: an empty one in memory */
 	char *work_dir;  /* guest path; NULL: /workspace */
 	char *keep;      /* host directory for all other changes; NULL: they go with the sandbox */
-	char *hostname;  /* NULL: "corral" */
-	char *seccomp;   /* NULL or "default": the built-in profile; else a host path */
+	/*
+	 * Not from JSON: of sessions. Layers that earlier sandboxes kept, frozen, beneath keep, the
+	 * nearest first; and whether the work directory is one of the things that are kept there,
+	 * which goes without a workspace.
+	 */
+	char **layers;
+	size_t n_layers;
+	bool keep_work_dir;
+	char *hostname; /* NULL: "corral" */
+	char *seccomp;  /* NULL or "default": the built-in profile; else a host path */
 	struct corral_config_mount *mounts;
 	size_t n_mounts;
 	char **env; /* "K=V", later ones win */
@@ -110,6 +118,9 @@ int corral_config_add_mount(struct corral_config *c, enum corral_mount_kind kind
 /* The same with its parts known; host_path is NULL for tmpfs. */
 int corral_config_put_mount(struct corral_config *c, enum corral_mount_kind kind,
                             const char *host_path, const char *guest_path, uint64_t size_bytes,
+                            struct corral_error *err);
+/* Beneath keep and those added before. */
+int corral_config_add_layer(struct corral_config *c, const char *host_path,
                             struct corral_error *err);
 int corral_config_add_cap(struct corral_config *c, bool add, const char *name,
                           struct corral_error *err);

@@ -28,7 +28,10 @@ struct corral_policy {
 	char *rootfs_path;
 	char *workspace_path; /* NULL: empty, in memory */
 	char *work_dir;       /* where the command starts and the workspace is */
-	char *keep_path; /* what the sandbox changes outside of the workspace; NULL: in memory */
+	char *keep_path;    /* what the sandbox changes outside of the workspace; NULL: in memory */
+	char **layer_paths; /* frozen ones beneath it, the nearest first */
+	size_t n_layers;
+	bool keep_work_dir; /* the work directory is kept as well */
 	char *hostname;
 	struct corral_config_mount *mounts; /* in the order in which they are made */
 	size_t n_mounts;

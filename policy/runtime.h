@@ -10,7 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernel/base/buf.h"
 #include "kernel/base/error.h"
+#include "policy/config.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,6 +32,22 @@ enum corral_package_manager {
 };
 const char *corral_package_manager_name(enum corral_package_manager manager);
 
+/* How a sandbox of it is contained. */
+enum corral_isolation {
+	CORRAL_ISOLATION_AUTO, /* native where this host can, else Docker: policy/isolation.h */
+	CORRAL_ISOLATION_NATIVE,
+	CORRAL_ISOLATION_DOCKER,
+};
+/* "auto", "native", "docker"; static. */
+const char *corral_isolation_name(enum corral_isolation isolation);
+
+/* How long one lives. */
+enum corral_scope {
+	CORRAL_SCOPE_SESSION, /* commands share processes, /tmp and what was installed */
+	CORRAL_SCOPE_CALL,    /* each command gets a fresh one, with the same workspace */
+};
+const char *corral_scope_name(enum corral_scope scope);
+
 struct corral_runtime {
 	char *name;
 	char *description; /* "" without */
@@ -48,6 +66,18 @@ struct corral_runtime {
 	/* Built around an unprivileged user of that number, at most
 	 * CORRAL_RUNTIME_UID_MAX. */
 	uint32_t run_as_uid;
+
+	/* What follows is corral's own, and no part of the digest by which built images are named.
+	 */
+	enum corral_isolation isolation; /* AUTO without */
+	enum corral_scope scope;         /* SESSION without */
+	char *rootfs; /* NULL: what image or base_image say, without them the host's; "host"; a
+	                 directory of the host */
+	/*
+	 * limits, network, ids, user, hostname, seccomp, cap_add, cap_drop, mounts and
+	 * allow_weaker, with the keys and the meaning of a configuration; owned, and never NULL.
+	 */
+	struct corral_config *sandbox;
 };
 
 /*
@@ -58,6 +88,22 @@ int corral_runtime_parse(const char *json, size_t len, struct corral_runtime **r
                          struct corral_error *err);
 /* Takes NULL. */
 void corral_runtime_free(struct corral_runtime *r);
+int corral_runtime_dup(const struct corral_runtime *r, struct corral_runtime **ret,
+                       struct corral_error *err);
+
+/* All of it as JSON that corral_runtime_parse() takes, appended; keys at their usual value are left
+ * out. */
+int corral_runtime_write(const struct corral_runtime *r, struct corral_buf *ret,
+                         struct corral_error *err);
+
+/*
+ * What a native sandbox of it is made from, the caller's own: the environment that every sandbox
+ * has (policy/environment.h) under the runtime's, its work directory, user, root and all of
+ * r->sandbox. -EOPNOTSUPP for one whose root filesystem is an image: "runtime 'go': it takes the
+ * image 'golang:1.23-alpine', which ...".
+ */
+int corral_runtime_config(const struct corral_runtime *r, struct corral_config **ret,
+                          struct corral_error *err);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,54 @@
+/*
+ * Runtimes by name: the built-in ones, and those that the operator describes, one JSON file each.
+ */
+#ifndef CORRAL_POLICY_RUNTIME_CATALOGUE_H
+#define CORRAL_POLICY_RUNTIME_CATALOGUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "policy/runtime.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What is taken where nobody named one: the host's own /usr, nothing to download. */
+#define CORRAL_RUNTIME_DEFAULT "host"
+
+struct corral_runtime_entry {
+	const struct corral_runtime *runtime; /* borrowed */
+	const char *path;                     /* its file; NULL for a built-in one */
+};
+
+struct corral_runtime_catalogue;
+
+/*
+ * The built-in ones and what *.json of these directories describe (the later directory wins over
+ * the earlier, both over the built-in; a directory that is not there is no mistake, a file that
+ * cannot be parsed is: "PATH: packages[1]: ..."). A file's name without .json is the runtime's
+ * name. Files and directories that somebody other than root and the caller can write to are
+ * -EPERM: a runtime names mounts and capabilities. dirs: NULL-terminated, or NULL.
+ */
+int corral_runtime_catalogue_open(const char *const *dirs, struct corral_runtime_catalogue **ret,
+                                  struct corral_error *err);
+/* Takes NULL. */
+void corral_runtime_catalogue_close(struct corral_runtime_catalogue *c);
+
+/* Sorted by name; borrowed. */
+size_t corral_runtime_catalogue_count(const struct corral_runtime_catalogue *c);
+const struct corral_runtime_entry *corral_runtime_catalogue_at(
+        const struct corral_runtime_catalogue *c, size_t i);
+
+/* Borrowed. -ENOENT: "Unknown runtime 'x'. Available: a, b, c". */
+int corral_runtime_catalogue_get(const struct corral_runtime_catalogue *c, const char *name,
+                                 const struct corral_runtime **ret, struct corral_error *err);
+
+/* A built-in one, the caller's own. -ENOENT with the same text. */
+int corral_runtime_get(const char *name, struct corral_runtime **ret, struct corral_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
