@@ -5,10 +5,9 @@
 
 #include "kernel/base/cleanup.h"
 #include "tools/commands.h"
-#include "tools/docker_commands.h"
+#include "tools/family.h"
 #include "tools/message.h"
 #include "tools/options.h"
-#include "tools/sandbox_commands.h"
 
 static void print_option_words(enum corral_option_command command)
 {
@@ -186,46 +185,19 @@ static void print_command(const char *indent, const char *name, enum corral_opti
 	(void)printf("'\n%s\toperands=%s ;;\n", indent, operands);
 }
 
-/* What its words other than options are. */
-static const char *operands_of(const struct corral_sandbox_command *c)
+static void print_family(const struct corral_family *f)
 {
-	if (c->option == CORRAL_OPTION_EXEC)
-		return "exec";
-	if (c->option == CORRAL_OPTION_CP)
-		return "copies";
-	return c->operands_max ? "sandboxes" : "none";
-}
+	const struct corral_family_command *c;
 
-static void print_sandbox(void)
-{
-	const struct corral_sandbox_command *c;
-
-	(void)fputs("\tsandbox)\n\t\tif ((COMP_CWORD == 2)); then\n"
-	            "\t\t\tmapfile -t COMPREPLY < <(compgen -W '",
-	            stdout);
-	for (c = corral_sandbox_commands; c->name; c++)
+	(void)printf("\t%s)\n\t\tif ((COMP_CWORD == 2)); then\n"
+	             "\t\t\tmapfile -t COMPREPLY < <(compgen -W '",
+	             f->name);
+	for (c = f->commands; c->name; c++)
 		(void)printf("%s ", c->name);
 	(void)fputs("--help' -- \"$cur\")\n\t\t\treturn\n\t\tfi\n"
 	            "\t\tfirst=3\n\t\tcase ${COMP_WORDS[2]} in\n",
 	            stdout);
-	for (c = corral_sandbox_commands; c->name; c++)
-		print_command("\t\t", c->name, c->option, operands_of(c));
-	(void)fputs("\t\t*) return ;;\n\t\tesac ;;\n", stdout);
-}
-
-static void print_docker(void)
-{
-	const struct corral_docker_command *c;
-
-	(void)fputs("\tdocker)\n\t\tif ((COMP_CWORD == 2)); then\n"
-	            "\t\t\tmapfile -t COMPREPLY < <(compgen -W '",
-	            stdout);
-	for (c = corral_docker_commands; c->name; c++)
-		(void)printf("%s ", c->name);
-	(void)fputs("--help' -- \"$cur\")\n\t\t\treturn\n\t\tfi\n"
-	            "\t\tfirst=3\n\t\tcase ${COMP_WORDS[2]} in\n",
-	            stdout);
-	for (c = corral_docker_commands; c->name; c++)
+	for (c = f->commands; c->name; c++)
 		print_command("\t\t", c->name, c->option, c->completes);
 	(void)fputs("\t\t*) return ;;\n\t\tesac ;;\n", stdout);
 }
@@ -251,8 +223,8 @@ static void print_bash(void)
 	print_command("\t", "mcp", CORRAL_OPTION_MCP, "none");
 	for (size_t i = 0; i < CORRAL_COUNT(on_files); i++)
 		print_command("\t", corral_option_command_name(on_files[i]), on_files[i], "files");
-	print_sandbox();
-	print_docker();
+	print_family(&corral_sandbox_family);
+	print_family(&corral_docker_family);
 	(void)fputs(
 	        "\tdoctor)\n\t\tmapfile -t COMPREPLY < <(compgen -W '--json --help' -- \"$cur\")\n"
 	        "\t\treturn ;;\n"

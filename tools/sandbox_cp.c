@@ -222,8 +222,8 @@ static int copy(struct copy *c, struct corral_error *err)
 	return corral_place_take(c->to.place, c->to.path, true, 0, &source, &c->taken, err);
 }
 
-static int guest_open(struct corral_sandbox_call *call, const char *operand,
-                      struct corral_place *guest, struct corral_error *err)
+static int guest_open(struct corral_call *call, const char *operand, struct corral_place *guest,
+                      struct corral_error *err)
 {
 	corral_autofree char *word = strndup(operand, strcspn(operand, ":"));
 	struct corral_record record = { .words = NULL };
@@ -238,7 +238,7 @@ static int guest_open(struct corral_sandbox_call *call, const char *operand,
 	return r;
 }
 
-int corral_sandbox_cp(struct corral_sandbox_call *call, struct corral_error *err)
+int corral_sandbox_cp(struct corral_call *call, struct corral_error *err)
 {
 	const char *paths[] = { guest_path_of(call->operands[0]),
 		                guest_path_of(call->operands[1]) };

@@ -20,9 +20,8 @@
 #define GONE_MS 5000
 
 /* All words are tried; each failure is told of, and makes the whole one. */
-static int for_each(struct corral_sandbox_call *call,
-                    int (*act)(struct corral_sandbox_call *call, const char *word,
-                               struct corral_error *err))
+static int for_each(struct corral_call *call, int (*act)(struct corral_call *call, const char *word,
+                                                         struct corral_error *err))
 {
 	int status = 0;
 
@@ -35,7 +34,7 @@ static int for_each(struct corral_sandbox_call *call,
 	return status;
 }
 
-static int tell(struct corral_sandbox_call *call, const char *word, const char *op,
+static int tell(struct corral_call *call, const char *word, const char *op,
                 struct corral_error *err)
 {
 	struct corral_record record = { .words = NULL };
@@ -49,23 +48,23 @@ static int tell(struct corral_sandbox_call *call, const char *word, const char *
 	return r;
 }
 
-static int pause_one(struct corral_sandbox_call *call, const char *word, struct corral_error *err)
+static int pause_one(struct corral_call *call, const char *word, struct corral_error *err)
 {
 	return tell(call, word, "pause", err);
 }
 
-static int resume_one(struct corral_sandbox_call *call, const char *word, struct corral_error *err)
+static int resume_one(struct corral_call *call, const char *word, struct corral_error *err)
 {
 	return tell(call, word, "resume", err);
 }
 
-int corral_sandbox_pause(struct corral_sandbox_call *call, struct corral_error *err)
+int corral_sandbox_pause(struct corral_call *call, struct corral_error *err)
 {
 	(void)err;
 	return for_each(call, pause_one);
 }
 
-int corral_sandbox_resume(struct corral_sandbox_call *call, struct corral_error *err)
+int corral_sandbox_resume(struct corral_call *call, struct corral_error *err)
 {
 	(void)err;
 	return for_each(call, resume_one);
@@ -86,8 +85,8 @@ static bool ended_within(int pidfd, int timeout_ms)
  * The holder's process: 1, or 0 when it has ended. Its number is its own for as long as it lives,
  * which is looked at again after the number was used.
  */
-static int holder_open(struct corral_sandbox_call *call, const struct corral_record *r,
-                       int *ret_pidfd, struct corral_error *err)
+static int holder_open(struct corral_call *call, const struct corral_record *r, int *ret_pidfd,
+                       struct corral_error *err)
 {
 	struct corral_record again = { .words = NULL };
 	corral_autofd int fd = pidfd_open(r->holder_pid, 0);
@@ -109,7 +108,7 @@ static int holder_open(struct corral_sandbox_call *call, const struct corral_rec
 }
 
 /* With its holder goes all that is in the sandbox; what is left of it is files. */
-static int holder_kill(struct corral_sandbox_call *call, const struct corral_record *r, int pidfd,
+static int holder_kill(struct corral_call *call, const struct corral_record *r, int pidfd,
                        struct corral_error *err)
 {
 	if (pidfd_send_signal(pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
@@ -124,8 +123,7 @@ static int holder_kill(struct corral_sandbox_call *call, const struct corral_rec
 	return 0;
 }
 
-static int holder_ask(struct corral_sandbox_call *call, const struct corral_record *r,
-                      int64_t grace_ms)
+static int holder_ask(struct corral_call *call, const struct corral_record *r, int64_t grace_ms)
 {
 	corral_autofd int fd = -1;
 	int status = corral_sandboxes_connect(&call->sandboxes, r, &fd, NULL);
@@ -138,8 +136,8 @@ static int holder_ask(struct corral_sandbox_call *call, const struct corral_reco
 	                        NULL, 0, NULL);
 }
 
-static int end_one(struct corral_sandbox_call *call, const struct corral_record *r,
-                   int64_t grace_ms, struct corral_error *err)
+static int end_one(struct corral_call *call, const struct corral_record *r, int64_t grace_ms,
+                   struct corral_error *err)
 {
 	int64_t patience_ms = grace_ms + (grace_ms ? END_MS : GONE_MS);
 	corral_autofd int pidfd = -1;
@@ -155,7 +153,7 @@ static int end_one(struct corral_sandbox_call *call, const struct corral_record 
 	return holder_kill(call, r, pidfd, err);
 }
 
-static int stop_one(struct corral_sandbox_call *call, const char *word, struct corral_error *err)
+static int stop_one(struct corral_call *call, const char *word, struct corral_error *err)
 {
 	struct corral_record record = { .words = NULL };
 	int r = corral_sandboxes_find(&call->sandboxes, word, &record, err);
@@ -169,7 +167,7 @@ static int stop_one(struct corral_sandbox_call *call, const char *word, struct c
 	return r;
 }
 
-static int rm_one(struct corral_sandbox_call *call, const char *word, struct corral_error *err)
+static int rm_one(struct corral_call *call, const char *word, struct corral_error *err)
 {
 	struct corral_record record = { .words = NULL };
 	int r;
@@ -191,13 +189,13 @@ static int rm_one(struct corral_sandbox_call *call, const char *word, struct cor
 	return r;
 }
 
-int corral_sandbox_stop(struct corral_sandbox_call *call, struct corral_error *err)
+int corral_sandbox_stop(struct corral_call *call, struct corral_error *err)
 {
 	(void)err;
 	return for_each(call, stop_one);
 }
 
-int corral_sandbox_rm(struct corral_sandbox_call *call, struct corral_error *err)
+int corral_sandbox_rm(struct corral_call *call, struct corral_error *err)
 {
 	(void)err;
 	return for_each(call, rm_one);

@@ -324,7 +324,7 @@ static int execute(struct client *c, struct corral_error *err)
 	return r;
 }
 
-int corral_sandbox_exec(struct corral_sandbox_call *call, struct corral_error *err)
+int corral_sandbox_exec(struct corral_call *call, struct corral_error *err)
 {
 	struct client c = { .options = &call->options, .socket_fd = -1 };
 	struct corral_error json_err = { 0 };

@@ -20,7 +20,7 @@
 #define SAMPLE_MS 500
 
 /* The one of both that was asked for; takes both. */
-static int print(const struct corral_sandbox_call *call, struct corral_table *t, json_t *list,
+static int print(const struct corral_call *call, struct corral_table *t, json_t *list,
                  struct corral_error *err)
 {
 	int r;
@@ -88,7 +88,7 @@ static json_t *list_object(const struct corral_record *r, const json_t *answer)
 	return o;
 }
 
-int corral_sandbox_list(struct corral_sandbox_call *call, struct corral_error *err)
+int corral_sandbox_list(struct corral_call *call, struct corral_error *err)
 {
 	static const char *const headings[] = { "ID",       "NAME",    "STATUS",   "AGE",
 		                                "COMMANDS", "NETWORK", "WORKSPACE" };
@@ -127,7 +127,7 @@ int corral_sandbox_list(struct corral_sandbox_call *call, struct corral_error *e
 }
 
 /* All of them, or those that are named. */
-static int chosen(struct corral_sandbox_call *call, struct corral_record **ret, size_t *ret_n,
+static int chosen(struct corral_call *call, struct corral_record **ret, size_t *ret_n,
                   struct corral_error *err)
 {
 	struct corral_record *records;
@@ -230,7 +230,7 @@ static json_t *stats_object(const struct corral_record *r, json_t *before, json_
 	return o;
 }
 
-int corral_sandbox_stats(struct corral_sandbox_call *call, struct corral_error *err)
+int corral_sandbox_stats(struct corral_call *call, struct corral_error *err)
 {
 	static const char *const headings[] = { "ID",   "NAME",  "CPU",  "MEMORY", "LIMIT",
 		                                "PIDS", "LIMIT", "DISK", "LIMIT" };
@@ -306,7 +306,7 @@ static json_t *ps_object(const struct corral_inside *p)
 	return o;
 }
 
-int corral_sandbox_ps(struct corral_sandbox_call *call, struct corral_error *err)
+int corral_sandbox_ps(struct corral_call *call, struct corral_error *err)
 {
 	static const char *const headings[] = { "PID",    "HOST-PID", "UID",    "STATE",
 		                                "MEMORY", "TIME",     "COMMAND" };

@@ -55,7 +55,7 @@ static int print_table(const struct corral_background_list *list, struct corral_
 	return r < 0 ? corral_error_sys(err, -r, "print") : 0;
 }
 
-static int print_list(struct corral_sandbox_call *call, const struct corral_record *record,
+static int print_list(struct corral_call *call, const struct corral_record *record,
                       struct corral_error *err)
 {
 	struct corral_background_list list = { 0 };
@@ -90,7 +90,7 @@ static json_t *text_of(const struct corral_buf *b)
 	return clean.failed ? NULL : json_stringn(clean.data, clean.len);
 }
 
-static int print_streams(const struct corral_sandbox_call *call, const struct corral_background *g,
+static int print_streams(const struct corral_call *call, const struct corral_background *g,
                          const struct corral_shell_files *f, struct corral_error *err)
 {
 	static const char *const names[] = { "stdout", "stderr" };
@@ -124,7 +124,7 @@ static int print_streams(const struct corral_sandbox_call *call, const struct co
 	return r;
 }
 
-int corral_sandbox_logs(struct corral_sandbox_call *call, struct corral_error *err)
+int corral_sandbox_logs(struct corral_call *call, struct corral_error *err)
 {
 	struct corral_record record = { .words = NULL };
 	struct corral_shell_files files = { { -1, -1 }, { 0, 0 } };
