@@ -58,7 +58,6 @@ int corral_family_main(const struct corral_family *f, int argc, char **argv);
 const struct corral_family_command *corral_family_find(const struct corral_family *f,
                                                        const char *name);
 
-extern const struct corral_family corral_sandbox_family, corral_session_family,
-        corral_docker_family;
+extern const struct corral_family corral_sandbox_family, corral_docker_family;
 
 #endif

@@ -69,7 +69,7 @@ static struct corral_holder_shell *place(struct corral_holder *h)
 }
 
 /* "sh -c" is how a line becomes words. */
-static void name_it(struct corral_holder_shell *s, char *const *argv)
+void corral_holder_name(char *const *argv, char ret[CORRAL_HOLDER_NAME_SIZE])
 {
 	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
 	bool line = argv[0] && argv[1] && argv[2] && !argv[3] && !strcmp(argv[0], "/bin/sh") &&
@@ -79,18 +79,19 @@ static void name_it(struct corral_holder_shell *s, char *const *argv)
 	for (size_t i = line ? 2 : 0; argv[i]; i++) {
 		if (text.len)
 			corral_buf_str(&text, " ");
-		len = strnlen(argv[i], sizeof(s->command));
+		len = strnlen(argv[i], CORRAL_HOLDER_NAME_SIZE);
 		corral_utf8_add(&text, argv[i], len);
-		if (text.len >= sizeof(s->command))
+		if (text.len >= CORRAL_HOLDER_NAME_SIZE)
 			break;
 	}
+	ret[0] = '\0';
 	if (text.failed || !text.data)
 		return;
-	len = text.len < sizeof(s->command) ? text.len : sizeof(s->command) - 1;
+	len = text.len < CORRAL_HOLDER_NAME_SIZE ? text.len : CORRAL_HOLDER_NAME_SIZE - 1;
 	while (len && len < text.len && ((unsigned char)text.data[len] & 0xc0) == 0x80)
 		len--;
-	memcpy(s->command, text.data, len);
-	s->command[len] = '\0';
+	memcpy(ret, text.data, len);
+	ret[len] = '\0';
 }
 
 int corral_holder_shell_begin(struct corral_holder *h, char *const *argv, int stdio[3],
@@ -105,7 +106,7 @@ int corral_holder_shell_begin(struct corral_holder *h, char *const *argv, int st
 	*s = (struct corral_holder_shell) { .number = ++h->last_shell,
 		                            .running = true,
 		                            .fds = { -1, -1 } };
-	name_it(s, argv);
+	corral_holder_name(argv, s->command);
 	/* What leads to a file already needs none of ours. */
 	for (int i = 0; i < 2 && r == 0; i++)
 		if (stdio[1 + i] < 0)

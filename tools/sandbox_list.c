@@ -12,6 +12,7 @@
 #include "kernel/base/cleanup.h"
 #include "tools/ask.h"
 #include "tools/inside.h"
+#include "tools/json_print.h"
 #include "tools/sandbox_commands.h"
 #include "tools/summary.h"
 #include "tools/table.h"
@@ -25,15 +26,16 @@ static int print(const struct corral_call *call, struct corral_table *t, json_t 
 {
 	int r;
 
-	if (!call->options.json)
+	if (call->options.json) {
+		r = corral_json_print(list, err);
+	} else {
 		r = corral_table_print(t, stdout);
-	else if (list && json_dumpf(list, stdout, JSON_INDENT(1)) == 0)
-		r = putchar('\n') < 0 ? -EIO : 0;
-	else
-		r = -ENOMEM;
+		if (r < 0)
+			r = corral_error_sys(err, -r, "print");
+		json_decref(list);
+	}
 	corral_table_done(t);
-	json_decref(list);
-	return r < 0 ? corral_error_sys(err, -r, "print") : 0;
+	return r;
 }
 
 static void age_text(uint64_t seconds, char *buf, size_t size)
@@ -59,6 +61,7 @@ static void list_row(struct corral_table *t, const struct corral_record *r, cons
 {
 	const char *workspace = corral_talk_text(r->words, "workspace");
 	const char *network = corral_talk_text(r->words, "network");
+	const char *session = r->session;
 	int64_t now_ms = (int64_t)time(NULL) * 1000;
 	char age[32], commands[32] = "?";
 
@@ -67,10 +70,10 @@ static void list_row(struct corral_table *t, const struct corral_record *r, cons
 	if (answer)
 		(void)snprintf(commands, sizeof(commands), "%" PRId64,
 		               corral_talk_number(answer, "commands", 0));
-	corral_table_add(t, (const char *const[]) { r->id, r->name[0] ? r->name : "-",
-	                                            status_of(answer), age, commands,
-	                                            network ? network : "?",
-	                                            workspace ? workspace : "-" });
+	corral_table_add(t, (const char *const[]) {
+	                            r->id, r->name[0] ? r->name : "-", status_of(answer), age,
+	                            commands, network ? network : "?", session ? session : "-",
+	                            workspace ? workspace : "-" });
 }
 
 static json_t *list_object(const struct corral_record *r, const json_t *answer)
@@ -90,8 +93,8 @@ static json_t *list_object(const struct corral_record *r, const json_t *answer)
 
 int corral_sandbox_list(struct corral_call *call, struct corral_error *err)
 {
-	static const char *const headings[] = { "ID",       "NAME",    "STATUS",   "AGE",
-		                                "COMMANDS", "NETWORK", "WORKSPACE" };
+	static const char *const headings[] = { "ID",       "NAME",    "STATUS",  "AGE",
+		                                "COMMANDS", "NETWORK", "SESSION", "WORKSPACE" };
 	struct corral_record *records;
 	corral_autofree json_t **answers = NULL;
 	struct corral_table table;
