@@ -38,18 +38,6 @@ static int print(const struct corral_call *call, struct corral_table *t, json_t 
 	return r;
 }
 
-static void age_text(uint64_t seconds, char *buf, size_t size)
-{
-	if (seconds < 120)
-		(void)snprintf(buf, size, "%" PRIu64 "s", seconds);
-	else if (seconds < 7200)
-		(void)snprintf(buf, size, "%" PRIu64 "m", seconds / 60);
-	else if (seconds < 172800)
-		(void)snprintf(buf, size, "%" PRIu64 "h", seconds / 3600);
-	else
-		(void)snprintf(buf, size, "%" PRIu64 "d", seconds / 86400);
-}
-
 static const char *status_of(const json_t *answer)
 {
 	const char *word = corral_talk_text(answer, "status");
@@ -65,8 +53,7 @@ static void list_row(struct corral_table *t, const struct corral_record *r, cons
 	int64_t now_ms = (int64_t)time(NULL) * 1000;
 	char age[32], commands[32] = "?";
 
-	age_text(now_ms > r->created_ms ? (uint64_t)(now_ms - r->created_ms) / 1000 : 0, age,
-	         sizeof(age));
+	corral_human_age(now_ms - r->created_ms, age, sizeof(age));
 	if (answer)
 		(void)snprintf(commands, sizeof(commands), "%" PRId64,
 		               corral_talk_number(answer, "commands", 0));
