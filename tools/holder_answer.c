@@ -51,7 +51,9 @@ static int status(struct corral_holder *h, struct corral_holder_client *c,
 {
 	const char *word = h->stop_at_ms ? "stopping" : h->paused ? "paused" : "running";
 
-	(void)t;
+	/* Whoever is about to give it a command does not find it ended by idleness. */
+	if (json_is_true(json_object_get(t->words, "stay")))
+		h->idle_since_ms = corral_now_ms();
 	return corral_holder_say(c,
 	                         json_pack("{s:s, s:s, s:i}", "type", "status", "status", word,
 	                                   "commands", corral_holder_running(h)),

@@ -81,8 +81,6 @@ void corral_holder_doom(struct corral_holder *h, struct corral_holder_client *c,
                         enum corral_reason reason);
 
 /* holder_shells.c */
-/* Words as a line, cut. */
-void corral_holder_name(char *const *argv, char ret[CORRAL_HOLDER_NAME_SIZE]);
 /* stdio: those that are -1 become files of ours; the caller closes them. -EAGAIN: all are running.
  */
 int corral_holder_shell_begin(struct corral_holder *h, char *const *argv, int stdio[3],

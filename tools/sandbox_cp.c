@@ -238,11 +238,11 @@ int corral_cp(struct corral_call *call,
 	int r;
 
 	if (!paths[0] == !paths[1])
-		return corral_error_set(err, EINVAL,
-		                        "cp: one of the two has to be inside, and one outside: "
-		                        "corral %s%s",
-		                        corral_option_command_name(call->command->option),
-		                        call->command->operands);
+		return corral_error_set(
+		        err, EINVAL,
+		        "cp: one of the two has to be in a sandbox, and one outside: "
+		        "corral %s%s",
+		        corral_option_command_name(call->command->option), call->command->operands);
 	(void)signal(SIGPIPE, SIG_IGN);
 	word = strndup(operand, strcspn(operand, ":"));
 	r = word ? guest_open(call, word, out, &guest, err) : corral_error_sys(err, ENOMEM, "cp");

@@ -33,7 +33,6 @@ struct corral_record {
 	char id[CORRAL_SANDBOX_ID_SIZE];
 	char name[CORRAL_SANDBOX_NAME_SIZE]; /* "" without */
 	const char *session;                 /* in words; NULL: of none */
-	const char *session_root;            /* where that is kept */
 	int64_t created_ms;                  /* wall clock, since 1970 */
 	pid_t holder_pid, init_pid;
 	json_t *words; /* all of it, with the policy's summary */

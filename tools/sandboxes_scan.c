@@ -57,7 +57,6 @@ static int parse(json_t *words, const char *id, struct corral_record *ret)
 		.holder_pid = (pid_t)holder,
 		.init_pid = (pid_t)init,
 		.session = corral_talk_text(words, "session"),
-		.session_root = corral_talk_text(words, "session_root"),
 		.words = words,
 	};
 	(void)snprintf(ret->id, sizeof(ret->id), "%s", id);
