@@ -98,6 +98,17 @@ static const char middle[] =
         "\t\tawk 'NR > 1 { print $1; if ($2 != \"-\") print $2 }')\" -- \"$1\")\n"
         "}\n"
         "\n"
+        "# Ids of sessions, with the directory that was named.\n"
+        "_corral_sessions()\n"
+        "{\n"
+        "\tlocal root=() i\n"
+        "\tfor ((i = 3; i + 1 < COMP_CWORD; i++)); do\n"
+        "\t\t[[ ${COMP_WORDS[i]} == --root ]] && root=(--root \"${COMP_WORDS[i + 1]}\")\n"
+        "\tdone\n"
+        "\tmapfile -t COMPREPLY < <(compgen -W \"$(\"${COMP_WORDS[0]}\" session list -q "
+        "\"${root[@]}\" 2>/dev/null)\" -- \"$1\")\n"
+        "}\n"
+        "\n"
         "# Names of the containers that are corral's.\n"
         "_corral_containers()\n"
         "{\n"
@@ -150,15 +161,18 @@ static const char tail[] =
         "\t\treturn ;;\n"
         "\tcontainers) _corral_containers \"$cur\"; return ;;\n"
         "\tsandboxes) _corral_sandboxes \"$cur\"; return ;;\n"
-        "\tcopies)\n"
+        "\tsessions) _corral_sessions \"$cur\"; return ;;\n"
+        "\tcopies | session_copies)\n"
         "\t\tcompopt -o filenames -o nospace 2>/dev/null\n"
-        "\t\t_corral_sandboxes \"$cur\"\n"
+        "\t\tif [[ $operands == copies ]]; then _corral_sandboxes \"$cur\"; else "
+        "_corral_sessions \"$cur\"; fi\n"
         "\t\tCOMPREPLY=(\"${COMPREPLY[@]/%/:}\")\n"
         "\t\tmapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- \"$cur\")\n"
         "\t\treturn ;;\n"
-        "\texec)\n"
+        "\texec | sessions_exec)\n"
         "\t\tif ((i == COMP_CWORD)); then\n"
-        "\t\t\t_corral_sandboxes \"$cur\"\n"
+        "\t\t\tif [[ $operands == exec ]]; then _corral_sandboxes \"$cur\"; else "
+        "_corral_sessions \"$cur\"; fi\n"
         "\t\t\treturn\n"
         "\t\tfi\n"
         "\t\t((i++))\n"
@@ -224,6 +238,7 @@ static void print_bash(void)
 	for (size_t i = 0; i < CORRAL_COUNT(on_files); i++)
 		print_command("\t", corral_option_command_name(on_files[i]), on_files[i], "files");
 	print_family(&corral_sandbox_family);
+	print_family(&corral_session_family);
 	print_family(&corral_docker_family);
 	(void)fputs(
 	        "\tdoctor)\n\t\tmapfile -t COMPREPLY < <(compgen -W '--json --help' -- \"$cur\")\n"

@@ -22,6 +22,7 @@ struct corral_call {
 	/* Open where the family has an open() that does it. */
 	struct corral_sandboxes sandboxes;
 	struct corral_session_store *store;
+	void *ctx; /* of the command's own */
 };
 
 struct corral_family_command {
@@ -58,6 +59,7 @@ int corral_family_main(const struct corral_family *f, int argc, char **argv);
 const struct corral_family_command *corral_family_find(const struct corral_family *f,
                                                        const char *name);
 
-extern const struct corral_family corral_sandbox_family, corral_docker_family;
+extern const struct corral_family corral_sandbox_family, corral_session_family,
+        corral_docker_family;
 
 #endif

@@ -734,6 +734,8 @@ int corral_options_parse(struct corral_options *o, enum corral_option_command co
 	size_t n_rest;
 	int r;
 
+	if (command & WAKE)
+		o->idle_ms = CORRAL_OPTION_UNSAID;
 	if (command & ANYWHERE) {
 		words = at.words = calloc((size_t)argc, sizeof(*words));
 		if (!words)

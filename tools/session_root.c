@@ -1,0 +1,57 @@
+/* Where the sessions of this user are. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kernel/base/cleanup.h"
+#include "tools/session_commands.h"
+
+#define ROOTS_OWN "/var/lib/corral"
+
+/* As the XDG base directories are made: those that are missing for the user alone. The last is the
+ * store's to make. */
+static int parents_make(char *path, struct corral_error *err)
+{
+	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		int r;
+
+		*slash = '\0';
+		r = mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+		if (r < 0)
+			return corral_error_sys(err, -r, "make the directory '%.200s'", path);
+		*slash = '/';
+	}
+	return 0;
+}
+
+int corral_session_root_find(const char *said, char **ret, struct corral_error *err)
+{
+	const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+	corral_autofree char *path = NULL;
+	int n, r = 0;
+
+	if (said)
+		n = asprintf(&path, "%s", said);
+	else if (geteuid() == 0)
+		n = asprintf(&path, ROOTS_OWN);
+	else if (data && data[0] == '/')
+		n = asprintf(&path, "%s/corral", data);
+	else if (home && home[0] == '/')
+		n = asprintf(&path, "%s/.local/share/corral", home);
+	else
+		return corral_error_set(err, EINVAL,
+		                        "neither HOME nor XDG_DATA_HOME says where sessions are "
+		                        "to be kept: name a directory with --root DIR");
+	if (n < 0) {
+		path = NULL;
+		return corral_error_sys(err, ENOMEM, "sessions");
+	}
+	if (!said)
+		r = parents_make(path, err);
+	if (r == 0)
+		*ret = corral_take_ptr(&path);
+	return r;
+}
