@@ -31,6 +31,8 @@ bool corral_keep_has_parts(const struct corral_policy *p, bool is_root)
 	return is_root || !p->rootfs_is_host || p->keep_work_dir;
 }
 
+_Static_assert(CORRAL_CONFIG_LAYERS_MAX <= CORRAL_LAYERS_MAX, "a policy has no more of them");
+
 int corral_keep_check(const struct corral_policy *p, const struct corral_plan_facts *f,
                       struct corral_error *err)
 {
@@ -39,10 +41,6 @@ int corral_keep_check(const struct corral_policy *p, const struct corral_plan_fa
 		return corral_error_set(err, EINVAL,
 		                        "keep: a work directory is kept beside the root, and "
 		                        "without a workspace; layers lie beneath both");
-	if (p->n_layers > CORRAL_LAYERS_MAX)
-		return corral_error_set(err, E2BIG,
-		                        "layers: %zu of them: a sandbox has at most %d: merge some",
-		                        p->n_layers, CORRAL_LAYERS_MAX);
 	if (!p->keep_path)
 		return 0;
 	if (f->scheme == CORRAL_ID_RANGE && p->rootfs_is_host && !f->template_path)

@@ -76,12 +76,12 @@ static inline struct corral_policy *layers_policy(const struct layered *l, const
 		fail_msg("%s: %s", json, err.text);
 	name = strtok_r(names, " ", &save);
 	assert_int_equal(corral_config_set_text(&config->keep, layer_make(l, name), &err), 0);
+	while ((name = strtok_r(NULL, " ", &save)))
+		if (corral_config_add_layer(config, layer_make(l, name), &err) < 0)
+			fail_msg("%s: %s", name, err.text);
+	config->keep_work_dir = true;
 	if (corral_policy_compile(config, NULL, &policy, &err) < 0)
 		fail_msg("%s", err.text);
-	policy->layer_paths = calloc(64, sizeof(char *));
-	while ((name = strtok_r(NULL, " ", &save)))
-		policy->layer_paths[policy->n_layers++] = strdup(layer_make(l, name));
-	policy->keep_work_dir = true;
 	corral_config_free(config);
 	return policy;
 }
