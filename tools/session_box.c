@@ -90,6 +90,17 @@ static int policy_compile(struct corral_call *call, const struct corral_session_
 	return r;
 }
 
+/*
+ * Between the making of its policy and the holder's lock somebody may have kept or dropped the
+ * layer that it writes to. With the lock nobody does.
+ */
+static bool is_topmost(const struct corral_policy *p)
+{
+	struct stat st;
+
+	return !p->keep_path || (stat(p->keep_path, &st) == 0 && (st.st_mode & S_IWUSR));
+}
+
 /* A holder of its own for it. -EBUSY: another was faster. */
 static int start(struct corral_call *call, const struct corral_session_record *session,
                  bool is_spare, char ret_id[CORRAL_SANDBOX_ID_SIZE], struct corral_error *err)
@@ -115,8 +126,14 @@ static int start(struct corral_call *call, const struct corral_session_record *s
 	o.policy = policy;
 	if (r == 0)
 		r = corral_holder_start(&o, ret_id, &leave_fd, err);
+	if (r == 0 && !is_topmost(policy)) {
+		(void)close(leave_fd);
+		r = -EBUSY;
+	} else if (r == 0) {
+		r = corral_holder_leave(leave_fd, err);
+	}
 	corral_policy_free(policy);
-	return r < 0 ? r : corral_holder_leave(leave_fd, err);
+	return r;
 }
 
 /* -EAGAIN: it is about to end. It does not hibernate before idle time has passed again. */

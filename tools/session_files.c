@@ -39,6 +39,16 @@ static int change_do(struct corral_call *call, const char *what,
 	return corral_session_at_rest(call, c->id, call->options.force, act, c, err);
 }
 
+static int checkpoint_error(const char *id, const char *name, int r, struct corral_error *err)
+{
+	if (r != -ENOENT)
+		return r;
+	return corral_error_set(err, ENOENT,
+	                        "session %s has no checkpoint '%.64s': corral session checkpoints "
+	                        "%s shows those that it has",
+	                        id, name, id);
+}
+
 static int act_fork(struct corral_call *call, void *ctx, struct corral_error *err)
 {
 	struct corral_session_record made;
@@ -49,7 +59,10 @@ static int act_fork(struct corral_call *call, void *ctx, struct corral_error *er
 		(void)snprintf(c->name, sizeof(c->name), "%s", made.id);
 		corral_session_record_done(&made);
 	}
-	return r;
+	if (r == -EEXIST)
+		return corral_error_set(err, EEXIST,
+		                        "session '%s' is there already: take another id", c->word);
+	return call->options.from ? checkpoint_error(c->id, call->options.from, r, err) : r;
 }
 
 int corral_session_fork_it(struct corral_call *call, struct corral_error *err)
@@ -77,16 +90,6 @@ int corral_session_checkpoint_it(struct corral_call *call, struct corral_error *
 	if (r == 0)
 		(void)puts(c.name);
 	return r;
-}
-
-static int checkpoint_error(const char *id, const char *name, int r, struct corral_error *err)
-{
-	if (r != -ENOENT)
-		return r;
-	return corral_error_set(err, ENOENT,
-	                        "session %s has no checkpoint '%.64s': corral session checkpoints "
-	                        "%s shows those that it has",
-	                        id, name, id);
 }
 
 int corral_session_drop_it(struct corral_call *call, struct corral_error *err)
