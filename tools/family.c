@@ -38,14 +38,16 @@ static int operands_check(const struct corral_family_command *c, const struct co
                           struct corral_error *err)
 {
 	const char *name = corral_option_command_name(c->option);
-	/* What follows a command's name is its own. */
-	size_t n = takes_command(c) && call->n_operands ? 1 : call->n_operands;
+	/* What follows a command's name is its own; one that begins with a dash is an option in
+	 * the wrong place. */
+	size_t n = takes_command(c) && call->n_operands > 2 ? 2 : call->n_operands;
 
 	if (call->n_operands < c->operands_min)
 		return corral_error_set(err, EINVAL, "%s: too few words: corral %s [options]%s",
 		                        name, name, c->operands);
 	for (size_t i = 0; i < n; i++)
-		if (call->operands[i][0] == '-' && call->operands[i][1])
+		if (call->operands[i][0] == '-' && call->operands[i][1] &&
+		    strcmp(call->operands[i], "--") != 0)
 			return corral_error_set(
 			        err, EINVAL,
 			        "%s: '%.64s': options stand before all else: corral %s "

@@ -41,6 +41,13 @@ static int key_of(struct corral_call *call, char *buf, size_t size, struct corra
 	return 0;
 }
 
+static bool is_of(const struct corral_record *r, const char *key, const char *id)
+{
+	const char *own = corral_talk_text(r->words, "session_key");
+
+	return r->session && own && !strcmp(own, key) && !strcmp(r->session, id);
+}
+
 int corral_session_box_find(struct corral_call *call, const char *id, struct corral_record *ret,
                             struct corral_error *err)
 {
@@ -54,10 +61,7 @@ int corral_session_box_find(struct corral_call *call, const char *id, struct cor
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < n && r == 0; i++) {
-		const char *own = corral_talk_text(records[i].words, "session_key");
-
-		if (!records[i].session || strcmp(records[i].session, id) != 0 || !own ||
-		    strcmp(own, key) != 0)
+		if (!is_of(&records[i], key, id))
 			continue;
 		*ret = records[i];
 		records[i].words = NULL;
@@ -65,6 +69,25 @@ int corral_session_box_find(struct corral_call *call, const char *id, struct cor
 	}
 	corral_records_free(records, n);
 	return r;
+}
+
+int corral_session_boxes_mark(struct corral_call *call, struct corral_session_record *sessions,
+                              size_t n, struct corral_error *err)
+{
+	struct corral_record *records;
+	char key[48];
+	size_t n_records;
+	int r = key_of(call, key, sizeof(key), err);
+
+	if (r == 0)
+		r = corral_sandboxes_list(&call->sandboxes, &records, &n_records, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n_records; i++)
+		for (size_t k = 0; k < n; k++)
+			sessions[k].running |= is_of(&records[i], key, sessions[k].id);
+	corral_records_free(records, n_records);
+	return 0;
 }
 
 static int policy_compile(struct corral_call *call, const struct corral_session_record *session,

@@ -30,6 +30,11 @@ void corral_session_box_close(struct corral_call *call, struct corral_session_bo
 int corral_session_box_find(struct corral_call *call, const char *id, struct corral_record *ret,
                             struct corral_error *err);
 
+/* Which of these run, by the sandboxes that there are: those with a fresh one for each command hold
+ * no lock. */
+int corral_session_boxes_mark(struct corral_call *call, struct corral_session_record *sessions,
+                              size_t n, struct corral_error *err);
+
 /* Ends its sandbox; files stay. With commands that run in it -EBUSY, unless it is forced, which
  * ends them. */
 int corral_session_hibernate(struct corral_call *call, const char *id, bool force,

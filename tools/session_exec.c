@@ -149,7 +149,7 @@ static int turn_begin(struct turn *t, const char *id, bool changes, bool keep,
 	if (t->session.runtime->scope == CORRAL_SCOPE_CALL && (changes || call->options.detach))
 		return corral_error_set(err, EOPNOTSUPP,
 		                        "session %s: runtime '%s' gives each command a fresh "
-		                        "sandbox (scope call), which goes with it: leave --%s out",
+		                        "sandbox (scope call), gone at its end: leave --%s out",
 		                        id, t->session.runtime->name, changes ? "diff" : "detach");
 	if (t->session.closed)
 		r = corral_session_store_set_closed(call->store, id, false, err);

@@ -68,8 +68,12 @@ int corral_session_list(struct corral_call *call, struct corral_error *err)
 	size_t n = 0;
 	int r = corral_session_store_list(call->store, &records, &n, err);
 
-	if (r < 0)
+	if (r == 0 && !call->options.quiet)
+		r = corral_session_boxes_mark(call, records, n, err);
+	if (r < 0) {
+		corral_session_records_free(records, n);
 		return r;
+	}
 	corral_table_init(&table, headings, CORRAL_COUNT(headings));
 	list = json_array();
 	for (size_t i = 0; i < n; i++) {
