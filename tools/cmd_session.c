@@ -90,7 +90,7 @@ static int root_error(const struct corral_options *o, int r, struct corral_error
 {
 	struct corral_error why = *err;
 
-	if (r != -EROFS && r != -EACCES && r != -EPERM && r != -ENOENT && r != -ENOTDIR)
+	if (r != -EROFS && r != -EACCES && r != -ENOENT && r != -ENOTDIR)
 		return r;
 	return corral_error_set(err, -r, "%.400s: %s", why.text,
 	                        o->root ? "name another directory with --root"

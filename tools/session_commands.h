@@ -21,7 +21,7 @@ int corral_session_undo_it(struct corral_call *call, struct corral_error *err);
 int corral_session_hibernate_them(struct corral_call *call, struct corral_error *err);
 int corral_session_rm(struct corral_call *call, struct corral_error *err);
 
-/* The directory of --root, or that of this user, which is made; the caller's. */
+/* The directory of --root, or that of this user; the caller's. */
 int corral_session_root_find(const char *said, char **ret, struct corral_error *err);
 
 /* A new one as the options say; id NULL: of the store's choice. */

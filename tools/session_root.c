@@ -2,8 +2,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
@@ -11,27 +9,11 @@
 
 #define ROOTS_OWN "/var/lib/corral"
 
-/* As the XDG base directories are made: those that are missing for the user alone. The last is the
- * store's to make. */
-static int parents_make(char *path, struct corral_error *err)
-{
-	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		int r;
-
-		*slash = '\0';
-		r = mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
-		if (r < 0)
-			return corral_error_sys(err, -r, "make the directory '%.200s'", path);
-		*slash = '/';
-	}
-	return 0;
-}
-
 int corral_session_root_find(const char *said, char **ret, struct corral_error *err)
 {
 	const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
 	corral_autofree char *path = NULL;
-	int n, r = 0;
+	int n;
 
 	if (said)
 		n = asprintf(&path, "%s", said);
@@ -49,9 +31,6 @@ int corral_session_root_find(const char *said, char **ret, struct corral_error *
 		path = NULL;
 		return corral_error_sys(err, ENOMEM, "sessions");
 	}
-	if (!said)
-		r = parents_make(path, err);
-	if (r == 0)
-		*ret = corral_take_ptr(&path);
-	return r;
+	*ret = corral_take_ptr(&path);
+	return 0;
 }
