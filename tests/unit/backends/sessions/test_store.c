@@ -80,6 +80,8 @@ static void the_list_is_by_id(void **state)
 {
 	struct place *p = *state;
 	struct corral_session_record *list = NULL;
+	corral_autofree char *top = NULL;
+	corral_autofd int fd = -1;
 	size_t n = 0;
 
 	OK(p, corral_session_store_list(p->store, &list, &n, &p->err));
@@ -91,9 +93,13 @@ static void the_list_is_by_id(void **state)
 		(void)snprintf(id, sizeof(id), "s%02d", i);
 		session_make(p, id, false);
 	}
+	top = session_top(p, "s42");
+	fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
 	OK(p, corral_session_store_list(p->store, &list, &n, &p->err));
 	assert_int_equal(n, 100);
 	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(list[i].running, i == 42);
 		assert_int_equal(strtol(list[i].id + 1, NULL, 10), (long)i);
 		assert_string_equal(list[i].runtime->name, "host");
 	}
