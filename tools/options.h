@@ -14,6 +14,8 @@
 #include "policy/config.h"
 #include "tools/sandbox_name.h"
 
+struct corral_runtime;
+
 enum corral_option_command {
 	CORRAL_OPTION_RUN = 1u << 0,
 	CORRAL_OPTION_PLAN = 1u << 1,
@@ -77,6 +79,8 @@ struct corral_options {
 
 	/* Of those that can work in a container; texts are argv's, NULL without. */
 	const char *docker, *container, *docker_runtime;
+	/* Not an option: of what a container is made in the place of docker_runtime; borrowed. */
+	const struct corral_runtime *container_runtime;
 	const char *network, *user; /* as they were said, with one of these */
 
 	/* Of mcp and the file commands; texts are argv's, NULL without. */

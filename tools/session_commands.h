@@ -35,6 +35,16 @@ int corral_session_find(struct corral_call *call, const char *id, struct corral_
 int corral_session_find_layered(struct corral_call *call, const char *id, const char *what,
                                 struct corral_session_record *ret, struct corral_error *err);
 
+/*
+ * Of a session that is a container, which this program turns into corral-docker for: its container
+ * is named after it, has the session's workspace, and runs while a command does.
+ */
+int corral_session_contained_run(struct corral_call *call,
+                                 const struct corral_session_record *session, char **argv,
+                                 size_t n_argv, struct corral_error *err);
+/* The container, in corral-docker. */
+int corral_session_contained_remove(const char *id, struct corral_error *err);
+
 /* One change as JSON, and as a line without its newline, cleaned for a terminal; the caller's. */
 json_t *corral_session_change_json(const struct corral_change *change);
 char *corral_session_change_line(const struct corral_change *change);

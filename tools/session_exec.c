@@ -131,21 +131,12 @@ static int keep_before(struct corral_call *call, void *ctx, struct corral_error 
 }
 
 /* Everything before the command: its turn, what is kept, and the sandbox. */
-static int turn_begin(struct turn *t, const char *id, bool changes, bool keep,
-                      struct corral_error *err)
+static int turn_begin(struct turn *t, bool changes, bool keep, struct corral_error *err)
 {
 	struct corral_call *call = t->call;
-	int r;
+	const char *id = t->session.id;
+	int r = 0;
 
-	t->lock_fd = t->box.socket_fd = -1;
-	r = session_take(call, id, &t->session, err);
-	if (r < 0)
-		return r;
-	if (t->session.isolation == CORRAL_ISOLATION_DOCKER)
-		return corral_error_set(err, EOPNOTSUPP,
-		                        "session %s is a container (%s): this corral has commands "
-		                        "for native sessions alone",
-		                        id, t->session.reason);
 	if (t->session.runtime->scope == CORRAL_SCOPE_CALL && (changes || call->options.detach))
 		return corral_error_set(err, EOPNOTSUPP,
 		                        "session %s: runtime '%s' gives each command a fresh "
@@ -218,9 +209,21 @@ static int command_ended(void *ctx, json_t *receipt, struct corral_error *err)
 	return r;
 }
 
+/* It starts the container and stops it at its end, which another's command would not outlive. */
+static int contained(struct turn *t, const struct corral_exec_run *x, struct corral_error *err)
+{
+	int r = turn_take(t, err);
+
+	if (r == 0)
+		r = corral_session_store_touch(t->call->store, t->session.id, wall_ms(), err);
+	if (r == 0)
+		r = corral_session_contained_run(t->call, &t->session, x->argv, x->n_argv, err);
+	return r;
+}
+
 static int execute(struct corral_call *call, struct corral_exec_run *x, struct corral_error *err)
 {
-	struct turn t = { .call = call };
+	struct turn t = { .call = call, .lock_fd = -1, .box.socket_fd = -1 };
 	bool changes = call->options.diff;
 	int r;
 
@@ -229,9 +232,14 @@ static int execute(struct corral_call *call, struct corral_exec_run *x, struct c
 		x->ctx = &t;
 	}
 	corral_words_line(x->argv, t.text, sizeof(t.text));
-	r = turn_begin(&t, call->operands[0], changes, true, err);
-	if (r == 0)
-		r = corral_exec_run(x, &t.box.record, t.box.socket_fd, err);
+	r = session_take(call, call->operands[0], &t.session, err);
+	if (r == 0 && t.session.isolation == CORRAL_ISOLATION_DOCKER) {
+		r = contained(&t, x, err);
+	} else if (r == 0) {
+		r = turn_begin(&t, changes, true, err);
+		if (r == 0)
+			r = corral_exec_run(x, &t.box.record, t.box.socket_fd, err);
+	}
 	turn_end(&t);
 	return r;
 }
@@ -276,7 +284,13 @@ static int guest_open(struct corral_call *call, const char *word, bool out,
 
 	(void)snprintf(t->text, sizeof(t->text), "cp %.1000s %.1000s", call->operands[0],
 	               call->operands[1]);
-	r = turn_begin(t, word, false, !out, err);
+	r = session_take(call, word, &t->session, err);
+	if (r == 0 && t->session.isolation == CORRAL_ISOLATION_DOCKER)
+		r = corral_error_set(err, EOPNOTSUPP,
+		                     "session %s is a container: docker cp corral-session-%s:PATH",
+		                     word, word);
+	if (r == 0)
+		r = turn_begin(t, false, !out, err);
 	if (r == 0)
 		r = corral_place_open_guest(guest, &call->sandboxes, &t->box.record, err);
 	return r;

@@ -9,6 +9,7 @@
 
 #include "kernel/base/cleanup.h"
 #include "kernel/base/parse.h"
+#include "tools/docker_exec.h"
 #include "tools/message.h"
 #include "tools/sandbox_commands.h"
 #include "tools/session_box.h"
@@ -179,12 +180,33 @@ static int rm_one(struct corral_call *call, const char *word, struct corral_erro
 
 	if (r < 0)
 		return r;
+	if (session.isolation == CORRAL_ISOLATION_DOCKER)
+		r = corral_session_contained_remove(word, err);
 	corral_session_record_done(&session);
+	if (r < 0)
+		return r;
 	return corral_session_at_rest(call, word, call->options.force, act_remove, &c, err);
+}
+
+/* Whether one of them is a container: then another program does it, from the beginning. */
+static bool has_contained(struct corral_call *call)
+{
+	bool has = false;
+
+	for (size_t i = 0; i < call->n_operands && !has; i++) {
+		struct corral_session_record session;
+
+		if (corral_session_store_find(call->store, call->operands[i], &session, NULL) < 0)
+			continue;
+		has = session.isolation == CORRAL_ISOLATION_DOCKER;
+		corral_session_record_done(&session);
+	}
+	return has;
 }
 
 int corral_session_rm(struct corral_call *call, struct corral_error *err)
 {
-	(void)err;
-	return corral_for_each(call, rm_one);
+	int r = has_contained(call) ? corral_docker_exec(call->main_argv, err) : 0;
+
+	return r < 0 ? r : corral_for_each(call, rm_one);
 }

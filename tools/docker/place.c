@@ -279,7 +279,7 @@ static int container_find(struct corral_docker_place *p, struct making *m,
 		return r;
 	if (r > 0)
 		return taken_up(m, options, err);
-	if (!options->docker && !options->docker_runtime)
+	if (!options->docker && !options->docker_runtime && !options->container_runtime)
 		return corral_error_set(err, ENOENT,
 		                        "there is no container '%.64s': with --docker IMAGE it is "
 		                        "made",
@@ -479,6 +479,8 @@ int corral_docker_place_open(struct corral_options *o, int stop_fd,
 		r = corral_runtimes_find(o->docker_runtime, &p->runtime, err);
 		if (r < 0)
 			r = corral_error_wrap(err, r, "--docker-runtime");
+	} else if (o->container_runtime) {
+		r = corral_runtime_dup(o->container_runtime, &p->runtime, err);
 	}
 	if (r == 0)
 		r = prepare_beside(p, o, stop_fd, &left, err);
