@@ -57,17 +57,35 @@ static inline void place_make(struct place *p, const char *runtime)
 	OK(p, corral_session_store_open(p->root, &p->store, &p->err));
 }
 
+static inline void place_close(struct place *p)
+{
+	corral_session_store_close(p->store);
+	p->store = NULL;
+}
+
 static inline void place_remove(struct place *p)
 {
 	char *name = strrchr(p->root, '/');
-	int tmp;
+	int above;
 
-	corral_session_store_close(p->store);
+	place_close(p);
 	corral_runtime_free(p->runtime);
 	*name = '\0';
-	tmp = open(p->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_int_equal(corral_layer_remove(tmp, name + 1, &p->err), 0);
-	(void)close(tmp);
+	above = open(p->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	*name = '/';
+	assert_int_equal(corral_layer_remove(above, name + 1, &p->err), 0);
+	(void)close(above);
+}
+
+/* Of a closed store: as if nobody had opened it yet. */
+static inline void place_empty(struct place *p)
+{
+	struct corral_runtime *runtime = p->runtime;
+
+	p->runtime = NULL;
+	place_remove(p);
+	assert_int_equal(mkdir(p->root, 0700), 0);
+	p->runtime = runtime;
 }
 
 static inline int place_setup(void **state)
@@ -89,8 +107,7 @@ static inline int place_teardown(void **state)
 
 static inline void place_reopen(struct place *p)
 {
-	corral_session_store_close(p->store);
-	p->store = NULL;
+	place_close(p);
 	OK(p, corral_session_store_open(p->root, &p->store, &p->err));
 }
 
