@@ -5,7 +5,7 @@
 
 #include "kernel/base/cleanup.h"
 #include "tools/commands.h"
-#include "tools/docker_commands.h"
+#include "tools/family.h"
 #include "tools/message.h"
 #include "tools/options.h"
 #include "tools/sandbox_commands.h"
@@ -57,7 +57,9 @@ static void print_values(void)
 		{ "SRC", "f" },
 	};
 
-	(void)fputs("\t--container) _corral_containers \"$cur\" ;;\n", stdout);
+	(void)fputs("\t--container) _corral_containers \"$cur\" ;;\n"
+	            "\t--runtime) _corral_runtimes \"$cur\" ;;\n",
+	            stdout);
 	for (size_t i = 0; i < corral_option_count; i++) {
 		const struct corral_option *row = &corral_option_table[i];
 		const char *action = NULL;
@@ -107,6 +109,15 @@ static const char middle[] =
         "\t\tawk 'NR > 1 { print $2 }')\" -- \"$1\")\n"
         "}\n"
         "\n"
+        "# Names of runtimes, and files that describe one.\n"
+        "_corral_runtimes()\n"
+        "{\n"
+        "\tcompopt -o filenames 2>/dev/null\n"
+        "\tmapfile -t COMPREPLY < <(compgen -f -W \"$(\"${COMP_WORDS[0]}\" runtime list "
+        "2>/dev/null |\n"
+        "\t\tawk 'NR > 1 { print $1 }')\" -- \"$1\")\n"
+        "}\n"
+        "\n"
         "_corral()\n"
         "{\n"
         "\tlocal cur=${COMP_WORDS[COMP_CWORD]} words valued i word first=2 "
@@ -150,6 +161,7 @@ static const char tail[] =
         "\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
         "\t\treturn ;;\n"
         "\tcontainers) _corral_containers \"$cur\"; return ;;\n"
+        "\truntimes) _corral_runtimes \"$cur\"; return ;;\n"
         "\tsandboxes) _corral_sandboxes \"$cur\"; return ;;\n"
         "\tcopies)\n"
         "\t\tcompopt -o filenames -o nospace 2>/dev/null\n"
@@ -213,19 +225,19 @@ static void print_sandbox(void)
 	(void)fputs("\t\t*) return ;;\n\t\tesac ;;\n", stdout);
 }
 
-static void print_docker(void)
+static void print_family(const struct corral_family *f)
 {
-	const struct corral_docker_command *c;
+	const struct corral_family_command *c;
 
-	(void)fputs("\tdocker)\n\t\tif ((COMP_CWORD == 2)); then\n"
-	            "\t\t\tmapfile -t COMPREPLY < <(compgen -W '",
-	            stdout);
-	for (c = corral_docker_commands; c->name; c++)
+	(void)printf("\t%s)\n\t\tif ((COMP_CWORD == 2)); then\n"
+	             "\t\t\tmapfile -t COMPREPLY < <(compgen -W '",
+	             f->name);
+	for (c = f->commands; c->name; c++)
 		(void)printf("%s ", c->name);
 	(void)fputs("--help' -- \"$cur\")\n\t\t\treturn\n\t\tfi\n"
 	            "\t\tfirst=3\n\t\tcase ${COMP_WORDS[2]} in\n",
 	            stdout);
-	for (c = corral_docker_commands; c->name; c++)
+	for (c = f->commands; c->name; c++)
 		print_command("\t\t", c->name, c->option, c->completes);
 	(void)fputs("\t\t*) return ;;\n\t\tesac ;;\n", stdout);
 }
@@ -252,7 +264,8 @@ static void print_bash(void)
 	for (size_t i = 0; i < CORRAL_COUNT(on_files); i++)
 		print_command("\t", corral_option_command_name(on_files[i]), on_files[i], "files");
 	print_sandbox();
-	print_docker();
+	print_family(&corral_runtime_family);
+	print_family(&corral_docker_family);
 	(void)fputs(
 	        "\tdoctor)\n\t\tmapfile -t COMPREPLY < <(compgen -W '--json --help' -- \"$cur\")\n"
 	        "\t\treturn ;;\n"

@@ -7,6 +7,7 @@
 #include "tools/commands.h"
 #include "tools/exitcode.h"
 #include "tools/message.h"
+#include "tools/runtime_use.h"
 #include "tools/sandbox_commands.h"
 #include "tools/suggest.h"
 
@@ -115,6 +116,7 @@ static int command_run(const struct corral_sandbox_command *command, int argc, c
 	if (r == 0 && command->option == CORRAL_OPTION_EXEC)
 		call.options.config->limits.timeout_ms = call.options.config->limits.output_bytes =
 		        CORRAL_OPTION_UNSAID;
+	call.options.use_runtime = corral_runtime_use;
 	if (r == 0)
 		r = corral_options_parse(&call.options, command->option, argc, argv, &err);
 	if (r == 0 && call.options.help) {

@@ -11,6 +11,8 @@
 
 #include "kernel/base/error.h"
 #include "policy/config.h"
+#include "policy/runtime.h"
+#include "tools/config_texts.h"
 #include "tools/sandbox_name.h"
 
 enum corral_option_command {
@@ -40,6 +42,7 @@ enum corral_option_command {
 	CORRAL_OPTION_DOCKER_RM = 1u << 23,
 	CORRAL_OPTION_DOCKER_PULL = 1u << 24,
 	CORRAL_OPTION_DOCKER_BUILD = 1u << 25,
+	CORRAL_OPTION_RUNTIME = 1u << 26, /* runtime list, show, explain, validate */
 };
 
 /* A limit of exec's that was not named, so that the sandbox's own counts. */
@@ -57,6 +60,20 @@ struct corral_options {
 	char name[CORRAL_SANDBOX_NAME_SIZE]; /* sandbox create; "" without */
 	uint64_t idle_ms;                    /* sandbox create; 0: never */
 	int64_t grace_ms;                    /* sandbox stop; -1: as usual */
+
+	/*
+	 * Of those that take a runtime. use_runtime, set by the caller: finds it, and makes what
+	 * its sandboxes are made from, over which configuration and flags come
+	 * (tools/runtime_use.h); without it a name stays a name.
+	 */
+	int (*use_runtime)(struct corral_options *o, enum corral_option_command command,
+	                   const char *name, struct corral_config **ret, struct corral_error *err);
+	const char *runtime_name;       /* of the flag; NULL without */
+	struct corral_runtime *runtime; /* owned; NULL without */
+	bool in_docker;                 /* its sandboxes are containers */
+	size_t n_usual_env;             /* variables of config that nobody here asked for */
+	bool allow_weaker;
+	struct corral_config_texts config_texts;
 
 	/* Of those that can work in a container; texts are argv's, NULL without. */
 	const char *docker, *container, *docker_runtime;

@@ -2,6 +2,7 @@
  * tools/options.h: the one table that parser, help, completion and manual page share. The tools are
  * a program and no library, so the sources under test are part of this file.
  */
+#include "tools/config_texts.c" /* NOLINT */
 #include "tools/options.c"      /* NOLINT */
 #include "tools/sandbox_name.c" /* NOLINT */
 #include "tools/suggest.c"      /* NOLINT */
