@@ -8,6 +8,7 @@
 #include "kernel/base/cleanup.h"
 #include "policy/policy.h"
 #include "tools/commands.h"
+#include "tools/docker_exec.h"
 #include "tools/family.h"
 #include "tools/isolation_here.h"
 #include "tools/message.h"
@@ -44,6 +45,12 @@ static int print_json(json_t *words, struct corral_error *err)
 static json_t *text_or_null(const char *text)
 {
 	return text ? json_string(text) : json_null();
+}
+
+/* What knows engines says what there is. */
+static int exec_if_installed(char **main_argv, struct corral_error *err)
+{
+	return corral_docker_is_installed() ? corral_docker_exec(main_argv, err) : 0;
 }
 
 /* How one is contained here, and both ways for themselves. */
@@ -129,10 +136,11 @@ static int list(const struct corral_family_command *c, const struct corral_optio
 	corral_auto(corral_isolation_here_done) struct corral_isolation_here here = { 0 };
 	struct corral_table table;
 	json_t *words = json_array();
-	int r = corral_runtimes_open(&all, err);
+	int r = exec_if_installed(main_argv, err);
 
 	(void)c;
-	(void)main_argv;
+	if (r == 0)
+		r = corral_runtimes_open(&all, err);
 	corral_table_init(&table, headings, CORRAL_COUNT(headings));
 	for (size_t i = 0; r == 0 && i < corral_runtime_catalogue_count(all); i++) {
 		const struct corral_runtime_entry *e = corral_runtime_catalogue_at(all, i);
@@ -204,10 +212,11 @@ static int explain(const struct corral_family_command *c, const struct corral_op
 	corral_auto(corral_isolation_here_done) struct corral_isolation_here here = { 0 };
 	struct answer a;
 	json_t *words;
-	int r = corral_runtimes_find(o->config->argv[0], &rt, err);
+	int r = exec_if_installed(main_argv, err);
 
 	(void)c;
-	(void)main_argv;
+	if (r == 0)
+		r = corral_runtimes_find(o->config->argv[0], &rt, err);
 	if (r < 0)
 		return r;
 	ask(&here, rt, &a);

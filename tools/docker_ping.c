@@ -130,8 +130,9 @@ static void put_refused(struct corral_doctor_row *row, const struct place *p, in
 		(void)snprintf(row->remedy, sizeof(row->remedy), "corral docker info says more");
 }
 
-/* One that is there and refuses is worth more words than those that are not there. */
-static void look_around(struct corral_doctor_row *row, uint64_t until_ms)
+/* One that is there and refuses is worth more words than those that are not there. False: there is
+ * none. */
+static bool look_around(struct corral_doctor_row *row, uint64_t until_ms)
 {
 	struct place places[4], *denied = NULL;
 	size_t n = places_make(places);
@@ -142,7 +143,7 @@ static void look_around(struct corral_doctor_row *row, uint64_t until_ms)
 
 		if (r == 0) {
 			put_found(row, &places[i]);
-			return;
+			return true;
 		}
 		if (r == -ENOENT || r == -ENOTDIR || denied)
 			continue;
@@ -151,12 +152,13 @@ static void look_around(struct corral_doctor_row *row, uint64_t until_ms)
 	}
 	if (denied) {
 		put_refused(row, denied, why);
-		return;
+		return true;
 	}
 	(void)snprintf(row->found, sizeof(row->found), "no engine's socket");
 	(void)snprintf(row->remedy, sizeof(row->remedy),
 	               "none is needed; for --docker install docker.io or podman, or set "
 	               "DOCKER_HOST");
+	return false;
 }
 
 /* False: it is one that was not asked. */
@@ -200,8 +202,7 @@ static bool look(struct corral_doctor_row *row)
 		(void)snprintf(row->remedy, sizeof(row->remedy), "corral docker info asks it");
 		return false;
 	}
-	look_around(row, until_ms);
-	return true;
+	return look_around(row, until_ms);
 }
 
 void corral_docker_ping(struct corral_doctor *d)
@@ -214,16 +215,11 @@ void corral_docker_ping(struct corral_doctor *d)
 	d->took_ms += (unsigned int)(corral_now_ms() - begin);
 }
 
-bool corral_docker_answers(char *why, size_t size)
+int corral_docker_answers(char *why, size_t size)
 {
 	struct corral_doctor_row row;
-	bool asked;
+	bool asked = look(&row);
 
-	if (!corral_docker_is_installed()) {
-		(void)snprintf(why, size, "this corral was built without Docker");
-		return false;
-	}
-	asked = look(&row);
 	(void)snprintf(why, size, "%s", row.found);
-	return !asked || row.status == CORRAL_DOCTOR_OK;
+	return asked ? row.status == CORRAL_DOCTOR_OK : -1;
 }

@@ -6,7 +6,6 @@
 #ifndef CORRAL_TOOLS_DOCKER_PING_H
 #define CORRAL_TOOLS_DOCKER_PING_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "kernel/doctor.h"
@@ -16,9 +15,8 @@
 /* One row more, if there is room. Nothing of it counts for native isolation. */
 void corral_docker_ping(struct corral_doctor *d);
 
-/* Whether a container can be had: an engine answers, or is named that only corral-docker can ask;
- * and there is a program to ask it. why: what is in the way, without a full stop; unused when
- * nothing is. */
-bool corral_docker_answers(char *why, size_t size);
+/* Whether an engine answers: 1; 0 with what is in the way, without a full stop; -1 where none is
+ * there to be asked in this way, though the backend may find one. */
+int corral_docker_answers(char *why, size_t size);
 
 #endif

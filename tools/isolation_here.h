@@ -9,7 +9,7 @@ struct corral_isolation_here {
 	struct corral_launcher *launcher; /* or trouble */
 	struct corral_error trouble;
 	bool opened, asked, docker;
-	char docker_why[200];
+	char docker_why[CORRAL_ERROR_TEXT_SIZE];
 };
 
 /* Zeroed before the first; looks for what no runtime before asked for. Texts live as long as here
@@ -19,10 +19,11 @@ void corral_isolation_here_look(struct corral_isolation_here *here, const struct
 void corral_isolation_here_done(struct corral_isolation_here *here);
 
 /*
- * The choice for one runtime; what cannot change it is not looked at. As
- * corral_isolation_choose().
+ * The choice for one runtime; what cannot change it is not looked at. no_docker: why containers are
+ * out of question, or NULL. As corral_isolation_choose(). In the program without the Docker
+ * backend, Docker's is the choice where the other program is to be asked.
  */
-int corral_isolation_here_choose(const struct corral_runtime *rt,
+int corral_isolation_here_choose(const struct corral_runtime *rt, const char *no_docker,
                                  struct corral_isolation_choice *ret, struct corral_error *err);
 
 #endif

@@ -1,6 +1,7 @@
 #include "tools/runtime_use.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "tools/isolation_here.h"
 #include "tools/runtimes.h"
@@ -22,21 +23,17 @@ static int choose(struct corral_options *o, enum corral_option_command command,
                   struct corral_error *err)
 {
 	struct corral_isolation_choice choice = { .isolation = CORRAL_ISOLATION_NATIVE };
-	const struct corral_runtime *rt = o->runtime;
+	char none[80] = "";
 	int r;
 
-	if (is_native_only(rt))
+	if (is_native_only(o->runtime))
 		return 0;
-	r = corral_isolation_here_choose(rt, &choice, err);
-	if (r < 0 || choice.isolation != CORRAL_ISOLATION_DOCKER)
-		return r;
 	if (!(command & IN_DOCKER))
-		return corral_error_set(err, EOPNOTSUPP,
-		                        "runtime '%.60s': corral %s knows no containers: %.200s",
-		                        rt->name, corral_option_command_name(command),
-		                        choice.reason);
-	o->in_docker = true;
-	return 0;
+		(void)snprintf(none, sizeof(none), "corral %s knows none",
+		               corral_option_command_name(command));
+	r = corral_isolation_here_choose(o->runtime, *none ? none : NULL, &choice, err);
+	o->in_docker = r == 0 && choice.isolation == CORRAL_ISOLATION_DOCKER;
+	return r;
 }
 
 static int container_config(const struct corral_runtime *rt, struct corral_config **ret,
