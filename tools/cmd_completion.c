@@ -56,7 +56,9 @@ static void print_values(void)
 		{ "SRC", "f" },
 	};
 
-	(void)fputs("\t--container) _corral_containers \"$cur\" ;;\n", stdout);
+	(void)fputs("\t--container) _corral_containers \"$cur\" ;;\n"
+	            "\t--runtime) _corral_runtimes \"$cur\" ;;\n",
+	            stdout);
 	for (size_t i = 0; i < corral_option_count; i++) {
 		const struct corral_option *row = &corral_option_table[i];
 		const char *action = NULL;
@@ -117,6 +119,15 @@ static const char middle[] =
         "\t\tawk 'NR > 1 { print $2 }')\" -- \"$1\")\n"
         "}\n"
         "\n"
+        "# Names of runtimes, and files that describe one.\n"
+        "_corral_runtimes()\n"
+        "{\n"
+        "\tcompopt -o filenames 2>/dev/null\n"
+        "\tmapfile -t COMPREPLY < <(compgen -f -W \"$(\"${COMP_WORDS[0]}\" runtime list "
+        "2>/dev/null |\n"
+        "\t\tawk 'NR > 1 { print $1 }')\" -- \"$1\")\n"
+        "}\n"
+        "\n"
         "_corral()\n"
         "{\n"
         "\tlocal cur=${COMP_WORDS[COMP_CWORD]} words valued i word first=2 "
@@ -160,6 +171,7 @@ static const char tail[] =
         "\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
         "\t\treturn ;;\n"
         "\tcontainers) _corral_containers \"$cur\"; return ;;\n"
+        "\truntimes) _corral_runtimes \"$cur\"; return ;;\n"
         "\tsandboxes) _corral_sandboxes \"$cur\"; return ;;\n"
         "\tsessions) _corral_sessions \"$cur\"; return ;;\n"
         "\tcopies | session_copies)\n"
@@ -239,6 +251,7 @@ static void print_bash(void)
 		print_command("\t", corral_option_command_name(on_files[i]), on_files[i], "files");
 	print_family(&corral_sandbox_family);
 	print_family(&corral_session_family);
+	print_family(&corral_runtime_family);
 	print_family(&corral_docker_family);
 	(void)fputs(
 	        "\tdoctor)\n\t\tmapfile -t COMPREPLY < <(compgen -W '--json --help' -- \"$cur\")\n"

@@ -31,7 +31,7 @@ static const struct corral_family_command commands[] = {
 	  "\nA container is called by its name, its session, or the beginning of its id.\n", run },
 	{ "pull", CORRAL_OPTION_DOCKER_PULL, " IMAGE", 1, 1, "none",
 	  "have the engine fetch an image anew", NULL, run },
-	{ "build", CORRAL_OPTION_DOCKER_BUILD, " RUNTIME.json", 1, 1, "files",
+	{ "build", CORRAL_OPTION_DOCKER_BUILD, " RUNTIME|FILE.json", 1, 1, "runtimes",
 	  "build the image of a runtime, unless it is there, and print its name", NULL, run },
 	{ NULL, 0, NULL, 0, 0, NULL, NULL, NULL, NULL },
 };

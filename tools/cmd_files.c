@@ -17,6 +17,7 @@
 #include "tools/message.h"
 #include "tools/options.h"
 #include "tools/place_backend.h"
+#include "tools/runtime_use.h"
 #include "tools/write_all.h"
 
 /* As grep(1) has it. */
@@ -357,6 +358,7 @@ int corral_cmd_files(int argc, char **argv)
 	if (r < 0)
 		return corral_complain(&err);
 	r = corral_options_init(&options, &err);
+	options.use_runtime = corral_runtime_use;
 	if (r == 0)
 		r = corral_options_parse(&options, command->option, argc, argv, &err);
 	if (r == 0 && options.help) {

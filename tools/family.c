@@ -7,6 +7,7 @@
 #include "kernel/base/cleanup.h"
 #include "tools/exitcode.h"
 #include "tools/message.h"
+#include "tools/runtime_use.h"
 #include "tools/suggest.h"
 
 const struct corral_family_command *corral_family_find(const struct corral_family *f,
@@ -25,19 +26,21 @@ static bool takes_command(const struct corral_family_command *c)
 	return len >= 4 && !strcmp(c->completes + len - 4, "exec");
 }
 
-static void help_command(const struct corral_family_command *c)
+static void help_command(const struct corral_call *call)
 {
-	(void)printf("Usage: corral %s [options]%s\n%c%s.\n", corral_option_command_name(c->option),
-	             c->operands, c->summary[0] - 'a' + 'A', c->summary + 1);
+	const struct corral_family_command *c = call->command;
+
+	(void)printf("Usage: corral %s [options]%s\n%c%s.\n", call->name, c->operands,
+	             c->summary[0] - 'a' + 'A', c->summary + 1);
 	corral_options_print(stdout, c->option);
 	if (c->more)
 		(void)fputs(c->more, stdout);
 }
 
-static int operands_check(const struct corral_family_command *c, const struct corral_call *call,
-                          struct corral_error *err)
+static int operands_check(const struct corral_call *call, struct corral_error *err)
 {
-	const char *name = corral_option_command_name(c->option);
+	const struct corral_family_command *c = call->command;
+	const char *name = call->name;
 	/* What follows a command's name is its own; one that begins with a dash is an option in
 	 * the wrong place. */
 	size_t n = takes_command(c) && call->n_operands > 2 ? 2 : call->n_operands;
@@ -68,21 +71,26 @@ int corral_family_run(const struct corral_family *f, const struct corral_family_
 	struct corral_error err = { 0 };
 	int r;
 
+	/* corral exec is one of another family. */
+	(void)snprintf(call.name, sizeof(call.name), "%s%s%s",
+	               c->option == CORRAL_OPTION_EXEC ? "" : f->name,
+	               c->option == CORRAL_OPTION_EXEC ? "" : " ", c->name);
 	r = corral_options_init(&call.options, &err);
+	call.options.use_runtime = corral_runtime_use;
 	if (r == 0 && takes_command(c))
 		call.options.config->limits.timeout_ms = call.options.config->limits.output_bytes =
 		        CORRAL_OPTION_UNSAID;
 	if (r == 0)
 		r = corral_options_parse(&call.options, c->option, argc, argv, &err);
 	if (r == 0 && call.options.help) {
-		help_command(c);
+		help_command(&call);
 		corral_options_done(&call.options);
 		return 0;
 	}
 	if (r == 0) {
 		call.operands = call.options.config->argv;
 		call.n_operands = call.options.config->n_argv;
-		r = operands_check(c, &call, &err);
+		r = operands_check(&call, &err);
 	}
 	if (r == 0 && f->open)
 		r = f->open(&call, &err);

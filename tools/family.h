@@ -15,6 +15,7 @@ struct corral_session_store;
 /* What one of them gets, which is read already. */
 struct corral_call {
 	const struct corral_family_command *command;
+	char name[64]; /* as it is called, behind "corral " */
 	struct corral_options options;
 	char **operands; /* what follows the options; ends with NULL */
 	size_t n_operands;
@@ -60,6 +61,6 @@ const struct corral_family_command *corral_family_find(const struct corral_famil
                                                        const char *name);
 
 extern const struct corral_family corral_sandbox_family, corral_session_family,
-        corral_docker_family;
+        corral_runtime_family, corral_docker_family;
 
 #endif

@@ -27,6 +27,7 @@ const struct corral_subcommand corral_subcommands[] = {
 	{ "edit", "replace one text in a file by another", corral_cmd_files },
 	{ "glob", "find files by name", corral_cmd_files },
 	{ "grep", "find lines", corral_cmd_files },
+	{ "runtime", "named environments, and how each is contained here", corral_cmd_runtime },
 	{ "docker", "containers and images of a Docker engine", corral_cmd_docker },
 	{ "doctor", "what this host can do, what it lacks and what mends it", corral_cmd_doctor },
 	{ "completion", "print the completion script for bash", corral_cmd_completion },

@@ -7,14 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/base/parse.h"
 #include "tools/suggest.h"
 
-#define CONFIG_SIZE_MAX ((size_t)1 << 20)
-#define RUN             (CORRAL_OPTION_RUN | CORRAL_OPTION_PLAN)
-#define MAKE            (RUN | CORRAL_OPTION_CREATE | CORRAL_OPTION_MCP)
+#define RUN  (CORRAL_OPTION_RUN | CORRAL_OPTION_PLAN)
+#define MAKE (RUN | CORRAL_OPTION_CREATE | CORRAL_OPTION_MCP)
 #define FILES                                                                               \
 	(CORRAL_OPTION_LS | CORRAL_OPTION_READ | CORRAL_OPTION_WRITE | CORRAL_OPTION_EDIT | \
 	 CORRAL_OPTION_GLOB | CORRAL_OPTION_GREP)
@@ -127,26 +125,30 @@ static int set_cap(struct corral_options *o, const struct corral_option *row, co
 static int set_config(struct corral_options *o, const struct corral_option *row, const char *value,
                       struct corral_error *err)
 {
-	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
-	bool is_stdin = !strcmp(value, "-");
-	corral_autofd int fd = -1;
-	int r;
-
 	(void)row;
+	return corral_config_texts_add(&o->config_texts, value, o->config, err);
+}
+
+/* Read before all others, as it decides how a runtime is contained. */
+static int set_consent(struct corral_options *o, const struct corral_option *row, const char *value,
+                       struct corral_error *err)
+{
+	(void)value;
+	(void)err;
+	o->allow_weaker = true;
+	if (row->commands & RUN)
+		o->of_sandbox = row->name;
+	return 0;
+}
+
+static int set_runtime(struct corral_options *o, const struct corral_option *row, const char *value,
+                       struct corral_error *err)
+{
 	if (!*value)
-		return corral_error_set(err, EINVAL, "empty where a file's name is expected");
-	if (!is_stdin) {
-		fd = open(value, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-		if (fd < 0)
-			return corral_error_sys(err, errno, "'%.*s'", 200, value);
-	}
-	r = corral_buf_read_fd(&text, is_stdin ? STDIN_FILENO : fd, CONFIG_SIZE_MAX);
-	if (r == -EFBIG)
-		return corral_error_set(err, EFBIG, "'%.*s' is larger than 1M", 200, value);
-	if (r < 0)
-		return corral_error_sys(err, -r, "read '%.*s'", 200, value);
-	r = corral_config_parse(o->config, text.data ? text.data : "", text.len, err);
-	return r < 0 ? corral_error_wrap(err, r, "%.*s", 200, is_stdin ? "stdin" : value) : 0;
+		return corral_error_set(err, EINVAL, "empty where a value is expected");
+	o->runtime_name = value;
+	o->of_sandbox = row->name;
+	return 0;
 }
 
 /* Asked before anything runs: a receipt that cannot be delivered is no receipt. */
@@ -272,7 +274,7 @@ const struct corral_option corral_option_table[] = {
 	  NULL, IN_DOCKER, true, PLACE(docker) },
 	{ "container", 0, "NAME", "the container NAME: one that is there, or one made of --docker, which stays",
 	  NULL, IN_DOCKER, true, PLACE(container) },
-	{ "docker-runtime", 0, "FILE", "a container of the image that FILE describes (JSON), built when missing",
+	{ "docker-runtime", 0, "NAME|FILE", "a container of a runtime's image, built when missing: one known here, or a FILE that describes it",
 	  NULL, IN_DOCKER, true, PLACE(docker_runtime) },
 	{ "permissions", 0, "NAME|FILE", "rules to hold: a preset (default, permissive, readonly, strict), or JSON",
 	  NULL, CORRAL_OPTION_MCP | FILES, false, WORD(permissions) },
@@ -332,8 +334,8 @@ const struct corral_option corral_option_table[] = {
 	{ "detach", 'd', NULL, "print its name and leave it running; output goes to the file that corral's own goes to, else it is kept for sandbox logs",
 	  NULL, EXECS, false, OWN(detach) },
 
-	{ "runtime", 0, "NAME", "named environment (known: host)",
-	  "Isolation", MAKE, false, TEXT(runtime) },
+	{ "runtime", 0, "NAME", "named environment, or a file that describes one: corral runtime list shows those known here",
+	  "Isolation", MAKE, true, .set = set_runtime },
 	{ "network", 0, "none|host", "loopback only (default), or the caller's network; with Docker also others of the engine's",
 	  NULL, MAKE, false, .set = set_network },
 	{ "ids", 0, "auto|single|range", "how ids map: one id, a range of 65536, or what fits (default: auto)",
@@ -345,9 +347,9 @@ const struct corral_option corral_option_table[] = {
 	{ "seccomp", 0, "FILE|default", "system call profile in the OCI JSON format; with Docker also engine, its own",
 	  NULL, MAKE, false, TEXT(seccomp) },
 	{ "allow-weaker", 0, NULL, "accept a weaker tier where the host cannot do better, or a --container that contains less",
-	  NULL, MAKE, false, FLAG(allow_weaker) },
+	  NULL, MAKE, true, .set = set_consent },
 	{ "allow-weaker", 0, NULL, "take a container that somebody else made as it is, though it contains less",
-	  NULL, FILES, false, FLAG(allow_weaker) },
+	  NULL, FILES, true, .set = set_consent },
 
 	{ "memory", 'm', "SIZE", "memory (default: 1G); sizes as 512K, 64M, 1.5G",
 	  "Limits (0: none; one asked for by name must hold, or nothing runs)",
@@ -391,7 +393,7 @@ const struct corral_option corral_option_table[] = {
 	  NULL, CORRAL_OPTION_CREATE, false, .set = set_idle },
 
 	{ "runtime", 0, "NAME", "what a new session is made of (default: host)",
-	  "Session", CORRAL_OPTION_SESSION_CREATE | CORRAL_OPTION_SESSION_EXEC | CORRAL_OPTION_SESSION_SHELL, false, WORD(runtime) },
+	  "Session", CORRAL_OPTION_SESSION_CREATE | CORRAL_OPTION_SESSION_EXEC | CORRAL_OPTION_SESSION_SHELL, false, WORD(runtime_name) },
 	{ "history", 0, NULL, "keep the files as they are before each command, for undo and diff --command",
 	  NULL, CORRAL_OPTION_SESSION_CREATE, false, OWN(history) },
 	{ "idle", 0, "TIME", "hibernation after so long without a command, 0 for none (default: 30m)",
@@ -422,7 +424,7 @@ const struct corral_option corral_option_table[] = {
 	{ "json", 0, NULL, "print a JSON array of them; of one, an object with what it wrote",
 	  NULL, CORRAL_OPTION_LOGS, false, OWN(json) },
 	{ "json", 0, NULL, "print JSON",
-	  NULL, FILES | CORRAL_OPTION_DOCKER_INFO | CORRAL_OPTION_DOCKER_PRUNE | CORRAL_OPTION_SESSION_SHOW, false, OWN(json) },
+	  NULL, FILES | CORRAL_OPTION_DOCKER_INFO | CORRAL_OPTION_DOCKER_PRUNE | CORRAL_OPTION_RUNTIME | CORRAL_OPTION_SESSION_SHOW, false, OWN(json) },
 	{ "quiet", 'q', NULL, "print ids alone",
 	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_DOCKER_LIST | CORRAL_OPTION_SESSION_LIST, false, OWN(quiet) },
 	{ "force", 'f', NULL, "also one that is alive: kills all that runs in it",
@@ -452,6 +454,9 @@ void corral_options_done(struct corral_options *o)
 {
 	corral_config_free(o->config);
 	o->config = NULL;
+	corral_runtime_free(o->runtime);
+	o->runtime = NULL;
+	corral_config_texts_done(&o->config_texts);
 }
 
 const char *corral_option_command_name(enum corral_option_command command)
@@ -509,6 +514,8 @@ const char *corral_option_command_name(enum corral_option_command command)
 		return "docker pull";
 	case CORRAL_OPTION_DOCKER_BUILD:
 		return "docker build";
+	case CORRAL_OPTION_RUNTIME:
+		return "runtime";
 	case CORRAL_OPTION_SESSION_CREATE:
 		return "session create";
 	case CORRAL_OPTION_SESSION_LIST:
@@ -725,6 +732,54 @@ static int read_words(struct corral_options *o, struct cursor *at, struct corral
 	return 0;
 }
 
+/* The runtime that was named, the flag's before the file's. */
+static const char *runtime_named(const struct corral_options *o)
+{
+	if (o->docker_runtime)
+		return o->docker ? NULL : o->docker_runtime;
+	return o->runtime_name ? o->runtime_name : o->config->runtime;
+}
+
+/* Puts it beneath what the files said. What asks for a container of its own is left as it is, for
+ * whoever tells that both make no sense. */
+static int runtime_put(struct corral_options *o, enum corral_option_command command,
+                       struct corral_error *err)
+{
+	const char *name = runtime_named(o);
+	const char *option = o->docker_runtime ? "--docker-runtime"
+	                     : o->runtime_name ? "--runtime"
+	                                       : "--config: runtime";
+	struct corral_config *base = NULL;
+	int r = 0;
+
+	if (o->runtime_name)
+		r = corral_config_set_text(&o->config->runtime, o->runtime_name, err);
+	if (r < 0 || !name || !o->use_runtime ||
+	    (!o->docker_runtime && corral_options_have_docker(o)))
+		return r;
+	r = o->use_runtime(o, command, name, &base, err);
+	if (r < 0)
+		return corral_error_wrap(err, r, "%s", option);
+	o->n_usual_env = base->n_env;
+	r = corral_config_texts_apply(&o->config_texts, base, err);
+	corral_config_free(o->config);
+	o->config = base;
+	/* From now on it is no name that anybody has to know. */
+	if (!o->docker_runtime) {
+		free(base->runtime);
+		base->runtime = NULL;
+	}
+	return r;
+}
+
+static void usual_env_drop(struct corral_config *c, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(c->env[i]);
+	memmove(c->env, c->env + n, (c->n_env - n) * sizeof(*c->env));
+	c->n_env -= n;
+}
+
 int corral_options_parse(struct corral_options *o, enum corral_option_command command, int argc,
                          char **argv, struct corral_error *err)
 {
@@ -742,12 +797,17 @@ int corral_options_parse(struct corral_options *o, enum corral_option_command co
 			return corral_error_sys(err, ENOMEM, "read the options");
 	}
 	r = read_words(o, &at, err);
+	if (r == 0)
+		r = runtime_put(o, command, err);
 	if (r < 0)
 		return r;
 	at.config_pass = false;
 	r = read_words(o, &at, err);
 	if (r < 0 || o->help)
 		return r;
+	o->config->allow_weaker |= o->allow_weaker;
+	if (o->config->clear_env && o->n_usual_env)
+		usual_env_drop(o->config, o->n_usual_env);
 	rest = words ? words : argv + at.next;
 	n_rest = words ? at.n_words : (size_t)(argc - at.next);
 	/* The command that a file names is for those that run one at once. */
@@ -761,6 +821,8 @@ int corral_options_parse(struct corral_options *o, enum corral_option_command co
 
 const char *corral_options_have_docker(const struct corral_options *o)
 {
+	if (o->in_docker)
+		return "runtime";
 	if (o->docker_runtime)
 		return "docker-runtime";
 	return o->container ? "container" : o->docker ? "docker" : NULL;

@@ -12,9 +12,9 @@
 
 #include "kernel/base/error.h"
 #include "policy/config.h"
+#include "policy/runtime.h"
+#include "tools/config_texts.h"
 #include "tools/sandbox_name.h"
-
-struct corral_runtime;
 
 enum corral_option_command {
 	CORRAL_OPTION_RUN = 1u << 0,
@@ -43,22 +43,23 @@ enum corral_option_command {
 	CORRAL_OPTION_DOCKER_RM = 1u << 23,
 	CORRAL_OPTION_DOCKER_PULL = 1u << 24,
 	CORRAL_OPTION_DOCKER_BUILD = 1u << 25,
-	CORRAL_OPTION_SESSION_CREATE = 1u << 26, /* session create, and so on */
-	CORRAL_OPTION_SESSION_LIST = 1u << 27,
-	CORRAL_OPTION_SESSION_SHOW = 1u << 28,
-	CORRAL_OPTION_SESSION_EXEC = 1u << 29,
-	CORRAL_OPTION_SESSION_SHELL = 1u << 30,
+	CORRAL_OPTION_RUNTIME = 1u << 26,        /* runtime list, show, explain, validate */
+	CORRAL_OPTION_SESSION_CREATE = 1u << 27, /* session create, and so on */
+	CORRAL_OPTION_SESSION_LIST = 1u << 28,
+	CORRAL_OPTION_SESSION_SHOW = 1u << 29,
+	CORRAL_OPTION_SESSION_EXEC = 1u << 30,
 	/* More than an int has bits: gcc and clang make the type a longer one. */
-	CORRAL_OPTION_SESSION_CP = UINT64_C(1) << 31,
-	CORRAL_OPTION_SESSION_FORK = UINT64_C(1) << 32,
-	CORRAL_OPTION_SESSION_CHECKPOINT = UINT64_C(1) << 33,
-	CORRAL_OPTION_SESSION_CHECKPOINTS = UINT64_C(1) << 34,
-	CORRAL_OPTION_SESSION_DROP = UINT64_C(1) << 35,
-	CORRAL_OPTION_SESSION_RESTORE = UINT64_C(1) << 36,
-	CORRAL_OPTION_SESSION_DIFF = UINT64_C(1) << 37,
-	CORRAL_OPTION_SESSION_UNDO = UINT64_C(1) << 38,
-	CORRAL_OPTION_SESSION_HIBERNATE = UINT64_C(1) << 39,
-	CORRAL_OPTION_SESSION_RM = UINT64_C(1) << 40,
+	CORRAL_OPTION_SESSION_SHELL = UINT64_C(1) << 31,
+	CORRAL_OPTION_SESSION_CP = UINT64_C(1) << 32,
+	CORRAL_OPTION_SESSION_FORK = UINT64_C(1) << 33,
+	CORRAL_OPTION_SESSION_CHECKPOINT = UINT64_C(1) << 34,
+	CORRAL_OPTION_SESSION_CHECKPOINTS = UINT64_C(1) << 35,
+	CORRAL_OPTION_SESSION_DROP = UINT64_C(1) << 36,
+	CORRAL_OPTION_SESSION_RESTORE = UINT64_C(1) << 37,
+	CORRAL_OPTION_SESSION_DIFF = UINT64_C(1) << 38,
+	CORRAL_OPTION_SESSION_UNDO = UINT64_C(1) << 39,
+	CORRAL_OPTION_SESSION_HIBERNATE = UINT64_C(1) << 40,
+	CORRAL_OPTION_SESSION_RM = UINT64_C(1) << 41,
 };
 
 /* A limit of exec's that was not named, so that the sandbox's own counts. */
@@ -77,10 +78,22 @@ struct corral_options {
 	uint64_t idle_ms; /* sandbox create, 0: never; of sessions, UNSAID: as usual */
 	int64_t grace_ms; /* sandbox stop; -1: as usual */
 
+	/*
+	 * Of those that take a runtime. use_runtime, set by the caller: finds it, and makes what
+	 * its sandboxes are made from, over which configuration and flags come
+	 * (tools/runtime_use.h); without it a name stays a name.
+	 */
+	int (*use_runtime)(struct corral_options *o, enum corral_option_command command,
+	                   const char *name, struct corral_config **ret, struct corral_error *err);
+	const char *runtime_name;       /* of the flag; NULL without */
+	struct corral_runtime *runtime; /* owned; NULL without */
+	bool in_docker;                 /* its sandboxes are containers */
+	size_t n_usual_env;             /* variables of config that nobody here asked for */
+	bool allow_weaker;
+	struct corral_config_texts config_texts;
+
 	/* Of those that can work in a container; texts are argv's, NULL without. */
 	const char *docker, *container, *docker_runtime;
-	/* Not an option: of what a container is made in the place of docker_runtime; borrowed. */
-	const struct corral_runtime *container_runtime;
 	const char *network, *user; /* as they were said, with one of these */
 
 	/* Of mcp and the file commands; texts are argv's, NULL without. */
@@ -93,7 +106,7 @@ struct corral_options {
 	uint64_t offset, limit;                       /* read */
 
 	/* Of sessions; texts are argv's, NULL without. */
-	const char *root, *runtime;
+	const char *root;
 	const char *from, *since, *until; /* checkpoints */
 	uint64_t command;                 /* 0: none; CORRAL_OPTION_UNSAID: the last */
 	bool history, diff, text;

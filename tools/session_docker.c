@@ -72,8 +72,8 @@ int corral_session_contained_run(struct corral_call *call,
 		return r;
 	name_of(session->id, name);
 	o->container = name;
-	o->container_runtime = session->runtime;
-	return corral_docker_run(o);
+	r = corral_runtime_dup(session->runtime, &o->runtime, err);
+	return r < 0 ? r : corral_docker_run(o);
 }
 
 int corral_session_contained_remove(const char *id, struct corral_error *err)

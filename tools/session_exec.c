@@ -70,7 +70,7 @@ static int runtime_check(const char *word, const struct corral_session_record *s
 static int session_take(struct corral_call *call, const char *id, struct corral_session_record *ret,
                         struct corral_error *err)
 {
-	const char *runtime = call->options.runtime;
+	const char *runtime = call->options.runtime_name;
 	int r = corral_session_store_find(call->store, id, ret, NULL);
 
 	if (r == -ENOENT || r == -EINVAL) {

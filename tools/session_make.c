@@ -4,33 +4,10 @@
 #include <string.h>
 
 #include "kernel/base/cleanup.h"
-#include "kernel/isolation.h"
-#include "tools/docker_ping.h"
+#include "tools/docker_exec.h"
+#include "tools/isolation_here.h"
 #include "tools/runtimes.h"
 #include "tools/session_commands.h"
-
-/* What this host can do for a runtime, by trying it. */
-static int choose(const struct corral_runtime *rt, struct corral_isolation_choice *ret,
-                  struct corral_error *err)
-{
-	struct corral_error trouble = { 0 };
-	struct corral_launcher *launcher = NULL;
-	struct corral_isolation_look look;
-	struct corral_doctor engine = { .n_rows = 0 };
-
-	(void)corral_launcher_open(CORRAL_LAUNCHER_ONE_THREAD, &launcher, &trouble);
-	corral_isolation_look(launcher, &trouble, rt, &look);
-	if (launcher)
-		corral_launcher_close(launcher);
-	if (rt->isolation != CORRAL_ISOLATION_NATIVE) {
-		corral_docker_ping(&engine);
-		look.facts.docker = engine.n_rows && engine.rows[0].status == CORRAL_DOCTOR_OK;
-		look.facts.docker_why = look.facts.docker ? NULL
-		                        : engine.n_rows   ? engine.rows[0].found
-		                                          : "no engine was looked for";
-	}
-	return corral_isolation_choose(rt, &look.facts, ret, err);
-}
 
 static int order_check(const struct corral_options *o, const struct corral_runtime *rt,
                        const struct corral_isolation_choice *choice, struct corral_error *err)
@@ -58,10 +35,13 @@ int corral_session_make(struct corral_call *call, const char *id, struct corral_
 	int r = id ? corral_session_id_check(id, err) : 0;
 
 	if (r == 0)
-		r = corral_runtimes_find(o->runtime ? o->runtime : CORRAL_RUNTIME_DEFAULT, &rt,
-		                         err);
+		r = corral_runtimes_find(o->runtime_name ? o->runtime_name : CORRAL_RUNTIME_DEFAULT,
+		                         &rt, err);
 	if (r == 0)
-		r = choose(rt, &choice, err);
+		r = corral_isolation_here_choose(rt, NULL, &choice, err);
+	/* What knows engines makes sure of it. */
+	if (r == 0 && choice.isolation == CORRAL_ISOLATION_DOCKER)
+		r = corral_docker_exec(call->main_argv, err);
 	if (r == 0)
 		r = order_check(o, rt, &choice, err);
 	if (r == 0) {

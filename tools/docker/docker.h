@@ -28,6 +28,9 @@ int corral_docker_place_end(struct corral_docker_place *p, struct corral_error *
 /* The same, and frees it. */
 void corral_docker_place_close(struct corral_docker_place *p);
 
+/* Whether there is an engine: 0, or -errno with what is in the way. */
+int corral_docker_look(struct corral_error *err);
+
 /* corral run in a container: the exit status. */
 int corral_docker_run(struct corral_options *o);
 
@@ -68,6 +71,11 @@ static inline struct corral_backend *corral_docker_place_backend(
 static inline void corral_docker_place_close(struct corral_docker_place *p)
 {
 	(void)p;
+}
+
+static inline int corral_docker_look(struct corral_error *err)
+{
+	return corral_error_set(err, ENOSYS, "this corral has no Docker");
 }
 
 static inline int corral_docker_run(struct corral_options *o)
