@@ -18,7 +18,7 @@
 /* What all of these get by ctx. */
 struct change {
 	const char *id, *word; /* word: the second operand, or NULL */
-	unsigned int n;
+	unsigned int n; /* commands to be taken back */
 	char name[CORRAL_SESSION_ID_SIZE];
 	char *text;
 };
@@ -36,7 +36,15 @@ static int change_do(struct corral_call *call, const char *what,
 	r = corral_session_find_layered(call, c->id, what, &session, err);
 	if (r < 0)
 		return r;
+	if (c->n && !session.history)
+		r = corral_error_set(err, EOPNOTSUPP,
+		                     "session %s was made without --history: no command can be "
+		                     "taken back; go back to a checkpoint with corral session "
+		                     "restore",
+		                     c->id);
 	corral_session_record_done(&session);
+	if (r < 0)
+		return r;
 	return corral_session_at_rest(call, c->id, call->options.force, act, c, err);
 }
 
@@ -206,7 +214,12 @@ static bool has_contained(struct corral_call *call)
 
 int corral_session_rm(struct corral_call *call, struct corral_error *err)
 {
+	struct corral_session_cleaned cleaned;
 	int r = has_contained(call) ? corral_docker_exec(call->main_argv, err) : 0;
 
-	return r < 0 ? r : corral_for_each(call, rm_one);
+	if (r == 0)
+		r = corral_for_each(call, rm_one);
+	/* Whoever removes something wants the room it took; what is left is the next one's. */
+	(void)corral_session_store_clean(call->store, &cleaned, NULL);
+	return r;
 }

@@ -68,7 +68,7 @@ static void commands_of_a_history_are_taken_back(void)
 	assert_session_error("can be taken back, not 7", "undo", "past", "7");
 	assert_session_error("is no number of commands", "undo", "past", "x");
 	session_sh("plain", "touch f", "");
-	assert_session_error("without history", "undo", "plain");
+	assert_session_error("without --history", "undo", "plain");
 	assert_session_error("without --history", "diff", "plain", "--command", "last");
 }
 
