@@ -217,7 +217,7 @@ static int explain(const struct corral_family_command *c, const struct corral_op
 	(void)c;
 	if (r == 0)
 		r = corral_runtimes_find(o->config->argv[0], &rt, err);
-	if (r < 0)
+	if (!rt)
 		return r;
 	ask(&here, rt, &a);
 	if (!o->json) {
