@@ -520,10 +520,11 @@ int corral_plan_compile(const struct corral_policy *p, const struct corral_plan_
 		                        "before Linux 5.19 (id-mapped mounts): run as an ordinary "
 		                        "user, or use --ro-bind");
 	if (p->keep_path && f->scheme == CORRAL_ID_RANGE && !f->template_path)
-		return corral_error_set(err, EOPNOTSUPP,
-		                        "keep: as root it takes id-mapped mounts, of /run/corral "
-		                        "too (Linux 5.19; 6.3 where /run is "
-		                        "a tmpfs): run as an ordinary user");
+		return corral_error_set(
+		        err, EOPNOTSUPP,
+		        "keep: as root it takes id-mapped mounts (Linux 5.19), of "
+		        "/run/corral or of /var/lib/corral, which must be root's alone: "
+		        "run as an ordinary user");
 	b = malloc(sizeof(*b));
 	if (b) {
 		memset(b, 0, offsetof(struct corral_build, steps));
