@@ -128,10 +128,14 @@ int corral_quota_limit(int dir_fd, uint64_t bytes, uint64_t inodes, struct corra
 
 int corral_quota_join(int dir_fd, int from_fd, struct corral_error *err)
 {
-	struct fsxattr attr = { 0 };
-	int r = project_get(from_fd, &attr, err);
+	struct fsxattr attr = { 0 }, from = { 0 };
+	int r = project_get(dir_fd, &attr, err);
 
-	return r < 0 || !attr.fsx_projid ? r : project_give(dir_fd, attr.fsx_projid, err);
+	if (r == 0)
+		r = project_get(from_fd, &from, err);
+	if (r < 0 || !from.fsx_projid || attr.fsx_projid == from.fsx_projid)
+		return r;
+	return project_give(dir_fd, from.fsx_projid, err);
 }
 
 int corral_quota_get(int dir_fd, struct corral_quota *ret, struct corral_error *err)

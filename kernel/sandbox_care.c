@@ -49,7 +49,7 @@ void corral_sandbox_usage(struct corral_sandbox *s, struct corral_sandbox_usage 
 	ret->disk_bytes = UINT64_MAX;
 	if (s->disk_quota)
 		ret->disk_bytes =
-		        corral_quota_get(s->keep_fd, &quota, NULL) == 0 ? quota.bytes : UINT64_MAX;
+		        corral_quota_get(s->keep.fd, &quota, NULL) == 0 ? quota.bytes : UINT64_MAX;
 	else if (s->limits.disk_bytes && free_bytes <= s->limits.disk_bytes)
 		ret->disk_bytes = s->limits.disk_bytes - free_bytes;
 }

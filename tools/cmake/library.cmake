@@ -33,10 +33,12 @@ set(public_headers
   kernel/sandbox.h
   policy/caps.h
   policy/config.h
+  policy/isolation.h
   policy/limits.h
   policy/permission.h
   policy/policy.h
   policy/runtime.h
+  policy/runtime_catalogue.h
   policy/seccomp.h)
 set(private_headers)
 if(TARGET corral_docker)
