@@ -10,6 +10,7 @@
 
 #include "kernel/base/clock.h"
 #include "kernel/child.h"
+#include "kernel/keep.h"
 #include "kernel/launcher.h"
 
 enum corral_sandbox_phase {
@@ -41,9 +42,11 @@ struct corral_sandbox {
 	bool allow_weaker; /* the caller accepts that tier */
 	bool refused;      /* the launch failed for want of namespaces or mounts */
 	struct corral_ids ids;
-	int socket_fd, pidfd, event_fd, timer_fd, oom_fd, tty_fd, keep_fd;
+	struct corral_keep keep;
+	int socket_fd, pidfd, event_fd, timer_fd, oom_fd, tty_fd;
 	pid_t pid;
 	enum corral_sandbox_phase phase;
+	bool disk_quota; /* what is kept has a limit on the host's disk (kernel/quota.h) */
 	bool grace;
 	struct corral_course course; /* of the command that has the main socket */
 	struct corral_receipt
