@@ -48,10 +48,11 @@ int corral_keep_check(const struct corral_policy *p, const struct corral_plan_fa
 	if (!p->keep_path)
 		return 0;
 	if (f->scheme == CORRAL_ID_RANGE && p->rootfs_is_host && !f->template_path)
-		return corral_error_set(err, EOPNOTSUPP,
-		                        "keep: as root it takes id-mapped mounts, of /run/corral "
-		                        "too (Linux 5.19; 6.3 where /run is "
-		                        "a tmpfs): run as an ordinary user");
+		return corral_error_set(
+		        err, EOPNOTSUPP,
+		        "keep: as root it takes id-mapped mounts (Linux 5.19), of "
+		        "/run/corral or of /var/lib/corral, which must be root's alone: "
+		        "run as an ordinary user");
 	if (f->scheme == CORRAL_ID_RANGE && !(f->host->features & CORRAL_HOST_ID_MAPPED))
 		return corral_error_set(err, EOPNOTSUPP,
 		                        "keep: as root it takes id-mapped mounts (Linux 5.19): run "

@@ -199,7 +199,7 @@ static int explain(struct corral_call *call, struct corral_error *err)
 
 	if (r == 0)
 		r = corral_runtimes_find(call->operands[0], &rt, err);
-	if (r < 0)
+	if (!rt)
 		return r;
 	ask(&here, rt, &a);
 	if (!call->options.json) {

@@ -34,17 +34,15 @@ static int text_parse(const struct corral_config_text *t, struct corral_config *
 static int text_read(struct corral_config_texts *t, const char *path, struct corral_buf *ret,
                      struct corral_error *err)
 {
-	corral_autofd int opened = -1;
+	corral_autofd int opened =
+	        is_stdin(path) ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int fd = is_stdin(path) ? STDIN_FILENO : opened, r;
 	struct stat st;
-	int fd = STDIN_FILENO, r;
 
 	if (!*path)
 		return corral_error_set(err, EINVAL, "empty where a file's name is expected");
-	if (!is_stdin(path)) {
-		fd = opened = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-		if (fd < 0)
-			return corral_error_sys(err, errno, "'%.*s'", 200, path);
-	}
+	if (fd < 0)
+		return corral_error_sys(err, errno, "'%.*s'", 200, path);
 	t->gone |= is_stdin(path) || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode);
 	r = corral_buf_read_fd(ret, fd, CONFIG_SIZE_MAX);
 	if (r == -EFBIG)
