@@ -254,16 +254,19 @@ static int walk(struct merger *m, const struct place *top)
 	return r;
 }
 
-/* A part of both, or of one; -1 where there is none. */
-static int tops_merge(struct merger *m, int fds[TREES], bool below)
+/* A part of both, or of one; -1 where there is none. modes: as files_open_dir() gave them. */
+static int tops_merge(struct merger *m, const int fds[TREES], const mode_t modes[TREES], bool below)
 {
+	int like = fds[UPPER] >= 0 ? UPPER : LOWER;
 	struct place top = { .from = (fds[UPPER] >= 0 ? 1u << UPPER : 0) |
 		                     (fds[LOWER] >= 0 ? 1u << LOWER : 0),
 		             .below = below };
 	int r;
 
-	if (fstat(fds[fds[UPPER] >= 0 ? UPPER : LOWER], &top.st) < 0)
+	if (fstat(fds[like], &top.st) < 0)
 		return fail(m, errno, "look at", "");
+	if (modes[like] != FILES_MODE_KEPT)
+		top.st.st_mode = S_IFDIR | modes[like];
 	r = trail_init(&m->trail, fds, TREES, true, m->err);
 	if (r == 0)
 		r = walk(m, &top);
@@ -289,7 +292,7 @@ static int part_merge(struct merger *m, const int layers[TREES], const char *nam
 			                   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (r == 0)
 			r = fds[BOTH] < 0 ? fail(m, errno, "open", name)
-			                  : tops_merge(m, fds, below);
+			                  : tops_merge(m, fds, modes, below);
 	}
 	for (int i = 0; i < TREES; i++) {
 		if (i != BOTH && fds[i] >= 0 && modes[i] != FILES_MODE_KEPT)

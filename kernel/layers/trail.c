@@ -9,8 +9,8 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/files/names.h"
 
-/* Directories that are open at once, in each tree. */
-#define HELD 4
+/* Directories that are open at once, in all trees; but four in each. */
+#define HELD 120
 
 struct names {
 	const char **v; /* of lists */
@@ -85,6 +85,8 @@ static void level_end(struct trail *t, size_t at)
 int trail_init(struct trail *t, const int *tops, size_t width, bool opens_closed,
                struct corral_error *err)
 {
+	size_t n = 0;
+
 	memset(t, 0, sizeof(*t));
 	if (level_begin(t, 0) < 0)
 		return out_of_memory(err);
@@ -94,7 +96,9 @@ int trail_init(struct trail *t, const int *tops, size_t width, bool opens_closed
 	for (size_t i = 0; i < width; i++) {
 		t->tops[i] = t->levels[0].fd[i] = tops[i];
 		t->levels[0].mask |= tops[i] >= 0 ? 1u << i : 0;
+		n += tops[i] >= 0;
 	}
+	t->held = HELD / (n > HELD / 4 ? HELD / 4 : n ? n : 1);
 	return t->path.failed ? out_of_memory(err) : 0;
 }
 
@@ -161,8 +165,8 @@ int trail_down(struct trail *t, const char *name, uint32_t mask, struct corral_e
 		l->fd[i] = fd;
 		l->mask |= 1u << i;
 	}
-	if (t->depth > HELD)
-		level_close(t, t->depth - HELD);
+	if (t->depth > t->held)
+		level_close(t, t->depth - t->held);
 	return 0;
 }
 
@@ -187,7 +191,7 @@ static int open_again(struct trail *t, size_t tree)
 		if (next < 0)
 			return -errno;
 		at = next;
-		ours = k + HELD <= t->depth;
+		ours = k + t->held <= t->depth;
 		if (!ours)
 			l->fd[tree] = at;
 	}

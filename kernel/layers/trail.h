@@ -19,7 +19,7 @@
 #define TRAIL_WIDTH (CORRAL_LAYERS_MAX + 1) /* trees */
 /* Directories below each other; beyond any path that a program can name, and short enough that the
  * ways back are no burden. */
-#define TRAIL_DEPTH_MAX 8192
+#define TRAIL_DEPTH_MAX 4096
 
 struct trail_level;
 
@@ -31,6 +31,7 @@ struct trail {
 	struct corral_buf path; /* of the last level, below the tops; "" there */
 	struct trail_level *levels;
 	size_t depth, size;
+	size_t held; /* levels that are open */
 };
 
 /* tops as above; trail_done() in either case. */
