@@ -25,6 +25,7 @@ struct trail_level {
 	struct names names;
 	struct files_names *lists;
 	size_t n_lists;
+	void *own;
 };
 
 static struct trail_level *top_of(const struct trail *t)
@@ -56,7 +57,8 @@ static int level_begin(struct trail *t, size_t at)
 		l->fd[i] = -1;
 		l->closed_mode[i] = FILES_MODE_KEPT;
 	}
-	return 0;
+	l->own = calloc(1, t->own_size + 1);
+	return l->own ? 0 : -ENOMEM;
 }
 
 static void level_close(struct trail *t, size_t at)
@@ -77,17 +79,20 @@ static void level_end(struct trail *t, size_t at)
 		files_names_done(&l->lists[i]);
 	free(l->lists);
 	free(l->names.v);
+	free(l->own);
+	l->own = NULL;
 	l->lists = NULL;
 	l->names.v = NULL;
 	l->n_lists = 0;
 }
 
-int trail_init(struct trail *t, const int *tops, size_t width, bool opens_closed,
+int trail_init(struct trail *t, const int *tops, size_t width, size_t own_size, bool opens_closed,
                struct corral_error *err)
 {
 	size_t n = 0;
 
 	memset(t, 0, sizeof(*t));
+	t->own_size = own_size;
 	if (level_begin(t, 0) < 0)
 		return out_of_memory(err);
 	t->width = width;
@@ -119,6 +124,11 @@ int trail_fd(const struct trail *t, size_t i)
 	return top_of(t)->fd[i];
 }
 
+void *trail_own(const struct trail *t)
+{
+	return top_of(t)->own;
+}
+
 uint32_t trail_mask(const struct trail *t)
 {
 	return top_of(t)->mask;
@@ -146,7 +156,7 @@ int trail_down(struct trail *t, const char *name, uint32_t mask, struct corral_e
 		return corral_error_set(err, ENAMETOOLONG,
 		                        "read layers: '%.100s...' lies deeper than %d directories",
 		                        t->path.data, TRAIL_DEPTH_MAX);
-	if (level_begin(t, t->depth + 1) < 0 || name_push(t, name) < 0)
+	if (name_push(t, name) < 0 || level_begin(t, t->depth + 1) < 0)
 		return out_of_memory(err);
 	above = top_of(t);
 	l = above + 1;

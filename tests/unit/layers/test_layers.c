@@ -653,7 +653,7 @@ static void merged_layers_show_what_both_did(void **state)
 
 	(void)state;
 	srand(7);
-	for (int turn = 0; turn < 60; turn++) {
+	for (int turn = 0; turn < 25; turn++) {
 		char *before, *after, name[8];
 		int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -723,8 +723,8 @@ static void depth_is_no_burden(void **state)
 	int here;
 
 	(void)state;
-	deep_make("1/u2", 700, true, "x");
-	deep_make("2/u2", 701, true, "y");
+	deep_make("1/u2", 300, true, "x");
+	deep_make("2/u2", 301, true, "y");
 	s = stack_of("2 1");
 	if (corral_layers_diff(&s, &o, count, &n, &err) < 0)
 		fail_msg("%s", err.text);
