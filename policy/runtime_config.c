@@ -16,19 +16,16 @@ static void config_freep(struct corral_config **c)
 	corral_config_free(*c);
 }
 
-bool corral_runtime_needs_image(const struct corral_runtime *rt)
+int corral_runtime_root(const struct corral_runtime *rt, struct corral_error *err)
 {
-	return !rt->rootfs && (rt->image || rt->base_image);
-}
+	const char *image = rt->image ? rt->image : rt->base_image;
 
-static int image_needed(const struct corral_runtime *rt, struct corral_error *err)
-{
+	if (rt->rootfs || !image)
+		return 0;
 	return corral_error_set(err, EOPNOTSUPP,
 	                        "its root filesystem is %sthe image '%.100s', which corral cannot "
-	                        "have without a container engine yet: choose isolation docker, or "
-	                        "give rootfs a directory",
-	                        rt->image ? "" : "built upon ",
-	                        rt->image ? rt->image : rt->base_image);
+	                        "have without a container engine yet",
+	                        rt->image ? "" : "built upon ", image);
 }
 
 int corral_runtime_sandbox(const struct corral_runtime *rt, struct corral_config *c,
@@ -74,13 +71,18 @@ int corral_runtime_config(const struct corral_runtime *rt, struct corral_config 
                           struct corral_error *err)
 {
 	corral_auto(config_freep) struct corral_config *c = corral_config_new();
-	int r = 0;
+	struct corral_error root = { 0 };
+	int r;
 
 	if (!c)
 		return corral_error_set(err, ENOMEM, "runtime '%.60s': out of memory", rt->name);
-	if (corral_runtime_needs_image(rt))
-		r = image_needed(rt, err);
-	if (r == 0 && rt->rootfs)
+	r = corral_runtime_root(rt, &root);
+	if (r < 0)
+		return corral_error_set(err, root.code,
+		                        "runtime '%.60s': %s: choose isolation docker, or give "
+		                        "rootfs a directory",
+		                        rt->name, root.text);
+	if (rt->rootfs)
 		r = corral_config_set_text(&c->rootfs, rt->rootfs, err);
 	if (r == 0)
 		r = corral_config_set_text(&c->work_dir, rt->work_dir, err);

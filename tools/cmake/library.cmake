@@ -27,6 +27,7 @@ set(public_headers
   kernel/files/files.h
   kernel/files/result.h
   kernel/host.h
+  kernel/isolation.h
   kernel/layers/layers.h
   kernel/plan.h
   kernel/process.h
