@@ -20,6 +20,7 @@ extern "C" {
 #define CORRAL_CONFIG_MOUNTS_MAX 256
 #define CORRAL_CONFIG_ENV_MAX    1024
 #define CORRAL_CONFIG_ARGS_MAX   16384
+#define CORRAL_CONFIG_LAYERS_MAX 24
 
 struct corral_permission_ruleset;
 

@@ -2,7 +2,7 @@
  * The JSON of --config. Every key is a row in a table; every value goes through the same function
  * as its flag. Errors name the place: "mounts[2].source: ...".
  */
-#include "policy/config.h"
+#include "policy/config_json.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -381,6 +381,22 @@ static int unknown_top_key(const char *key, struct corral_error *err)
 	return corral_json_unknown_key(key, known, err);
 }
 
+static const struct key *key_find(const char *name)
+{
+	for (size_t i = 0; i < CORRAL_COUNT(keys); i++)
+		if (!strcmp(keys[i].name, name))
+			return &keys[i];
+	return NULL;
+}
+
+int corral_config_key_parse(struct corral_config *c, const char *name, json_t *v,
+                            struct corral_error *err)
+{
+	const struct key *k = key_find(name);
+
+	return k ? key_parse(c, k, v, err) : unknown_top_key(name, err);
+}
+
 int corral_config_parse(struct corral_config *c, const char *json, size_t len,
                         struct corral_error *err)
 {
@@ -397,18 +413,16 @@ int corral_config_parse(struct corral_config *c, const char *json, size_t len,
 		return corral_json_wrong_kind(root, "an object", err);
 	json_object_foreach(root, name, value)
 	{
-		size_t i = 0;
+		const struct key *k = key_find(name);
 		int r;
 
-		while (i < CORRAL_COUNT(keys) && strcmp(keys[i].name, name))
-			i++;
-		if (i == CORRAL_COUNT(keys))
+		if (!k)
 			return unknown_top_key(name, err);
-		r = key_parse(c, &keys[i], value, err);
+		r = key_parse(c, k, value, err);
 		if (r < 0)
 			return corral_json_place(err, r, "%s", name);
-		if (keys[i].parse != permissions_parse)
-			c->sandbox_key = keys[i].name;
+		if (k->parse != permissions_parse)
+			c->sandbox_key = k->name;
 	}
 	return 0;
 }

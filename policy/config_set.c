@@ -171,6 +171,15 @@ int corral_config_add_mount(struct corral_config *c, enum corral_mount_kind kind
 	return corral_config_put_mount(c, kind, text, second, 0, err);
 }
 
+int corral_config_add_layer(struct corral_config *c, const char *host_path,
+                            struct corral_error *err)
+{
+	if (!*host_path)
+		return corral_error_set(err, EINVAL, "empty where a layer's directory is expected");
+	return list_append(&c->layers, &c->n_layers, CORRAL_CONFIG_LAYERS_MAX, "layers", host_path,
+	                   err);
+}
+
 int corral_config_add_cap(struct corral_config *c, bool add, const char *name,
                           struct corral_error *err)
 {
@@ -253,22 +262,19 @@ static int count_parse(const char *text, uint64_t *ret, struct corral_error *err
 
 static const struct {
 	enum corral_limit limit;
-	size_t offset;
 	int (*parse)(const char *text, uint64_t *ret, struct corral_error *err);
-} limit_fields[CORRAL_LIMIT_COUNT] = {
-	{ CORRAL_LIMIT_MEMORY, offsetof(struct corral_limits, memory_bytes), corral_parse_bytes },
-	{ CORRAL_LIMIT_MEMORY_SWAP, offsetof(struct corral_limits, memory_swap_bytes),
-	  corral_parse_bytes },
-	{ CORRAL_LIMIT_CPUS, offsetof(struct corral_limits, cpu_millis), corral_parse_millis },
-	{ CORRAL_LIMIT_CPU_WEIGHT, offsetof(struct corral_limits, cpu_weight), count_parse },
-	{ CORRAL_LIMIT_PIDS, offsetof(struct corral_limits, pids), count_parse },
-	{ CORRAL_LIMIT_DISK, offsetof(struct corral_limits, disk_bytes), corral_parse_bytes },
-	{ CORRAL_LIMIT_DISK_INODES, offsetof(struct corral_limits, disk_inodes), count_parse },
-	{ CORRAL_LIMIT_FILE_SIZE, offsetof(struct corral_limits, file_size_bytes),
-	  corral_parse_bytes },
-	{ CORRAL_LIMIT_OPEN_FILES, offsetof(struct corral_limits, open_files), count_parse },
-	{ CORRAL_LIMIT_TIMEOUT, offsetof(struct corral_limits, timeout_ms), corral_parse_duration },
-	{ CORRAL_LIMIT_OUTPUT, offsetof(struct corral_limits, output_bytes), corral_parse_bytes },
+} limit_parsers[CORRAL_LIMIT_COUNT] = {
+	{ CORRAL_LIMIT_MEMORY, corral_parse_bytes },
+	{ CORRAL_LIMIT_MEMORY_SWAP, corral_parse_bytes },
+	{ CORRAL_LIMIT_CPUS, corral_parse_millis },
+	{ CORRAL_LIMIT_CPU_WEIGHT, count_parse },
+	{ CORRAL_LIMIT_PIDS, count_parse },
+	{ CORRAL_LIMIT_DISK, corral_parse_bytes },
+	{ CORRAL_LIMIT_DISK_INODES, count_parse },
+	{ CORRAL_LIMIT_FILE_SIZE, corral_parse_bytes },
+	{ CORRAL_LIMIT_OPEN_FILES, count_parse },
+	{ CORRAL_LIMIT_TIMEOUT, corral_parse_duration },
+	{ CORRAL_LIMIT_OUTPUT, corral_parse_bytes },
 };
 
 int corral_config_set_limit(struct corral_config *c, enum corral_limit limit, const char *text,
@@ -279,17 +285,17 @@ int corral_config_set_limit(struct corral_config *c, enum corral_limit limit, co
 	size_t i = 0;
 	int r;
 
-	while (i < CORRAL_COUNT(limit_fields) && limit_fields[i].limit != limit)
+	while (i < CORRAL_COUNT(limit_parsers) && limit_parsers[i].limit != limit)
 		i++;
-	assert(i < CORRAL_COUNT(limit_fields));
-	r = limit_fields[i].parse(text, &value, err);
+	assert(i < CORRAL_COUNT(limit_parsers));
+	r = limit_parsers[i].parse(text, &value, err);
 	if (r < 0)
 		return as_invalid(r, err);
 	/* Zero means "no limit", so a tiny value that rounds to zero would do the opposite of what
 	 * it says. */
 	if (!value && strpbrk(text, "123456789"))
 		return corral_error_set(err, EINVAL, "'%s' is too small to be told from 0", text);
-	*(uint64_t *)(void *)((char *)&c->limits + limit_fields[i].offset) = value;
+	corral_limit_set(&c->limits, limit, value);
 	/* "No swap" is a limit that has to hold; every other 0 is the absence of one. */
 	asked = value || limit == CORRAL_LIMIT_MEMORY_SWAP;
 	c->limits_asked = asked ? c->limits_asked | limit : c->limits_asked & ~(uint32_t)limit;

@@ -11,6 +11,43 @@
 
 #define DEFAULTS_MAX 8
 
+static char *const usual[] = {
+	(char *)"UV_SYSTEM_PYTHON=1", /* the first: it can be left out */
+	/* git refuses mounts that somebody else owns, and commits without an identity. */
+	(char *)"GIT_CONFIG_COUNT=5",
+	(char *)"GIT_CONFIG_KEY_0=safe.directory",
+	(char *)"GIT_CONFIG_VALUE_0=*",
+	(char *)"GIT_CONFIG_KEY_1=user.name",
+	(char *)"GIT_CONFIG_VALUE_1=Agent",
+	(char *)"GIT_CONFIG_KEY_2=user.email",
+	(char *)"GIT_CONFIG_VALUE_2=agent@sandbox.local",
+	(char *)"GIT_CONFIG_KEY_3=init.defaultBranch",
+	(char *)"GIT_CONFIG_VALUE_3=main",
+	(char *)"GIT_CONFIG_KEY_4=advice.detachedHead",
+	(char *)"GIT_CONFIG_VALUE_4=false",
+	(char *)"GIT_TERMINAL_PROMPT=0",
+	/* What was printed before a timeout is seen. */
+	(char *)"PYTHONUNBUFFERED=1",
+	(char *)"PIP_DISABLE_PIP_VERSION_CHECK=1",
+	(char *)"PIP_NO_INPUT=1",
+	(char *)"PIP_ROOT_USER_ACTION=ignore",
+	/* Without these uv takes more memory than small sandboxes have. */
+	(char *)"UV_CONCURRENT_DOWNLOADS=2",
+	(char *)"UV_CONCURRENT_INSTALLS=2",
+	(char *)"UV_COMPILE_BYTECODE=1",
+	(char *)"DEBIAN_FRONTEND=noninteractive",
+	(char *)"NO_COLOR=1",
+	(char *)"PAGER=cat",
+	(char *)"GIT_PAGER=cat",
+	(char *)"LANG=C.UTF-8",
+	NULL,
+};
+
+char *const *corral_environment_usual(bool own_account)
+{
+	return usual + own_account;
+}
+
 /* Takes assignment. Replaces a variable of the same name in its place, else appends; the list has
  * room. */
 static void put(struct corral_policy *p, char *assignment)

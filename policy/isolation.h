@@ -33,6 +33,14 @@ struct corral_isolation_choice {
 	char reason[512];                /* one sentence, for people */
 };
 
+/* Whether a sandbox of it can be had in that way, and with fewer fences; *ret_why (set when not,
+ * may be NULL) is a sentence without a full stop, static or the facts'. */
+bool corral_isolation_native(const struct corral_runtime *rt,
+                             const struct corral_isolation_facts *facts, bool *ret_weaker,
+                             const char **ret_why);
+bool corral_isolation_docker(const struct corral_runtime *rt,
+                             const struct corral_isolation_facts *facts, const char **ret_why);
+
 /*
  * isolation "native" and "docker" are taken at their word, and fail with the reason where that is
  * impossible. "auto" is native when the host can contain that runtime at the level that its policy

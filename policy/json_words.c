@@ -52,3 +52,22 @@ int corral_json_place(struct corral_error *err, int r, const char *fmt, ...)
 		return corral_error_set(err, -r, "%s%s", part, inner);
 	return corral_error_set(err, -r, "%s: %s", part, inner);
 }
+
+int corral_json_put(json_t *to, const char *key, json_t *v, struct corral_error *err)
+{
+	if (json_object_set_new(to, key, v) < 0)
+		return corral_error_set(err, EINVAL, "%s: a text that is no UTF-8", key);
+	return 0;
+}
+
+int corral_json_put_texts(json_t *to, const char *key, char *const *texts, size_t n,
+                          struct corral_error *err)
+{
+	json_auto_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		if (json_array_append_new(list, json_string(texts[i])) < 0)
+			return corral_error_set(err, EINVAL, "%s[%zu]: a text that is no UTF-8",
+			                        key, i);
+	return n ? corral_json_put(to, key, json_incref(list), err) : 0;
+}

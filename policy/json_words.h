@@ -1,10 +1,11 @@
 /*
- * How errors speak of JSON: where it is wrong, and what stands there.
+ * How errors speak of JSON: where it is wrong, and what stands there; and writing it.
  */
 #ifndef CORRAL_POLICY_JSON_WORDS_H
 #define CORRAL_POLICY_JSON_WORDS_H
 
 #include <jansson.h>
+#include <stddef.h>
 
 #include "kernel/base/error.h"
 
@@ -22,5 +23,11 @@ int corral_json_unknown_key(const char *key, const char *known, struct corral_er
  */
 __attribute__((format(printf, 3, 4))) int corral_json_place(struct corral_error *err, int r,
                                                             const char *fmt, ...);
+
+/* Takes v. -EINVAL for a text that is no UTF-8: such a v is NULL. */
+int corral_json_put(json_t *to, const char *key, json_t *v, struct corral_error *err);
+/* An array; nothing for none. */
+int corral_json_put_texts(json_t *to, const char *key, char *const *texts, size_t n,
+                          struct corral_error *err);
 
 #endif

@@ -47,6 +47,9 @@ extern const struct corral_limits corral_limits_default;
 
 /* "memory", "cpus", ...: as in the configuration and in receipts. NULL for no single limit. */
 const char *corral_limit_name(enum corral_limit limit);
+/* Its number, in the unit of its field. */
+uint64_t corral_limit_get(const struct corral_limits *l, enum corral_limit limit);
+void corral_limit_set(struct corral_limits *l, enum corral_limit limit, uint64_t value);
 
 #ifdef __cplusplus
 }

@@ -12,41 +12,34 @@
 
 static const struct range {
 	enum corral_limit limit;
-	size_t offset;
 	uint64_t min, max; /* 0 is always allowed: see limits.h */
 	const char *least; /* as one types it */
 	const char *most;
 	const char *why; /* what happens below the least */
 } ranges[] = {
-	{ CORRAL_LIMIT_MEMORY, offsetof(struct corral_limits, memory_bytes), 4u << 20,
-	  SIZE_LIMIT_MAX, "4M", "1048576T", "no program could start" },
-	{ CORRAL_LIMIT_MEMORY_SWAP, offsetof(struct corral_limits, memory_swap_bytes), 1,
-	  SIZE_LIMIT_MAX, "1", "1048576T", "" },
-	{ CORRAL_LIMIT_CPUS, offsetof(struct corral_limits, cpu_millis), 10, 1000000000, "0.01",
-	  "1000000", "the kernel cannot deal out less than 0.01" },
-	{ CORRAL_LIMIT_CPU_WEIGHT, offsetof(struct corral_limits, cpu_weight), 1, 10000, "1",
-	  "10000", "" },
-	{ CORRAL_LIMIT_PIDS, offsetof(struct corral_limits, pids), 2, 4194304, "2", "4194304",
-	  "the sandbox's own init is one of them" },
-	{ CORRAL_LIMIT_DISK, offsetof(struct corral_limits, disk_bytes), 64u << 10, SIZE_LIMIT_MAX,
-	  "64K", "1048576T", "the root's own files need more" },
-	{ CORRAL_LIMIT_DISK_INODES, offsetof(struct corral_limits, disk_inodes), 64, UINT32_MAX,
-	  "64", "4294967295", "the root's own files need more" },
-	{ CORRAL_LIMIT_FILE_SIZE, offsetof(struct corral_limits, file_size_bytes), 4096,
-	  SIZE_LIMIT_MAX, "4K", "1048576T", "a page is 4K" },
-	{ CORRAL_LIMIT_OPEN_FILES, offsetof(struct corral_limits, open_files), 16, 1u << 20, "16",
-	  "1048576", "no program could load its libraries" },
-	{ CORRAL_LIMIT_TIMEOUT, offsetof(struct corral_limits, timeout_ms), 1,
-	  3650ull * 86400 * 1000, "1ms", "3650d", "" },
-	{ CORRAL_LIMIT_OUTPUT, offsetof(struct corral_limits, output_bytes), 1, SIZE_LIMIT_MAX, "1",
-	  "1048576T", "" },
+	{ CORRAL_LIMIT_MEMORY, 4u << 20, SIZE_LIMIT_MAX, "4M", "1048576T",
+	  "no program could start" },
+	{ CORRAL_LIMIT_MEMORY_SWAP, 1, SIZE_LIMIT_MAX, "1", "1048576T", "" },
+	{ CORRAL_LIMIT_CPUS, 10, 1000000000, "0.01", "1000000",
+	  "the kernel cannot deal out less than 0.01" },
+	{ CORRAL_LIMIT_CPU_WEIGHT, 1, 10000, "1", "10000", "" },
+	{ CORRAL_LIMIT_PIDS, 2, 4194304, "2", "4194304", "the sandbox's own init is one of them" },
+	{ CORRAL_LIMIT_DISK, 64u << 10, SIZE_LIMIT_MAX, "64K", "1048576T",
+	  "the root's own files need more" },
+	{ CORRAL_LIMIT_DISK_INODES, 64, UINT32_MAX, "64", "4294967295",
+	  "the root's own files need more" },
+	{ CORRAL_LIMIT_FILE_SIZE, 4096, SIZE_LIMIT_MAX, "4K", "1048576T", "a page is 4K" },
+	{ CORRAL_LIMIT_OPEN_FILES, 16, 1u << 20, "16", "1048576",
+	  "no program could load its libraries" },
+	{ CORRAL_LIMIT_TIMEOUT, 1, 3650ull * 86400 * 1000, "1ms", "3650d", "" },
+	{ CORRAL_LIMIT_OUTPUT, 1, SIZE_LIMIT_MAX, "1", "1048576T", "" },
 };
 
 int corral_limits_check(const struct corral_limits *l, struct corral_error *err)
 {
 	for (size_t i = 0; i < CORRAL_COUNT(ranges); i++) {
 		const struct range *g = &ranges[i];
-		uint64_t value = *(const uint64_t *)(const void *)((const char *)l + g->offset);
+		uint64_t value = corral_limit_get(l, g->limit);
 
 		if (!value && g->limit == CORRAL_LIMIT_CPU_WEIGHT)
 			return corral_error_set(

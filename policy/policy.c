@@ -38,6 +38,9 @@ void corral_policy_free(struct corral_policy *p)
 	free(p->workspace_path);
 	free(p->work_dir);
 	free(p->keep_path);
+	for (size_t i = 0; i < p->n_layers; i++)
+		free(p->layer_paths[i]);
+	free(p->layer_paths);
 	free(p->hostname);
 	mounts_free(p->mounts, p->n_mounts);
 	for (size_t i = 0; i < p->n_env; i++)
@@ -117,6 +120,30 @@ static int hostname_check(const char *name, struct corral_error *err)
 	                        HOSTNAME_MAX, name);
 }
 
+static int layers_compile(const struct corral_config *c, struct corral_policy *p,
+                          struct corral_error *err)
+{
+	int r;
+
+	if ((c->n_layers || c->keep_work_dir) && !c->keep)
+		return corral_error_set(err, EINVAL, "%s: only with keep",
+		                        c->n_layers ? "layers" : "keep_work_dir");
+	if (c->keep_work_dir && c->workspace)
+		return corral_error_set(err, EINVAL,
+		                        "keep_work_dir: the work directory is a workspace, which "
+		                        "keeps its own changes: leave one of them out");
+	p->keep_work_dir = c->keep_work_dir;
+	p->layer_paths = calloc(c->n_layers + 1, sizeof(*p->layer_paths));
+	if (!p->layer_paths)
+		return corral_error_sys(err, ENOMEM, "layers");
+	for (; p->n_layers < c->n_layers; p->n_layers++) {
+		r = host_path_absolute(c->layers[p->n_layers], &p->layer_paths[p->n_layers], err);
+		if (r < 0)
+			return corral_error_wrap(err, r, "layers[%zu]", p->n_layers);
+	}
+	return 0;
+}
+
 static int texts_compile(const struct corral_config *c, struct corral_policy *p,
                          struct corral_error *err)
 {
@@ -159,7 +186,7 @@ static int texts_compile(const struct corral_config *c, struct corral_policy *p,
 			        err, EINVAL,
 			        "keep: only with the host's root filesystem: leave out rootfs");
 	}
-	return 0;
+	return layers_compile(c, p, err);
 }
 
 static int ids_compile(const struct corral_config *c, struct corral_policy *p,

@@ -17,6 +17,30 @@ const char *corral_package_manager_name(enum corral_package_manager manager)
 	return "?";
 }
 
+const char *corral_isolation_name(enum corral_isolation isolation)
+{
+	switch (isolation) {
+	case CORRAL_ISOLATION_AUTO:
+		return "auto";
+	case CORRAL_ISOLATION_NATIVE:
+		return "native";
+	case CORRAL_ISOLATION_DOCKER:
+		return "docker";
+	}
+	return "?";
+}
+
+const char *corral_scope_name(enum corral_scope scope)
+{
+	switch (scope) {
+	case CORRAL_SCOPE_SESSION:
+		return "session";
+	case CORRAL_SCOPE_CALL:
+		return "call";
+	}
+	return "?";
+}
+
 static void texts_free(char **texts, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -36,5 +60,7 @@ void corral_runtime_free(struct corral_runtime *r)
 	texts_free(r->setup_commands, r->n_setup_commands);
 	texts_free(r->env_vars, r->n_env_vars);
 	free(r->work_dir);
+	free(r->rootfs);
+	corral_config_free(r->sandbox);
 	free(r);
 }

@@ -71,11 +71,16 @@ struct corral_runtime {
 	 */
 	enum corral_isolation isolation; /* AUTO without */
 	enum corral_scope scope;         /* SESSION without */
-	char *rootfs; /* NULL: what image or base_image say, without them the host's; "host"; a
-	                 directory of the host */
+	/*
+	 * Where native gets its root, as image and base_image say what Docker takes; one that names
+	 * both runs on either. NULL: natively that is the image's, without one the host's; "host";
+	 * or a directory of the host's, taken as it is: nothing is installed in it.
+	 */
+	char *rootfs;
 	/*
 	 * limits, network, ids, user, hostname, seccomp, cap_add, cap_drop, mounts and
 	 * allow_weaker, with the keys and the meaning of a configuration; owned, and never NULL.
+	 * Host paths are absolute, and a user is not named beside run_as_uid.
 	 */
 	struct corral_config *sandbox;
 };
@@ -96,14 +101,22 @@ int corral_runtime_dup(const struct corral_runtime *r, struct corral_runtime **r
 int corral_runtime_write(const struct corral_runtime *r, struct corral_buf *ret,
                          struct corral_error *err);
 
+/* Whether its root filesystem can be had natively. -EOPNOTSUPP: it names an image, and no rootfs:
+ * "its root filesystem is the image 'golang:1.23-alpine', which ...". */
+int corral_runtime_root(const struct corral_runtime *r, struct corral_error *err);
+
 /*
  * What a native sandbox of it is made from, the caller's own: the environment that every sandbox
  * has (policy/environment.h) under the runtime's, its work directory, user, root and all of
- * r->sandbox. -EOPNOTSUPP for one whose root filesystem is an image: "runtime 'go': it takes the
- * image 'golang:1.23-alpine', which ...".
+ * r->sandbox. -EOPNOTSUPP for one whose root filesystem is an image: "runtime 'go': its root
+ * filesystem is the image 'golang:1.23-alpine', which ...: choose ...".
  */
 int corral_runtime_config(const struct corral_runtime *r, struct corral_config **ret,
                           struct corral_error *err);
+/* r->sandbox alone, over what is in c: for containers, whose image and user Docker makes of the
+ * runtime itself. */
+int corral_runtime_sandbox(const struct corral_runtime *r, struct corral_config *c,
+                           struct corral_error *err);
 
 #ifdef __cplusplus
 }

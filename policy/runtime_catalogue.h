@@ -44,6 +44,10 @@ const struct corral_runtime_entry *corral_runtime_catalogue_at(
 int corral_runtime_catalogue_get(const struct corral_runtime_catalogue *c, const char *name,
                                  const struct corral_runtime **ret, struct corral_error *err);
 
+/* That of a file that the caller names, whoever may write to it. Without a name of its own it has
+ * the file's. "'PATH': packages[1]: ...". */
+int corral_runtime_load(const char *path, struct corral_runtime **ret, struct corral_error *err);
+
 /* A built-in one, the caller's own. -ENOENT with the same text. */
 int corral_runtime_get(const char *name, struct corral_runtime **ret, struct corral_error *err);
 

@@ -9,6 +9,7 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/base/utf8.h"
 #include "policy/guest_path.h"
+#include "policy/limits_check.h"
 #include "policy/runtime.h"
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -113,5 +114,37 @@ int corral_runtime_check_uid(long long uid, struct corral_error *err)
 	if (uid > CORRAL_RUNTIME_UID_MAX)
 		return corral_error_set(err, EINVAL, "run_as_uid is at most %u, not %lld",
 		                        CORRAL_RUNTIME_UID_MAX, uid);
+	return 0;
+}
+
+int corral_runtime_check_rootfs(const char *path, struct corral_error *err)
+{
+	if (!strcmp(path, "host") || (path[0] == '/' && is_printable(path)))
+		return 0;
+	return refuse(err, "'host' or a directory's absolute path is expected, not ", path, "");
+}
+
+static int relative(const char *path, struct corral_error *err)
+{
+	return refuse(err, "", path, " is relative: a runtime's host paths begin with '/'");
+}
+
+int corral_runtime_check_whole(const struct corral_runtime *rt, struct corral_error *err)
+{
+	const struct corral_config *c = rt->sandbox;
+	int r = corral_limits_check(&c->limits, err);
+
+	if (r < 0)
+		return corral_error_wrap(err, r, "limits");
+	if (rt->has_run_as_uid && c->has_user)
+		return corral_error_set(err, EINVAL,
+		                        "user: run_as_uid says it as well: leave one of them out");
+	for (size_t i = 0; i < c->n_mounts; i++)
+		if (c->mounts[i].host_path && c->mounts[i].host_path[0] != '/')
+			return corral_error_wrap(err, relative(c->mounts[i].host_path, err),
+			                         "mounts[%zu].source", i);
+	if (c->seccomp && c->seccomp[0] != '/' && strcmp(c->seccomp, "default") != 0 &&
+	    strcmp(c->seccomp, "engine") != 0)
+		return corral_error_wrap(err, relative(c->seccomp, err), "seccomp");
 	return 0;
 }

@@ -15,5 +15,13 @@ int corral_runtime_check_env(const char *name, const char *value, struct corral_
 /* Also what no engine would take: a relative path, "..", control characters. */
 int corral_runtime_check_work_dir(const char *path, struct corral_error *err);
 int corral_runtime_check_uid(long long uid, struct corral_error *err);
+/* "host", or an absolute path. */
+int corral_runtime_check_rootfs(const char *path, struct corral_error *err);
+/*
+ * Keys against each other, and the sandbox's values. Host paths are absolute: runtimes are used
+ * from any directory.
+ */
+struct corral_runtime;
+int corral_runtime_check_whole(const struct corral_runtime *rt, struct corral_error *err);
 
 #endif

@@ -2,15 +2,16 @@
  * A runtime as JSON. Every key is a row of a table; errors name the place:
  * "packages[1]: Invalid package name: 'a b'".
  */
+#include "policy/runtime_json.h"
+
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel/base/cleanup.h"
+#include "policy/config_json.h"
 #include "policy/json_words.h"
-#include "policy/runtime.h"
 #include "policy/runtime_check.h"
 
 typedef int check_fn(const char *text, struct corral_error *err);
@@ -190,6 +191,44 @@ static int uid_parse(struct corral_runtime *rt, const json_t *v, struct corral_e
 	return 0;
 }
 
+static int isolation_parse(struct corral_runtime *rt, const json_t *v, struct corral_error *err)
+{
+	static const enum corral_isolation all[] = {
+		CORRAL_ISOLATION_AUTO,
+		CORRAL_ISOLATION_NATIVE,
+		CORRAL_ISOLATION_DOCKER,
+	};
+
+	if (!json_is_string(v))
+		return corral_json_wrong_kind(v, "text", err);
+	for (size_t i = 0; i < CORRAL_COUNT(all); i++) {
+		if (strcmp(corral_isolation_name(all[i]), json_string_value(v)) != 0)
+			continue;
+		rt->isolation = all[i];
+		return 0;
+	}
+	return corral_error_set(err, EINVAL, "'auto', 'native' or 'docker' is expected");
+}
+
+static int scope_parse(struct corral_runtime *rt, const json_t *v, struct corral_error *err)
+{
+	if (!json_is_string(v))
+		return corral_json_wrong_kind(v, "text", err);
+	if (!strcmp(json_string_value(v), corral_scope_name(CORRAL_SCOPE_CALL)))
+		rt->scope = CORRAL_SCOPE_CALL;
+	else if (!strcmp(json_string_value(v), corral_scope_name(CORRAL_SCOPE_SESSION)))
+		rt->scope = CORRAL_SCOPE_SESSION;
+	else
+		return corral_error_set(err, EINVAL, "'session' or 'call' is expected");
+	return 0;
+}
+
+static int rootfs_parse(struct corral_runtime *rt, const json_t *v, struct corral_error *err)
+{
+	return optional_parse(v, corral_runtime_check_rootfs, &rt->rootfs, err);
+}
+
+/* A row without a parser is a key of a configuration. */
 static const struct key {
 	const char *name;
 	int (*parse)(struct corral_runtime *rt, const json_t *v, struct corral_error *err);
@@ -205,11 +244,24 @@ static const struct key {
 	{ "work_dir", work_dir_parse },
 	{ "cache_image", cache_parse },
 	{ "run_as_uid", uid_parse },
+	{ "isolation", isolation_parse },
+	{ "scope", scope_parse },
+	{ "rootfs", rootfs_parse },
+	{ "limits", NULL },
+	{ "network", NULL },
+	{ "ids", NULL },
+	{ "user", NULL },
+	{ "hostname", NULL },
+	{ "seccomp", NULL },
+	{ "cap_add", NULL },
+	{ "cap_drop", NULL },
+	{ "mounts", NULL },
+	{ "allow_weaker", NULL },
 };
 
 static int unknown_top_key(const char *key, struct corral_error *err)
 {
-	char known[256] = "";
+	char known[400] = "";
 
 	for (size_t i = 0; i < CORRAL_COUNT(keys); i++) {
 		size_t len = strlen(known);
@@ -234,39 +286,69 @@ static int keys_parse(struct corral_runtime *rt, json_t *root, struct corral_err
 			i++;
 		if (i == CORRAL_COUNT(keys))
 			return unknown_top_key(name, err);
-		r = keys[i].parse(rt, value, err);
+		r = keys[i].parse ? keys[i].parse(rt, value, err)
+		                  : corral_config_key_parse(rt->sandbox, name, value, err);
 		if (r < 0)
 			return corral_json_place(err, r, "%s", name);
 	}
-	if (!rt->name)
-		return corral_error_set(err, EINVAL, "name: missing");
 	return 0;
 }
 
-int corral_runtime_parse(const char *json, size_t len, struct corral_runtime **ret,
-                         struct corral_error *err)
+static struct corral_runtime *usual_new(void)
 {
 	corral_auto(runtime_freep) struct corral_runtime *rt = calloc(1, sizeof(*rt));
-	json_auto_t *root = NULL;
-	json_error_t problem;
+
+	if (!rt)
+		return NULL;
+	rt->description = strdup("");
+	rt->work_dir = strdup("/workspace");
+	rt->cache_image = true;
+	rt->sandbox = corral_config_new();
+	return rt->description && rt->work_dir && rt->sandbox ? corral_take_ptr(&rt) : NULL;
+}
+
+int corral_runtime_from_json(json_t *root, const char *name, struct corral_runtime **ret,
+                             struct corral_error *err)
+{
+	corral_auto(runtime_freep) struct corral_runtime *rt = usual_new();
 	int r;
 
 	if (!rt)
 		return corral_error_set(err, ENOMEM, "runtime: out of memory");
-	rt->description = strdup("");
-	rt->work_dir = strdup("/workspace");
-	rt->cache_image = true;
-	if (!rt->description || !rt->work_dir)
-		return corral_error_set(err, ENOMEM, "runtime: out of memory");
-	root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &problem);
-	if (!root)
-		return corral_error_set(err, EINVAL, "line %d, column %d: %s", problem.line,
-		                        problem.column, problem.text);
 	if (!json_is_object(root))
 		return corral_json_wrong_kind(root, "an object", err);
 	r = keys_parse(rt, root, err);
 	if (r < 0)
 		return r;
+	if (!rt->name && !name)
+		return corral_error_set(err, EINVAL, "name: missing");
+	if (!rt->name) {
+		rt->name = strdup(name);
+		if (!rt->name)
+			return corral_error_set(err, ENOMEM, "runtime: out of memory");
+	}
+	r = corral_runtime_check_whole(rt, err);
+	if (r < 0)
+		return r;
 	*ret = corral_take_ptr(&rt);
 	return 0;
+}
+
+int corral_runtime_parse_named(const char *json, size_t len, const char *name,
+                               struct corral_runtime **ret, struct corral_error *err)
+{
+	json_auto_t *root = NULL;
+	json_error_t problem;
+
+	root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &problem);
+	if (!root)
+		return corral_error_set(err, EINVAL, "line %d, column %d: %s", problem.line,
+		                        problem.column, problem.text);
+	return corral_runtime_from_json(root, name, ret, err);
+}
+
+int corral_runtime_parse(const char *json, size_t len, struct corral_runtime **ret,
+                         struct corral_error *err)
+{
+	return corral_runtime_parse_named(json, len, NULL, ret, err);
 }

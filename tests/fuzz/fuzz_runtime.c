@@ -1,6 +1,6 @@
 /*
  * A runtime's description: whatever the text, an error with a place, or a runtime that keeps what
- * the builder of images relies on.
+ * the builder of images relies on, and that is read again from what is written of it.
  */
 #include <assert.h>
 #include <string.h>
@@ -27,6 +27,22 @@ static void check_runtime(const struct corral_runtime *rt)
 	assert(rt->run_as_uid <= CORRAL_RUNTIME_UID_MAX);
 }
 
+static void check_round(const struct corral_runtime *rt)
+{
+	struct corral_buf once = CORRAL_BUF_INIT, twice = CORRAL_BUF_INIT;
+	struct corral_runtime *again = NULL;
+
+	assert(corral_runtime_write(rt, &once, NULL) == 0);
+	assert(corral_runtime_parse(once.data, once.len, &again, NULL) == 0);
+	assert(corral_runtime_write(again, &twice, NULL) == 0);
+	assert(once.len == twice.len && !memcmp(once.data, twice.data, once.len));
+	assert(rt->sandbox->limits_asked == again->sandbox->limits_asked);
+	assert(!memcmp(&rt->sandbox->limits, &again->sandbox->limits, sizeof(rt->sandbox->limits)));
+	corral_runtime_free(again);
+	corral_buf_done(&once);
+	corral_buf_done(&twice);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct corral_runtime *rt = NULL;
@@ -35,8 +51,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	assert((r == 0) == (err.code == 0));
 	assert(r == 0 || (err.code == -r && err.text[0] && !rt));
-	if (r == 0)
+	if (r == 0) {
 		check_runtime(rt);
+		check_round(rt);
+	}
 	corral_runtime_free(rt);
 	return 0;
 }

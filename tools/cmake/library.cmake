@@ -27,16 +27,19 @@ set(public_headers
   kernel/files/files.h
   kernel/files/result.h
   kernel/host.h
+  kernel/isolation.h
   kernel/plan.h
   kernel/process.h
   kernel/receipt.h
   kernel/sandbox.h
   policy/caps.h
   policy/config.h
+  policy/isolation.h
   policy/limits.h
   policy/permission.h
   policy/policy.h
   policy/runtime.h
+  policy/runtime_catalogue.h
   policy/seccomp.h)
 set(private_headers)
 if(TARGET corral_docker)

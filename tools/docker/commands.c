@@ -14,6 +14,7 @@
 #include "tools/docker/progress.h"
 #include "tools/exitcode.h"
 #include "tools/message.h"
+#include "tools/runtimes.h"
 #include "tools/table.h"
 
 #define ID_SHOWN     12
@@ -253,7 +254,7 @@ static int build(struct corral_docker_engine *e, const struct corral_options *o,
 	struct corral_docker_teller teller;
 	struct corral_docker_image_options images = { .config_dir = config_dir,
 		                                      .progress = &teller.progress };
-	int r = corral_docker_find_runtime(o->config->argv[0], &runtime, err);
+	int r = corral_runtimes_find(o->config->argv[0], &runtime, err);
 
 	if (r < 0)
 		return r;

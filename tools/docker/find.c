@@ -1,16 +1,8 @@
 #include "tools/docker/find.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include "kernel/base/buf.h"
-#include "kernel/base/cleanup.h"
-
-#define RUNTIME_MAX ((size_t)1 << 20)
 
 /* A variable that is empty says nothing. */
 static const char *variable(const char *name)
@@ -44,22 +36,4 @@ char *corral_docker_find_config(void)
 	if (dir)
 		return strdup(dir);
 	return home && asprintf(&ret, "%s/.docker", home) >= 0 ? ret : NULL;
-}
-
-int corral_docker_find_runtime(const char *path, struct corral_runtime **ret,
-                               struct corral_error *err)
-{
-	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
-	corral_autofd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	int r;
-
-	if (fd < 0)
-		return corral_error_sys(err, errno, "'%.200s'", path);
-	r = corral_buf_read_fd(&text, fd, RUNTIME_MAX);
-	if (r == -EFBIG)
-		return corral_error_set(err, EFBIG, "'%.200s' is larger than 1M", path);
-	if (r < 0)
-		return corral_error_sys(err, -r, "read '%.200s'", path);
-	r = corral_runtime_parse(text.data ? text.data : "", text.len, ret, err);
-	return r < 0 ? corral_error_wrap(err, r, "'%.200s'", path) : 0;
 }

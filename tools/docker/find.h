@@ -3,13 +3,9 @@
 #define CORRAL_TOOLS_DOCKER_FIND_H
 
 #include "backends/docker/engine.h"
-#include "policy/runtime.h"
 
 int corral_docker_find_engine(struct corral_docker_engine **ret, struct corral_error *err);
 /* The folder of the user's Docker configuration; the caller's to free. NULL: there is none. */
 char *corral_docker_find_config(void);
-/* A file of --docker-runtime. */
-int corral_docker_find_runtime(const char *path, struct corral_runtime **ret,
-                               struct corral_error *err);
 
 #endif

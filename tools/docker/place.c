@@ -24,6 +24,7 @@
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
 #include "tools/docker/find.h"
+#include "tools/runtimes.h"
 
 #define CANCEL_MS   2000
 #define PROFILE_MAX ((size_t)4 << 20)
@@ -475,7 +476,7 @@ int corral_docker_place_open(struct corral_options *o, int stop_fd,
 		return out_of_memory(err);
 	corral_docker_teller_init(&p->teller);
 	if (o->docker_runtime) {
-		r = corral_docker_find_runtime(o->docker_runtime, &p->runtime, err);
+		r = corral_runtimes_find(o->docker_runtime, &p->runtime, err);
 		if (r < 0)
 			r = corral_error_wrap(err, r, "--docker-runtime");
 	}

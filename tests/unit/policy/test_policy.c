@@ -426,6 +426,62 @@ static void policies_that_differ_share_no_sandbox(void **state)
 	corral_policy_free(usual);
 }
 
+static int layered(struct corral_policy **ret, const char *json, bool keep_work_dir,
+                   struct corral_error *err)
+{
+	struct corral_config *c = config(json);
+	int r;
+
+	assert_int_equal(corral_config_add_layer(c, "/l/near", NULL), 0);
+	assert_int_equal(corral_config_add_layer(c, "far", NULL), 0);
+	c->keep_work_dir = keep_work_dir;
+	r = corral_policy_compile(c, NULL, ret, err);
+	corral_config_free(c);
+	return r;
+}
+
+static void layers_and_the_work_directory_go_with_keep(void **state)
+{
+	struct corral_policy *p = NULL;
+	struct corral_error err = { 0 };
+	struct corral_config *c = config("{}");
+	char cwd[4096], far[4096 + 8];
+
+	(void)state;
+	assert_non_null(getcwd(cwd, sizeof(cwd)));
+	(void)snprintf(far, sizeof(far), "%s/far", cwd);
+	assert_int_equal(layered(&p, "{\"keep\":\"/k\"}", true, &err), 0);
+	assert_string_equal(p->keep_path, "/k");
+	assert_int_equal(p->n_layers, 2);
+	assert_string_equal(p->layer_paths[0], "/l/near");
+	assert_string_equal(p->layer_paths[1], far);
+	assert_true(p->keep_work_dir);
+	assert_false(corral_policy_interchangeable(p, p));
+	corral_policy_free(p);
+	p = NULL;
+	assert_int_equal(layered(&p, "{\"keep\":\"/k\",\"workspace\":\"/w\"}", false, &err), 0);
+	assert_false(p->keep_work_dir);
+	corral_policy_free(p);
+	p = NULL;
+	assert_int_equal(layered(&p, "{}", false, &err), -EINVAL);
+	assert_string_equal(err.text, "layers: only with keep");
+	assert_int_equal(layered(&p, "{\"keep\":\"/k\",\"workspace\":\"/w\"}", true, &err),
+	                 -EINVAL);
+	assert_string_equal(err.text,
+	                    "keep_work_dir: the work directory is a workspace, which keeps its own "
+	                    "changes: leave one of them out");
+	c->keep_work_dir = true;
+	assert_int_equal(corral_policy_compile(c, NULL, &p, &err), -EINVAL);
+	assert_string_equal(err.text, "keep_work_dir: only with keep");
+	assert_int_equal(corral_config_add_layer(c, "", &err), -EINVAL);
+	for (size_t i = 0; i < CORRAL_CONFIG_LAYERS_MAX; i++)
+		assert_int_equal(corral_config_add_layer(c, "/l", NULL), 0);
+	assert_int_equal(corral_config_add_layer(c, "/l", &err), -EINVAL);
+	assert_string_equal(err.text, "too many layers: at most 24");
+	assert_null(p);
+	corral_config_free(c);
+}
+
 static void policy_lives_until_its_last_holder_lets_go(void **state)
 {
 	struct corral_policy *p = compile(config("{}"));
@@ -459,6 +515,7 @@ int main(void)
 		cmocka_unit_test(policies_alike_but_for_the_environment_share_sandboxes),
 		cmocka_unit_test(policies_alike_but_for_what_is_handed_out_share_sandboxes),
 		cmocka_unit_test(policies_that_differ_share_no_sandbox),
+		cmocka_unit_test(layers_and_the_work_directory_go_with_keep),
 		cmocka_unit_test(policy_lives_until_its_last_holder_lets_go),
 	};
 
