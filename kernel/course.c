@@ -130,7 +130,7 @@ void corral_course_exited(struct corral_sandbox *s, struct corral_course *c,
 	}
 	r->user_usec = m->user_usec;
 	r->system_usec = m->system_usec;
-	r->written_bytes = s->keep_fd >= 0 ? UINT64_MAX : m->written_bytes;
+	r->written_bytes = s->keep.fd >= 0 ? UINT64_MAX : m->written_bytes;
 	r->memory_peak_bytes = m->maxrss_kb < (1ull << 40) ? m->maxrss_kb * 1024 : UINT64_MAX;
 	r->n_denials = m->n_denials < CORRAL_DENIALS_MAX ? m->n_denials : CORRAL_DENIALS_MAX;
 	r->denials_dropped = m->denials_dropped;

@@ -1,23 +1,52 @@
 /*
- * A directory of the host that keeps what sandboxes change, one after the other.
+ * Directories of the host that keep what sandboxes change: the one that this sandbox writes to, and
+ * frozen ones beneath it that earlier sandboxes wrote.
  */
 #ifndef CORRAL_KERNEL_KEEP_H
 #define CORRAL_KERNEL_KEEP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "kernel/base/error.h"
+#include "kernel/layers/layers.h"
+
+struct corral_plan_facts;
+struct corral_policy;
+
+struct corral_keep {
+	int fd; /* -1: nothing is kept */
+	int layer_fds[CORRAL_LAYERS_MAX];
+	size_t n_layers;
+	bool is_root;  /* the sandbox has ids of its own */
+	bool overlays; /* upper and work directories are in it */
+};
+#define CORRAL_KEEP_INIT \
+	{                \
+		.fd = -1 \
+	}
+
+/* Whether what is kept lies in directories of its own (kernel/layers/layers.h), and not as the root
+ * itself. */
+bool corral_keep_has_parts(const struct corral_policy *p, bool is_root);
+
+/* What of it can be had; looks at nothing of the host's. */
+int corral_keep_check(const struct corral_policy *p, const struct corral_plan_facts *f,
+                      struct corral_error *err);
 
 /*
- * Makes it ready and locks it: two sandboxes over one upper directory would garble each other
- * (overlayfs's documentation calls it undefined). overlays: with upper and work directories in it.
- * The lock goes with the last copy of *ret_fd. -EBUSY when another has it; -EPERM when somebody
- * else could change it meanwhile; -ENOTEMPTY when something else is in it.
+ * Makes the policy's keep_path ready and locks it: two sandboxes over one upper directory would
+ * garble each other (overlayfs's documentation calls it undefined). Its layers are held against
+ * change as well, and shared. -EBUSY when another has it; -EPERM when somebody else could change it
+ * meanwhile; -ENOTEMPTY when something else is in it.
  */
-int corral_keep_open(const char *path, bool overlays, int *ret_fd, struct corral_error *err);
+int corral_keep_open(const struct corral_policy *p, const struct corral_plan_facts *f,
+                     struct corral_keep *ret, struct corral_error *err);
+/* Lets others have them, also while a child that was cloned a moment ago still holds a copy. */
+void corral_keep_close(struct corral_keep *k);
 
 /* For a sandbox that did not come to be: takes away what corral_keep_open() made and nobody used.
  */
-void corral_keep_undo(int keep_fd);
+void corral_keep_undo(struct corral_keep *k);
 
 #endif

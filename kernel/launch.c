@@ -27,7 +27,6 @@
 #include "kernel/base/trace.h"
 #include "kernel/confined.h"
 #include "kernel/host_reason.h"
-#include "kernel/keep.h"
 #include "kernel/sandbox_state.h"
 #include "kernel/source.h"
 
@@ -420,8 +419,8 @@ static int sockets_open(struct corral_sandbox *s, int *ret_peer, struct corral_e
 	return 0;
 }
 
-static int keep_open(struct corral_sandbox *s, const struct corral_policy *p, bool overlays,
-                     struct corral_error *err)
+static int keep_open(struct corral_sandbox *s, const struct corral_policy *p,
+                     const struct corral_plan_facts *f, struct corral_error *err)
 {
 	static const enum corral_limit of_disk[] = { CORRAL_LIMIT_DISK, CORRAL_LIMIT_DISK_INODES };
 
@@ -432,7 +431,7 @@ static int keep_open(struct corral_sandbox *s, const struct corral_policy *p, bo
 			                    "is everybody's: leave it out, or --keep",
 			                    err);
 	s->limits.disk_bytes = s->limits.disk_inodes = 0;
-	return corral_keep_open(p->keep_path, overlays, &s->keep_fd, err);
+	return corral_keep_open(p, f, &s->keep, err);
 }
 
 static int prepare(struct corral_sandbox *s, const struct corral_policy *p,
@@ -450,7 +449,7 @@ static int prepare(struct corral_sandbox *s, const struct corral_policy *p,
 		f->launchpad = f->netns_ready = false;
 	}
 	if (r == 0 && p->keep_path && !s->confined)
-		r = keep_open(s, p, f->scheme == CORRAL_ID_RANGE, err);
+		r = keep_open(s, p, f, err);
 	if (r == 0 && f->scheme == CORRAL_ID_RANGE) {
 		r = corral_launcher_take_ids(s->launcher, &s->ids, err);
 		f->base = s->ids.base;
@@ -511,8 +510,8 @@ static int open_tier(struct corral_launcher *l, const struct corral_policy *p, b
 	s->launcher = l;
 	(void)pthread_mutex_init(&s->lock, NULL);
 	s->scratch_free_bytes = p->limits.disk_bytes;
-	s->socket_fd = s->pidfd = s->event_fd = s->timer_fd = s->oom_fd = s->tty_fd = s->keep_fd =
-	        -1;
+	s->socket_fd = s->pidfd = s->event_fd = s->timer_fd = s->oom_fd = s->tty_fd = -1;
+	s->keep = (struct corral_keep)CORRAL_KEEP_INIT;
 	s->ids = (struct corral_ids) { 0, -1, -1 };
 	s->confined = confined;
 	s->allow_weaker = p->allow_weaker;
@@ -520,8 +519,7 @@ static int open_tier(struct corral_launcher *l, const struct corral_policy *p, b
 	if (r < 0) {
 		*ret_refused = s->refused;
 		corral_sandbox_end(s);
-		if (s->keep_fd >= 0)
-			corral_keep_undo(s->keep_fd);
+		corral_keep_undo(&s->keep);
 		corral_sandbox_wipe(s);
 		return r;
 	}

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/keep.h"
 #include "kernel/receipt.h"
 #include "kernel/plan_steps.h"
 #include "kernel/skeleton.h"
@@ -134,19 +135,48 @@ static void scratch_step(struct corral_build *b)
 	s->flags |= detached(b);
 }
 
-/* The directory of the host that keeps the changes: below the overlays as root, else as the root
- * itself. */
-static uint16_t keep_step(struct corral_build *b)
+/* The numbers of what is attached as layers: the root's lowest, the host's /usr, frozen ones. */
+enum { LAYER_ROOT, LAYER_USR, LAYER_FROZEN };
+#define LAYER_NONE (~0u)
+
+/*
+ * The directory of the host that keeps the changes, with frozen ones beneath it: below overlays, or
+ * as root and work directory themselves; or (an ordinary user's who keeps no more) as the root.
+ */
+static uint16_t keep_steps(struct corral_build *b)
 {
+	const struct corral_policy *p = b->policy;
 	struct corral_step *s;
 
-	if (!b->policy->keep_path)
+	if (!p->keep_path)
 		return 0;
 	s = step_add(b, CORRAL_STEP_LAYER);
 	s->flags |= CORRAL_STEP_KEPT;
-	s->n[0] = is_root(b) ? 0 : 1;
-	source_put(b, s, b->policy->keep_path, "--keep", CORRAL_MAP_RANGE, ATTR_PLAIN, false);
+	s->n[0] = corral_keep_has_parts(p, is_root(b)) ? 0 : 1;
+	source_put(b, s, p->keep_path, "--keep", CORRAL_MAP_RANGE, ATTR_PLAIN, false);
+	for (size_t i = 0; i < p->n_layers; i++) {
+		s = step_add(b, CORRAL_STEP_LAYER);
+		s->n[0] = LAYER_FROZEN + (uint32_t)i;
+		source_put(b, s, p->layer_paths[i], "layer", CORRAL_MAP_RANGE, ATTR_RO, false);
+	}
 	return CORRAL_STEP_KEPT;
+}
+
+/* On guest_path, or (NULL) as the root: what is written over what is kept frozen over one layer. */
+static struct corral_step *overlay_add(struct corral_build *b, uint32_t layer, uint32_t part,
+                                       const char *guest_path, const char *what, uint16_t kept)
+{
+	struct corral_step *s = step_add(b, CORRAL_STEP_OVERLAY);
+
+	s->n[0] = layer;
+	s->n[1] = part;
+	s->attr = kept ? b->policy->n_layers : 0;
+	if (guest_path)
+		s->s[0] = text_put(b, guest_path);
+	if (what)
+		s->s[2] = text_put(b, what);
+	s->flags |= kept | (is_root(b) ? 0 : CORRAL_STEP_USERXATTR);
+	return s;
 }
 
 static void skeleton_add(struct corral_build *b, const struct corral_buf *entries, uint16_t kept)
@@ -174,13 +204,30 @@ static void composed_root_steps(struct corral_build *b, uint16_t kept)
 	s = step_add(b, CORRAL_STEP_LAYER);
 	s->flags |= detached(b);
 	source_put(b, s, b->facts->template_path, "layer", CORRAL_MAP_RANGE, ATTR_RO, false);
-	s = step_add(b, CORRAL_STEP_OVERLAY);
-	s->flags |= detached(b) | kept;
-	s->s[2] = text_put(b, "a composed root");
+	s = overlay_add(b, LAYER_ROOT, 0, NULL, "a composed root", kept);
+	s->flags |= detached(b);
+	/* No change of the guest's, so it is not told as one, and goes with the next version. */
+	s->flags |= b->policy->keep_work_dir ? CORRAL_STEP_BENEATH : 0;
 	if (entries.len)
 		blob_put(b, s, entries.data, entries.len);
 	s = step_add(b, CORRAL_STEP_ROOT);
 	s->n[0] = 1;
+}
+
+/* An ordinary user's, whose skeleton was put into the lowest of the layers by kernel/keep.c. */
+static void kept_root_steps(struct corral_build *b, uint16_t kept)
+{
+	struct corral_step *s;
+
+	if (b->policy->n_layers) {
+		(void)overlay_add(b, LAYER_NONE, 0, NULL, NULL, kept);
+		s = step_add(b, CORRAL_STEP_ROOT);
+		s->n[0] = 1;
+		return;
+	}
+	s = step_add(b, CORRAL_STEP_ROOT);
+	s->flags |= kept;
+	s->s[0] = text_put(b, "k/u0");
 }
 
 /* Files that come and go are no business of an overlay's. */
@@ -198,21 +245,20 @@ static void temporary_step(struct corral_build *b)
 static void host_root_steps(struct corral_build *b)
 {
 	const struct corral_etc *etc = b->facts->etc;
-	uint16_t kept = keep_step(b);
+	uint16_t kept = keep_steps(b);
 	struct corral_step *s;
 
-	composed_root_steps(b, kept);
+	if (!is_root(b) && b->policy->keep_work_dir)
+		kept_root_steps(b, kept);
+	else
+		composed_root_steps(b, kept);
 	if (is_root(b)) {
 		s = step_add(b, CORRAL_STEP_LAYER);
 		s->flags |= detached(b);
-		s->n[0] = 1;
+		s->n[0] = LAYER_USR;
 		source_put(b, s, "/usr", "layer", CORRAL_MAP_RANGE, ATTR_RO, false);
-		s = step_add(b, CORRAL_STEP_OVERLAY);
-		s->n[0] = 1;
-		s->flags |= detached(b) | kept;
-		s->s[0] = text_put(b, "/usr");
-		s->s[2] = text_put(b, "/usr");
-		s->n[1] = 1;
+		s = overlay_add(b, LAYER_USR, 1, "/usr", "/usr", kept);
+		s->flags |= detached(b);
 	} else {
 		/*
 		 * With one id the guest owns nothing below /usr and could change nothing in an
@@ -235,15 +281,16 @@ static void host_root_steps(struct corral_build *b)
 
 static void dir_root_steps(struct corral_build *b)
 {
+	uint16_t kept = keep_steps(b);
 	struct corral_step *s = step_add(b, CORRAL_STEP_LAYER);
 
 	source_put(b, s, b->policy->rootfs_path, "--rootfs", CORRAL_MAP_RANGE, ATTR_RO, false);
 	s->s[2] = text_put(b, b->policy->rootfs_path);
-	s = step_add(b, CORRAL_STEP_OVERLAY);
-	s->s[2] = text_put(b, b->policy->rootfs_path);
-	s->flags |= is_root(b) ? 0 : CORRAL_STEP_USERXATTR;
+	(void)overlay_add(b, LAYER_ROOT, 0, NULL, b->policy->rootfs_path, kept);
 	s = step_add(b, CORRAL_STEP_ROOT);
 	s->n[0] = 1;
+	if (kept)
+		temporary_step(b);
 }
 
 /* Docker's list, and what newer ones add. What is only to be read-only is so by /proc being
@@ -294,7 +341,7 @@ static void mount_add(struct corral_build *b, const struct corral_config_mount *
 	s->gid += b->facts->scheme == CORRAL_ID_SINGLE ? 0 : b->policy->guest_gid;
 }
 
-static void user_mount_steps(struct corral_build *b)
+static void work_dir_step(struct corral_build *b)
 {
 	const struct corral_policy *p = b->policy;
 	struct corral_step *s;
@@ -302,6 +349,14 @@ static void user_mount_steps(struct corral_build *b)
 	if (p->workspace_path) {
 		bind_add(b, p->workspace_path, p->work_dir, "--workspace", CORRAL_MAP_OWNER, false,
 		         true);
+	} else if (p->keep_work_dir && p->n_layers) {
+		(void)overlay_add(b, LAYER_NONE, 2, p->work_dir, NULL, CORRAL_STEP_KEPT);
+	} else if (p->keep_work_dir) {
+		s = step_add(b, CORRAL_STEP_SCRATCH_BIND);
+		s->s[0] = text_put(b, "k/u2");
+		s->s[1] = text_put(b, p->work_dir);
+		s->attr = ATTR_PLAIN;
+		s->flags |= CORRAL_STEP_KEPT;
 	} else {
 		/* In the scratch, under the one limit; its own directory, since the root may belong
 		 * to somebody else. */
@@ -315,6 +370,13 @@ static void user_mount_steps(struct corral_build *b)
 			s->n[1] = b->facts->base + p->guest_gid;
 		}
 	}
+}
+
+static void user_mount_steps(struct corral_build *b)
+{
+	const struct corral_policy *p = b->policy;
+
+	work_dir_step(b);
 	if (p->network == CORRAL_NETWORK_HOST) {
 		bind_add(b, "/etc/resolv.conf", "/etc/resolv.conf", "host file", CORRAL_MAP_NONE,
 		         true, false);
@@ -519,11 +581,9 @@ int corral_plan_compile(const struct corral_policy *p, const struct corral_plan_
 		                        "with ids of its own "
 		                        "before Linux 5.19 (id-mapped mounts): run as an ordinary "
 		                        "user, or use --ro-bind");
-	if (p->keep_path && f->scheme == CORRAL_ID_RANGE && !f->template_path)
-		return corral_error_set(err, EOPNOTSUPP,
-		                        "keep: as root it takes id-mapped mounts, of /run/corral "
-		                        "too (Linux 5.19; 6.3 where /run is "
-		                        "a tmpfs): run as an ordinary user");
+	r = corral_keep_check(p, f, err);
+	if (r < 0)
+		return r;
 	b = malloc(sizeof(*b));
 	if (b) {
 		memset(b, 0, offsetof(struct corral_build, steps));

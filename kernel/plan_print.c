@@ -182,15 +182,19 @@ static void describe(const struct corral_plan *p, const struct corral_step *s,
 		corral_buf_str(out, mapped_of(p, s));
 		break;
 	case CORRAL_STEP_OVERLAY:
-		corral_buf_fmt(out, "on %s: %s below, what is written in %s",
-		               s->s[0] ? corral_plan_text(p, s->s[0]) : "/",
-		               corral_plan_text(p, s->s[2]),
+		corral_buf_fmt(out, "on %s: ", s->s[0] ? corral_plan_text(p, s->s[0]) : "/");
+		if (s->attr)
+			corral_buf_fmt(out, "%llu frozen layer%s%s", (unsigned long long)s->attr,
+			               s->attr > 1 ? "s" : "", s->s[2] ? " on " : "");
+		corral_buf_fmt(out, "%s below, what is written in %s", corral_plan_text(p, s->s[2]),
 		               s->flags & CORRAL_STEP_KEPT ? "the directory of --keep"
 		                                           : "the scratch");
 		attributes_add(out, MOUNT_ATTR_NODEV);
 		break;
 	case CORRAL_STEP_ROOT:
-		corral_buf_str(out, s->n[0] ? "the overlay" : "composed, in the scratch");
+		corral_buf_str(out, s->n[0]                       ? "the overlay"
+		                    : s->flags & CORRAL_STEP_KEPT ? "a directory of --keep"
+		                                                  : "composed, in the scratch");
 		break;
 	case CORRAL_STEP_BIND:
 		corral_buf_fmt(out, "%s on %s", corral_plan_text(p, s->s[2]),
@@ -199,7 +203,9 @@ static void describe(const struct corral_plan *p, const struct corral_step *s,
 		corral_buf_str(out, mapped_of(p, s));
 		break;
 	case CORRAL_STEP_SCRATCH_BIND:
-		corral_buf_fmt(out, "an empty directory of the scratch on %s",
+		corral_buf_fmt(out, "%s on %s",
+		               s->flags & CORRAL_STEP_KEPT ? "a directory of --keep"
+		                                           : "an empty directory of the scratch",
 		               corral_plan_text(p, s->s[1]));
 		attributes_add(out, s->attr);
 		break;

@@ -14,7 +14,7 @@
 #include "kernel/base/buf.h"
 #include "kernel/plan_build.h"
 
-#define STEPS_MAX (CORRAL_CONFIG_MOUNTS_MAX + 96)
+#define STEPS_MAX (CORRAL_CONFIG_MOUNTS_MAX + 120)
 
 #define ATTR_PLAIN (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 #define ATTR_RO    (ATTR_PLAIN | MOUNT_ATTR_RDONLY)

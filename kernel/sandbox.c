@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/file.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -296,10 +295,7 @@ void corral_sandbox_wipe(struct corral_sandbox *s)
 	corral_fd_closep(&s->timer_fd);
 	corral_fd_closep(&s->oom_fd);
 	corral_fd_closep(&s->tty_fd);
-	/* A child that was cloned a moment ago, for another sandbox, still holds a copy. */
-	if (s->keep_fd >= 0)
-		(void)flock(s->keep_fd, LOCK_UN);
-	corral_fd_closep(&s->keep_fd);
+	corral_keep_close(&s->keep);
 	corral_plan_free(s->plan);
 	free(s->env);
 	free(s->work_dir);
@@ -322,7 +318,7 @@ void corral_sandbox_close(struct corral_sandbox *s, struct corral_receipt *ret_r
 		(void)shutdown(s->socket_fd, SHUT_RDWR);
 	else if (s->pidfd >= 0)
 		(void)syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
-	if (s->keep_fd < 0 && corral_launcher_wipe_later(s->launcher, s))
+	if (s->keep.fd < 0 && corral_launcher_wipe_later(s->launcher, s))
 		return;
 	corral_sandbox_end(s);
 	done = corral_now_nsec();

@@ -10,6 +10,7 @@
 
 #include "kernel/base/clock.h"
 #include "kernel/child.h"
+#include "kernel/keep.h"
 #include "kernel/launcher.h"
 
 enum corral_sandbox_phase {
@@ -41,7 +42,8 @@ struct corral_sandbox {
 	bool allow_weaker; /* the caller accepts that tier */
 	bool refused;      /* the launch failed for want of namespaces or mounts */
 	struct corral_ids ids;
-	int socket_fd, pidfd, event_fd, timer_fd, oom_fd, tty_fd, keep_fd;
+	struct corral_keep keep;
+	int socket_fd, pidfd, event_fd, timer_fd, oom_fd, tty_fd;
 	pid_t pid;
 	enum corral_sandbox_phase phase;
 	bool grace;

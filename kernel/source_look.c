@@ -42,19 +42,28 @@ static bool holds(const char *outer, const char *inner)
 	       (inner[len] == '/' || !inner[len] || !strcmp(outer, "/"));
 }
 
-/* What a guest can write to must not be what its next root is made of. */
-static int apart(const struct corral_policy *p, const char *label, const char *path,
+static int apart(const char *kept_label, const char *kept_path, const char *label, const char *path,
                  struct corral_error *err)
 {
-	corral_autofree char *keep = realpath(p->keep_path, NULL), *other = realpath(path, NULL);
+	corral_autofree char *kept = realpath(kept_path, NULL), *other = realpath(path, NULL);
 
-	if (!keep || !other || (!holds(keep, other) && !holds(other, keep)))
+	if (!kept || !other || (!holds(kept, other) && !holds(other, kept)))
 		return 0;
-	return corral_error_set(
-	        err, EINVAL,
-	        "--keep '%s' and %s '%s': one lies in the other: choose directories "
-	        "beside each other",
-	        p->keep_path, label, path);
+	return corral_error_set(err, EINVAL,
+	                        "%s '%s' and %s '%s': one lies in the other: choose directories "
+	                        "beside each other",
+	                        kept_label, kept_path, label, path);
+}
+
+/* What a guest can write to must not be what its next root is made of. */
+static int apart_from_kept(const struct corral_policy *p, const char *label, const char *path,
+                           struct corral_error *err)
+{
+	int r = apart("--keep", p->keep_path, label, path, err);
+
+	for (size_t i = 0; r == 0 && i < p->n_layers; i++)
+		r = apart("layer", p->layer_paths[i], label, path, err);
+	return r;
 }
 
 int corral_sources_look(const struct corral_policy *p, struct corral_error *err)
@@ -67,14 +76,18 @@ int corral_sources_look(const struct corral_policy *p, struct corral_error *err)
 		r = look("--workspace", p->workspace_path, true, err);
 	if (r == 0 && p->keep_path)
 		r = look("--keep", p->keep_path, true, err);
+	for (size_t i = 0; r == 0 && i < p->n_layers; i++)
+		r = look("layer", p->layer_paths[i], true, err);
 	for (size_t i = 0; r == 0 && i < p->n_mounts; i++)
 		if (p->mounts[i].kind != CORRAL_MOUNT_TMPFS)
 			r = look(p->mounts[i].kind == CORRAL_MOUNT_BIND ? "--bind" : "--ro-bind",
 			         p->mounts[i].host_path, false, err);
+	if (r == 0 && p->keep_path && !p->rootfs_is_host)
+		r = apart_from_kept(p, "--rootfs", p->rootfs_path, err);
 	if (r == 0 && p->keep_path && p->workspace_path)
-		r = apart(p, "--workspace", p->workspace_path, err);
+		r = apart_from_kept(p, "--workspace", p->workspace_path, err);
 	for (size_t i = 0; r == 0 && p->keep_path && i < p->n_mounts; i++)
 		if (p->mounts[i].kind == CORRAL_MOUNT_BIND)
-			r = apart(p, "--bind", p->mounts[i].host_path, err);
+			r = apart_from_kept(p, "--bind", p->mounts[i].host_path, err);
 	return r;
 }

@@ -59,7 +59,7 @@ static int entry_make(int dir_fd, const struct corral_wire_entry *e)
 
 	switch (e->kind) {
 	case 'd':
-		if (mkdirat(dir_fd, e->path, e->mode) < 0)
+		if (mkdirat(dir_fd, e->path, e->mode) < 0 && errno != EEXIST)
 			return -errno;
 		/* As it is, whatever the caller's umask. */
 		return fchmodat(dir_fd, e->path, e->mode, 0) < 0 ? -errno : 0;
@@ -74,6 +74,21 @@ static int entry_make(int dir_fd, const struct corral_wire_entry *e)
 	default:
 		return -EINVAL;
 	}
+}
+
+int corral_template_fill(int dir_fd, const struct corral_buf *entries, struct corral_error *err)
+{
+	for (size_t at = 0; at < entries->len;) {
+		const struct corral_wire_entry *e = (const void *)(entries->data + at);
+		int r = entry_make(dir_fd, e);
+
+		if (r == -EEXIST)
+			r = unlinkat(dir_fd, e->path, 0) < 0 ? -errno : entry_make(dir_fd, e);
+		if (r < 0)
+			return corral_error_sys(err, -r, "create '%s'", e->path);
+		at += e->size;
+	}
+	return 0;
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at)
@@ -91,7 +106,7 @@ static int make(const char *runtime_dir, const struct corral_buf *entries, const
 {
 	corral_autofd int lock = -1, dir = -1;
 	char draft[256];
-	int r = 0;
+	int r;
 
 	(void)snprintf(draft, sizeof(draft), "%s/draft", runtime_dir);
 	lock = open(runtime_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -105,14 +120,9 @@ static int make(const char *runtime_dir, const struct corral_buf *entries, const
 	dir = open(draft, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
 		return corral_error_sys(err, errno, "open '%s'", draft);
-	for (size_t at = 0; at < entries->len && r == 0;) {
-		const struct corral_wire_entry *e = (const void *)(entries->data + at);
-
-		r = entry_make(dir, e);
-		if (r < 0)
-			return corral_error_sys(err, -r, "create '%s/%s'", draft, e->path);
-		at += e->size;
-	}
+	r = corral_template_fill(dir, entries, err);
+	if (r < 0)
+		return corral_error_wrap(err, r, "compose '%s'", draft);
 	if (rename(draft, path) < 0)
 		return corral_error_sys(err, errno, "rename '%s' to '%s'", draft, path);
 	corral_trace(CORRAL_TRACE_SPAWN, "made %s", path);

@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 
+#include "kernel/base/buf.h"
 #include "kernel/base/error.h"
 #include "kernel/etc.h"
 #include "kernel/host.h"
@@ -21,5 +22,9 @@
 int corral_template_find(const char *runtime_dir, const struct corral_etc *etc,
                          const struct corral_host *host, char *ret, size_t size,
                          struct corral_error *err);
+
+/* Makes a skeleton's entries (kernel/skeleton.h) in a directory that nobody else writes to; what a
+ * killed one left of them is made anew. */
+int corral_template_fill(int dir_fd, const struct corral_buf *entries, struct corral_error *err);
 
 #endif

@@ -181,10 +181,6 @@ static int texts_compile(const struct corral_config *c, struct corral_policy *p,
 		r = host_path_absolute(c->keep, &p->keep_path, err);
 		if (r < 0)
 			return corral_error_wrap(err, r, "keep");
-		if (!p->rootfs_is_host)
-			return corral_error_set(
-			        err, EINVAL,
-			        "keep: only with the host's root filesystem: leave out rootfs");
 	}
 	return layers_compile(c, p, err);
 }

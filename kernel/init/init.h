@@ -34,6 +34,7 @@ struct init {
 	/* File systems made here: mount points may be created on them, and nowhere else. */
 	uint64_t made[INIT_MADE_MAX];
 	unsigned int n_made;
+	uint64_t made_mount; /* the same of one mount, whose file system is the host's; 0: none */
 	uint64_t stage_nsec[10], started_nsec;
 	uint32_t landlock, landlock_abi;
 	int fences_streams; /* kernel and profile allow it */
@@ -69,6 +70,8 @@ long step_run(struct init *in, const struct corral_step *step);
 long guest_open(struct init *in, const char *guest_path, int create, uint32_t uid, uint32_t gid,
                 int is_file);
 void made_add(struct init *in, int fd);
+void made_mount_is(struct init *in, int fd);
+void maker_is(uint32_t uid, uint32_t gid);
 long step_scratch(struct init *in, const struct corral_step *s);
 long step_skeleton(struct init *in, const struct corral_step *s);
 long step_layer(struct init *in, const struct corral_step *s);

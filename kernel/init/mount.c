@@ -168,7 +168,7 @@ long mount_clone(struct init *in, int dir_fd, const char *path, int recursive)
 	return sys4(__NR_openat, dir_fd, *path ? path : ".", 010000000 | 02000000, 0); /* O_PATH */
 }
 
-static long attributes_set(int object, uint64_t set, uint64_t clear, int recursive)
+long mount_attributes(int object, uint64_t set, uint64_t clear, int recursive)
 {
 	struct mount_attr attr = { set, clear, 0, 0 };
 
@@ -194,7 +194,7 @@ long mount_attach(struct init *in, int object, uint64_t set, uint64_t clear, int
 		return r < 0 ? r : old_remount(in, guest_path, set, clear);
 	}
 	if (in->features & CORRAL_WIRE_MOUNT_SETATTR) {
-		r = attributes_set(object, set, clear, recursive);
+		r = mount_attributes(object, set, clear, recursive);
 		return r < 0 ? r : mount_move(object, target_fd);
 	}
 	r = mount_move(object, target_fd);

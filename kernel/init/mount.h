@@ -29,5 +29,7 @@ long mount_attach(struct init *in, int object, uint64_t set, uint64_t clear, int
 long mount_attach_at(struct init *in, int object, uint64_t set, uint64_t clear, int recursive,
                      const char *guest_path, uint32_t uid, uint32_t gid, int is_file);
 long mount_move(int object, int target_fd);
+/* Of what has no file system beneath that would keep them: CORRAL_WIRE_MOUNT_SETATTR. */
+long mount_attributes(int object, uint64_t set, uint64_t clear, int recursive);
 
 #endif

@@ -9,6 +9,8 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/openat2.h>
+#include <linux/prctl.h>
+#include <linux/securebits.h>
 #include <linux/stat.h>
 
 #include "kernel/init/init.h"
@@ -36,15 +38,59 @@ void made_add(struct init *in, int fd)
 		in->n_made++;
 }
 
+/* Since Linux 5.8; 0 before. */
+static uint64_t mount_of(int fd)
+{
+	struct statx sx;
+
+	if (sys5(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &sx) < 0 ||
+	    !(sx.stx_mask & STATX_MNT_ID))
+		return 0;
+	return sx.stx_mnt_id;
+}
+
+void made_mount_is(struct init *in, int fd)
+{
+	in->made_mount = mount_of(fd);
+}
+
 static int is_made(const struct init *in, int fd)
 {
 	uint64_t device;
 
+	if (in->made_mount && mount_of(fd) == in->made_mount)
+		return 1;
 	if (device_of(fd, &device) < 0)
 		return 0;
 	for (unsigned int i = 0; i < in->n_made; i++)
 		if (in->made[i] == device)
 			return 1;
+	return 0;
+}
+
+/*
+ * Where a layer is id-mapped our own id 0 has no place in it: every file made there would be
+ * EOVERFLOW. And an overlay works on its upper layer as who mounted it. So both are done with the
+ * guest's ids for files, and with all capabilities, which setfsuid(2) would take; 0 takes it back.
+ */
+void maker_is(uint32_t uid, uint32_t gid)
+{
+	(void)sys2(__NR_prctl, PR_SET_SECUREBITS,
+	           uid || gid ? SECBIT_NO_SETUID_FIXUP : SECUREBITS_DEFAULT);
+	(void)sys1(__NR_setfsgid, gid);
+	(void)sys1(__NR_setfsuid, uid);
+}
+
+static long entry_make(int dir, const char *name, int as_file)
+{
+	long r;
+
+	if (!as_file)
+		return sys3(__NR_mkdirat, dir, name, 0755);
+	r = sys4(__NR_openat, dir, name, 0100 | 0200 | 01 | O_NOFOLLOW_ | O_CLOEXEC_, 0644);
+	if (r < 0)
+		return r;
+	(void)sys1(__NR_close, r);
 	return 0;
 }
 
@@ -56,14 +102,12 @@ static long component_make(struct init *in, int dir, const char *name, uint32_t 
 
 	if (!is_made(in, dir))
 		return -EXDEV;
-	if (as_file) {
-		r = sys4(__NR_openat, dir, name, 0100 | 0200 | 01 | O_NOFOLLOW_ | O_CLOEXEC_, 0644);
-		if (r >= 0) {
-			(void)sys1(__NR_close, r);
-			r = 0;
-		}
-	} else {
-		r = sys3(__NR_mkdirat, dir, name, 0755);
+	r = entry_make(dir, name, as_file);
+	if (r == -EOVERFLOW) {
+		maker_is(uid, gid);
+		r = entry_make(dir, name, as_file);
+		maker_is(0, 0);
+		return r == -EEXIST ? 0 : r;
 	}
 	if (r < 0 && r != -EEXIST)
 		return r;

@@ -6,8 +6,11 @@
  *     d, s   /dev, /dev/shm
  *     h, t   the work directory, /tmp
  *     u0 w0  upper and work of the overlay on the root, u1 w1 of the one on /usr
- *     l0 l1  where layers are attached
- *     k      a directory of the host with u0, w0, u1 and w1 in it, where changes are kept
+ *     l0 l1  where layers are attached: the lowest of these two; and from l2 on, the nearest first,
+ *            directories as k is, which were kept earlier and are frozen
+ *     k      a directory of the host with u0, w0, u1 and w1 in it, where changes are kept, and u2
+ *            and w2, where the work directory is
+ *     b      what the root has beneath what is kept, and above l0
  *     e, f   an empty directory and an empty file, to hide things behind
  *
  * The scratch itself stays with the old root when that goes, so the guest sees only what was bound
@@ -16,8 +19,6 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mount.h>
-#include <linux/prctl.h>
-#include <linux/securebits.h>
 #include <linux/stat.h>
 
 #include "kernel/init/mount.h"
@@ -275,91 +276,111 @@ long step_layer(struct init *in, const struct corral_step *s)
 	return r;
 }
 
-/*
- * An overlay works on its upper layer as who mounted it, and where that layer is id-mapped our own
- * id 0 has no place in it: every file made there would be EOVERFLOW. So it is mounted with the
- * guest's ids for files, and with all capabilities, which setfsuid(2) would take.
- */
-static void maker_is(const struct corral_step *s, int guest)
+/* fsconfig(2) takes no longer text. */
+#define LOWER_SIZE 256
+
+struct stack {
+	char lower[LOWER_SIZE], upper[16], work[16];
+};
+
+static int object_is_directory(int dir, const char *path)
 {
-	if (!(s->flags & CORRAL_STEP_KEPT))
-		return;
-	(void)sys2(__NR_prctl, PR_SET_SECUREBITS,
-	           guest ? SECBIT_NO_SETUID_FIXUP : SECUREBITS_DEFAULT);
-	(void)sys1(__NR_setfsgid, guest ? s->gid : 0);
-	(void)sys1(__NR_setfsuid, guest ? s->uid : 0);
+	struct statx sx;
+
+	return sys5(__NR_statx, dir, path, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &sx) == 0 &&
+	       (sx.stx_mode & S_IFMT) == S_IFDIR;
 }
 
-long step_overlay(struct init *in, const struct corral_step *s)
+/* "l2/u0:l3/u0:l0": paths of the scratch, as short as they can be. A layer of a sandbox that never
+ * came to be has no such part. */
+static long lower_name(struct init *in, const struct corral_step *s, struct stack *k)
 {
-	char lower[8], upper[16], work[16];
+	char name[24], *lower = k->lower;
+	size_t len = 0;
+
+	for (uint32_t i = 0; i < s->attr; i++) {
+		size_t at = text_len(indexed(name, 'l', 2 + i));
+
+		at = text_add(name, sizeof(name), at, "/u");
+		(void)text_add_number(name, sizeof(name), at, s->n[1]);
+		if (!object_is_directory(in->scratch_fd, name))
+			continue;
+		len = text_add(lower, LOWER_SIZE, len, len ? ":" : "");
+		len = text_add(lower, LOWER_SIZE, len, name);
+	}
+	if (s->flags & CORRAL_STEP_BENEATH && s->blob_len)
+		len = text_add(lower, LOWER_SIZE, len, len ? ":b" : "b");
+	if (s->n[0] != ~0u) {
+		len = text_add(lower, LOWER_SIZE, len, len ? ":" : "");
+		len = text_add(lower, LOWER_SIZE, len, indexed(name, 'l', s->n[0]));
+	}
+	lower[len < LOWER_SIZE ? len : 0] = '\0';
+	return len < LOWER_SIZE ? (long)len : -ENAMETOOLONG;
+}
+
+static long stack_name(struct init *in, const struct corral_step *s, struct stack *k)
+{
 	size_t kept = 0;
-	struct fs_option options[6];
-	const uint64_t attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-	int detached = s->flags & CORRAL_STEP_DETACHED;
-	unsigned int n = 0;
-	long r, target;
 
-	(void)indexed(lower, 'l', s->n[0]);
 	if (s->flags & CORRAL_STEP_KEPT) {
-		(void)text_add(upper, sizeof(upper), 0, "k/");
-		kept = text_add(work, sizeof(work), 0, "k/");
+		(void)text_add(k->upper, sizeof(k->upper), 0, "k/");
+		kept = text_add(k->work, sizeof(k->work), 0, "k/");
 	}
-	(void)indexed(upper + kept, 'u', s->n[1]);
-	(void)indexed(work + kept, 'w', s->n[1]);
-	r = kept ? 0 : dir_make(in, upper, 0755, s->uid, s->gid);
-	if (r >= 0 && !kept)
-		r = dir_make(in, work, 0755, s->uid, s->gid);
-	if (r >= 0 && s->blob_len)
-		r = entries_make(in, s, upper);
-	if (r < 0)
-		return r;
-	options[n++] = detached ? (struct fs_option) { "lowerdir+", 0, in->layer_fd }
-	                        : (struct fs_option) { "lowerdir", lower, 0 };
-	options[n++] = (struct fs_option) { "upperdir", upper, 0 };
-	options[n++] = (struct fs_option) { "workdir", work, 0 };
-	if (s->flags & CORRAL_STEP_USERXATTR)
-		options[n++] = (struct fs_option) { "userxattr", 0, 0 };
-	maker_is(s, 1);
-	if (!s->s[0]) { /* it is the root */
-		target = sys4(__NR_openat, detached ? AT_FDCWD_ : in->scratch_fd,
-		              detached ? LAUNCHPAD_PLACE : "r", O_PATH_ | O_CLOEXEC_, 0);
-		if (target < 0) {
-			maker_is(s, 0);
-			return target;
-		}
-		r = mount_new(in, "overlay", options, n, attr, (int)target);
-		(void)sys1(__NR_close, target);
-		if (r == -EAGAIN)
-			r = sys4(__NR_openat, in->scratch_fd, "r", O_PATH_ | O_CLOEXEC_, 0);
-		if (r >= 0)
-			in->root_fd = (int)r;
-	} else {
-		r = mount_new_at(in, "overlay", options, n, attr, init_text(in, s->s[0]), s->uid,
-		                 s->gid);
-		if (r >= 0) {
-			made_add(in, (int)r);
-			(void)sys1(__NR_close, r);
-		}
-	}
-	maker_is(s, 0);
-	return r < 0 ? r : 0;
+	(void)indexed(k->upper + kept, 'u', s->n[1]);
+	(void)indexed(k->work + kept, 'w', s->n[1]);
+	return lower_name(in, s, k);
 }
 
-long step_root(struct init *in, const struct corral_step *s)
+static long stack_make(struct init *in, const struct corral_step *s, const struct stack *k)
+{
+	int kept = s->flags & CORRAL_STEP_KEPT, beneath = s->flags & CORRAL_STEP_BENEATH;
+	long r = 0;
+
+	if (!kept)
+		r = dir_make(in, k->upper, 0755, s->uid, s->gid);
+	if (r >= 0 && !kept)
+		r = dir_make(in, k->work, 0755, s->uid, s->gid);
+	if (r >= 0 && s->blob_len && beneath)
+		r = dir_make(in, "b", 0755, s->uid, s->gid);
+	if (r >= 0 && s->blob_len)
+		r = entries_make(in, s, beneath ? "b" : k->upper);
+	return r;
+}
+
+static unsigned int stack_options(struct init *in, const struct corral_step *s,
+                                  const struct stack *k, struct fs_option *o)
+{
+	unsigned int n = 0;
+
+	o[n++] = s->flags & CORRAL_STEP_DETACHED
+	                 ? (struct fs_option) { "lowerdir+", 0, in->layer_fd }
+	                 : (struct fs_option) { "lowerdir", k->lower, 0 };
+	o[n++] = (struct fs_option) { "upperdir", k->upper, 0 };
+	o[n++] = (struct fs_option) { "workdir", k->work, 0 };
+	if (s->flags & CORRAL_STEP_USERXATTR)
+		o[n++] = (struct fs_option) { "userxattr", 0, 0 };
+	if (!(s->flags & CORRAL_STEP_KEPT))
+		return n;
+	/* Whatever this host's module has as defaults: kernel/layers/ reads no redirects, and what
+	 * was merged lies beneath another layer's files than an index would know. */
+	o[n++] = (struct fs_option) { "index", "off", 0 };
+	if (!(s->flags & CORRAL_STEP_USERXATTR)) { /* which implies these */
+		o[n++] = (struct fs_option) { "redirect_dir", "nofollow", 0 };
+		o[n++] = (struct fs_option) { "metacopy", "off", 0 };
+	}
+	return n;
+}
+
+static long root_bind(struct init *in, const char *name, uint16_t flags)
 {
 	long object, target, r;
 
-	if (s->n[0]) {
-		made_add(in, in->root_fd);
-		return in->root_fd < 0 ? -EBADF : 0;
-	}
-	object = mount_clone(in, in->scratch_fd, "r", 0);
+	object = mount_clone(in, in->scratch_fd, name, 0);
 	if (object < 0)
 		return object;
-	target = sys4(__NR_openat, s->flags & CORRAL_STEP_DETACHED ? AT_FDCWD_ : in->scratch_fd,
-	              s->flags & CORRAL_STEP_DETACHED ? LAUNCHPAD_PLACE : "r", O_PATH_ | O_CLOEXEC_,
-	              0);
+	target =
+	        sys4(__NR_openat, flags & CORRAL_STEP_DETACHED ? AT_FDCWD_ : in->scratch_fd,
+	             flags & CORRAL_STEP_DETACHED ? LAUNCHPAD_PLACE : "r", O_PATH_ | O_CLOEXEC_, 0);
 	if (target < 0)
 		return target;
 	if (in->features & CORRAL_WIRE_NEW_MOUNT_API) {
@@ -379,6 +400,89 @@ long step_root(struct init *in, const struct corral_step *s)
 	}
 	(void)sys1(__NR_close, target);
 	return r;
+}
+
+/*
+ * A directory of the host as the root: mount points may be made in this mount, though its file
+ * system holds other things of the host's as well.
+ */
+static long kept_root_bind(struct init *in, const char *name, uint16_t flags)
+{
+	long r = root_bind(in, name, flags);
+
+	if (r >= 0 && in->features & CORRAL_WIRE_MOUNT_SETATTR)
+		r = mount_attributes(in->root_fd, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0, 0);
+	if (r >= 0)
+		made_mount_is(in, in->root_fd);
+	return r;
+}
+
+static long scratch_bind(struct init *in, const struct corral_step *s, const char *name,
+                         const char *guest_path, uint64_t attr)
+{
+	long object = mount_clone(in, in->scratch_fd, name, 0), r;
+
+	if (object < 0)
+		return object;
+	r = mount_attach_at(in, (int)object, attr, 0, 0, guest_path, s->uid, s->gid, 0);
+	(void)sys1(__NR_close, object);
+	return r;
+}
+
+long step_overlay(struct init *in, const struct corral_step *s)
+{
+	struct fs_option options[8];
+	const uint64_t attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+	int detached = s->flags & CORRAL_STEP_DETACHED;
+	unsigned int n;
+	struct stack k;
+	long r, target;
+
+	r = stack_name(in, s, &k);
+	if (r >= 0)
+		r = stack_make(in, s, &k);
+	if (r < 0)
+		return r;
+	if (!k.lower[0])
+		return s->s[0] ? scratch_bind(in, s, k.upper, init_text(in, s->s[0]), attr)
+		               : kept_root_bind(in, k.upper, s->flags);
+	n = stack_options(in, s, &k, options);
+	if (s->flags & CORRAL_STEP_KEPT)
+		maker_is(s->uid, s->gid);
+	if (!s->s[0]) { /* it is the root */
+		target = sys4(__NR_openat, detached ? AT_FDCWD_ : in->scratch_fd,
+		              detached ? LAUNCHPAD_PLACE : "r", O_PATH_ | O_CLOEXEC_, 0);
+		if (target < 0) {
+			maker_is(0, 0);
+			return target;
+		}
+		r = mount_new(in, "overlay", options, n, attr, (int)target);
+		(void)sys1(__NR_close, target);
+		if (r == -EAGAIN)
+			r = sys4(__NR_openat, in->scratch_fd, "r", O_PATH_ | O_CLOEXEC_, 0);
+		if (r >= 0)
+			in->root_fd = (int)r;
+	} else {
+		r = mount_new_at(in, "overlay", options, n, attr, init_text(in, s->s[0]), s->uid,
+		                 s->gid);
+		if (r >= 0) {
+			made_add(in, (int)r);
+			(void)sys1(__NR_close, r);
+		}
+	}
+	maker_is(0, 0);
+	return r < 0 ? r : 0;
+}
+
+long step_root(struct init *in, const struct corral_step *s)
+{
+	if (s->flags & CORRAL_STEP_KEPT)
+		return kept_root_bind(in, init_text(in, s->s[0]), s->flags);
+	if (!s->n[0])
+		return root_bind(in, "r", s->flags);
+	if (!in->made_mount)
+		made_add(in, in->root_fd);
+	return in->root_fd < 0 ? -EBADF : 0;
 }
 
 long step_bind(struct init *in, const struct corral_step *s)
@@ -403,22 +507,15 @@ long step_bind(struct init *in, const struct corral_step *s)
 
 long step_scratch_bind(struct init *in, const struct corral_step *s)
 {
-	long object, r = 0;
+	long r = 0;
 
 	/* A directory of the guest's user, made for this; or of everybody's. */
 	if (s->flags & CORRAL_STEP_WRITABLE)
 		r = dir_make(in, init_text(in, s->s[0]), 0755, s->n[0], s->n[1]);
 	if (r >= 0 && s->flags & CORRAL_STEP_STICKY)
 		r = sys3(__NR_fchmodat, in->scratch_fd, init_text(in, s->s[0]), 01777);
-	if (r < 0)
-		return r;
-	object = mount_clone(in, in->scratch_fd, init_text(in, s->s[0]), 0);
-	if (object < 0)
-		return object;
-	r = mount_attach_at(in, (int)object, s->attr, 0, 0, init_text(in, s->s[1]), s->uid, s->gid,
-	                    0);
-	(void)sys1(__NR_close, object);
-	return r;
+	return r < 0 ? r
+	             : scratch_bind(in, s, init_text(in, s->s[0]), init_text(in, s->s[1]), s->attr);
 }
 
 long step_tmpfs(struct init *in, const struct corral_step *s)

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define CORRAL_WIRE_FD      3            /* init's end of the socket */
-#define CORRAL_WIRE_FDS_MAX 64           /* descriptors with one message; SCM_MAX_FD is 253 */
+#define CORRAL_WIRE_FDS_MAX 96           /* descriptors with one message; SCM_MAX_FD is 253 */
 #define CORRAL_WIRE_MAX     (192u << 10) /* one message; below the default net.core.wmem_default */
 #define CORRAL_WIRE_DENIALS 32
 
@@ -26,10 +26,11 @@ enum corral_step_kind {
 	CORRAL_STEP_SCRATCH,  /* tmpfs for all that is written: n[0] inodes, attr bytes, id of its
 	                         root: uid */
 	CORRAL_STEP_SKELETON, /* blob: directories, links, files; created as uid */
-	CORRAL_STEP_LAYER,    /* attach fd or s[0] as a layer n[0] of the overlay to come */
-	CORRAL_STEP_OVERLAY,  /* layer n[0] as lower, pair n[1] of upper and work, on s[0]; blob:
-	                         what upper has at once */
-	CORRAL_STEP_ROOT, /* the guest's root is there: n[0] 1 when it is the overlay made before */
+	CORRAL_STEP_LAYER,    /* attach fd or s[0] as layer n[0] of the overlays to come */
+	CORRAL_STEP_OVERLAY,  /* pair n[1] of upper and work over attr frozen layers' and layer n[0]
+	                         (~0: none), on s[0]; blob: what upper has at once */
+	CORRAL_STEP_ROOT, /* the guest's root is there: n[0] 1 when it is the overlay made before,
+	                     else directory s[0] of the scratch, or "r" */
 	CORRAL_STEP_BIND, /* fd or s[0] (host path) on s[1]; attr: MOUNT_ATTR_*; flags */
 	CORRAL_STEP_SCRATCH_BIND, /* directory s[0] of the scratch on s[1]; attr */
 	CORRAL_STEP_TMPFS,        /* on s[0]; attr: bytes; n[0]: inodes; n[1]: mode; uid */
@@ -66,6 +67,7 @@ enum corral_step_flags {
 	CORRAL_STEP_STICKY = 1u << 9,  /* a directory as /tmp is */
 	CORRAL_STEP_KEPT = 1u << 10,   /* of a directory of the host that outlives the sandbox: what
 	                                  is there stays */
+	CORRAL_STEP_BENEATH = 1u << 11, /* blob goes beneath what is kept instead of into it */
 };
 
 struct corral_step {

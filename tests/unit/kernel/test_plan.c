@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/layers/layers.h"
 #include "kernel/plan_build.h"
 #include "kernel/receipt.h"
 
@@ -406,6 +407,109 @@ static void every_step_can_be_said(void **state)
 	}
 }
 
+static void kept(struct fixture *f, enum corral_id_scheme scheme, unsigned int n_layers)
+{
+	fixture_init(f, scheme);
+	f->facts.template_path = scheme == CORRAL_ID_RANGE ? "/run/corral/root-1" : NULL;
+	assert_int_equal(corral_config_set_text(&f->config->keep, "/keep/top", &f->err), 0);
+	f->config->keep_work_dir = true;
+	for (unsigned int i = 0; i < n_layers; i++)
+		assert_int_equal(corral_config_add_layer(f->config, "/keep/frozen", &f->err), 0);
+}
+
+/* The step that puts something on a path of the guest's, or (NULL) is its root. */
+static const struct corral_step *placed(const struct fixture *f, enum corral_step_kind kind,
+                                        const char *guest_path)
+{
+	for (uint32_t i = 0; i < f->plan->message->n_steps; i++) {
+		const struct corral_step *s = &f->plan->message->steps[i];
+		uint32_t at = kind == CORRAL_STEP_OVERLAY ? s->s[0] : s->s[1];
+
+		if (s->kind == kind &&
+		    !strcmp(corral_plan_text(f->plan, at), guest_path ? guest_path : ""))
+			return s;
+	}
+	fail_msg("no step of kind %d on %s", (int)kind, guest_path ? guest_path : "/");
+	return NULL;
+}
+
+static void frozen_layers_lie_beneath_what_is_kept(void **state)
+{
+	static const enum corral_id_scheme schemes[] = { CORRAL_ID_RANGE, CORRAL_ID_SINGLE };
+	const struct corral_step *s;
+	struct fixture f;
+
+	(void)state;
+	for (size_t i = 0; i < CORRAL_COUNT(schemes); i++) {
+		bool root = schemes[i] == CORRAL_ID_RANGE;
+
+		kept(&f, schemes[i], CORRAL_LAYERS_MAX);
+		compiled(&f);
+		assert_order(&f);
+		s = placed(&f, CORRAL_STEP_OVERLAY, NULL);
+		assert_int_equal(s->attr, CORRAL_LAYERS_MAX);
+		assert_int_equal(s->n[0], root ? 0 : ~0u);
+		assert_true(s->flags & CORRAL_STEP_KEPT);
+		assert_int_equal(!(s->flags & CORRAL_STEP_USERXATTR), root);
+		s = placed(&f, CORRAL_STEP_OVERLAY, "/workspace");
+		assert_int_equal(s->attr, CORRAL_LAYERS_MAX);
+		assert_int_equal(s->n[0], ~0u);
+		assert_int_equal(s->n[1], 2);
+		/* A frozen layer is never written to, and nowhere has its own id 0. */
+		for (unsigned int k = 0; k < f.plan->n_slots; k++)
+			if (f.plan->slots[k].host_path &&
+			    !strcmp(f.plan->slots[k].host_path, "/keep/frozen")) {
+				assert_true(f.plan->slots[k].attr & MOUNT_ATTR_RDONLY);
+				assert_int_equal(f.plan->slots[k].map, CORRAL_MAP_RANGE);
+			}
+		fixture_done(&f);
+	}
+}
+
+static void work_directory_without_layers_costs_no_overlay(void **state)
+{
+	static const enum corral_id_scheme schemes[] = { CORRAL_ID_RANGE, CORRAL_ID_SINGLE };
+	struct fixture f;
+
+	(void)state;
+	for (size_t i = 0; i < CORRAL_COUNT(schemes); i++) {
+		kept(&f, schemes[i], 0);
+		compiled(&f);
+		assert_string_equal(
+		        corral_plan_text(f.plan,
+		                         placed(&f, CORRAL_STEP_SCRATCH_BIND, "/workspace")->s[0]),
+		        "k/u2");
+		if (schemes[i] == CORRAL_ID_SINGLE)
+			assert_int_equal(first(&f, CORRAL_STEP_OVERLAY), -1);
+		fixture_done(&f);
+	}
+}
+
+static void layers_that_make_no_sense_are_refused(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	kept(&f, CORRAL_ID_SINGLE, 1);
+	f.config->keep_work_dir = false;
+	assert_int_equal(compile(&f), -EINVAL);
+	fixture_done(&f);
+	kept(&f, CORRAL_ID_SUBIDS, 0);
+	assert_int_equal(compile(&f), -EOPNOTSUPP);
+	assert_non_null(strstr(f.err.text, "could neither read nor remove"));
+	fixture_done(&f);
+	kept(&f, CORRAL_ID_RANGE, 0);
+	f.facts.template_path = NULL;
+	assert_int_equal(compile(&f), -EOPNOTSUPP);
+	fixture_done(&f);
+	kept(&f, CORRAL_ID_RANGE, 0);
+	assert_int_equal(corral_config_set_text(&f.config->rootfs, "/rootfs", &f.err), 0);
+	compiled(&f);
+	f.host.features &= ~(uint32_t)CORRAL_HOST_ID_MAPPED;
+	assert_int_equal(compile(&f), -EOPNOTSUPP);
+	fixture_done(&f);
+}
+
 static void failed_step_is_explained_as_a_sentence(void **state)
 {
 	struct fixture f;
@@ -441,6 +545,9 @@ int main(void)
 		cmocka_unit_test(mounts_beyond_one_message_are_e2big),
 		cmocka_unit_test(plan_cannot_be_changed_once_compiled),
 		cmocka_unit_test(every_step_can_be_said),
+		cmocka_unit_test(frozen_layers_lie_beneath_what_is_kept),
+		cmocka_unit_test(work_directory_without_layers_costs_no_overlay),
+		cmocka_unit_test(layers_that_make_no_sense_are_refused),
 		cmocka_unit_test(failed_step_is_explained_as_a_sentence),
 	};
 
