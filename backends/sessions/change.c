@@ -95,6 +95,16 @@ static int change_end(struct session *s, bool changed, int r, struct corral_erro
 	return r;
 }
 
+/* Its place is kept meanwhile. */
+static int command_begin(struct session *s, const char *text, struct corral_error *err)
+{
+	int r = corral_backend_end(s->backend, err);
+
+	if (r == 0)
+		r = corral_session_command(s->m->o.store, s->id, text, NULL, err);
+	return r < 0 ? r : session_remake(s, err);
+}
+
 int session_enter_command(struct session *s, const char *text, int64_t timeout_ms,
                           struct corral_error *err)
 {
@@ -104,19 +114,22 @@ int session_enter_command(struct session *s, const char *text, int64_t timeout_m
 	if (timeout_ms < 0 || timeout_ms > SESSION_PATIENCE_MS)
 		timeout_ms = SESSION_PATIENCE_MS;
 	(void)pthread_mutex_lock(&m->lock);
-	r = quiesce(s, timeout_ms, err);
-	(void)pthread_mutex_unlock(&m->lock);
-	if (r < 0)
+	r = hold_idle(s, timeout_ms, err);
+	if (r < 0) {
+		(void)pthread_mutex_unlock(&m->lock);
 		return r;
-	r = corral_session_command(m->o.store, s->id, text, NULL, err);
+	}
+	r = session_place_take(s, err);
+	(void)pthread_mutex_unlock(&m->lock);
 	if (r == 0)
-		r = session_remake(s, err);
+		r = command_begin(s, text, err);
 	(void)pthread_mutex_lock(&m->lock);
-	if (r == 0)
-		r = session_place_take(s, err);
 	if (r == 0) {
 		s->busy++;
+		s->background = false;
 		session_stamp(s);
+	} else {
+		(void)session_end(s, NULL);
 	}
 	session_let_go(s);
 	(void)pthread_mutex_unlock(&m->lock);
@@ -202,7 +215,8 @@ int corral_session_manager_fork(struct corral_session_manager *m, const char *id
                                 struct corral_backend **ret, struct corral_error *err)
 {
 	struct corral_session_ask fresh = *ask;
-	char new_id[CORRAL_SESSION_ID_SIZE];
+	char new_id[CORRAL_SESSION_ID_SIZE], tenant[CORRAL_SESSION_ID_SIZE] = "";
+	const struct session *source;
 	enum session_begun begun = SESSION_NOTHING;
 	struct session *s = NULL;
 	int r = ask->id ? corral_session_id_check(ask->id, err) : session_id_make(new_id, err);
@@ -213,6 +227,11 @@ int corral_session_manager_fork(struct corral_session_manager *m, const char *id
 		(void)snprintf(new_id, sizeof(new_id), "%s", ask->id);
 	fresh.flags |= CORRAL_SESSION_NEW;
 	(void)pthread_mutex_lock(&m->lock);
+	source = session_find(m, id);
+	if (source)
+		(void)snprintf(tenant, sizeof(tenant), "%s", source->tenant);
+	/* It is its source's tenant's, whatever was asked for. */
+	fresh.tenant = tenant;
 	r = session_claim(m, new_id, &fresh, &s, err);
 	(void)pthread_mutex_unlock(&m->lock);
 	if (r < 0)

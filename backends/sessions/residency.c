@@ -86,24 +86,23 @@ static int evict(struct session *s, struct corral_error *err)
 int session_place_take(struct session *s, struct corral_error *err)
 {
 	struct corral_session_manager *m = s->m;
+	struct corral_error why = { 0 };
 	size_t failed = 0;
-	int r = 0;
 
 	while (!s->resident && m->o.max_resident && m->n_resident >= m->o.max_resident) {
 		struct session *found = victim(m);
 
-		if (found && failed <= m->n) {
-			r = evict(found, err);
-			failed += r < 0;
-		} else if (!found && m->n_leaving) {
+		if (found && failed <= m->n)
+			failed += evict(found, &why) < 0;
+		else if (!found && m->n_leaving)
 			(void)pthread_cond_wait(&m->changed, &m->lock);
-		} else {
-			return r < 0 ? r
-			             : corral_error_set(err, EUSERS,
-			                                "Session limit of %u reached. Release an "
-			                                "idle session before opening another.",
-			                                m->o.max_resident);
-		}
+		else if (why.code)
+			return corral_error_set(err, why.code, "make room: %s", why.text);
+		else
+			return corral_error_set(err, EUSERS,
+			                        "Session limit of %u reached. Release an idle "
+			                        "session before opening another.",
+			                        m->o.max_resident);
 	}
 	if (!s->resident) {
 		s->resident = true;
