@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kernel/base/buf.h"
@@ -21,8 +22,11 @@
  * when u0 is complete.
  */
 static const char *const parts[] = { "u0", "w0", "u1", "w1", "u2", "w2", "b0" };
-#define BEGIN "b0"
-#define DRAFT "b"
+/* Whoever only looks whether a directory is locked holds it for microseconds. */
+#define LOOKS_MAX 10
+#define LOOK_NSEC 1000000
+#define BEGIN     "b0"
+#define DRAFT     "b"
 /* What a root has from the first moment on. */
 static const char *const roots[] = { "usr", "etc", "proc" };
 
@@ -253,6 +257,20 @@ static int parts_make(const struct corral_keep *k, const struct corral_policy *p
 	return r;
 }
 
+int corral_keep_lock(int fd, int operation)
+{
+	const struct timespec pause = { 0, LOOK_NSEC };
+
+	for (int i = 0; flock(fd, operation | LOCK_NB) < 0; i++) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (i == LOOKS_MAX)
+			return -EBUSY;
+		(void)nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
 static int open_all(const struct corral_policy *p, const struct corral_etc *etc,
                     struct corral_keep *k, struct corral_error *err)
 {
@@ -261,9 +279,15 @@ static int open_all(const struct corral_policy *p, const struct corral_etc *etc,
 
 	if (r < 0)
 		return r;
-	if (flock(k->fd, LOCK_EX | LOCK_NB) < 0)
+	if (corral_keep_lock(k->fd, LOCK_EX) < 0)
 		return corral_error_set(err, EBUSY,
 		                        "--keep '%s': another sandbox has it: end that one first",
+		                        p->keep_path);
+	/* Seen under the lock: before, somebody may have been freezing it. */
+	if (fstat(k->fd, &st) < 0 || !(st.st_mode & 0200))
+		return corral_error_set(err, ESTALE,
+		                        "--keep '%s': it was frozen meanwhile, and is not to be "
+		                        "written to: begin anew from what lies on it now",
 		                        p->keep_path);
 	r = contents_check(k, p->keep_path, err);
 	for (size_t i = 0; r == 0 && i < p->n_layers; i++)

@@ -5,16 +5,28 @@
 #include "backends/sessions/store_state.h"
 #include "kernel/base/cleanup.h"
 
-int store_change_begin(struct store_change *c, struct corral_session_store *s,
-                       struct corral_error *err)
+static int begin(struct store_change *c, struct corral_session_store *s, enum registry_kind kind,
+                 struct corral_error *err)
 {
-	int r = registry_begin(s->registry, REGISTRY_DURABLE, err);
+	int r = registry_begin(s->registry, kind, err);
 
 	if (r < 0)
 		return r;
 	c->store = s;
 	c->begun = true;
 	return 0;
+}
+
+int store_change_begin(struct store_change *c, struct corral_session_store *s,
+                       struct corral_error *err)
+{
+	return begin(c, s, REGISTRY_DURABLE, err);
+}
+
+int store_change_begin_light(struct store_change *c, struct corral_session_store *s,
+                             struct corral_error *err)
+{
+	return begin(c, s, REGISTRY_WRITE, err);
 }
 
 void store_change_note(struct store_change *c, int64_t layer)

@@ -75,8 +75,13 @@ int corral_session_command(struct corral_session_store *s, const char *id, const
 		r = store_session_room(&session, err);
 	if (r == 0)
 		r = store_layer_lock(s, session.layer, LOCK_EX, id, &top_fd, err);
+	/* Commands that only read are many, and are not waited for. */
 	if (r == 0)
-		r = store_change_begin(&change, s, err);
+		r = store_layer_is_new(s, session.layer, session.parent, session.runtime, err);
+	if (r >= 0)
+		r = r > 0 && session.command < STORE_COMMANDS_MAX
+		            ? store_change_begin_light(&change, s, err)
+		            : store_change_begin(&change, s, err);
 	if (r == 0)
 		r = command_add(&session, &change, top_fd, kept, err);
 	if (r == 0)

@@ -9,15 +9,11 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "backends/sessions/store_state.h"
 #include "kernel/base/cleanup.h"
-
-/* Whoever only looks whether a layer is locked holds it for microseconds. */
-#define LOOKS_MAX 10
-#define LOOK_NSEC 1000000
+#include "kernel/keep.h"
 
 void store_numbers_done(struct store_numbers *n)
 {
@@ -55,20 +51,6 @@ char *store_layer_path(const struct corral_session_store *s, int64_t number, con
 	return path;
 }
 
-int store_lock_soon(int fd, int operation)
-{
-	const struct timespec pause = { 0, LOOK_NSEC };
-
-	for (int i = 0; flock(fd, operation | LOCK_NB) < 0; i++) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return -errno;
-		if (i == LOOKS_MAX)
-			return -EBUSY;
-		(void)nanosleep(&pause, NULL);
-	}
-	return 0;
-}
-
 void store_layer_freeze(int layer_fd, bool frozen)
 {
 	(void)fchmod(layer_fd, frozen ? 0555 : 0755);
@@ -85,7 +67,7 @@ int store_layer_lock(const struct corral_session_store *s, int64_t number, int o
 	fd = openat(s->layers_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return corral_error_sys(err, errno, "open layer %s", name);
-	r = store_lock_soon(fd, operation);
+	r = corral_keep_lock(fd, operation);
 	if (r == -EBUSY)
 		return corral_error_set(err, EBUSY,
 		                        "Session '%s' is running: end its sandbox first", id);
@@ -122,19 +104,15 @@ static void attributes_first(const struct corral_runtime *rt,
 	}
 }
 
-/* As in the one beneath, so that no guest sees that another was put on it. */
-static void attributes_get(const struct corral_session_store *s, int64_t parent,
-                           const struct corral_runtime *rt,
+/* Those of a layer; where it has no such part (of a sandbox that did not come to be), ret stays. */
+static void attributes_get(const struct corral_session_store *s, int64_t number,
                            struct attributes ret[CORRAL_LAYER_PARTS])
 {
 	corral_autofd int fd = -1;
 	char name[24];
 	struct stat st;
 
-	attributes_first(rt, ret);
-	if (!parent)
-		return;
-	store_layer_name(parent, name);
+	store_layer_name(number, name);
 	fd = openat(s->layers_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	for (int i = 0; fd >= 0 && i < CORRAL_LAYER_PARTS; i++) {
 		const char part[] = { 'u', (char)('0' + i), '\0' };
@@ -205,7 +183,10 @@ int store_layer_make(struct store_change *c, int64_t parent, const struct corral
 	if (fd < 0)
 		return corral_error_sys(err, errno, "open layer %s", name);
 	store_layer_freeze(fd, false);
-	attributes_get(s, parent, rt, attributes);
+	/* As in the one beneath, so that no guest sees that another was put on it. */
+	attributes_first(rt, attributes);
+	if (parent)
+		attributes_get(s, parent, attributes);
 	r = parts_make(fd, attributes, err);
 	if (r < 0)
 		return r;
@@ -224,8 +205,11 @@ int store_layer_is_new(const struct corral_session_store *s, int64_t number, int
 
 	if (!path)
 		return corral_error_set(err, ENOMEM, "out of memory");
-	attributes_get(s, parent, rt, before);
-	attributes_get(s, number, rt, now);
+	attributes_first(rt, before);
+	if (parent)
+		attributes_get(s, parent, before);
+	memcpy(now, before, sizeof(now));
+	attributes_get(s, number, now);
 	for (int i = 0; i < CORRAL_LAYER_PARTS; i++)
 		if (before[i].uid != now[i].uid || before[i].gid != now[i].gid ||
 		    before[i].mode != now[i].mode)

@@ -3,12 +3,9 @@
  * read once for all of a list.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "backends/sessions/store_state.h"
 #include "kernel/base/cleanup.h"
@@ -115,17 +112,6 @@ static int record_fill(struct registry *g, enum registry_question q, struct know
 	return r < 0 ? corral_error_wrap(err, r, "session '%s'", ret->id) : 0;
 }
 
-/* Locked by somebody: looking takes the lock for microseconds, which whoever wants it outwaits. */
-static bool layer_is_locked(const struct corral_session_store *s, int64_t layer)
-{
-	corral_autofd int fd = -1;
-	char name[24];
-
-	store_layer_name(layer, name);
-	fd = openat(s->layers_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0;
-}
-
 int corral_session_store_find(struct corral_session_store *s, const char *id,
                               struct corral_session_record *ret, struct corral_error *err)
 {
@@ -150,7 +136,7 @@ int corral_session_store_find(struct corral_session_store *s, const char *id,
 	registry_rollback(s->registry);
 	if (r < 0)
 		return r;
-	record.running = layer_is_locked(s, layer);
+	store_layers_locked(s, &layer, 1, &record.running);
 	*ret = record;
 	memset(&record, 0, sizeof(record));
 	return 0;
@@ -211,6 +197,7 @@ int corral_session_store_list(struct corral_session_store *s, struct corral_sess
                               size_t *ret_n, struct corral_error *err)
 {
 	corral_auto(list_done) struct list list = { 0 };
+	corral_autofree bool *locked = NULL;
 	int r = registry_begin(s->registry, REGISTRY_READ, err);
 
 	if (r < 0)
@@ -219,8 +206,12 @@ int corral_session_store_list(struct corral_session_store *s, struct corral_sess
 	registry_rollback(s->registry);
 	if (r < 0)
 		return r;
+	locked = calloc(list.n + 1, sizeof(*locked));
+	if (!locked)
+		return corral_error_set(err, ENOMEM, "out of memory");
+	store_layers_locked(s, list.layers, list.n, locked);
 	for (size_t i = 0; i < list.n; i++)
-		list.records[i].running = layer_is_locked(s, list.layers[i]);
+		list.records[i].running = locked[i];
 	*ret_n = list.n;
 	list.n = 0;
 	*ret = corral_take_ptr(&list.records);

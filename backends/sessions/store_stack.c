@@ -8,10 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backends/sessions/store_state.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/keep.h"
 
 static int layer_hold(const struct store_session *e, int64_t number, int *ret_fd,
                       struct corral_error *err)
@@ -21,10 +23,13 @@ static int layer_hold(const struct store_session *e, int64_t number, int *ret_fd
 	int r;
 
 	store_layer_name(number, name);
-	if (number == e->layer)
+	if (number == e->layer) {
 		(void)snprintf(name, sizeof(name), "%lld/w2", (long long)number);
+		/* A sandbox that did not come to be took it away. */
+		(void)mkdirat(e->store->layers_fd, name, 0755);
+	}
 	fd = openat(e->store->layers_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	r = fd < 0 ? -errno : store_lock_soon(fd, LOCK_SH);
+	r = fd < 0 ? -errno : corral_keep_lock(fd, LOCK_SH);
 	if (r < 0)
 		return corral_error_sys(err, -r, "hold layer %s", name);
 	*ret_fd = corral_take_fd(&fd);

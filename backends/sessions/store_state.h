@@ -42,6 +42,9 @@ struct store_change {
 #define store_autochange corral_auto(store_change_end)
 int store_change_begin(struct store_change *c, struct corral_session_store *s,
                        struct corral_error *err);
+/* One that neither makes nor drops any. */
+int store_change_begin_light(struct store_change *c, struct corral_session_store *s,
+                             struct corral_error *err);
 /* A layer was made, or the registry is to forget it. Without memory it is for the next clean. */
 void store_change_note(struct store_change *c, int64_t layer);
 int store_change_commit(struct store_change *c, struct corral_error *err);
@@ -86,8 +89,6 @@ int store_layer_chain(struct corral_session_store *s, int64_t top, struct store_
 /* Nobody writes to it as long as *ret_fd is open. -EBUSY: "Session 'ID' is running: ...". */
 int store_layer_lock(const struct corral_session_store *s, int64_t number, int operation,
                      const char *id, int *ret_fd, struct corral_error *err);
-/* flock(2) that waits for who only looks, some milliseconds. */
-int store_lock_soon(int fd, int operation);
 /* No sandbox writes to a frozen one, whatever its policy was made from. */
 void store_layer_freeze(int layer_fd, bool frozen);
 
@@ -134,6 +135,10 @@ int store_state_missing(const char *id, const char *name, struct corral_error *e
 int store_states_drop(struct store_change *c, enum registry_question q,
                       const struct registry_value *values, struct corral_error *err);
 int64_t store_now_ms(void);
+
+/* store_running.c: which of these some process has locked; ret has room for n. */
+void store_layers_locked(const struct corral_session_store *s, const int64_t *layers, size_t n,
+                         bool *ret);
 
 /* store_record.c */
 struct store_ids {

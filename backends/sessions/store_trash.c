@@ -16,6 +16,7 @@
 
 #include "backends/sessions/store_state.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/keep.h"
 #include "kernel/base/clock.h"
 
 #define NAMES_TRIED 16
@@ -43,10 +44,10 @@ static int lock_all(int fd, int *ret_readers_fd)
 {
 	corral_autofd int readers_fd = -1;
 
-	if (store_lock_soon(fd, LOCK_EX) < 0)
+	if (corral_keep_lock(fd, LOCK_EX) < 0)
 		return -EBUSY;
 	readers_fd = openat(fd, "w2", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (readers_fd >= 0 && store_lock_soon(readers_fd, LOCK_EX) < 0)
+	if (readers_fd >= 0 && corral_keep_lock(readers_fd, LOCK_EX) < 0)
 		return -EBUSY;
 	*ret_readers_fd = corral_take_fd(&readers_fd);
 	return 0;

@@ -86,9 +86,8 @@ int corral_layer_is_empty(const char *path, struct corral_error *err);
 
 /*
  * One layer that is what upper over lower is, at path, which does not exist yet: files are linked
- * (link(2)), so both must be on path's filesystem, and frozen. has_below: there are layers or a
- * base beneath, so whiteouts stay. Left half made when it fails or is killed; the caller removes
- * that.
+ * (link(2)), so both must be on path's filesystem, and frozen. has_below: there are layers beneath,
+ * so whiteouts stay. Left half made when it fails or is killed; the caller removes that.
  */
 int corral_layer_merge(const char *upper, const char *lower, const char *path, bool has_below,
                        struct corral_error *err);
