@@ -794,10 +794,9 @@ static void loop_cleans_until_it_is_stopped(void **state)
 			nap_ms(1);
 		assert_int_equal(corral_session_manager_count(f->m), 0);
 	}
-	world_set(&f->world, (bool *)&f->world.fail_end, false);
+	corral_session_manager_cleanup_stop(f->m);
+	corral_session_manager_cleanup_stop(f->m);
 	f->world.fail_end = 0;
-	corral_session_manager_cleanup_stop(f->m);
-	corral_session_manager_cleanup_stop(f->m);
 	corral_backend_close(opened(f, "b"));
 	nap_ms(20);
 	assert_int_equal(corral_session_manager_count(f->m), 1);
