@@ -153,6 +153,7 @@ static int workspace_make(struct session *s, char **ret, struct corral_error *er
 		return r;
 	if (mkdirat(m->dir_fd, s->id, 0700) < 0 && errno != EEXIST)
 		return corral_error_sys(err, errno, "create '%s/%s'", m->dir, s->id);
+	s->has_workspace = true;
 	if (asprintf(&path, "%s/%s", m->dir, s->id) < 0)
 		return corral_error_set(err, ENOMEM, "out of memory");
 	*ret = path;
@@ -166,7 +167,10 @@ static int workspace_get(struct session *s, char **ret, struct corral_error *err
 {
 	if (s->m->o.store)
 		return corral_session_store_workspace(s->m->o.store, s->id, ret, err);
-	return s->maker ? 0 : workspace_make(s, ret, err);
+	/* A container that stays keeps its own; what lives for a call has nowhere else. */
+	if (s->maker && s->runtime->scope != CORRAL_SCOPE_CALL)
+		return 0;
+	return workspace_make(s, ret, err);
 }
 
 static int policy_make(struct session *s, struct corral_policy **ret, struct corral_error *err)
@@ -253,7 +257,7 @@ int session_forget(struct session *s, struct corral_error *err)
 	struct corral_session_manager *m = s->m;
 	int r = s->maker && s->maker->forget ? s->maker->forget(s->maker->ctx, s->id, err) : 0;
 
-	if (!s->maker && m->dir[0]) {
+	if (s->has_workspace) {
 		int removed = corral_layer_remove(m->dir_fd, s->id, r < 0 ? NULL : err);
 
 		r = r < 0 ? r : removed;

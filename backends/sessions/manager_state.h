@@ -18,13 +18,14 @@
 /* How long who ends a session waits for the operations that are in it. */
 #define SESSION_PATIENCE_MS 20000
 
-/* All but the first four are under the manager's lock. */
+/* All but the first five are under the manager's lock. */
 struct session {
 	struct corral_session_manager *m;
 	char id[CORRAL_SESSION_ID_SIZE];
 	/* The holder's to set, before it is made. */
 	struct corral_runtime *runtime;
 	const struct corral_session_maker *maker; /* NULL: native */
+	bool has_workspace;                       /* of the manager's own */
 
 	unsigned int refs; /* the table's, leases', and of who waits or works */
 	char tenant[CORRAL_SESSION_ID_SIZE];
