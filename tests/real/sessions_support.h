@@ -27,22 +27,22 @@ struct sessions {
 
 static inline void sessions_runtime(struct sessions *f, const char *name, const char *json)
 {
+	const mode_t mask = umask(077);
 	char path[100];
 	FILE *file;
 
 	(void)snprintf(path, sizeof(path), "%s/runtimes/%s.json", f->dir, name);
 	file = fopen(path, "we");
+	(void)umask(mask);
 	assert_non_null(file);
 	assert_true(fputs(json, file) >= 0);
 	assert_int_equal(fclose(file), 0);
 }
 
-/* Two runtimes: "plain" and "call". */
+/* Its directory, with two runtimes: "plain" and "call". More can be added before the next. */
 static inline void sessions_init(struct sessions *f)
 {
 	char path[100];
-	const char *const dirs[] = { path, NULL };
-	mode_t mask = umask(077);
 
 	memset(f, 0, sizeof(*f));
 	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/corral-test-sessions-XXXXXX");
@@ -51,7 +51,14 @@ static inline void sessions_init(struct sessions *f)
 	assert_int_equal(mkdir(path, 0700), 0);
 	sessions_runtime(f, "plain", "{\"isolation\": \"native\"}");
 	sessions_runtime(f, "call", "{\"isolation\": \"native\", \"scope\": \"call\"}");
-	(void)umask(mask);
+}
+
+static inline void sessions_catalogue(struct sessions *f)
+{
+	char path[100];
+	const char *const dirs[] = { path, NULL };
+
+	(void)snprintf(path, sizeof(path), "%s/runtimes", f->dir);
 	if (corral_runtime_catalogue_open(dirs, &f->catalogue, &f->err) < 0)
 		fail_msg("%s", f->err.text);
 	f->o.catalogue = f->catalogue;

@@ -31,6 +31,7 @@ static int setup(void **state)
 
 	assert_non_null(f);
 	sessions_init(&f->s);
+	sessions_catalogue(&f->s);
 	*state = f;
 	return 0;
 }
@@ -360,7 +361,7 @@ static void many_threads_find_what_is_theirs(void **state)
 {
 	struct fixture *f = *state;
 	const char *operations = getenv("CORRAL_STRESS_OPERATIONS");
-	struct many many = { .s = &f->s, .operations = 160 };
+	struct many many = { .s = &f->s, .operations = 120 };
 	struct hand hands[THREADS];
 
 	if (!can_launch())
