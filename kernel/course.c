@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/quota.h"
 #include "kernel/sandbox_state.h"
 
 #define DISK_FULL_LEFT 65536u
@@ -114,6 +115,19 @@ static void finish(struct corral_sandbox *s, struct corral_course *c, int status
 	c->ended = true;
 }
 
+/* What a quota stopped; looked at where something went wrong alone. */
+static uint32_t quota_struck(const struct corral_sandbox *s, int status)
+{
+	struct corral_quota q;
+
+	if (!s->disk_quota || (WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
+	    corral_quota_get(s->keep.fd, &q, NULL) < 0)
+		return 0;
+	return (q.bytes_limit && q.bytes + DISK_FULL_LEFT > q.bytes_limit ? CORRAL_LIMIT_DISK
+	                                                                  : 0u) |
+	       (q.inodes_limit && q.inodes >= q.inodes_limit ? CORRAL_LIMIT_DISK_INODES : 0u);
+}
+
 void corral_course_exited(struct corral_sandbox *s, struct corral_course *c,
                           const struct corral_wire_exited *m)
 {
@@ -128,6 +142,8 @@ void corral_course_exited(struct corral_sandbox *s, struct corral_course *c,
 		disk_full = true;
 		r->struck |= CORRAL_LIMIT_DISK_INODES;
 	}
+	r->struck |= quota_struck(s, m->status);
+	disk_full |= r->struck != 0;
 	r->user_usec = m->user_usec;
 	r->system_usec = m->system_usec;
 	r->written_bytes = s->keep.fd >= 0 ? UINT64_MAX : m->written_bytes;

@@ -17,9 +17,9 @@
 #include "policy/policy.h"
 
 /*
- * What a layer holds (kernel/layers/layers.h). An ordinary user's root starts out as a copy of what
- * such a root is made of; "b0" is another, for whoever asks what was changed since. It is there
- * when u0 is complete.
+ * What a layer holds (kernel/layers/layers.h). The lowest has as well, as "b0", what a root of the
+ * host's is made of beside /usr, for whoever asks what was changed since. An ordinary user's u0
+ * starts out as a copy of that, and is complete when b0 is there.
  */
 static const char *const parts[] = { "u0", "w0", "u1", "w1", "u2", "w2", "b0" };
 /* Whoever only looks whether a directory is locked holds it for microseconds. */
@@ -48,10 +48,11 @@ int corral_keep_check(const struct corral_policy *p, const struct corral_plan_fa
 	if (!p->keep_path)
 		return 0;
 	if (f->scheme == CORRAL_ID_RANGE && p->rootfs_is_host && !f->template_path)
-		return corral_error_set(err, EOPNOTSUPP,
-		                        "keep: as root it takes id-mapped mounts, of /run/corral "
-		                        "too (Linux 5.19; 6.3 where /run is "
-		                        "a tmpfs): run as an ordinary user");
+		return corral_error_set(
+		        err, EOPNOTSUPP,
+		        "keep: as root it takes id-mapped mounts (Linux 5.19), of "
+		        "/run/corral or of /var/lib/corral, which must be root's alone: "
+		        "run as an ordinary user");
 	if (f->scheme == CORRAL_ID_RANGE && !(f->host->features & CORRAL_HOST_ID_MAPPED))
 		return corral_error_set(err, EOPNOTSUPP,
 		                        "keep: as root it takes id-mapped mounts (Linux 5.19): run "
@@ -194,10 +195,7 @@ static bool has_begun(const struct corral_keep *k)
 	return false;
 }
 
-/*
- * An ordinary user's root of the host's is a directory that begins full. Nobody ran in it as long
- * as BEGIN is not there, so what a killed one left is as we made it.
- */
+/* Nobody ran in it as long as BEGIN is not there, so what a killed one left is as we made it. */
 static int begin(const struct corral_keep *k, const struct corral_policy *p,
                  const struct corral_etc *etc, struct corral_error *err)
 {
@@ -213,7 +211,7 @@ static int begin(const struct corral_keep *k, const struct corral_policy *p,
 	if (mkdirat(k->fd, DRAFT, 0755) < 0 && errno != EEXIST)
 		return corral_error_sys(err, errno, "--keep '%s': create '%s'", p->keep_path,
 		                        DRAFT);
-	for (size_t i = 0; r == 0 && i < CORRAL_COUNT(places); i++) {
+	for (size_t i = k->is_root ? 1 : 0; r == 0 && i < CORRAL_COUNT(places); i++) {
 		corral_autofd int fd =
 		        openat(k->fd, places[i], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
@@ -252,7 +250,7 @@ static int parts_make(const struct corral_keep *k, const struct corral_policy *p
 	    (st.st_uid != p->guest_uid || st.st_gid != p->guest_gid) &&
 	    fchownat(k->fd, "u2", p->guest_uid, p->guest_gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return corral_error_sys(err, errno, "--keep '%s': chown 'u2'", p->keep_path);
-	if (r == 0 && !k->is_root && p->rootfs_is_host)
+	if (r == 0 && p->keep_work_dir && p->rootfs_is_host)
 		r = begin(k, p, etc, err);
 	return r;
 }

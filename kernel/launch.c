@@ -27,6 +27,7 @@
 #include "kernel/base/trace.h"
 #include "kernel/confined.h"
 #include "kernel/host_reason.h"
+#include "kernel/quota.h"
 #include "kernel/sandbox_state.h"
 #include "kernel/source.h"
 
@@ -73,7 +74,7 @@ static int limits_judge(struct corral_sandbox *s, const struct corral_policy *p,
 	        (wanted & ~(uint32_t)CORRAL_LIMITS_BY_CGROUP) |
 	        (s->has_cgroup ? s->cgroup.enforced : 0) |
 	        (corral_plan_limits_processes(f) ? wanted & CORRAL_LIMIT_PIDS : 0);
-	if (s->confined || p->keep_path)
+	if (s->confined || (p->keep_path && !s->disk_quota))
 		s->course.receipt.limits_enforced &= ~(uint32_t)CORRAL_CONFINED_NO_LIMITS;
 	lost = wanted & ~s->course.receipt.limits_enforced;
 	for (unsigned int i = 0; i < CORRAL_LIMIT_COUNT; i++) {
@@ -419,19 +420,45 @@ static int sockets_open(struct corral_sandbox *s, int *ret_peer, struct corral_e
 	return 0;
 }
 
+/*
+ * What is kept lies on the host's disk, where a limit is the file system's to keep: for all layers
+ * of a stack together, and whatever else stands on them, or each layer would be a way to have it
+ * anew.
+ */
+static int keep_limit(struct corral_sandbox *s, const struct corral_policy *p,
+                      struct corral_error *err)
+{
+	static const enum corral_limit of_disk[] = { CORRAL_LIMIT_DISK, CORRAL_LIMIT_DISK_INODES };
+	struct corral_error why = { 0 };
+	char reason[CORRAL_ERROR_TEXT_SIZE];
+	int r = 0;
+
+	if (!p->limits.disk_bytes && !p->limits.disk_inodes)
+		return 0;
+	if (s->keep.n_layers)
+		r = corral_quota_join(s->keep.fd, s->keep.layer_fds[0], &why);
+	if (r == 0)
+		r = corral_quota_limit(s->keep.fd, p->limits.disk_bytes, p->limits.disk_inodes,
+		                       &why);
+	s->disk_quota = r == 0;
+	if (s->disk_quota)
+		return 0;
+	(void)snprintf(reason, sizeof(reason),
+	               "what is kept lies on the host's disk (%.150s): leave it out, or --keep",
+	               why.text);
+	for (size_t i = 0; i < CORRAL_COUNT(of_disk); i++)
+		if (p->limits_asked & of_disk[i])
+			return limit_refuse(of_disk[i], reason, err);
+	s->limits.disk_bytes = s->limits.disk_inodes = 0;
+	return 0;
+}
+
 static int keep_open(struct corral_sandbox *s, const struct corral_policy *p,
                      const struct corral_plan_facts *f, struct corral_error *err)
 {
-	static const enum corral_limit of_disk[] = { CORRAL_LIMIT_DISK, CORRAL_LIMIT_DISK_INODES };
+	int r = corral_keep_open(p, f, &s->keep, err);
 
-	for (size_t i = 0; i < CORRAL_COUNT(of_disk); i++)
-		if (p->limits_asked & of_disk[i])
-			return limit_refuse(of_disk[i],
-			                    "what is kept lies on the host's disk, which "
-			                    "is everybody's: leave it out, or --keep",
-			                    err);
-	s->limits.disk_bytes = s->limits.disk_inodes = 0;
-	return corral_keep_open(p, f, &s->keep, err);
+	return r < 0 ? r : keep_limit(s, p, err);
 }
 
 static int prepare(struct corral_sandbox *s, const struct corral_policy *p,

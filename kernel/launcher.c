@@ -85,18 +85,39 @@ static int image_open(int *ret_fd, struct corral_error *err)
 	return 0;
 }
 
-/* By descriptor, as anybody may have made the directory before us (CVE-2026-46406). */
-static void runtime_dir_find(struct corral_launcher *l)
+/* A directory that is the caller's alone. By descriptor, as anybody may have made it before us
+ * (CVE-2026-46406). */
+static bool own_dir_make(const char *path)
 {
 	corral_autofd int fd = -1;
 	struct stat st;
 
-	if (mkdir("/run/corral", 0700) < 0 && errno != EEXIST)
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return false;
+	fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() && !(st.st_mode & 022);
+}
+
+static void runtime_dir_find(struct corral_launcher *l)
+{
+	if (own_dir_make("/run/corral"))
+		(void)snprintf(l->runtime_dir, sizeof(l->runtime_dir), "/run/corral");
+}
+
+/* Where /run is a tmpfs, which it is nearly everywhere, it can be id-mapped from Linux 6.3 on:
+ * before, the template lies on the disk. */
+static void template_find(struct corral_launcher *l)
+{
+	int r;
+
+	if (!l->runtime_dir[0])
 		return;
-	fd = open("/run/corral", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 022))
-		return;
-	(void)snprintf(l->runtime_dir, sizeof(l->runtime_dir), "/run/corral");
+	r = corral_template_find(l->runtime_dir, &l->etc, &l->host, l->template_path,
+	                         sizeof(l->template_path), NULL);
+	if (r == -EOPNOTSUPP && (l->host.features & CORRAL_HOST_ID_MAPPED) &&
+	    own_dir_make("/var/lib/corral") && own_dir_make("/var/lib/corral/roots"))
+		(void)corral_template_find("/var/lib/corral/roots", &l->etc, &l->host,
+		                           l->template_path, sizeof(l->template_path), NULL);
 }
 
 static bool oom_protected(void)
@@ -291,10 +312,7 @@ int corral_launcher_open(unsigned int flags, struct corral_launcher **ret, struc
 		l->reset_oom = oom_protected();
 		if (corral_launcher_is_root(l))
 			runtime_dir_find(l);
-		if (l->runtime_dir[0])
-			(void)corral_template_find(l->runtime_dir, &l->etc, &l->host,
-			                           l->template_path, sizeof(l->template_path),
-			                           NULL);
+		template_find(l);
 		if ((flags & CORRAL_LAUNCHER_POOLED) && corral_launcher_is_root(l)) {
 			if (l->host.features & CORRAL_HOST_NEW_MOUNT_API)
 				launchpad_make(l);

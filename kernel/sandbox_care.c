@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "kernel/quota.h"
 #include "kernel/sandbox_state.h"
 
 #define FREEZE_MS 5000
@@ -35,6 +36,7 @@ int corral_sandbox_freeze(struct corral_sandbox *s, bool frozen, struct corral_e
 
 void corral_sandbox_usage(struct corral_sandbox *s, struct corral_sandbox_usage *ret)
 {
+	struct corral_quota quota;
 	uint64_t free_bytes;
 
 	memset(&ret->group, 0xff, sizeof(ret->group));
@@ -45,6 +47,9 @@ void corral_sandbox_usage(struct corral_sandbox *s, struct corral_sandbox_usage 
 	free_bytes = s->scratch_free_bytes;
 	pthread_mutex_unlock(&s->lock);
 	ret->disk_bytes = UINT64_MAX;
-	if (s->limits.disk_bytes && free_bytes <= s->limits.disk_bytes)
+	if (s->disk_quota)
+		ret->disk_bytes =
+		        corral_quota_get(s->keep.fd, &quota, NULL) == 0 ? quota.bytes : UINT64_MAX;
+	else if (s->limits.disk_bytes && free_bytes <= s->limits.disk_bytes)
 		ret->disk_bytes = s->limits.disk_bytes - free_bytes;
 }

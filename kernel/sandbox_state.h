@@ -46,6 +46,7 @@ struct corral_sandbox {
 	int socket_fd, pidfd, event_fd, timer_fd, oom_fd, tty_fd;
 	pid_t pid;
 	enum corral_sandbox_phase phase;
+	bool disk_quota; /* what is kept has a limit on the host's disk (kernel/quota.h) */
 	bool grace;
 	struct corral_course course; /* of the command that has the main socket */
 	struct corral_receipt

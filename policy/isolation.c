@@ -6,7 +6,7 @@
 #define EVERY "this host contains it with every fence"
 #define FEWER "this host contains it with fewer fences, which allow_weaker accepts"
 
-/* Of a reason within a sentence, so much. */
+/* Of the first reason, so much: the second has the rest of the text. */
 #define WHY_MAX 200
 
 static const char *said(const char *why, const char *otherwise)
@@ -96,8 +96,8 @@ int corral_isolation_choose(const struct corral_runtime *rt,
 		} else {
 			r = corral_error_set(err, EOPNOTSUPP,
 			                     "runtime '%.60s': neither natively: %.*s; nor by a "
-			                     "container engine: %.*s",
-			                     rt->name, WHY_MAX, native_why, WHY_MAX, docker_why);
+			                     "container engine: %s",
+			                     rt->name, WHY_MAX, native_why, docker_why);
 		}
 		break;
 	}

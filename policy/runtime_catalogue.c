@@ -102,7 +102,7 @@ static int builtin_add(struct corral_runtime_catalogue *c, struct corral_error *
 		struct corral_runtime *rt = NULL;
 		int r = corral_runtime_from_json(one, NULL, &rt, err);
 
-		if (r == 0)
+		if (rt)
 			r = put_take(c, rt, NULL, err);
 		if (r < 0)
 			return corral_error_wrap(err, r, "built-in runtime %zu", i);
@@ -206,7 +206,7 @@ static int file_add(struct corral_runtime_catalogue *c, int dir_fd, const char *
 	struct corral_runtime *rt = NULL;
 	int r = file_load(dir_fd, name, &rt, err);
 
-	if (r < 0)
+	if (!rt)
 		return corral_error_wrap(err, r, "%.200s/%s", dir, name);
 	if (asprintf(&path, "%s/%s", dir, name) < 0) {
 		path = NULL;
@@ -233,7 +233,7 @@ static int dir_add(struct corral_runtime_catalogue *c, const char *path, struct 
 	dir = fdopendir(fd);
 	if (!dir)
 		return corral_error_sys(err, errno, "read '%.200s'", path);
-	fd = -1;
+	(void)corral_take_fd(&fd);
 	while ((errno = 0, d = readdir(dir))) {
 		r = is_runtime_file(d->d_name) ? file_add(c, dirfd(dir), path, d->d_name, err) : 0;
 		if (r < 0)
@@ -262,7 +262,8 @@ int corral_runtime_catalogue_open(const char *const *dirs, struct corral_runtime
 		r = dir_add(c, *dirs, err);
 	if (r < 0)
 		return r;
-	qsort(c->entries, c->n, sizeof(*c->entries), by_name);
+	if (c->n)
+		qsort(c->entries, c->n, sizeof(*c->entries), by_name);
 	*ret = corral_take_ptr(&c);
 	return 0;
 }

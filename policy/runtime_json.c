@@ -106,24 +106,35 @@ static int packages_parse(struct corral_runtime *rt, const json_t *v, struct cor
 	return texts_parse(v, corral_runtime_check_package, &rt->packages, &rt->n_packages, err);
 }
 
-static int manager_parse(struct corral_runtime *rt, const json_t *v, struct corral_error *err)
+/* The number whose name it is, of n. */
+static int word_parse(const json_t *v, const char *(*name)(unsigned int number), unsigned int n,
+                      const char *known, unsigned int *ret, struct corral_error *err)
 {
-	static const enum corral_package_manager all[] = {
-		CORRAL_PACKAGES_PIP,
-		CORRAL_PACKAGES_NPM,
-		CORRAL_PACKAGES_APT,
-		CORRAL_PACKAGES_CARGO,
-	};
-
 	if (!json_is_string(v))
 		return corral_json_wrong_kind(v, "text", err);
-	for (size_t i = 0; i < CORRAL_COUNT(all); i++) {
-		if (strcmp(corral_package_manager_name(all[i]), json_string_value(v)) != 0)
+	for (unsigned int i = 0; i < n; i++) {
+		if (strcmp(name(i), json_string_value(v)) != 0)
 			continue;
-		rt->package_manager = all[i];
+		*ret = i;
 		return 0;
 	}
-	return corral_error_set(err, EINVAL, "'pip', 'npm', 'apt' or 'cargo' is expected");
+	return corral_error_set(err, EINVAL, "%s is expected", known);
+}
+
+static const char *manager_name(unsigned int number)
+{
+	return corral_package_manager_name((enum corral_package_manager)number);
+}
+
+static int manager_parse(struct corral_runtime *rt, const json_t *v, struct corral_error *err)
+{
+	unsigned int number = 0;
+	int r = word_parse(v, manager_name, CORRAL_PACKAGES_CARGO + 1,
+	                   "'pip', 'npm', 'apt' or 'cargo'", &number, err);
+
+	if (r == 0)
+		rt->package_manager = (enum corral_package_manager)number;
+	return r;
 }
 
 static int commands_parse(struct corral_runtime *rt, const json_t *v, struct corral_error *err)
@@ -191,36 +202,36 @@ static int uid_parse(struct corral_runtime *rt, const json_t *v, struct corral_e
 	return 0;
 }
 
+static const char *isolation_name(unsigned int number)
+{
+	return corral_isolation_name((enum corral_isolation)number);
+}
+
 static int isolation_parse(struct corral_runtime *rt, const json_t *v, struct corral_error *err)
 {
-	static const enum corral_isolation all[] = {
-		CORRAL_ISOLATION_AUTO,
-		CORRAL_ISOLATION_NATIVE,
-		CORRAL_ISOLATION_DOCKER,
-	};
+	unsigned int number = 0;
+	int r = word_parse(v, isolation_name, CORRAL_ISOLATION_DOCKER + 1,
+	                   "'auto', 'native' or 'docker'", &number, err);
 
-	if (!json_is_string(v))
-		return corral_json_wrong_kind(v, "text", err);
-	for (size_t i = 0; i < CORRAL_COUNT(all); i++) {
-		if (strcmp(corral_isolation_name(all[i]), json_string_value(v)) != 0)
-			continue;
-		rt->isolation = all[i];
-		return 0;
-	}
-	return corral_error_set(err, EINVAL, "'auto', 'native' or 'docker' is expected");
+	if (r == 0)
+		rt->isolation = (enum corral_isolation)number;
+	return r;
+}
+
+static const char *scope_name(unsigned int number)
+{
+	return corral_scope_name((enum corral_scope)number);
 }
 
 static int scope_parse(struct corral_runtime *rt, const json_t *v, struct corral_error *err)
 {
-	if (!json_is_string(v))
-		return corral_json_wrong_kind(v, "text", err);
-	if (!strcmp(json_string_value(v), corral_scope_name(CORRAL_SCOPE_CALL)))
-		rt->scope = CORRAL_SCOPE_CALL;
-	else if (!strcmp(json_string_value(v), corral_scope_name(CORRAL_SCOPE_SESSION)))
-		rt->scope = CORRAL_SCOPE_SESSION;
-	else
-		return corral_error_set(err, EINVAL, "'session' or 'call' is expected");
-	return 0;
+	unsigned int number = 0;
+	int r = word_parse(v, scope_name, CORRAL_SCOPE_CALL + 1, "'session' or 'call'", &number,
+	                   err);
+
+	if (r == 0)
+		rt->scope = (enum corral_scope)number;
+	return r;
 }
 
 static int rootfs_parse(struct corral_runtime *rt, const json_t *v, struct corral_error *err)

@@ -5,10 +5,9 @@
 
 #include "kernel/base/cleanup.h"
 #include "tools/commands.h"
-#include "tools/docker_commands.h"
+#include "tools/family.h"
 #include "tools/message.h"
 #include "tools/options.h"
-#include "tools/sandbox_commands.h"
 
 static void print_option_words(enum corral_option_command command)
 {
@@ -57,7 +56,9 @@ static void print_values(void)
 		{ "SRC", "f" },
 	};
 
-	(void)fputs("\t--container) _corral_containers \"$cur\" ;;\n", stdout);
+	(void)fputs("\t--container) _corral_containers \"$cur\" ;;\n"
+	            "\t--runtime) _corral_runtimes \"$cur\" ;;\n",
+	            stdout);
 	for (size_t i = 0; i < corral_option_count; i++) {
 		const struct corral_option *row = &corral_option_table[i];
 		const char *action = NULL;
@@ -99,12 +100,32 @@ static const char middle[] =
         "\t\tawk 'NR > 1 { print $1; if ($2 != \"-\") print $2 }')\" -- \"$1\")\n"
         "}\n"
         "\n"
+        "# Ids of sessions, with the directory that was named.\n"
+        "_corral_sessions()\n"
+        "{\n"
+        "\tlocal root=() i\n"
+        "\tfor ((i = 3; i + 1 < COMP_CWORD; i++)); do\n"
+        "\t\t[[ ${COMP_WORDS[i]} == --root ]] && root=(--root \"${COMP_WORDS[i + 1]}\")\n"
+        "\tdone\n"
+        "\tmapfile -t COMPREPLY < <(compgen -W \"$(\"${COMP_WORDS[0]}\" session list -q "
+        "\"${root[@]}\" 2>/dev/null)\" -- \"$1\")\n"
+        "}\n"
+        "\n"
         "# Names of the containers that are corral's.\n"
         "_corral_containers()\n"
         "{\n"
         "\tmapfile -t COMPREPLY < <(compgen -W \"$(\"${COMP_WORDS[0]}\" docker list "
         "2>/dev/null |\n"
         "\t\tawk 'NR > 1 { print $2 }')\" -- \"$1\")\n"
+        "}\n"
+        "\n"
+        "# Names of runtimes, and files that describe one.\n"
+        "_corral_runtimes()\n"
+        "{\n"
+        "\tcompopt -o filenames 2>/dev/null\n"
+        "\tmapfile -t COMPREPLY < <(compgen -f -W \"$(\"${COMP_WORDS[0]}\" runtime list "
+        "2>/dev/null |\n"
+        "\t\tawk 'NR > 1 { print $1 }')\" -- \"$1\")\n"
         "}\n"
         "\n"
         "_corral()\n"
@@ -150,16 +171,20 @@ static const char tail[] =
         "\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
         "\t\treturn ;;\n"
         "\tcontainers) _corral_containers \"$cur\"; return ;;\n"
+        "\truntimes) _corral_runtimes \"$cur\"; return ;;\n"
         "\tsandboxes) _corral_sandboxes \"$cur\"; return ;;\n"
-        "\tcopies)\n"
+        "\tsessions) _corral_sessions \"$cur\"; return ;;\n"
+        "\tcopies | session_copies)\n"
         "\t\tcompopt -o filenames -o nospace 2>/dev/null\n"
-        "\t\t_corral_sandboxes \"$cur\"\n"
+        "\t\tif [[ $operands == copies ]]; then _corral_sandboxes \"$cur\"; else "
+        "_corral_sessions \"$cur\"; fi\n"
         "\t\tCOMPREPLY=(\"${COMPREPLY[@]/%/:}\")\n"
         "\t\tmapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- \"$cur\")\n"
         "\t\treturn ;;\n"
-        "\texec)\n"
+        "\texec | sessions_exec)\n"
         "\t\tif ((i == COMP_CWORD)); then\n"
-        "\t\t\t_corral_sandboxes \"$cur\"\n"
+        "\t\t\tif [[ $operands == exec ]]; then _corral_sandboxes \"$cur\"; else "
+        "_corral_sessions \"$cur\"; fi\n"
         "\t\t\treturn\n"
         "\t\tfi\n"
         "\t\t((i++))\n"
@@ -186,46 +211,19 @@ static void print_command(const char *indent, const char *name, enum corral_opti
 	(void)printf("'\n%s\toperands=%s ;;\n", indent, operands);
 }
 
-/* What its words other than options are. */
-static const char *operands_of(const struct corral_sandbox_command *c)
+static void print_family(const struct corral_family *f)
 {
-	if (c->option == CORRAL_OPTION_EXEC)
-		return "exec";
-	if (c->option == CORRAL_OPTION_CP)
-		return "copies";
-	return c->operands_max ? "sandboxes" : "none";
-}
+	const struct corral_family_command *c;
 
-static void print_sandbox(void)
-{
-	const struct corral_sandbox_command *c;
-
-	(void)fputs("\tsandbox)\n\t\tif ((COMP_CWORD == 2)); then\n"
-	            "\t\t\tmapfile -t COMPREPLY < <(compgen -W '",
-	            stdout);
-	for (c = corral_sandbox_commands; c->name; c++)
+	(void)printf("\t%s)\n\t\tif ((COMP_CWORD == 2)); then\n"
+	             "\t\t\tmapfile -t COMPREPLY < <(compgen -W '",
+	             f->name);
+	for (c = f->commands; c->name; c++)
 		(void)printf("%s ", c->name);
 	(void)fputs("--help' -- \"$cur\")\n\t\t\treturn\n\t\tfi\n"
 	            "\t\tfirst=3\n\t\tcase ${COMP_WORDS[2]} in\n",
 	            stdout);
-	for (c = corral_sandbox_commands; c->name; c++)
-		print_command("\t\t", c->name, c->option, operands_of(c));
-	(void)fputs("\t\t*) return ;;\n\t\tesac ;;\n", stdout);
-}
-
-static void print_docker(void)
-{
-	const struct corral_docker_command *c;
-
-	(void)fputs("\tdocker)\n\t\tif ((COMP_CWORD == 2)); then\n"
-	            "\t\t\tmapfile -t COMPREPLY < <(compgen -W '",
-	            stdout);
-	for (c = corral_docker_commands; c->name; c++)
-		(void)printf("%s ", c->name);
-	(void)fputs("--help' -- \"$cur\")\n\t\t\treturn\n\t\tfi\n"
-	            "\t\tfirst=3\n\t\tcase ${COMP_WORDS[2]} in\n",
-	            stdout);
-	for (c = corral_docker_commands; c->name; c++)
+	for (c = f->commands; c->name; c++)
 		print_command("\t\t", c->name, c->option, c->completes);
 	(void)fputs("\t\t*) return ;;\n\t\tesac ;;\n", stdout);
 }
@@ -251,8 +249,10 @@ static void print_bash(void)
 	print_command("\t", "mcp", CORRAL_OPTION_MCP, "none");
 	for (size_t i = 0; i < CORRAL_COUNT(on_files); i++)
 		print_command("\t", corral_option_command_name(on_files[i]), on_files[i], "files");
-	print_sandbox();
-	print_docker();
+	print_family(&corral_sandbox_family);
+	print_family(&corral_session_family);
+	print_family(&corral_runtime_family);
+	print_family(&corral_docker_family);
 	(void)fputs(
 	        "\tdoctor)\n\t\tmapfile -t COMPREPLY < <(compgen -W '--json --help' -- \"$cur\")\n"
 	        "\t\treturn ;;\n"

@@ -16,6 +16,7 @@
 #include "tools/message.h"
 #include "tools/options.h"
 #include "tools/place_backend.h"
+#include "tools/runtime_use.h"
 
 /* An end that gives back what was made. */
 static int signals_collect(struct corral_error *err)
@@ -124,6 +125,7 @@ int corral_cmd_mcp(int argc, char **argv)
 	if (r < 0)
 		return corral_complain(&err);
 	r = corral_options_init(&options, &err);
+	options.use_runtime = corral_runtime_use;
 	if (r == 0)
 		r = corral_options_parse(&options, CORRAL_OPTION_MCP, argc, argv, &err);
 	if (r == 0 && options.help) {
@@ -139,7 +141,9 @@ int corral_cmd_mcp(int argc, char **argv)
 		r = corral_error_set(&err, EINVAL, "mcp: '%.64s' is one word too many",
 		                     options.config->argv[0]);
 	} else if (r == 0) {
-		r = serve(&options, &err);
+		r = corral_docker_exec_runtime(&options, argv, &err);
+		if (r == 0)
+			r = serve(&options, &err);
 	}
 	corral_options_done(&options);
 	return r < 0 ? corral_complain(&err) : 0;

@@ -14,6 +14,7 @@
 #include "tools/compile.h"
 #include "tools/message.h"
 #include "tools/options.h"
+#include "tools/runtime_use.h"
 
 static void policy_freep(struct corral_policy **p)
 {
@@ -149,6 +150,7 @@ int corral_cmd_plan(int argc, char **argv)
 	int r;
 
 	r = corral_options_init(&options, &err);
+	options.use_runtime = corral_runtime_use;
 	if (r == 0)
 		r = corral_options_parse(&options, CORRAL_OPTION_PLAN, argc, argv, &err);
 	if (r == 0 && options.help) {

@@ -21,6 +21,7 @@
 #include "tools/options.h"
 #include "tools/relay.h"
 #include "tools/run_end.h"
+#include "tools/runtime_use.h"
 
 struct run {
 	struct corral_options options;
@@ -157,6 +158,7 @@ int corral_cmd_run(int argc, char **argv)
 		return corral_complain(&err);
 	corral_relay_init(&run.relay, &run_ops, &run);
 	r = corral_options_init(&run.options, &err);
+	run.options.use_runtime = corral_runtime_use;
 	if (r == 0)
 		r = corral_options_parse(&run.options, CORRAL_OPTION_RUN, argc, argv, &err);
 	if (r == 0 && run.options.help) {
@@ -167,6 +169,8 @@ int corral_cmd_run(int argc, char **argv)
 	if (r == 0 && !run.options.config->n_argv)
 		r = corral_error_set(&err, EINVAL,
 		                     "no command given: corral run [options] -- COMMAND [ARG...]");
+	if (r == 0)
+		r = corral_docker_exec_runtime(&run.options, argv, &err);
 	if (r == 0 && corral_options_have_docker(&run.options)) {
 		status = corral_docker_run(&run.options);
 		corral_options_done(&run.options);

@@ -28,6 +28,10 @@ int corral_docker_exec(char **argv, struct corral_error *err);
  * main() gave it. 0 when they do not. */
 int corral_docker_exec_wanted(enum corral_option_command command, int argc, char **argv,
                               struct corral_error *err);
+/* The same for one whose options were read, where its runtime is Docker's; with the same argv. What
+ * they were read from must still be there to be read again. */
+int corral_docker_exec_runtime(const struct corral_options *o, char **argv,
+                               struct corral_error *err);
 /* Whether there is a program with the Docker backend. */
 bool corral_docker_is_installed(void);
 

@@ -130,8 +130,9 @@ static void put_refused(struct corral_doctor_row *row, const struct place *p, in
 		(void)snprintf(row->remedy, sizeof(row->remedy), "corral docker info says more");
 }
 
-/* One that is there and refuses is worth more words than those that are not there. */
-static void look_around(struct corral_doctor_row *row, uint64_t until_ms)
+/* One that is there and refuses is worth more words than those that are not there. False: there is
+ * none. */
+static bool look_around(struct corral_doctor_row *row, uint64_t until_ms)
 {
 	struct place places[4], *denied = NULL;
 	size_t n = places_make(places);
@@ -142,7 +143,7 @@ static void look_around(struct corral_doctor_row *row, uint64_t until_ms)
 
 		if (r == 0) {
 			put_found(row, &places[i]);
-			return;
+			return true;
 		}
 		if (r == -ENOENT || r == -ENOTDIR || denied)
 			continue;
@@ -151,15 +152,17 @@ static void look_around(struct corral_doctor_row *row, uint64_t until_ms)
 	}
 	if (denied) {
 		put_refused(row, denied, why);
-		return;
+		return true;
 	}
 	(void)snprintf(row->found, sizeof(row->found), "no engine's socket");
 	(void)snprintf(row->remedy, sizeof(row->remedy),
 	               "none is needed; for --docker install docker.io or podman, or set "
 	               "DOCKER_HOST");
+	return false;
 }
 
-static void look_at(struct corral_doctor_row *row, const char *host, uint64_t until_ms)
+/* False: it is one that was not asked. */
+static bool look_at(struct corral_doctor_row *row, const char *host, uint64_t until_ms)
 {
 	struct place p = { .what = "DOCKER_HOST's" };
 	int r;
@@ -168,12 +171,12 @@ static void look_at(struct corral_doctor_row *row, const char *host, uint64_t un
 		(void)snprintf(row->found, sizeof(row->found),
 		               "DOCKER_HOST is no socket of this host, and was not asked");
 		(void)snprintf(row->remedy, sizeof(row->remedy), "corral docker info asks it");
-		return;
+		return false;
 	}
 	host += strlen(UNIX);
 	if (strlen(host) >= sizeof(p.path)) {
 		(void)snprintf(row->found, sizeof(row->found), "DOCKER_HOST: its path is too long");
-		return;
+		return true;
 	}
 	(void)snprintf(p.path, sizeof(p.path), "%s", host);
 	r = ask(p.path, until_ms);
@@ -181,26 +184,42 @@ static void look_at(struct corral_doctor_row *row, const char *host, uint64_t un
 		put_found(row, &p);
 	else
 		put_refused(row, &p, r);
+	return true;
+}
+
+/* The same. */
+static bool look(struct corral_doctor_row *row)
+{
+	uint64_t until_ms = corral_now_ms() + CORRAL_DOCKER_PING_MS;
+	const char *host = getenv("DOCKER_HOST"), *context = getenv("DOCKER_CONTEXT");
+
+	*row = (struct corral_doctor_row) { .name = "docker", .status = CORRAL_DOCTOR_INFO };
+	if (host && *host)
+		return look_at(row, host, until_ms);
+	if (context && *context && strcmp(context, "default") != 0) {
+		(void)snprintf(row->found, sizeof(row->found),
+		               "DOCKER_CONTEXT names it, and it was not asked");
+		(void)snprintf(row->remedy, sizeof(row->remedy), "corral docker info asks it");
+		return false;
+	}
+	return look_around(row, until_ms);
 }
 
 void corral_docker_ping(struct corral_doctor *d)
 {
 	uint64_t begin = corral_now_ms();
-	const char *host = getenv("DOCKER_HOST"), *context = getenv("DOCKER_CONTEXT");
-	struct corral_doctor_row *row;
 
 	if (d->n_rows >= CORRAL_DOCTOR_ROWS_MAX)
 		return;
-	row = &d->rows[d->n_rows++];
-	*row = (struct corral_doctor_row) { .name = "docker", .status = CORRAL_DOCTOR_INFO };
-	if (host && *host) {
-		look_at(row, host, begin + CORRAL_DOCKER_PING_MS);
-	} else if (context && *context && strcmp(context, "default") != 0) {
-		(void)snprintf(row->found, sizeof(row->found),
-		               "DOCKER_CONTEXT names it, and it was not asked");
-		(void)snprintf(row->remedy, sizeof(row->remedy), "corral docker info asks it");
-	} else {
-		look_around(row, begin + CORRAL_DOCKER_PING_MS);
-	}
+	(void)look(&d->rows[d->n_rows++]);
 	d->took_ms += (unsigned int)(corral_now_ms() - begin);
+}
+
+int corral_docker_answers(char *why, size_t size)
+{
+	struct corral_doctor_row row;
+	bool asked = look(&row);
+
+	(void)snprintf(why, size, "%s", row.found);
+	return asked ? row.status == CORRAL_DOCTOR_OK : -1;
 }

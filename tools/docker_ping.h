@@ -6,11 +6,17 @@
 #ifndef CORRAL_TOOLS_DOCKER_PING_H
 #define CORRAL_TOOLS_DOCKER_PING_H
 
+#include <stddef.h>
+
 #include "kernel/doctor.h"
 
 #define CORRAL_DOCKER_PING_MS 300 /* in all */
 
 /* One row more, if there is room. Nothing of it counts for native isolation. */
 void corral_docker_ping(struct corral_doctor *d);
+
+/* Whether an engine answers: 1; 0 with what is in the way, without a full stop; -1 where none is
+ * there to be asked in this way, though the backend may find one. */
+int corral_docker_answers(char *why, size_t size);
 
 #endif

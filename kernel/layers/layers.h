@@ -7,6 +7,7 @@
  *     u0 w0  changes of the root, and overlayfs's own work directory
  *     u1 w1  of /usr, where root made the sandbox over the host's /usr
  *     u2 w2  of the work directory
+ *     b0     in the lowest: what the root was made of, where that is composed
  *
  * Nothing here mounts anything, follows a link that a guest left, or needs the guest: layers are
  * read as overlayfs would, from the host. Layers are given by path, the topmost first.

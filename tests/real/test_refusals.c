@@ -56,7 +56,7 @@ static void bad_options_are_refused_in_one_line(void **state)
 		{ "--tmpfs", "/proc/x", "belongs to the sandbox itself" },
 		{ "--tmpfs", "/", "the sandbox's root" },
 		{ "--hostname", "a_b", "not a host name" },
-		{ "--runtime", "nope", "known here: host" },
+		{ "--runtime", "nope", "Unknown runtime 'nope'. Available: " },
 		{ "--network", "bridge", "'none', 'host'" },
 		{ "--env", "=x", "NAME=VALUE" },
 		{ "--bind", "/usr", "SOURCE:TARGET" },

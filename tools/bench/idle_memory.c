@@ -31,7 +31,7 @@ static int available_kb(long long *ret, struct corral_error *err)
  * Namespaces, mounts and cgroups are taken apart by the kernel's own workers after the last process
  * is gone, and per-CPU counts are folded in late: wait until the figure rests.
  */
-static int settled_kb(long long *ret, struct corral_error *err)
+int bench_settled_kb(long long *ret, struct corral_error *err)
 {
 	const struct timespec pause = { .tv_nsec = SETTLE_MS * 1000000L };
 	long long before = 0, now = 0;
@@ -56,7 +56,7 @@ static int round_kb(struct corral_launcher *launcher, const struct corral_policy
 	uint64_t i, opened = 0;
 	int r;
 
-	r = settled_kb(&before, err);
+	r = bench_settled_kb(&before, err);
 	while (r == 0 && opened < n) {
 		r = corral_sandbox_open(launcher, policy, &boxes[opened], err);
 		if (r < 0)
@@ -66,7 +66,7 @@ static int round_kb(struct corral_launcher *launcher, const struct corral_policy
 			opened++;
 	}
 	if (r == 0)
-		r = settled_kb(&during, err);
+		r = bench_settled_kb(&during, err);
 	for (i = 0; i < opened; i++)
 		corral_sandbox_close(boxes[i], NULL);
 	if (r == 0)

@@ -15,4 +15,7 @@
 int bench_idle_memory(struct corral_launcher *launcher, const struct corral_policy *policy,
                       uint64_t n, double ret_kb[BENCH_IDLE_ROUNDS], struct corral_error *err);
 
+/* MemAvailable in kB, once it rests. */
+int bench_settled_kb(long long *ret, struct corral_error *err);
+
 #endif

@@ -278,6 +278,15 @@ if [ -z "$as_user" ] && [ -x "$build/tools/bench/corral-bench-files" ]; then
 	"$build/tools/bench/corral-bench-files" --rounds $((quick ? 5 : 30)) --tsv "$work/out/files.tsv" || status=1
 fi
 
+# --- Sessions -----------------------------------------------------------------------------------------
+
+if [ -z "$as_user" ] && [ -x "$build/tools/bench/corral-bench-sessions" ]; then
+	sizes=()
+	[ -z "$quick" ] || sizes=(--rounds 40 --open 200 --stored 2000)
+	echo
+	"$build/tools/bench/corral-bench-sessions" "${sizes[@]}" --tsv "$work/out/sessions.tsv" || status=1
+fi
+
 # --- In a container of an engine ----------------------------------------------------------------------
 
 if [ -n "$docker_image" ] && [ -x "$build/tools/bench/corral-bench-docker" ]; then
@@ -355,6 +364,19 @@ if [ -z "$as_user" ]; then
 	for task in "execute of sh -c true" "read of 4 kB" "write of 4 kB" "tree of 200 files out"; do
 		aim "$task by the Docker backend, to docker" "$(figure docker "$task" 4)" 0.9
 	done
+	aim "get_or_create of a live session, to posix_spawn" "$(figure sessions 'get_or_create of a live session' 8)" 0.1
+	aim "get_or_create of a new session, to posix_spawn" "$(figure sessions 'get_or_create of a new session' 8)" 2
+	aim "command under scope call, to posix_spawn" "$(figure sessions 'command under scope call' 8)" 1.5
+	aim "checkpoint of a session with 1 GB of changes, to posix_spawn" \
+		"$(figure sessions 'checkpoint of a large session' 8)" 5
+	aim "fork of it, to posix_spawn" "$(figure sessions 'fork of a large session' 8)" 5
+	aim "100 forks of it, MB of disk" "$(figure sessions '100 forks of it: new disk' 4)" 10
+	aim "100 forks of it, MB of memory" "$(figure sessions '100 forks of it: memory' 4)" 10
+	aim "undo of 10,000 files, to posix_spawn" "$(figure sessions 'undo of 10,000 files' 8)" 10
+	aim "1,000 sessions open, 20 resident, MB of memory" \
+		"$(figure sessions '1000 sessions open, 20 resident: memory' 4)" 100
+	aim "10,000 stored sessions listed after a restart, ms" \
+		"$(figure sessions '10000 stored sessions listed after a restart' 4)" 100
 	# Flat: within what the same measurement differs from itself on a busy machine.
 	aim "flat: 1,000 host mounts more, to none" "$(quotient "$(figure mounts "$fresh" 8)" "$base")" 1.15
 	aim "flat: a caller of ${rss:-4G}, to one of 10M" "$(quotient "$(figure large "$fresh" 8)" "$base")" 1.15

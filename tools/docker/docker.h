@@ -28,6 +28,9 @@ int corral_docker_place_end(struct corral_docker_place *p, struct corral_error *
 /* The same, and frees it. */
 void corral_docker_place_close(struct corral_docker_place *p);
 
+/* Whether there is an engine: 0, or -errno with what is in the way. */
+int corral_docker_look(struct corral_error *err);
+
 /* corral run in a container: the exit status. */
 int corral_docker_run(struct corral_options *o);
 
@@ -35,9 +38,18 @@ int corral_docker_run(struct corral_options *o);
 int corral_docker_command(enum corral_option_command command, const struct corral_options *o,
                           struct corral_error *err);
 
+/* One of corral's with all that runs in it; 0 as well when there is none of that name. */
+int corral_docker_place_remove(const char *name, struct corral_error *err);
+
 #else
 
 #include <errno.h>
+
+static inline int corral_docker_place_remove(const char *name, struct corral_error *err)
+{
+	(void)name;
+	return corral_error_set(err, ENOSYS, "this corral has no Docker");
+}
 
 static inline int corral_docker_place_open(struct corral_options *o, int stop_fd,
                                            struct corral_docker_place **ret,
@@ -59,6 +71,11 @@ static inline struct corral_backend *corral_docker_place_backend(
 static inline void corral_docker_place_close(struct corral_docker_place *p)
 {
 	(void)p;
+}
+
+static inline int corral_docker_look(struct corral_error *err)
+{
+	return corral_error_set(err, ENOSYS, "this corral has no Docker");
 }
 
 static inline int corral_docker_run(struct corral_options *o)

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/docker/docker.h"
+
 /* A variable that is empty says nothing. */
 static const char *variable(const char *name)
 {
@@ -26,6 +28,15 @@ int corral_docker_find_engine(struct corral_docker_engine **ret, struct corral_e
 	};
 
 	return corral_docker_engine_open(&o, ret, err);
+}
+
+int corral_docker_look(struct corral_error *err)
+{
+	struct corral_docker_engine *e = NULL;
+	int r = corral_docker_find_engine(&e, err);
+
+	corral_docker_engine_close(e);
+	return r;
 }
 
 char *corral_docker_find_config(void)

@@ -23,7 +23,6 @@
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
 #include "tools/docker/find.h"
-#include "tools/runtimes.h"
 
 #define CANCEL_MS 2000
 
@@ -57,7 +56,7 @@ static int config_check(const struct corral_options *o, struct corral_error *err
 	} rows[] = {
 		{ c->rootfs, "rootfs", "a container's root is its image" },
 		{ c->keep, "keep", "--container NAME keeps what is changed in a container" },
-		{ c->runtime, "runtime", "write --docker-runtime FILE for a container's" },
+		{ c->runtime, "runtime", "write --docker-runtime for a container's" },
 		{ c->clear_env, "clear-env", "containers keep the environment of their image" },
 		{ c->ids != CORRAL_IDS_AUTO, "ids", "how ids map is the engine's to say" },
 		{ c->allow_weaker && !o->container, "allow-weaker",
@@ -127,7 +126,7 @@ static int container_find(struct corral_docker_place *p, struct making *m,
 		return r;
 	if (r > 0)
 		return taken_up(m, options, err);
-	if (!options->docker && !options->docker_runtime)
+	if (!options->docker && !p->runtime)
 		return corral_error_set(err, ENOENT,
 		                        "there is no container '%.64s': with --docker IMAGE it is "
 		                        "made",
@@ -318,11 +317,9 @@ int corral_docker_place_open(struct corral_options *o, int stop_fd,
 	if (!p)
 		return out_of_memory(err);
 	corral_docker_teller_init(&p->teller);
-	if (o->docker_runtime) {
-		r = corral_runtimes_find(o->docker_runtime, &p->runtime, err);
-		if (r < 0)
-			r = corral_error_wrap(err, r, "--docker-runtime");
-	}
+	/* A copy, which outlives the options when the making is left behind. */
+	if (o->runtime)
+		r = corral_runtime_dup(o->runtime, &p->runtime, err);
 	if (r == 0)
 		r = prepare_beside(p, o, stop_fd, &left, err);
 	corral_docker_teller_done(&p->teller);

@@ -2,6 +2,7 @@
  * tools/options.h: the one table that parser, help, completion and manual page share. The tools are
  * a program and no library, so the sources under test are part of this file.
  */
+#include "tools/config_texts.c" /* NOLINT */
 #include "tools/options.c"      /* NOLINT */
 #include "tools/sandbox_name.c" /* NOLINT */
 #include "tools/suggest.c"      /* NOLINT */
@@ -273,6 +274,157 @@ static void distance_counts_what_fingers_do_wrong(void **state)
 	assert_int_equal(corral_word_distance("a-word-of-much-more-than-32-letters", "x"), 1000);
 }
 
+/* --- A runtime beneath files and flags --- */
+
+static const char *used_name;
+static bool used_consent;
+
+static int use(struct corral_options *o, enum corral_option_command command, const char *name,
+               struct corral_config **ret, struct corral_error *err)
+{
+	static const char base[] =
+	        "{\"hostname\":\"base\",\"work_dir\":\"/base\",\"limits\":{\"pids\":5},"
+	        "\"env\":{\"A\":\"base\",\"B\":\"base\"},\"mounts\":["
+	        "{\"type\":\"tmpfs\",\"target\":\"/a\"},{\"type\":\"tmpfs\",\"target\":\"/b\"},"
+	        "{\"type\":\"tmpfs\",\"target\":\"/c\"}]}";
+
+	(void)command;
+	if (!strcmp(name, "none"))
+		return corral_error_set(err, ENOENT, "there is none");
+	used_name = name;
+	used_consent = o->allow_weaker || o->config->allow_weaker;
+	o->in_docker = !strcmp(name, "container");
+	*ret = corral_config_new();
+	assert_non_null(*ret);
+	return corral_config_parse(*ret, base, strlen(base), err);
+}
+
+/* argv lives as long as the options. */
+static int parse_used(struct corral_options *o, struct corral_error *err, int argc, char **argv)
+{
+	used_name = NULL;
+	assert_int_equal(corral_options_init(o, err), 0);
+	o->use_runtime = use;
+	return corral_options_parse(o, CORRAL_OPTION_RUN, argc, argv, err);
+}
+
+#define USED(o, err, ...)                                                                        \
+	parse_used((o), (err), (int)(sizeof((char *[]) { NULL, __VA_ARGS__ }) / sizeof(char *)), \
+	           (char *[]) { NULL, __VA_ARGS__ })
+#define W(word) (char *)(uintptr_t)(word)
+
+static char *config_file(const char *text)
+{
+	char *path = strdup("/tmp/corral-options-XXXXXX");
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	assert_int_equal(close(fd), 0);
+	return path;
+}
+
+static void file_comes_over_the_runtime_and_flags_over_both(void **state)
+{
+	char *path =
+	        config_file("{\"runtime\":\"base\",\"hostname\":\"file\",\"env\":{\"A\":\"file\"},"
+	                    "\"mounts\":[{\"type\":\"tmpfs\",\"target\":\"/b\",\"size\":4096},"
+	                    "{\"type\":\"tmpfs\",\"target\":\"/a\",\"size\":8192}]}");
+	struct corral_error err = { 0 };
+	struct corral_options o;
+
+	(void)state;
+	assert_int_equal(USED(&o, &err, W("--pids"), W("7"), W("--config"), path, W("--"), W("x")),
+	                 0);
+	assert_string_equal(o.config->hostname, "file");
+	assert_string_equal(o.config->work_dir, "/base");
+	assert_int_equal(o.config->limits.pids, 7);
+	assert_int_equal(o.config->n_env, 3);
+	assert_string_equal(o.config->env[2], "A=file");
+	assert_int_equal(o.n_usual_env, 2);
+	/* Its name has been used, and is nobody's any more. */
+	assert_null(o.config->runtime);
+	assert_int_equal(o.config->n_mounts, 3);
+	assert_string_equal(o.config->mounts[0].guest_path, "/c");
+	assert_string_equal(o.config->mounts[1].guest_path, "/b");
+	assert_int_equal(o.config->mounts[1].size_bytes, 4096);
+	assert_int_equal(o.config->mounts[2].size_bytes, 8192);
+	corral_options_done(&o);
+	/* A flag's runtime, wherever it stands. */
+	assert_int_equal(USED(&o, &err, W("--hostname"), W("flag"), W("--config"), path,
+	                      W("--clear-env"), W("-e"), W("C=c"), W("--runtime"), W("flag"),
+	                      W("x")),
+	                 0);
+	assert_string_equal(used_name, "flag");
+	assert_string_equal(o.config->hostname, "flag");
+	assert_int_equal(o.config->n_env, 2);
+	assert_string_equal(o.config->env[0], "A=file");
+	assert_string_equal(o.config->env[1], "C=c");
+	assert_false(o.config_texts.gone);
+	corral_options_done(&o);
+	assert_int_equal(unlink(path), 0);
+	free(path);
+}
+
+static void consent_is_known_when_the_runtime_is_chosen(void **state)
+{
+	struct corral_error err = { 0 };
+	struct corral_options o;
+
+	(void)state;
+	assert_int_equal(USED(&o, &err, W("--runtime"), W("a"), W("--allow-weaker"), W("x")), 0);
+	assert_true(used_consent);
+	assert_true(o.config->allow_weaker);
+	corral_options_done(&o);
+	assert_int_equal(USED(&o, &err, W("--runtime"), W("a"), W("x")), 0);
+	assert_false(used_consent);
+	assert_false(o.config->allow_weaker);
+	corral_options_done(&o);
+}
+
+static void runtime_in_a_container_reads_flags_as_an_engine_does(void **state)
+{
+	struct corral_error err = { 0 };
+	struct corral_options o;
+
+	(void)state;
+	assert_int_equal(USED(&o, &err, W("--network"), W("bridge"), W("--runtime"), W("container"),
+	                      W("x")),
+	                 0);
+	assert_string_equal(o.network, "bridge");
+	assert_string_equal(corral_options_have_docker(&o), "runtime");
+	corral_options_done(&o);
+	assert_int_equal(USED(&o, &err, W("--network"), W("bridge"), W("--runtime"), W("a"),
+	                      W("x")),
+	                 -EINVAL);
+	corral_options_done(&o);
+}
+
+static void runtime_that_is_not_there_names_the_option(void **state)
+{
+	char *path = config_file("{\"runtime\":\"none\"}");
+	struct corral_error err = { 0 };
+	struct corral_options o;
+
+	(void)state;
+	assert_int_equal(USED(&o, &err, W("--runtime"), W("none"), W("x")), -ENOENT);
+	assert_string_equal(err.text, "--runtime: there is none");
+	corral_options_done(&o);
+	assert_int_equal(USED(&o, &err, W("--config"), path, W("x")), -ENOENT);
+	assert_string_equal(err.text, "--config: runtime: there is none");
+	corral_options_done(&o);
+	assert_int_equal(USED(&o, &err, W("--docker-runtime"), W("none"), W("x")), -ENOENT);
+	assert_string_equal(err.text, "--docker-runtime: there is none");
+	corral_options_done(&o);
+	/* Somebody else tells that both make no sense. */
+	assert_int_equal(USED(&o, &err, W("--docker"), W("i"), W("--runtime"), W("none"), W("x")),
+	                 0);
+	assert_string_equal(o.config->runtime, "none");
+	corral_options_done(&o);
+	assert_int_equal(unlink(path), 0);
+	free(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +441,10 @@ int main(void)
 		cmocka_unit_test(help_names_every_option_and_keeps_to_80_columns),
 		cmocka_unit_test(manual_page_names_every_option_with_its_value),
 		cmocka_unit_test(distance_counts_what_fingers_do_wrong),
+		cmocka_unit_test(file_comes_over_the_runtime_and_flags_over_both),
+		cmocka_unit_test(consent_is_known_when_the_runtime_is_chosen),
+		cmocka_unit_test(runtime_in_a_container_reads_flags_as_an_engine_does),
+		cmocka_unit_test(runtime_that_is_not_there_names_the_option),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

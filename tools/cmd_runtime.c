@@ -1,0 +1,321 @@
+/* corral runtime: the named environments of this host and user, and how each is contained here. */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/base/cleanup.h"
+#include "policy/policy.h"
+#include "tools/commands.h"
+#include "tools/docker_exec.h"
+#include "tools/family.h"
+#include "tools/isolation_here.h"
+#include "tools/json_print.h"
+#include "tools/message.h"
+#include "tools/runtimes.h"
+#include "tools/table.h"
+
+static void catalogue_closep(struct corral_runtime_catalogue **c)
+{
+	corral_runtime_catalogue_close(*c);
+}
+
+static void runtime_freep(struct corral_runtime **r)
+{
+	corral_runtime_free(*r);
+}
+
+static void config_freep(struct corral_config **c)
+{
+	corral_config_free(*c);
+}
+
+static json_t *text_or_null(const char *text)
+{
+	return text ? json_string(text) : json_null();
+}
+
+/* What knows engines says what there is. */
+static int exec_if_installed(char **main_argv, struct corral_error *err)
+{
+	return corral_docker_is_installed() ? corral_docker_exec(main_argv, err) : 0;
+}
+
+/* How one is contained here, and both ways for themselves. */
+struct answer {
+	struct corral_isolation_look look;
+	struct corral_isolation_choice choice;
+	struct corral_error err;
+	bool native, weaker, docker, some; /* some: one of them serves */
+	const char *native_why, *docker_why;
+};
+
+static void ask(struct corral_isolation_here *here, const struct corral_runtime *rt,
+                struct answer *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	corral_isolation_here_look(here, rt, &ret->look);
+	ret->native = corral_isolation_native(rt, &ret->look.facts, &ret->weaker, &ret->native_why);
+	ret->docker = corral_isolation_docker(rt, &ret->look.facts, &ret->docker_why);
+	ret->some = corral_isolation_choose(rt, &ret->look.facts, &ret->choice, &ret->err) == 0;
+}
+
+static const char *reason_of(const struct answer *a)
+{
+	return a->some ? a->choice.reason : a->err.text;
+}
+
+/* "image go:1", "built on python:3", "host", "/srv/root"; natively, and in a container. */
+static void source_write(const struct corral_runtime *rt, struct corral_buf *ret)
+{
+	const char *image = rt->image ? rt->image : rt->base_image;
+
+	if (rt->rootfs || !image)
+		corral_buf_str(ret, rt->rootfs ? rt->rootfs : "host");
+	if (image)
+		corral_buf_fmt(ret, "%s%s %s", rt->rootfs ? ", " : "",
+		               rt->image ? "image" : "built on", image);
+}
+
+/* --- list --- */
+
+static const char *here_word(const struct answer *a)
+{
+	if (!a->some)
+		return "-";
+	return a->choice.weaker ? "weaker" : corral_isolation_name(a->choice.isolation);
+}
+
+static int row_add(struct corral_table *t, const struct corral_runtime_entry *e,
+                   const struct answer *a)
+{
+	corral_autobuf struct corral_buf source = CORRAL_BUF_INIT;
+	const char *const cells[] = { e->runtime->name, here_word(a), NULL, e->runtime->description,
+		                      e->path ? e->path : "built-in" };
+	const char *filled[CORRAL_COUNT(cells)];
+
+	source_write(e->runtime, &source);
+	if (source.failed)
+		return -ENOMEM;
+	memcpy(filled, cells, sizeof(cells));
+	filled[2] = source.data;
+	corral_table_add(t, filled);
+	return 0;
+}
+
+static json_t *entry_json(const struct corral_runtime *rt, const char *path, const struct answer *a)
+{
+	corral_autobuf struct corral_buf source = CORRAL_BUF_INIT;
+
+	source_write(rt, &source);
+	return json_pack("{s:s, s:s, s:s, s:o, s:b, s:s, s:s, s:o}", "name", rt->name,
+	                 "description", rt->description, "isolation",
+	                 corral_isolation_name(rt->isolation), "here",
+	                 text_or_null(a->some ? corral_isolation_name(a->choice.isolation) : NULL),
+	                 "weaker", a->choice.weaker, "reason", reason_of(a), "source",
+	                 source.failed ? "" : source.data, "file", text_or_null(path));
+}
+
+static int list(struct corral_call *call, struct corral_error *err)
+{
+	static const char *const headings[] = { "NAME", "HERE", "ROOT", "DESCRIPTION", "FILE" };
+	corral_auto(catalogue_closep) struct corral_runtime_catalogue *all = NULL;
+	corral_auto(corral_isolation_here_done) struct corral_isolation_here here = { 0 };
+	struct corral_table table;
+	json_t *words = json_array();
+	int r = exec_if_installed(call->main_argv, err);
+
+	if (r == 0)
+		r = corral_runtimes_open(&all, err);
+	corral_table_init(&table, headings, CORRAL_COUNT(headings));
+	for (size_t i = 0; r == 0 && i < corral_runtime_catalogue_count(all); i++) {
+		const struct corral_runtime_entry *e = corral_runtime_catalogue_at(all, i);
+		struct answer a;
+
+		ask(&here, e->runtime, &a);
+		if (call->options.json)
+			(void)json_array_append_new(words, entry_json(e->runtime, e->path, &a));
+		else
+			r = row_add(&table, e, &a);
+	}
+	if (r == 0 && call->options.json)
+		r = corral_json_print(json_incref(words), err);
+	else if (r == 0 && corral_table_print(&table, stdout) < 0)
+		r = corral_error_sys(err, ENOMEM, "print the table");
+	json_decref(words);
+	corral_table_done(&table);
+	return r;
+}
+
+/* --- show --- */
+
+static int show(struct corral_call *call, struct corral_error *err)
+{
+	corral_auto(runtime_freep) struct corral_runtime *rt = NULL;
+	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
+	int r = corral_runtimes_find(call->operands[0], &rt, err);
+
+	if (r == 0)
+		r = corral_runtime_write(rt, &text, err);
+	if (r == 0)
+		(void)puts(text.data);
+	return r;
+}
+
+/* --- explain --- */
+
+static void print_way(const char *name, bool can, const char *why, const char *extra)
+{
+	(void)printf("  %s  %s%s\n", name, can ? "yes" : "no: ", can ? extra : why);
+}
+
+static void print_text(const struct corral_runtime *rt, const struct answer *a)
+{
+	corral_autobuf struct corral_buf source = CORRAL_BUF_INIT;
+
+	source_write(rt, &source);
+	(void)printf("%s: %s\n", rt->name, *rt->description ? rt->description : "-");
+	(void)printf("  root    %s\n", source.failed ? "" : source.data);
+	(void)printf("  wants   %s%s\n", corral_isolation_name(rt->isolation),
+	             rt->sandbox->allow_weaker ? ", or less than every fence" : "");
+	print_way("native", a->native, a->native_why, a->weaker ? ", with fewer fences" : "");
+	print_way("docker", a->docker, a->docker_why, "");
+	(void)printf("  here    %s: %s\n", here_word(a), reason_of(a));
+}
+
+static json_t *way_json(bool can, const char *why)
+{
+	return json_pack("{s:b, s:o}", "possible", can, "why", text_or_null(can ? NULL : why));
+}
+
+static int explain(struct corral_call *call, struct corral_error *err)
+{
+	corral_auto(runtime_freep) struct corral_runtime *rt = NULL;
+	corral_auto(corral_isolation_here_done) struct corral_isolation_here here = { 0 };
+	struct answer a;
+	json_t *words;
+	int r = exec_if_installed(call->main_argv, err);
+
+	if (r == 0)
+		r = corral_runtimes_find(call->operands[0], &rt, err);
+	if (!rt)
+		return r;
+	ask(&here, rt, &a);
+	if (!call->options.json) {
+		print_text(rt, &a);
+		return a.some ? 0 : 1;
+	}
+	words = entry_json(rt, NULL, &a);
+	(void)json_object_del(words, "file");
+	(void)json_object_set_new(words, "native", way_json(a.native, a.native_why));
+	(void)json_object_set_new(words, "docker", way_json(a.docker, a.docker_why));
+	r = corral_json_print(words, err);
+	return r == 0 && !a.some ? 1 : r;
+}
+
+/* --- validate --- */
+
+/* What a launch would find wrong before it makes anything. The root does not matter to it. */
+static int meaning_check(struct corral_runtime *rt, struct corral_error *err)
+{
+	corral_auto(config_freep) struct corral_config *c = NULL;
+	struct corral_policy *p = NULL;
+	int r = 0;
+
+	if (corral_runtime_root(rt, NULL) < 0)
+		r = corral_config_set_text(&rt->rootfs, "host", err);
+	if (r == 0)
+		r = corral_runtime_config(rt, &c, err);
+	/* An engine's own profile is the engine's to know. */
+	if (r == 0 && c->seccomp && !strcmp(c->seccomp, "engine")) {
+		free(c->seccomp);
+		c->seccomp = NULL;
+	}
+	if (r == 0)
+		r = corral_policy_compile(c, NULL, &p, err);
+	corral_policy_free(p);
+	return r;
+}
+
+static int file_check(const char *path, struct corral_error *err)
+{
+	corral_auto(runtime_freep) struct corral_runtime *rt = NULL;
+	int r = corral_runtime_load(path, &rt, err);
+
+	if (r < 0)
+		return r;
+	r = meaning_check(rt, err);
+	return r < 0 ? corral_error_wrap(err, r, "'%.200s'", path) : 0;
+}
+
+static int validate(struct corral_call *call, struct corral_error *err)
+{
+	json_t *words = json_array();
+	size_t bad = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < call->n_operands; i++) {
+		const char *path = call->operands[i];
+		struct corral_error fault = { 0 };
+		bool good = file_check(path, &fault) == 0;
+
+		bad += !good;
+		if (call->options.json)
+			(void)json_array_append_new(words,
+			                            json_pack("{s:s, s:o}", "file", path, "error",
+			                                      text_or_null(good ? NULL
+			                                                        : fault.text)));
+		else if (good)
+			(void)printf("%s: ok\n", path);
+		else
+			corral_say("%s", fault.text);
+	}
+	if (call->options.json)
+		r = corral_json_print(json_incref(words), err);
+	json_decref(words);
+	return r < 0 ? r : bad != 0;
+}
+
+/* clang-format off */
+static const struct corral_family_command commands[] = {
+	{ "list", CORRAL_OPTION_RUNTIME, "", 0, 0, "none",
+	  "show the runtimes that are known, and how each is contained here",
+	  "\nHERE is native, docker, weaker for native with fewer fences, or - where neither can be:\n"
+	  "corral runtime explain says why.\n", list },
+	{ "show", CORRAL_OPTION_RUNTIME, " NAME|FILE.json", 1, 1, "runtimes",
+	  "print one as JSON, without what is as usual", NULL, show },
+	{ "explain", CORRAL_OPTION_RUNTIME, " NAME|FILE.json", 1, 1, "runtimes",
+	  "say how one is contained on this host, and why",
+	  "\nExit status: 0, or 1 where it cannot be had here.\n", explain },
+	{ "validate", CORRAL_OPTION_RUNTIME, " FILE.json...", 1, CORRAL_FAMILY_ANY, "files",
+	  "look for mistakes in files that describe runtimes",
+	  "\nExit status: 0, or 1 where there are mistakes.\n", validate },
+	{ NULL, 0, NULL, 0, 0, NULL, NULL, NULL, NULL },
+};
+/* clang-format on */
+
+static const struct corral_family_alias aliases[] = {
+	{ "ls", "runtime list" },
+	{ "inspect", "runtime show NAME" },
+	{ "check", "runtime validate FILE.json" },
+	{ NULL, NULL },
+};
+
+const struct corral_family corral_runtime_family = {
+	.name = "runtime",
+	.about = "Runtimes are named environments: a root filesystem or an image, variables, "
+	         "limits\n"
+	         "and how they are contained. corral run --runtime NAME -- COMMAND takes one.\n"
+	         "Those that are not built in are files NAME.json in " CORRAL_RUNTIMES_ETC
+	         " and in\n~/.config/corral/runtimes (of $XDG_CONFIG_HOME), the later over the "
+	         "earlier.\n",
+	.ending = "",
+	.commands = commands,
+	.aliases = aliases,
+};
+
+int corral_cmd_runtime(int argc, char **argv)
+{
+	return corral_family_main(&corral_runtime_family, argc, argv);
+}

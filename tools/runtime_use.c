@@ -1,0 +1,71 @@
+#include "tools/runtime_use.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "tools/isolation_here.h"
+#include "tools/runtimes.h"
+
+#define IN_DOCKER (CORRAL_OPTION_RUN | CORRAL_OPTION_MCP)
+
+/* One that is to be native, or that no container could be, is tried at once: its launch says
+ * better what is wrong than a look beforehand, which would cost as much. */
+static bool is_native_only(const struct corral_runtime *rt)
+{
+	const struct corral_isolation_facts all = { .docker = true };
+
+	return corral_runtime_root(rt, NULL) == 0 && (rt->isolation == CORRAL_ISOLATION_NATIVE ||
+	                                              (rt->isolation == CORRAL_ISOLATION_AUTO &&
+	                                               !corral_isolation_docker(rt, &all, NULL)));
+}
+
+static int choose(struct corral_options *o, enum corral_option_command command,
+                  struct corral_error *err)
+{
+	struct corral_isolation_choice choice = { .isolation = CORRAL_ISOLATION_NATIVE };
+	char none[80] = "";
+	int r;
+
+	if (is_native_only(o->runtime))
+		return 0;
+	if (!(command & IN_DOCKER))
+		(void)snprintf(none, sizeof(none), "corral %s knows none",
+		               corral_option_command_name(command));
+	r = corral_isolation_here_choose(o->runtime, *none ? none : NULL, &choice, err);
+	o->in_docker = r == 0 && choice.isolation == CORRAL_ISOLATION_DOCKER;
+	return r;
+}
+
+static int container_config(const struct corral_runtime *rt, struct corral_config **ret,
+                            struct corral_error *err)
+{
+	struct corral_config *c = corral_config_new();
+	int r = c ? corral_runtime_sandbox(rt, c, err)
+	          : corral_error_set(err, ENOMEM, "runtime '%.60s': out of memory", rt->name);
+
+	if (r < 0) {
+		corral_config_free(c);
+		return r;
+	}
+	/* It says nothing of a container that is made anew. */
+	c->allow_weaker = false;
+	*ret = c;
+	return 0;
+}
+
+int corral_runtime_use(struct corral_options *o, enum corral_option_command command,
+                       const char *name, struct corral_config **ret, struct corral_error *err)
+{
+	int r = corral_runtimes_find(name, &o->runtime, err);
+
+	if (r < 0)
+		return r;
+	o->runtime->sandbox->allow_weaker |= o->allow_weaker || o->config->allow_weaker;
+	if (!o->docker_runtime) {
+		r = choose(o, command, err);
+		if (r < 0)
+			return r;
+	}
+	return o->docker_runtime || o->in_docker ? container_config(o->runtime, ret, err)
+	                                         : corral_runtime_config(o->runtime, ret, err);
+}
