@@ -52,6 +52,7 @@ if(TARGET corral_docker)
     backends/backgrounds.h
     backends/boxes.h
     backends/base_shell.h
+    backends/call.h
     backends/execute.h
     backends/names.h
     backends/runs.h
