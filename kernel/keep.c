@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kernel/base/buf.h"
@@ -16,13 +17,16 @@
 #include "policy/policy.h"
 
 /*
- * What a layer holds (kernel/layers/layers.h). An ordinary user's root starts out as a copy of what
- * such a root is made of; "b0" is another, for whoever asks what was changed since. It is there
- * when u0 is complete.
+ * What a layer holds (kernel/layers/layers.h). The lowest has as well, as "b0", what a root of the
+ * host's is made of beside /usr, for whoever asks what was changed since. An ordinary user's u0
+ * starts out as a copy of that, and is complete when b0 is there.
  */
 static const char *const parts[] = { "u0", "w0", "u1", "w1", "u2", "w2", "b0" };
-#define BEGIN "b0"
-#define DRAFT "b"
+/* Whoever only looks whether a directory is locked holds it for microseconds. */
+#define LOOKS_MAX 10
+#define LOOK_NSEC 1000000
+#define BEGIN     "b0"
+#define DRAFT     "b"
 /* What a root has from the first moment on. */
 static const char *const roots[] = { "usr", "etc", "proc" };
 
@@ -191,10 +195,7 @@ static bool has_begun(const struct corral_keep *k)
 	return false;
 }
 
-/*
- * An ordinary user's root of the host's is a directory that begins full. Nobody ran in it as long
- * as BEGIN is not there, so what a killed one left is as we made it.
- */
+/* Nobody ran in it as long as BEGIN is not there, so what a killed one left is as we made it. */
 static int begin(const struct corral_keep *k, const struct corral_policy *p,
                  const struct corral_etc *etc, struct corral_error *err)
 {
@@ -210,7 +211,7 @@ static int begin(const struct corral_keep *k, const struct corral_policy *p,
 	if (mkdirat(k->fd, DRAFT, 0755) < 0 && errno != EEXIST)
 		return corral_error_sys(err, errno, "--keep '%s': create '%s'", p->keep_path,
 		                        DRAFT);
-	for (size_t i = 0; r == 0 && i < CORRAL_COUNT(places); i++) {
+	for (size_t i = k->is_root ? 1 : 0; r == 0 && i < CORRAL_COUNT(places); i++) {
 		corral_autofd int fd =
 		        openat(k->fd, places[i], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
@@ -249,9 +250,23 @@ static int parts_make(const struct corral_keep *k, const struct corral_policy *p
 	    (st.st_uid != p->guest_uid || st.st_gid != p->guest_gid) &&
 	    fchownat(k->fd, "u2", p->guest_uid, p->guest_gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return corral_error_sys(err, errno, "--keep '%s': chown 'u2'", p->keep_path);
-	if (r == 0 && !k->is_root && p->rootfs_is_host)
+	if (r == 0 && p->keep_work_dir && p->rootfs_is_host)
 		r = begin(k, p, etc, err);
 	return r;
+}
+
+int corral_keep_lock(int fd, int operation)
+{
+	const struct timespec pause = { 0, LOOK_NSEC };
+
+	for (int i = 0; flock(fd, operation | LOCK_NB) < 0; i++) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (i == LOOKS_MAX)
+			return -EBUSY;
+		(void)nanosleep(&pause, NULL);
+	}
+	return 0;
 }
 
 static int open_all(const struct corral_policy *p, const struct corral_etc *etc,
@@ -262,9 +277,15 @@ static int open_all(const struct corral_policy *p, const struct corral_etc *etc,
 
 	if (r < 0)
 		return r;
-	if (flock(k->fd, LOCK_EX | LOCK_NB) < 0)
+	if (corral_keep_lock(k->fd, LOCK_EX) < 0)
 		return corral_error_set(err, EBUSY,
 		                        "--keep '%s': another sandbox has it: end that one first",
+		                        p->keep_path);
+	/* Seen under the lock: before, somebody may have been freezing it. */
+	if (fstat(k->fd, &st) < 0 || !(st.st_mode & 0200))
+		return corral_error_set(err, ESTALE,
+		                        "--keep '%s': it was frozen meanwhile, and is not to be "
+		                        "written to: begin anew from what lies on it now",
 		                        p->keep_path);
 	r = contents_check(k, p->keep_path, err);
 	for (size_t i = 0; r == 0 && i < p->n_layers; i++)

@@ -45,6 +45,9 @@ int corral_keep_open(const struct corral_policy *p, const struct corral_plan_fac
 /* Lets others have them, also while a child that was cloned a moment ago still holds a copy. */
 void corral_keep_close(struct corral_keep *k);
 
+/* flock(2) that waits for some milliseconds: for who only looks whether it is locked. -EBUSY. */
+int corral_keep_lock(int fd, int operation);
+
 /* For a sandbox that did not come to be: takes away what corral_keep_open() made and nobody used.
  */
 void corral_keep_undo(struct corral_keep *k);

@@ -48,9 +48,15 @@ static void texts_free(char **texts, size_t n)
 	free(texts);
 }
 
+struct corral_runtime *corral_runtime_share(struct corral_runtime *r)
+{
+	(void)__atomic_fetch_add(&r->n_shared, 1, __ATOMIC_RELAXED);
+	return r;
+}
+
 void corral_runtime_free(struct corral_runtime *r)
 {
-	if (!r)
+	if (!r || __atomic_fetch_sub(&r->n_shared, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
 	free(r->name);
 	free(r->description);

@@ -83,6 +83,7 @@ struct corral_runtime {
 	 * Host paths are absolute, and a user is not named beside run_as_uid.
 	 */
 	struct corral_config *sandbox;
+	int n_shared; /* owners but one: corral_runtime_share() */
 };
 
 /*
@@ -91,8 +92,10 @@ struct corral_runtime {
  */
 int corral_runtime_parse(const char *json, size_t len, struct corral_runtime **ret,
                          struct corral_error *err);
-/* Takes NULL. */
+/* Takes NULL. Of a shared one, the last. */
 void corral_runtime_free(struct corral_runtime *r);
+/* The same again, to be freed as well: for who changes nothing in it. */
+struct corral_runtime *corral_runtime_share(struct corral_runtime *r);
 int corral_runtime_dup(const struct corral_runtime *r, struct corral_runtime **ret,
                        struct corral_error *err);
 

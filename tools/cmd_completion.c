@@ -8,7 +8,6 @@
 #include "tools/family.h"
 #include "tools/message.h"
 #include "tools/options.h"
-#include "tools/sandbox_commands.h"
 
 static void print_option_words(enum corral_option_command command)
 {
@@ -101,6 +100,17 @@ static const char middle[] =
         "\t\tawk 'NR > 1 { print $1; if ($2 != \"-\") print $2 }')\" -- \"$1\")\n"
         "}\n"
         "\n"
+        "# Ids of sessions, with the directory that was named.\n"
+        "_corral_sessions()\n"
+        "{\n"
+        "\tlocal root=() i\n"
+        "\tfor ((i = 3; i + 1 < COMP_CWORD; i++)); do\n"
+        "\t\t[[ ${COMP_WORDS[i]} == --root ]] && root=(--root \"${COMP_WORDS[i + 1]}\")\n"
+        "\tdone\n"
+        "\tmapfile -t COMPREPLY < <(compgen -W \"$(\"${COMP_WORDS[0]}\" session list -q "
+        "\"${root[@]}\" 2>/dev/null)\" -- \"$1\")\n"
+        "}\n"
+        "\n"
         "# Names of the containers that are corral's.\n"
         "_corral_containers()\n"
         "{\n"
@@ -163,15 +173,18 @@ static const char tail[] =
         "\tcontainers) _corral_containers \"$cur\"; return ;;\n"
         "\truntimes) _corral_runtimes \"$cur\"; return ;;\n"
         "\tsandboxes) _corral_sandboxes \"$cur\"; return ;;\n"
-        "\tcopies)\n"
+        "\tsessions) _corral_sessions \"$cur\"; return ;;\n"
+        "\tcopies | session_copies)\n"
         "\t\tcompopt -o filenames -o nospace 2>/dev/null\n"
-        "\t\t_corral_sandboxes \"$cur\"\n"
+        "\t\tif [[ $operands == copies ]]; then _corral_sandboxes \"$cur\"; else "
+        "_corral_sessions \"$cur\"; fi\n"
         "\t\tCOMPREPLY=(\"${COMPREPLY[@]/%/:}\")\n"
         "\t\tmapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- \"$cur\")\n"
         "\t\treturn ;;\n"
-        "\texec)\n"
+        "\texec | sessions_exec)\n"
         "\t\tif ((i == COMP_CWORD)); then\n"
-        "\t\t\t_corral_sandboxes \"$cur\"\n"
+        "\t\t\tif [[ $operands == exec ]]; then _corral_sandboxes \"$cur\"; else "
+        "_corral_sessions \"$cur\"; fi\n"
         "\t\t\treturn\n"
         "\t\tfi\n"
         "\t\t((i++))\n"
@@ -196,33 +209,6 @@ static void print_command(const char *indent, const char *name, enum corral_opti
 	(void)printf("'\n%s\tvalued='", indent);
 	print_valued(command);
 	(void)printf("'\n%s\toperands=%s ;;\n", indent, operands);
-}
-
-/* What its words other than options are. */
-static const char *operands_of(const struct corral_sandbox_command *c)
-{
-	if (c->option == CORRAL_OPTION_EXEC)
-		return "exec";
-	if (c->option == CORRAL_OPTION_CP)
-		return "copies";
-	return c->operands_max ? "sandboxes" : "none";
-}
-
-static void print_sandbox(void)
-{
-	const struct corral_sandbox_command *c;
-
-	(void)fputs("\tsandbox)\n\t\tif ((COMP_CWORD == 2)); then\n"
-	            "\t\t\tmapfile -t COMPREPLY < <(compgen -W '",
-	            stdout);
-	for (c = corral_sandbox_commands; c->name; c++)
-		(void)printf("%s ", c->name);
-	(void)fputs("--help' -- \"$cur\")\n\t\t\treturn\n\t\tfi\n"
-	            "\t\tfirst=3\n\t\tcase ${COMP_WORDS[2]} in\n",
-	            stdout);
-	for (c = corral_sandbox_commands; c->name; c++)
-		print_command("\t\t", c->name, c->option, operands_of(c));
-	(void)fputs("\t\t*) return ;;\n\t\tesac ;;\n", stdout);
 }
 
 static void print_family(const struct corral_family *f)
@@ -263,7 +249,8 @@ static void print_bash(void)
 	print_command("\t", "mcp", CORRAL_OPTION_MCP, "none");
 	for (size_t i = 0; i < CORRAL_COUNT(on_files); i++)
 		print_command("\t", corral_option_command_name(on_files[i]), on_files[i], "files");
-	print_sandbox();
+	print_family(&corral_sandbox_family);
+	print_family(&corral_session_family);
 	print_family(&corral_runtime_family);
 	print_family(&corral_docker_family);
 	(void)fputs(

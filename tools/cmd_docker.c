@@ -4,12 +4,13 @@
 #include "tools/docker_exec.h"
 #include "tools/family.h"
 
-static int command_run(const struct corral_family_command *c, const struct corral_options *o,
-                       char **main_argv, struct corral_error *err)
-{
-	int r = corral_docker_exec(main_argv, err);
+#define ANY CORRAL_FAMILY_ANY
 
-	return r == 0 ? corral_docker_command(c->option, o, err) : r;
+static int run(struct corral_call *call, struct corral_error *err)
+{
+	int r = corral_docker_exec(call->main_argv, err);
+
+	return r < 0 ? r : corral_docker_command(call->command->option, &call->options, err);
 }
 
 /* clang-format off */
@@ -18,34 +19,38 @@ static const struct corral_family_command commands[] = {
 	  "show which engine is used and how it was found, or why there is none",
 	  "\nIt is looked for as docker(1) does: DOCKER_HOST, DOCKER_CONTEXT, the current context\n"
 	  "of the user's configuration; then the sockets of a rootful engine, of a rootless one\n"
-	  "and of Podman.\n", command_run },
+	  "and of Podman.\n", run },
 	{ "list", CORRAL_OPTION_DOCKER_LIST, "", 0, 0, "none",
-	  "show the containers that are corral's", NULL, command_run },
+	  "show the containers that are corral's", NULL, run },
 	{ "prune", CORRAL_OPTION_DOCKER_PRUNE, "", 0, 0, "none",
 	  "remove what nobody will come back for",
 	  "\nThat is: containers of corral's without a name whose maker, on this host, is gone;\n"
-	  "and the volumes of its program that no container uses. Nothing of anybody else's.\n",
-	  command_run },
-	{ "rm", CORRAL_OPTION_DOCKER_RM, " CONTAINER...", 1, CORRAL_FAMILY_ANY, "containers",
+	  "and the volumes of its program that no container uses. Nothing of anybody else's.\n", run },
+	{ "rm", CORRAL_OPTION_DOCKER_RM, " CONTAINER...", 1, ANY, "containers",
 	  "remove containers that are corral's",
-	  "\nA container is called by its name, its session, or the beginning of its id.\n",
-	  command_run },
+	  "\nA container is called by its name, its session, or the beginning of its id.\n", run },
 	{ "pull", CORRAL_OPTION_DOCKER_PULL, " IMAGE", 1, 1, "none",
-	  "have the engine fetch an image anew", NULL, command_run },
+	  "have the engine fetch an image anew", NULL, run },
 	{ "build", CORRAL_OPTION_DOCKER_BUILD, " RUNTIME|FILE.json", 1, 1, "runtimes",
-	  "build the image of a runtime, unless it is there, and print its name", NULL, command_run },
+	  "build the image of a runtime, unless it is there, and print its name", NULL, run },
 	{ NULL, 0, NULL, 0, 0, NULL, NULL, NULL, NULL },
 };
 /* clang-format on */
+
+static const struct corral_family_alias aliases[] = {
+	{ "ls", "docker list" },
+	{ "ps", "docker list" },
+	{ "run", "run --docker IMAGE -- COMMAND" },
+	{ NULL, NULL },
+};
 
 const struct corral_family corral_docker_family = {
 	.name = "docker",
 	.about = "What corral has at a Docker engine, or at Podman's service. corral run --docker\n"
 	         "IMAGE -- COMMAND runs a command in a container.\n",
+	.ending = "",
 	.commands = commands,
-	.aliases = { { "ls", "docker list" },
-	             { "ps", "docker list" },
-	             { "run", "run --docker IMAGE -- COMMAND" } },
+	.aliases = aliases,
 };
 
 int corral_cmd_docker(int argc, char **argv)

@@ -10,10 +10,10 @@
 
 #include "kernel/base/base64.h"
 #include "kernel/base/cleanup.h"
-#include "kernel/base/utf8.h"
 #include "tools/commands.h"
 #include "tools/docker_exec.h"
 #include "tools/exitcode.h"
+#include "tools/json_print.h"
 #include "tools/message.h"
 #include "tools/options.h"
 #include "tools/place_backend.h"
@@ -38,33 +38,13 @@ static const char *word(const struct call *c, size_t i, const char *absent)
 	return i < c->n ? c->words[i] : absent;
 }
 
-/* Takes words; a name that is no UTF-8 is shown with replacement characters. */
-static int print_json(json_t *words, struct corral_error *err)
-{
-	bool made = words != NULL;
-
-	/* What could not be written is told at the very end. */
-	if (made)
-		(void)json_dumpf(words, stdout, JSON_INDENT(1));
-	json_decref(words);
-	(void)putchar('\n');
-	return made ? 0 : corral_error_sys(err, ENOMEM, "print");
-}
-
-static json_t *text_of(const char *data, size_t len)
-{
-	corral_autobuf struct corral_buf clean = CORRAL_BUF_INIT;
-
-	corral_utf8_add(&clean, data, len);
-	return clean.failed ? NULL : json_stringn(clean.data, clean.len);
-}
-
 static json_t *row_object(const struct corral_files_row *row)
 {
 	bool is_dir = row->stat.type == CORRAL_FILES_DIRECTORY;
 
-	return json_pack("{s:o, s:o, s:b, s:o, s:I}", "name", text_of(row->name, strlen(row->name)),
-	                 "path", text_of(row->path, strlen(row->path)), "is_dir", is_dir, "size",
+	return json_pack("{s:o, s:o, s:b, s:o, s:I}", "name",
+	                 corral_json_text(row->name, strlen(row->name)), "path",
+	                 corral_json_text(row->path, strlen(row->path)), "is_dir", is_dir, "size",
 	                 row->stat.type == CORRAL_FILES_REGULAR
 	                         ? json_integer((json_int_t)row->stat.size)
 	                         : json_null(),
@@ -89,7 +69,7 @@ static int print_rows(struct call *c, const struct corral_files_rows *rows, bool
 	list = json_array();
 	for (size_t i = 0; i < rows->n; i++)
 		(void)json_array_append_new(list, row_object(&rows->rows[i]));
-	return print_json(list, err);
+	return corral_json_print(list, err);
 }
 
 static bool is_hidden(const struct call *c, enum corral_permission_operation operation,
@@ -161,11 +141,12 @@ static int read_bytes(struct call *c, const char *path, struct corral_error *err
 		return r;
 	corral_base64_encode(&text, bytes.data, bytes.len);
 	corral_buf_add(&text, "", 0);
-	return print_json(text.failed ? NULL
-	                              : json_pack("{s:o, s:s, s:s#}", "path",
-	                                          text_of(path, strlen(path)), "encoding", "base64",
-	                                          "content", text.data, (int)text.len),
-	                  err);
+	return corral_json_print(text.failed ? NULL
+	                                     : json_pack("{s:o, s:s, s:s#}", "path",
+	                                                 corral_json_text(path, strlen(path)),
+	                                                 "encoding", "base64", "content", text.data,
+	                                                 (int)text.len),
+	                         err);
 }
 
 static int run_read(struct call *c, struct corral_error *err)
@@ -188,9 +169,10 @@ static int run_read(struct call *c, struct corral_error *err)
 	if (r < 0)
 		return r;
 	if (c->options->json)
-		return print_json(json_pack("{s:o, s:o}", "path", text_of(path, strlen(path)),
-		                            "content", text_of(text.data, text.len)),
-		                  err);
+		return corral_json_print(json_pack("{s:o, s:o}", "path",
+		                                   corral_json_text(path, strlen(path)), "content",
+		                                   corral_json_text(text.data, text.len)),
+		                         err);
 	(void)fwrite(text.data, 1, text.len, stdout);
 	(void)putchar('\n');
 	return 0;
@@ -213,9 +195,9 @@ static int run_write(struct call *c, struct corral_error *err)
 	int r = corral_backend_write_stream(c->backend, word(c, 0, ""), 0, &source, err);
 
 	if (r == 0 && c->options->json)
-		r = print_json(json_pack("{s:o}", "path",
-		                         text_of(c->words[0], strlen(c->words[0]))),
-		               err);
+		r = corral_json_print(json_pack("{s:o}", "path",
+		                                corral_json_text(c->words[0], strlen(c->words[0]))),
+		                      err);
 	return r;
 }
 
@@ -243,10 +225,11 @@ static int run_edit(struct call *c, struct corral_error *err)
 	if (r < 0)
 		return r;
 	if (c->options->json)
-		return print_json(json_pack("{s:o, s:I}", "path",
-		                            text_of(c->words[0], strlen(c->words[0])),
-		                            "occurrences", (json_int_t)n),
-		                  err);
+		return corral_json_print(json_pack("{s:o, s:I}", "path",
+		                                   corral_json_text(c->words[0],
+		                                                    strlen(c->words[0])),
+		                                   "occurrences", (json_int_t)n),
+		                         err);
 	(void)printf("%llu\n", (unsigned long long)n);
 	return 0;
 }
@@ -264,17 +247,16 @@ static int print_matches(const struct call *c, const struct corral_files_matches
 		const struct corral_files_match *m = &found->matches[i];
 
 		if (list)
-			(void)json_array_append_new(list,
-			                            json_pack("{s:o, s:I, s:o}", "path",
-			                                      text_of(m->path, strlen(m->path)),
-			                                      "line_number",
-			                                      (json_int_t)m->line_number, "line",
-			                                      text_of(m->line, m->line_len)));
+			(void)json_array_append_new(
+			        list, json_pack("{s:o, s:I, s:o}", "path",
+			                        corral_json_text(m->path, strlen(m->path)),
+			                        "line_number", (json_int_t)m->line_number, "line",
+			                        corral_json_text(m->line, m->line_len)));
 		else
 			(void)printf("%s:%llu:%s\n", m->path, (unsigned long long)m->line_number,
 			             m->line);
 	}
-	return c->options->json ? print_json(list, err) : 0;
+	return c->options->json ? corral_json_print(list, err) : 0;
 }
 
 static int run_grep(struct call *c, struct corral_error *err)

@@ -11,6 +11,7 @@
 #include "tools/docker_exec.h"
 #include "tools/family.h"
 #include "tools/isolation_here.h"
+#include "tools/json_print.h"
 #include "tools/message.h"
 #include "tools/runtimes.h"
 #include "tools/table.h"
@@ -28,18 +29,6 @@ static void runtime_freep(struct corral_runtime **r)
 static void config_freep(struct corral_config **c)
 {
 	corral_config_free(*c);
-}
-
-/* Takes it. */
-static int print_json(json_t *words, struct corral_error *err)
-{
-	corral_autofree char *text = words ? json_dumps(words, JSON_INDENT(1)) : NULL;
-
-	json_decref(words);
-	if (!text)
-		return corral_error_sys(err, ENOMEM, "print JSON");
-	(void)puts(text);
-	return 0;
 }
 
 static json_t *text_or_null(const char *text)
@@ -128,17 +117,15 @@ static json_t *entry_json(const struct corral_runtime *rt, const char *path, con
 	                 source.failed ? "" : source.data, "file", text_or_null(path));
 }
 
-static int list(const struct corral_family_command *c, const struct corral_options *o,
-                char **main_argv, struct corral_error *err)
+static int list(struct corral_call *call, struct corral_error *err)
 {
 	static const char *const headings[] = { "NAME", "HERE", "ROOT", "DESCRIPTION", "FILE" };
 	corral_auto(catalogue_closep) struct corral_runtime_catalogue *all = NULL;
 	corral_auto(corral_isolation_here_done) struct corral_isolation_here here = { 0 };
 	struct corral_table table;
 	json_t *words = json_array();
-	int r = exec_if_installed(main_argv, err);
+	int r = exec_if_installed(call->main_argv, err);
 
-	(void)c;
 	if (r == 0)
 		r = corral_runtimes_open(&all, err);
 	corral_table_init(&table, headings, CORRAL_COUNT(headings));
@@ -147,13 +134,13 @@ static int list(const struct corral_family_command *c, const struct corral_optio
 		struct answer a;
 
 		ask(&here, e->runtime, &a);
-		if (o->json)
+		if (call->options.json)
 			(void)json_array_append_new(words, entry_json(e->runtime, e->path, &a));
 		else
 			r = row_add(&table, e, &a);
 	}
-	if (r == 0 && o->json)
-		r = print_json(json_incref(words), err);
+	if (r == 0 && call->options.json)
+		r = corral_json_print(json_incref(words), err);
 	else if (r == 0 && corral_table_print(&table, stdout) < 0)
 		r = corral_error_sys(err, ENOMEM, "print the table");
 	json_decref(words);
@@ -163,15 +150,12 @@ static int list(const struct corral_family_command *c, const struct corral_optio
 
 /* --- show --- */
 
-static int show(const struct corral_family_command *c, const struct corral_options *o,
-                char **main_argv, struct corral_error *err)
+static int show(struct corral_call *call, struct corral_error *err)
 {
 	corral_auto(runtime_freep) struct corral_runtime *rt = NULL;
 	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
-	int r = corral_runtimes_find(o->config->argv[0], &rt, err);
+	int r = corral_runtimes_find(call->operands[0], &rt, err);
 
-	(void)c;
-	(void)main_argv;
 	if (r == 0)
 		r = corral_runtime_write(rt, &text, err);
 	if (r == 0)
@@ -205,22 +189,20 @@ static json_t *way_json(bool can, const char *why)
 	return json_pack("{s:b, s:o}", "possible", can, "why", text_or_null(can ? NULL : why));
 }
 
-static int explain(const struct corral_family_command *c, const struct corral_options *o,
-                   char **main_argv, struct corral_error *err)
+static int explain(struct corral_call *call, struct corral_error *err)
 {
 	corral_auto(runtime_freep) struct corral_runtime *rt = NULL;
 	corral_auto(corral_isolation_here_done) struct corral_isolation_here here = { 0 };
 	struct answer a;
 	json_t *words;
-	int r = exec_if_installed(main_argv, err);
+	int r = exec_if_installed(call->main_argv, err);
 
-	(void)c;
 	if (r == 0)
-		r = corral_runtimes_find(o->config->argv[0], &rt, err);
+		r = corral_runtimes_find(call->operands[0], &rt, err);
 	if (!rt)
 		return r;
 	ask(&here, rt, &a);
-	if (!o->json) {
+	if (!call->options.json) {
 		print_text(rt, &a);
 		return a.some ? 0 : 1;
 	}
@@ -228,7 +210,7 @@ static int explain(const struct corral_family_command *c, const struct corral_op
 	(void)json_object_del(words, "file");
 	(void)json_object_set_new(words, "native", way_json(a.native, a.native_why));
 	(void)json_object_set_new(words, "docker", way_json(a.docker, a.docker_why));
-	r = print_json(words, err);
+	r = corral_json_print(words, err);
 	return r == 0 && !a.some ? 1 : r;
 }
 
@@ -267,22 +249,19 @@ static int file_check(const char *path, struct corral_error *err)
 	return r < 0 ? corral_error_wrap(err, r, "'%.200s'", path) : 0;
 }
 
-static int validate(const struct corral_family_command *c, const struct corral_options *o,
-                    char **main_argv, struct corral_error *err)
+static int validate(struct corral_call *call, struct corral_error *err)
 {
 	json_t *words = json_array();
 	size_t bad = 0;
 	int r = 0;
 
-	(void)c;
-	(void)main_argv;
-	for (size_t i = 0; i < o->config->n_argv; i++) {
-		const char *path = o->config->argv[i];
+	for (size_t i = 0; i < call->n_operands; i++) {
+		const char *path = call->operands[i];
 		struct corral_error fault = { 0 };
 		bool good = file_check(path, &fault) == 0;
 
 		bad += !good;
-		if (o->json)
+		if (call->options.json)
 			(void)json_array_append_new(words,
 			                            json_pack("{s:s, s:o}", "file", path, "error",
 			                                      text_or_null(good ? NULL
@@ -292,8 +271,8 @@ static int validate(const struct corral_family_command *c, const struct corral_o
 		else
 			corral_say("%s", fault.text);
 	}
-	if (o->json)
-		r = print_json(json_incref(words), err);
+	if (call->options.json)
+		r = corral_json_print(json_incref(words), err);
 	json_decref(words);
 	return r < 0 ? r : bad != 0;
 }
@@ -316,6 +295,13 @@ static const struct corral_family_command commands[] = {
 };
 /* clang-format on */
 
+static const struct corral_family_alias aliases[] = {
+	{ "ls", "runtime list" },
+	{ "inspect", "runtime show NAME" },
+	{ "check", "runtime validate FILE.json" },
+	{ NULL, NULL },
+};
+
 const struct corral_family corral_runtime_family = {
 	.name = "runtime",
 	.about = "Runtimes are named environments: a root filesystem or an image, variables, "
@@ -324,10 +310,9 @@ const struct corral_family corral_runtime_family = {
 	         "Those that are not built in are files NAME.json in " CORRAL_RUNTIMES_ETC
 	         " and in\n~/.config/corral/runtimes (of $XDG_CONFIG_HOME), the later over the "
 	         "earlier.\n",
+	.ending = "",
 	.commands = commands,
-	.aliases = { { "ls", "runtime list" },
-	             { "inspect", "runtime show NAME" },
-	             { "check", "runtime validate FILE.json" } },
+	.aliases = aliases,
 };
 
 int corral_cmd_runtime(int argc, char **argv)

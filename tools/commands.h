@@ -14,6 +14,7 @@ extern const struct corral_subcommand corral_subcommands[]; /* ends with a row o
 int corral_cmd_run(int argc, char **argv);
 int corral_cmd_plan(int argc, char **argv);
 int corral_cmd_sandbox(int argc, char **argv);
+int corral_cmd_session(int argc, char **argv);
 int corral_cmd_exec(int argc, char **argv);
 int corral_cmd_doctor(int argc, char **argv);
 int corral_cmd_mcp(int argc, char **argv);

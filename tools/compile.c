@@ -53,11 +53,21 @@ static char *cache_dir_make(void)
 	return dir;
 }
 
+int corral_config_compile(const struct corral_config *c, struct corral_policy **ret,
+                          struct corral_error *err)
+{
+	corral_autofree char *cache_dir = NULL;
+
+	/* The built-in profile needs none: it was compiled with corral. */
+	if (c->seccomp || c->n_cap_add)
+		cache_dir = cache_dir_make();
+	return corral_policy_compile(c, cache_dir, ret, err);
+}
+
 int corral_options_compile(struct corral_options *o, struct corral_policy **ret,
                            struct corral_error *err)
 {
 	struct corral_config *c = o->config;
-	corral_autofree char *cache_dir = NULL;
 	int r;
 
 	if (c->tty && !c->clear_env) {
@@ -65,10 +75,7 @@ int corral_options_compile(struct corral_options *o, struct corral_policy **ret,
 		if (r < 0)
 			return r;
 	}
-	/* The built-in profile needs none: it was compiled with corral. */
-	if (c->seccomp || c->n_cap_add)
-		cache_dir = cache_dir_make();
-	r = corral_policy_compile(c, cache_dir, ret, err);
+	r = corral_config_compile(c, ret, err);
 	if (r == -ENOENT && c->seccomp && !strcmp(c->seccomp, "engine"))
 		return corral_error_set(err, EINVAL,
 		                        "--seccomp engine: an engine's own profile is for "

@@ -9,7 +9,11 @@
 /* A full-screen program needs to know the caller's terminal: TERM, unless the options have one. */
 int corral_options_add_term(const struct corral_options *o, struct corral_error *err);
 
-/* Adds TERM for a terminal, finds the cache for compiled profiles, compiles. */
+/* Finds the cache for compiled profiles where it is of use, and compiles. */
+int corral_config_compile(const struct corral_config *c, struct corral_policy **ret,
+                          struct corral_error *err);
+
+/* The same for options, with their texts in messages. Adds TERM for a terminal. */
 int corral_options_compile(struct corral_options *o, struct corral_policy **ret,
                            struct corral_error *err);
 

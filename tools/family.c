@@ -7,9 +7,11 @@
 #include "kernel/base/cleanup.h"
 #include "tools/exitcode.h"
 #include "tools/message.h"
+#include "tools/runtime_use.h"
 #include "tools/suggest.h"
 
-static const struct corral_family_command *find(const struct corral_family *f, const char *name)
+const struct corral_family_command *corral_family_find(const struct corral_family *f,
+                                                       const char *name)
 {
 	for (const struct corral_family_command *c = f->commands; c->name; c++)
 		if (!strcmp(c->name, name))
@@ -17,82 +19,113 @@ static const struct corral_family_command *find(const struct corral_family *f, c
 	return NULL;
 }
 
-static void help_command(const struct corral_family *f, const struct corral_family_command *c)
+static bool takes_command(const struct corral_family_command *c)
 {
-	(void)printf("Usage: corral %s %s [options]%s\n%c%s.\n", f->name, c->name, c->operands,
+	size_t len = strlen(c->completes);
+
+	return len >= 4 && !strcmp(c->completes + len - 4, "exec");
+}
+
+static void help_command(const struct corral_call *call)
+{
+	const struct corral_family_command *c = call->command;
+
+	(void)printf("Usage: corral %s [options]%s\n%c%s.\n", call->name, c->operands,
 	             c->summary[0] - 'a' + 'A', c->summary + 1);
 	corral_options_print(stdout, c->option);
 	if (c->more)
 		(void)fputs(c->more, stdout);
 }
 
-static int operands_check(const struct corral_family *f, const struct corral_family_command *c,
-                          char *const *operands, size_t n, struct corral_error *err)
+static int operands_check(const struct corral_call *call, struct corral_error *err)
 {
+	const struct corral_family_command *c = call->command;
+	const char *name = call->name;
+	/* What follows a command's name is its own; one that begins with a dash is an option in
+	 * the wrong place. */
+	size_t n = takes_command(c) && call->n_operands > 2 ? 2 : call->n_operands;
+
+	if (call->n_operands < c->operands_min)
+		return corral_error_set(err, EINVAL, "%s: too few words: corral %s [options]%s",
+		                        name, name, c->operands);
 	for (size_t i = 0; i < n; i++)
-		if (operands[i][0] == '-')
-			return corral_error_set(err, EINVAL,
-			                        "%s %s: '%.64s': options stand before all "
-			                        "else: corral %s %s [options]%s",
-			                        f->name, c->name, operands[i], f->name, c->name,
-			                        c->operands);
-	if (n < c->operands_min)
+		if (call->operands[i][0] == '-' && call->operands[i][1] &&
+		    strcmp(call->operands[i], "--") != 0)
+			return corral_error_set(
+			        err, EINVAL,
+			        "%s: '%.64s': options stand before all else: corral %s "
+			        "[options]%s",
+			        name, call->operands[i], name, c->operands);
+	if (call->n_operands > c->operands_max)
 		return corral_error_set(err, EINVAL,
-		                        "%s %s: a word is missing: corral %s %s [options]%s",
-		                        f->name, c->name, f->name, c->name, c->operands);
-	if (n > c->operands_max)
-		return corral_error_set(
-		        err, EINVAL,
-		        "%s %s: '%.64s' is one word too many: corral %s %s [options]%s", f->name,
-		        c->name, operands[c->operands_max], f->name, c->name, c->operands);
+		                        "%s: '%.64s' is one word too many: corral %s [options]%s",
+		                        name, call->operands[c->operands_max], name, c->operands);
 	return 0;
 }
 
-/* main_argv: main()'s whole. */
-static int command_run(const struct corral_family *f, const struct corral_family_command *command,
-                       int argc, char **argv, char **main_argv)
+/* Reads argv, calls the command, tells of its error: the exit status. */
+int corral_family_run(const struct corral_family *f, const struct corral_family_command *c,
+                      int argc, char **argv, char **main_argv)
 {
-	struct corral_options options;
+	struct corral_call call = { .command = c, .main_argv = main_argv, .sandboxes.dir_fd = -1 };
 	struct corral_error err = { 0 };
 	int r;
 
-	r = corral_options_init(&options, &err);
+	/* corral exec is one of another family. */
+	(void)snprintf(call.name, sizeof(call.name), "%s%s%s",
+	               c->option == CORRAL_OPTION_EXEC ? "" : f->name,
+	               c->option == CORRAL_OPTION_EXEC ? "" : " ", c->name);
+	r = corral_options_init(&call.options, &err);
+	call.options.use_runtime = corral_runtime_use;
+	if (r == 0 && takes_command(c))
+		call.options.config->limits.timeout_ms = call.options.config->limits.output_bytes =
+		        CORRAL_OPTION_UNSAID;
 	if (r == 0)
-		r = corral_options_parse(&options, command->option, argc, argv, &err);
-	if (r == 0 && options.help) {
-		help_command(f, command);
-		corral_options_done(&options);
+		r = corral_options_parse(&call.options, c->option, argc, argv, &err);
+	if (r == 0 && call.options.help) {
+		help_command(&call);
+		corral_options_done(&call.options);
 		return 0;
 	}
+	if (r == 0) {
+		call.operands = call.options.config->argv;
+		call.n_operands = call.options.config->n_argv;
+		r = operands_check(&call, &err);
+	}
+	if (r == 0 && f->open)
+		r = f->open(&call, &err);
 	if (r == 0)
-		r = operands_check(f, command, options.config->argv, options.config->n_argv, &err);
-	if (r == 0)
-		r = command->run(command, &options, main_argv, &err);
-	corral_options_done(&options);
-	return r < 0 ? corral_complain(&err) : r;
+		r = c->run(&call, &err);
+	if (r < 0)
+		r = corral_complain(&err);
+	if (f->close)
+		f->close(&call);
+	corral_options_done(&call.options);
+	return r;
 }
 
 static void help(const struct corral_family *f, FILE *out)
 {
-	int width = 0;
+	int width = 8;
 
 	for (const struct corral_family_command *c = f->commands; c->name; c++)
-		width = (int)strlen(c->name) > width ? (int)strlen(c->name) : width;
+		if ((int)strlen(c->name) > width)
+			width = (int)strlen(c->name);
 	(void)fprintf(out, "Usage: corral %s COMMAND [options]\n%s\nCommands:\n", f->name,
 	              f->about);
 	for (const struct corral_family_command *c = f->commands; c->name; c++)
 		(void)fprintf(out, "  %-*s  %s\n", width, c->name, c->summary);
-	(void)fprintf(out, "\ncorral %s COMMAND --help says more of each.\n", f->name);
+	(void)fprintf(out, "\n%scorral %s COMMAND --help says more of each.\n", f->ending, f->name);
 }
 
 static int unknown(const struct corral_family *f, const char *name)
 {
 	struct corral_guess guess = corral_guess_begin(name);
 
-	for (size_t i = 0; i < CORRAL_COUNT(f->aliases) && f->aliases[i].foreign; i++)
-		if (!strcmp(f->aliases[i].foreign, name)) {
+	for (const struct corral_family_alias *a = f->aliases; a->foreign; a++)
+		if (!strcmp(a->foreign, name)) {
 			corral_say("%s: unknown command '%s': write corral %s", f->name, name,
-			           f->aliases[i].own);
+			           a->own);
 			return CORRAL_EXIT_FAILED;
 		}
 	for (const struct corral_family_command *c = f->commands; c->name; c++)
@@ -118,6 +151,6 @@ int corral_family_main(const struct corral_family *f, int argc, char **argv)
 		help(f, stdout);
 		return 0;
 	}
-	c = find(f, argv[1]);
-	return c ? command_run(f, c, argc - 1, argv + 1, argv - 1) : unknown(f, argv[1]);
+	c = corral_family_find(f, argv[1]);
+	return c ? corral_family_run(f, c, argc - 1, argv + 1, argv - 1) : unknown(f, argv[1]);
 }

@@ -24,6 +24,9 @@ struct corral_holder_options {
 	const struct corral_policy *policy;
 	const char *name; /* "" without */
 	uint64_t idle_ms; /* 0: stays until it is stopped */
+	/* Of whose files it is made, for those who look for it: an id, where it is kept, and what
+	 * tells that place from others. NULL: of none. */
+	const char *session, *session_root, *session_key;
 };
 
 /*

@@ -51,7 +51,9 @@ static int status(struct corral_holder *h, struct corral_holder_client *c,
 {
 	const char *word = h->stop_at_ms ? "stopping" : h->paused ? "paused" : "running";
 
-	(void)t;
+	/* Whoever is about to give it a command does not find it ended by idleness. */
+	if (json_is_true(json_object_get(t->words, "stay")))
+		h->idle_since_ms = corral_now_ms();
 	return corral_holder_say(c,
 	                         json_pack("{s:s, s:s, s:i}", "type", "status", "status", word,
 	                                   "commands", corral_holder_running(h)),
@@ -116,12 +118,31 @@ static int resume(struct corral_holder *h, struct corral_holder_client *c,
 	return pause_set(h, c, false);
 }
 
+/* -EBUSY: a command runs. */
+static int is_idle(const struct corral_holder *h, struct corral_error *err)
+{
+	for (size_t i = 0; i < CORRAL_HOLDER_CLIENTS_MAX; i++) {
+		const struct corral_holder_client *c = &h->clients[i];
+		unsigned int n = corral_holder_running(h);
+
+		if (c->used && c->process && n > 1)
+			return corral_error_set(err, EBUSY, "'%.100s' runs in it, and %u more",
+			                        c->command, n - 1);
+		if (c->used && c->process)
+			return corral_error_set(err, EBUSY, "'%.100s' runs in it", c->command);
+	}
+	return 0;
+}
+
 /* Its answer is the end of the connection, when nothing is left. */
 static int stop(struct corral_holder *h, struct corral_holder_client *c,
                 const struct corral_talk *t)
 {
 	int64_t grace_ms = corral_talk_number(t->words, "grace_ms", CORRAL_STOP_GRACE_MS);
+	struct corral_error err = { 0 };
 
+	if (json_is_true(json_object_get(t->words, "if_idle")) && is_idle(h, &err) < 0)
+		return corral_holder_refuse(c, &err);
 	corral_holder_stop(h, (uint64_t)(grace_ms < 86400000 ? grace_ms : 86400000));
 	return say_ok(c);
 }

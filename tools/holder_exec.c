@@ -240,6 +240,7 @@ int corral_holder_exec(struct corral_holder *h, struct corral_holder_client *c,
 		c->limits.output_bytes = (uint64_t)corral_talk_number(t->words, "output_bytes", 0);
 		c->detached = json_is_true(json_object_get(t->words, "detach"));
 		c->doomed = false;
+		corral_words_line(q.argv, c->command, sizeof(c->command));
 		tried = true;
 		r = start_kept(h, c, &q, t, &err);
 	}

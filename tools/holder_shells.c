@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
-#include "kernel/base/utf8.h"
 #include "tools/holder_state.h"
+#include "tools/words.h"
 
 #define KEPT_MAX   ((off_t)4 << 20) /* bytes of one stream */
 #define KEPT_BLOCK ((off_t)64 << 10)
@@ -68,31 +68,6 @@ static struct corral_holder_shell *place(struct corral_holder *h)
 	return oldest;
 }
 
-/* "sh -c" is how a line becomes words. */
-static void name_it(struct corral_holder_shell *s, char *const *argv)
-{
-	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
-	bool line = argv[0] && argv[1] && argv[2] && !argv[3] && !strcmp(argv[0], "/bin/sh") &&
-	            !strcmp(argv[1], "-c");
-	size_t len;
-
-	for (size_t i = line ? 2 : 0; argv[i]; i++) {
-		if (text.len)
-			corral_buf_str(&text, " ");
-		len = strnlen(argv[i], sizeof(s->command));
-		corral_utf8_add(&text, argv[i], len);
-		if (text.len >= sizeof(s->command))
-			break;
-	}
-	if (text.failed || !text.data)
-		return;
-	len = text.len < sizeof(s->command) ? text.len : sizeof(s->command) - 1;
-	while (len && len < text.len && ((unsigned char)text.data[len] & 0xc0) == 0x80)
-		len--;
-	memcpy(s->command, text.data, len);
-	s->command[len] = '\0';
-}
-
 int corral_holder_shell_begin(struct corral_holder *h, char *const *argv, int stdio[3],
                               struct corral_holder_shell **ret, struct corral_error *err)
 {
@@ -105,7 +80,7 @@ int corral_holder_shell_begin(struct corral_holder *h, char *const *argv, int st
 	*s = (struct corral_holder_shell) { .number = ++h->last_shell,
 		                            .running = true,
 		                            .fds = { -1, -1 } };
-	name_it(s, argv);
+	corral_words_line(argv, s->command, sizeof(s->command));
 	/* What leads to a file already needs none of ours. */
 	for (int i = 0; i < 2 && r == 0; i++)
 		if (stdio[1 + i] < 0)

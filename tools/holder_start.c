@@ -105,7 +105,13 @@ static json_t *record_of(const struct corral_holder *h, const struct corral_hold
 	                  "idle_limit_ms", (json_int_t)o->idle_ms, "limits", limits_of(p));
 	if (words && *o->name)
 		(void)json_object_set_new(words, "name", json_string(o->name));
+	if (words && o->session) {
+		(void)json_object_set_new(words, "session", json_string(o->session));
+		(void)json_object_set_new(words, "session_key", json_string(o->session_key));
+	}
 	/* Paths may be no UTF-8; then they are left out. */
+	if (words && o->session)
+		(void)json_object_set_new(words, "session_root", json_string(o->session_root));
 	if (words)
 		(void)json_object_set_new(words, "work_dir", json_string(p->work_dir));
 	if (words && p->workspace_path)

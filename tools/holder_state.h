@@ -10,10 +10,11 @@
 
 #define CORRAL_HOLDER_CLIENTS_MAX 256u
 #define CORRAL_HOLDER_SHELLS_MAX  64u /* detached commands whose output is kept */
+#define CORRAL_HOLDER_NAME_SIZE   240 /* of a command, for people */
 
 struct corral_holder_shell {
 	unsigned int number; /* "bg_N"; 0: no shell */
-	char command[240];
+	char command[CORRAL_HOLDER_NAME_SIZE];
 	int pid; /* in the sandbox */
 	bool running;
 	int exit_code;     /* negative: minus the signal */
@@ -24,8 +25,9 @@ struct corral_holder_shell {
 
 struct corral_holder_client {
 	bool used;
-	int fd;                            /* -1: it has left, and its command goes on */
-	struct corral_process *process;    /* NULL: none runs */
+	int fd;                         /* -1: it has left, and its command goes on */
+	struct corral_process *process; /* NULL: none runs */
+	char command[CORRAL_HOLDER_NAME_SIZE];
 	struct corral_holder_shell *shell; /* of the command, when its output is kept */
 	struct corral_limits limits;       /* its own: time and output */
 	uint64_t deadline_ms;              /* 0: none */

@@ -19,6 +19,7 @@ const struct corral_subcommand corral_subcommands[] = {
 	{ "plan", "print what run would do, step by step", corral_cmd_plan },
 	{ "sandbox", "sandboxes that stay: create, list, cp, stop and more", corral_cmd_sandbox },
 	{ "exec", "run a command in a sandbox that stays", corral_cmd_exec },
+	{ "session", "files that stay, and a sandbox over them when needed", corral_cmd_session },
 	{ "mcp", "tools for AI agents, over the Model Context Protocol", corral_cmd_mcp },
 	{ "ls", "list a directory as the tools of agents do", corral_cmd_files },
 	{ "read", "read a file, with line numbers", corral_cmd_files },

@@ -17,7 +17,18 @@
 	(CORRAL_OPTION_LS | CORRAL_OPTION_READ | CORRAL_OPTION_WRITE | CORRAL_OPTION_EDIT | \
 	 CORRAL_OPTION_GLOB | CORRAL_OPTION_GREP)
 #define IN_DOCKER (CORRAL_OPTION_RUN | CORRAL_OPTION_MCP | FILES)
-#define EVERY     ((1u << 27) - 1)
+#define EVERY     (((uint64_t)CORRAL_OPTION_SESSION_RM << 1) - 1)
+#define SESSIONS  (EVERY & ~((uint64_t)CORRAL_OPTION_SESSION_CREATE - 1))
+/* Those that may have to wake one. */
+#define WAKE (CORRAL_OPTION_SESSION_EXEC | CORRAL_OPTION_SESSION_SHELL | CORRAL_OPTION_SESSION_CP)
+/* Those that are about files at rest. */
+#define AT_REST                                                          \
+	(CORRAL_OPTION_SESSION_FORK | CORRAL_OPTION_SESSION_CHECKPOINT | \
+	 CORRAL_OPTION_SESSION_RESTORE | CORRAL_OPTION_SESSION_DIFF | CORRAL_OPTION_SESSION_UNDO)
+/* No command follows whose options would be taken for these. */
+#define ANYWHERE (SESSIONS & ~(uint64_t)CORRAL_OPTION_SESSION_EXEC)
+#define EXECS    (CORRAL_OPTION_EXEC | CORRAL_OPTION_SESSION_EXEC)
+#define SHELLS   (EXECS | CORRAL_OPTION_SESSION_SHELL)
 
 static int set_text(struct corral_options *o, const struct corral_option *row, const char *value,
                     struct corral_error *err)
@@ -215,6 +226,22 @@ static int set_idle(struct corral_options *o, const struct corral_option *row, c
 	return corral_parse_duration(value, &o->idle_ms, err);
 }
 
+/* "last", or its number. */
+static int set_command(struct corral_options *o, const struct corral_option *row, const char *value,
+                       struct corral_error *err)
+{
+	(void)row;
+	if (!strcmp(value, "last")) {
+		o->command = CORRAL_OPTION_UNSAID;
+		return 0;
+	}
+	if (corral_parse_u64(value, UINT32_MAX, &o->command, NULL) < 0 || !o->command)
+		return corral_error_set(err, EINVAL,
+		                        "'%.64s' is no command's number: write 1, 2, ... or last",
+		                        value);
+	return 0;
+}
+
 static int set_grace(struct corral_options *o, const struct corral_option *row, const char *value,
                      struct corral_error *err)
 {
@@ -282,7 +309,7 @@ const struct corral_option corral_option_table[] = {
 	{ "workdir", 'w', "PATH", "work directory inside (default: /workspace)",
 	  NULL, MAKE, false, TEXT(work_dir) },
 	{ "workdir", 'w', "PATH", "directory to start in (default: the sandbox's work directory)",
-	  NULL, CORRAL_OPTION_EXEC, false, TEXT(work_dir) },
+	  NULL, SHELLS, false, TEXT(work_dir) },
 	{ "keep", 0, "DIR", "keep in host directory DIR what is changed elsewhere, and begin with what is there",
 	  NULL, MAKE, false, TEXT(keep) },
 	{ "rootfs", 0, "host|DIR", "root: the host's /usr with a small /etc (default), or a directory",
@@ -295,7 +322,7 @@ const struct corral_option corral_option_table[] = {
 	  NULL, MAKE, false, MOUNT(TMPFS) },
 
 	{ "env", 'e', "NAME[=VALUE]", "environment variable; NAME alone takes the caller's value",
-	  "Process", MAKE | CORRAL_OPTION_EXEC, false, .set = set_env },
+	  "Process", MAKE | SHELLS, false, .set = set_env },
 	{ "clear-env", 0, NULL, "nothing but --env: not even PATH and HOME",
 	  NULL, MAKE, false, FLAG(clear_env) },
 	{ "user", 'u', "UID[:GID]", "ids inside (default: 0:0)",
@@ -303,11 +330,11 @@ const struct corral_option corral_option_table[] = {
 	{ "hostname", 0, "NAME", "host name inside (default: corral)",
 	  NULL, MAKE, false, TEXT(hostname) },
 	{ "tty", 't', NULL, "a terminal of its own; implies --stdin",
-	  NULL, RUN | CORRAL_OPTION_EXEC, false, FLAG(tty) },
+	  NULL, RUN | EXECS, false, FLAG(tty) },
 	{ "stdin", 'i', NULL, "pass standard input on (default: /dev/null)",
-	  NULL, RUN | CORRAL_OPTION_EXEC, false, FLAG(use_stdin) },
+	  NULL, RUN | EXECS, false, FLAG(use_stdin) },
 	{ "detach", 'd', NULL, "print its name and leave it running; output goes to the file that corral's own goes to, else it is kept for sandbox logs",
-	  NULL, CORRAL_OPTION_EXEC, false, OWN(detach) },
+	  NULL, EXECS, false, OWN(detach) },
 
 	{ "runtime", 0, "NAME", "named environment, or a file that describes one: corral runtime list shows those known here",
 	  "Isolation", MAKE, true, EARLY(runtime_name) },
@@ -357,28 +384,55 @@ const struct corral_option corral_option_table[] = {
 	  NULL, CORRAL_OPTION_EXEC, false, LIMIT(OUTPUT) },
 	{ "timeout", 0, "TIME", "wall time, as 10s, 500ms, 2m (default: what create said)",
 	  NULL, CORRAL_OPTION_EXEC, false, LIMIT(TIMEOUT) },
+	{ "output", 0, "SIZE", "standard output and error together (default: what its runtime says)",
+	  NULL, CORRAL_OPTION_SESSION_EXEC, false, LIMIT(OUTPUT) },
+	{ "timeout", 0, "TIME", "wall time, as 10s, 500ms, 2m (default: what its runtime says)",
+	  NULL, CORRAL_OPTION_SESSION_EXEC, false, LIMIT(TIMEOUT) },
 
 	{ "name", 0, "NAME", "a name for it, beside its id",
 	  "Sandbox", CORRAL_OPTION_CREATE, false, .set = set_name },
 	{ "idle", 0, "TIME", "its end after so long without a command (default: none)",
 	  NULL, CORRAL_OPTION_CREATE, false, .set = set_idle },
 
+	{ "runtime", 0, "NAME", "what a new session is made of (default: host)",
+	  "Session", CORRAL_OPTION_SESSION_CREATE | CORRAL_OPTION_SESSION_EXEC | CORRAL_OPTION_SESSION_SHELL, false, WORD(runtime_name) },
+	{ "history", 0, NULL, "keep the files as they are before each command, for undo and diff --command",
+	  NULL, CORRAL_OPTION_SESSION_CREATE, false, OWN(history) },
+	{ "idle", 0, "TIME", "hibernation after so long without a command, 0 for none (default: 30m)",
+	  NULL, WAKE, false, .set = set_idle },
+	{ "diff", 0, NULL, "print at the end which files the command has changed, and hibernate",
+	  NULL, CORRAL_OPTION_SESSION_EXEC, false, OWN(diff) },
+	{ "from", 0, "CHECKPOINT", "begin with the files of CHECKPOINT (default: with those of now)",
+	  NULL, CORRAL_OPTION_SESSION_FORK, false, WORD(from) },
+	{ "since", 0, "CHECKPOINT", "what was changed after CHECKPOINT (default: since the session's beginning)",
+	  NULL, CORRAL_OPTION_SESSION_DIFF, false, WORD(since) },
+	{ "until", 0, "CHECKPOINT", "what was changed before CHECKPOINT (default: until now)",
+	  NULL, CORRAL_OPTION_SESSION_DIFF, false, WORD(until) },
+	{ "command", 0, "N|last", "what the command of that number has changed, in a session with --history",
+	  NULL, CORRAL_OPTION_SESSION_DIFF, false, .set = set_command },
+	{ "text", 'u', NULL, "also the lines by which text files differ",
+	  NULL, CORRAL_OPTION_SESSION_DIFF, false, OWN(text) },
+	{ "root", 0, "DIR", "where sessions are kept (default: /var/lib/corral as root, else ~/.local/share/corral)",
+	  NULL, SESSIONS, false, WORD(root) },
+
 	{ "config", 0, "FILE", "the same as JSON, - for standard input; flags win",
 	  "Other", MAKE, true, .set = set_config },
 	{ "json", 0, "FD", "write the receipt, one JSON object, to descriptor FD at the end",
-	  NULL, CORRAL_OPTION_RUN | CORRAL_OPTION_EXEC, true, .set = set_json_fd },
+	  NULL, CORRAL_OPTION_RUN | EXECS, true, .set = set_json_fd },
 	{ "json", 0, NULL, "print the plan as a JSON array",
 	  NULL, CORRAL_OPTION_PLAN, false, OWN(json) },
 	{ "json", 0, NULL, "print a JSON array",
-	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_PS | CORRAL_OPTION_STATS | CORRAL_OPTION_DOCKER_LIST, false, OWN(json) },
+	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_PS | CORRAL_OPTION_STATS | CORRAL_OPTION_DOCKER_LIST | CORRAL_OPTION_SESSION_LIST | CORRAL_OPTION_SESSION_CHECKPOINTS | CORRAL_OPTION_SESSION_DIFF, false, OWN(json) },
 	{ "json", 0, NULL, "print a JSON array of them; of one, an object with what it wrote",
 	  NULL, CORRAL_OPTION_LOGS, false, OWN(json) },
 	{ "json", 0, NULL, "print JSON",
-	  NULL, FILES | CORRAL_OPTION_DOCKER_INFO | CORRAL_OPTION_DOCKER_PRUNE | CORRAL_OPTION_RUNTIME, false, OWN(json) },
+	  NULL, FILES | CORRAL_OPTION_DOCKER_INFO | CORRAL_OPTION_DOCKER_PRUNE | CORRAL_OPTION_RUNTIME | CORRAL_OPTION_SESSION_SHOW, false, OWN(json) },
 	{ "quiet", 'q', NULL, "print ids alone",
-	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_DOCKER_LIST, false, OWN(quiet) },
+	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_DOCKER_LIST | CORRAL_OPTION_SESSION_LIST, false, OWN(quiet) },
 	{ "force", 'f', NULL, "also one that is alive: kills all that runs in it",
 	  NULL, CORRAL_OPTION_RM | CORRAL_OPTION_DOCKER_RM, false, OWN(force) },
+	{ "force", 'f', NULL, "end the commands that run in it",
+	  NULL, AT_REST | CORRAL_OPTION_SESSION_HIBERNATE | CORRAL_OPTION_SESSION_RM, false, OWN(force) },
 	{ "time", 't', "TIME", "between asking commands to end and killing them (default: 5s)",
 	  NULL, CORRAL_OPTION_STOP, false, .set = set_grace },
 	{ "summary", 0, NULL, "say at the end what contained it and where time and memory went",
@@ -464,11 +518,41 @@ const char *corral_option_command_name(enum corral_option_command command)
 		return "docker build";
 	case CORRAL_OPTION_RUNTIME:
 		return "runtime";
+	case CORRAL_OPTION_SESSION_CREATE:
+		return "session create";
+	case CORRAL_OPTION_SESSION_LIST:
+		return "session list";
+	case CORRAL_OPTION_SESSION_SHOW:
+		return "session show";
+	case CORRAL_OPTION_SESSION_EXEC:
+		return "session exec";
+	case CORRAL_OPTION_SESSION_SHELL:
+		return "session shell";
+	case CORRAL_OPTION_SESSION_CP:
+		return "session cp";
+	case CORRAL_OPTION_SESSION_FORK:
+		return "session fork";
+	case CORRAL_OPTION_SESSION_CHECKPOINT:
+		return "session checkpoint";
+	case CORRAL_OPTION_SESSION_CHECKPOINTS:
+		return "session checkpoints";
+	case CORRAL_OPTION_SESSION_DROP:
+		return "session drop";
+	case CORRAL_OPTION_SESSION_RESTORE:
+		return "session restore";
+	case CORRAL_OPTION_SESSION_DIFF:
+		return "session diff";
+	case CORRAL_OPTION_SESSION_UNDO:
+		return "session undo";
+	case CORRAL_OPTION_SESSION_HIBERNATE:
+		return "session hibernate";
+	case CORRAL_OPTION_SESSION_RM:
+		return "session rm";
 	}
 	return "";
 }
 
-static const struct corral_option *find_long(const char *name, size_t len, unsigned int command)
+static const struct corral_option *find_long(const char *name, size_t len, uint64_t command)
 {
 	for (size_t i = 0; i < corral_option_count; i++) {
 		const struct corral_option *row = &corral_option_table[i];
@@ -479,7 +563,7 @@ static const struct corral_option *find_long(const char *name, size_t len, unsig
 	return NULL;
 }
 
-static const struct corral_option *find_letter(char letter, unsigned int command)
+static const struct corral_option *find_letter(char letter, uint64_t command)
 {
 	for (size_t i = 0; i < corral_option_count; i++)
 		if ((corral_option_table[i].commands & command) &&
@@ -541,6 +625,8 @@ struct cursor {
 	enum corral_option_command command;
 	bool config_pass; /* only is_config rows take effect, else only the others */
 	bool place_pass;  /* of them, only those that name a container */
+	char **words; /* of those that are no options and may stand before some; NULL: none may */
+	size_t n_words;
 };
 
 static int apply(struct corral_options *o, const struct cursor *at, const struct corral_option *row,
@@ -620,13 +706,20 @@ static int read_letters(struct corral_options *o, struct cursor *at, const char 
 
 static int read_words(struct corral_options *o, struct cursor *at, struct corral_error *err)
 {
+	at->next = 1;
+	at->n_words = 0;
 	while (at->next < at->argc) {
-		const char *word = at->argv[at->next];
+		char *word = at->argv[at->next];
+		bool is_option = word[0] == '-' && word[1];
 		int r;
 
-		if (word[0] != '-' || !word[1])
+		if (!is_option && !at->words)
 			break;
 		at->next++;
+		if (!is_option) {
+			at->words[at->n_words++] = word;
+			continue;
+		}
 		if (!strcmp(word, "--"))
 			break;
 		r = word[1] == '-' ? read_long(o, at, word + 2, err)
@@ -636,6 +729,8 @@ static int read_words(struct corral_options *o, struct cursor *at, struct corral
 		if (o->help)
 			return 0;
 	}
+	while (at->words && at->next < at->argc)
+		at->words[at->n_words++] = at->argv[at->next++];
 	return 0;
 }
 
@@ -690,15 +785,24 @@ static void usual_env_drop(struct corral_config *c, size_t n)
 int corral_options_parse(struct corral_options *o, enum corral_option_command command, int argc,
                          char **argv, struct corral_error *err)
 {
-	struct cursor at = { argc, argv, 1, command, true, false };
+	struct cursor at = { argc, argv, 1, command, true, false, NULL, 0 };
+	corral_autofree char **words = NULL;
+	char **rest;
+	size_t n_rest;
 	int r;
 
+	if (command & WAKE)
+		o->idle_ms = CORRAL_OPTION_UNSAID;
+	if (command & ANYWHERE) {
+		words = at.words = calloc((size_t)argc, sizeof(*words));
+		if (!words)
+			return corral_error_sys(err, ENOMEM, "read the options");
+	}
 	r = read_words(o, &at, err);
 	if (r == 0)
 		r = runtime_put(o, command, err);
 	if (r < 0)
 		return r;
-	at.next = 1;
 	at.config_pass = false;
 	r = read_words(o, &at, err);
 	if (r < 0 || o->help)
@@ -710,13 +814,15 @@ int corral_options_parse(struct corral_options *o, enum corral_option_command co
 	o->config->allow_weaker |= o->allow_weaker;
 	if (o->config->clear_env && o->n_usual_env)
 		usual_env_drop(o->config, o->n_usual_env);
+	rest = words ? words : argv + at.next;
+	n_rest = words ? at.n_words : (size_t)(argc - at.next);
 	/* The command that a file names is for those that run one at once. */
-	if (at.next >= argc && (command & RUN))
+	if (!n_rest && (command & RUN))
 		return 0;
-	if (at.next < argc && !*argv[at.next] && !(command & RUN))
+	if (n_rest && !*rest[0] && !(command & RUN))
 		return corral_error_set(err, EINVAL, "%s: its first word is empty",
 		                        corral_option_command_name(command));
-	return corral_config_set_argv(o->config, argv + at.next, (size_t)(argc - at.next), err);
+	return corral_config_set_argv(o->config, rest, n_rest, err);
 }
 
 const char *corral_options_have_docker(const struct corral_options *o)
@@ -730,7 +836,7 @@ const char *corral_options_have_docker(const struct corral_options *o)
 
 bool corral_options_want_docker(enum corral_option_command command, int argc, char **argv)
 {
-	struct cursor at = { argc, argv, 1, command, true, true };
+	struct cursor at = { argc, argv, 1, command, true, true, NULL, 0 };
 	struct corral_options o = { .config = NULL };
 
 	(void)read_words(&o, &at, NULL);

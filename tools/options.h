@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "kernel/base/error.h"
@@ -42,7 +43,23 @@ enum corral_option_command {
 	CORRAL_OPTION_DOCKER_RM = 1u << 23,
 	CORRAL_OPTION_DOCKER_PULL = 1u << 24,
 	CORRAL_OPTION_DOCKER_BUILD = 1u << 25,
-	CORRAL_OPTION_RUNTIME = 1u << 26, /* runtime list, show, explain, validate */
+	CORRAL_OPTION_RUNTIME = 1u << 26,        /* runtime list, show, explain, validate */
+	CORRAL_OPTION_SESSION_CREATE = 1u << 27, /* session create, and so on */
+	CORRAL_OPTION_SESSION_LIST = 1u << 28,
+	CORRAL_OPTION_SESSION_SHOW = 1u << 29,
+	CORRAL_OPTION_SESSION_EXEC = 1u << 30,
+	/* More than an int has bits: gcc and clang make the type a longer one. */
+	CORRAL_OPTION_SESSION_SHELL = UINT64_C(1) << 31,
+	CORRAL_OPTION_SESSION_CP = UINT64_C(1) << 32,
+	CORRAL_OPTION_SESSION_FORK = UINT64_C(1) << 33,
+	CORRAL_OPTION_SESSION_CHECKPOINT = UINT64_C(1) << 34,
+	CORRAL_OPTION_SESSION_CHECKPOINTS = UINT64_C(1) << 35,
+	CORRAL_OPTION_SESSION_DROP = UINT64_C(1) << 36,
+	CORRAL_OPTION_SESSION_RESTORE = UINT64_C(1) << 37,
+	CORRAL_OPTION_SESSION_DIFF = UINT64_C(1) << 38,
+	CORRAL_OPTION_SESSION_UNDO = UINT64_C(1) << 39,
+	CORRAL_OPTION_SESSION_HIBERNATE = UINT64_C(1) << 40,
+	CORRAL_OPTION_SESSION_RM = UINT64_C(1) << 41,
 };
 
 /* A limit of exec's that was not named, so that the sandbox's own counts. */
@@ -58,8 +75,8 @@ struct corral_options {
 	bool force;                          /* sandbox rm, docker rm */
 	bool quiet;                          /* sandbox list, docker list */
 	char name[CORRAL_SANDBOX_NAME_SIZE]; /* sandbox create; "" without */
-	uint64_t idle_ms;                    /* sandbox create; 0: never */
-	int64_t grace_ms;                    /* sandbox stop; -1: as usual */
+	uint64_t idle_ms; /* sandbox create, 0: never; of sessions, UNSAID: as usual */
+	int64_t grace_ms; /* sandbox stop; -1: as usual */
 
 	/*
 	 * Of those that take a runtime. use_runtime, set by the caller: finds it, and makes what
@@ -87,6 +104,12 @@ struct corral_options {
 	bool bytes, all, ignore_case, hidden;         /* read, edit, grep, glob and grep */
 	const char *name_glob;                        /* grep */
 	uint64_t offset, limit;                       /* read */
+
+	/* Of sessions; texts are argv's, NULL without. */
+	const char *root;
+	const char *from, *since, *until; /* checkpoints */
+	uint64_t command;                 /* 0: none; CORRAL_OPTION_UNSAID: the last */
+	bool history, diff, text;
 };
 
 struct corral_option {
@@ -95,7 +118,7 @@ struct corral_option {
 	const char *arg;  /* what stands for the value in help; NULL when it takes none */
 	const char *help;
 	const char *group; /* heading in help; NULL: as the row before */
-	unsigned int commands;
+	uint64_t commands;
 	bool is_config; /* read before all others: the configuration, so that flags win, and where
 	                   mistakes are told */
 	int (*set)(struct corral_options *o, const struct corral_option *row, const char *value,
@@ -112,7 +135,8 @@ void corral_options_done(struct corral_options *o);
 
 /*
  * Reads argv[1] and on. "--" or the first word that is no option ends them; what follows becomes
- * config->argv. Stops at --help. -EINVAL names the option and what to write instead.
+ * config->argv. Those of sessions, where no command follows, may also stand behind other words.
+ * Stops at --help. -EINVAL names the option and what to write instead.
  */
 int corral_options_parse(struct corral_options *o, enum corral_option_command command, int argc,
                          char **argv, struct corral_error *err);

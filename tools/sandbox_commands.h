@@ -1,41 +1,38 @@
-/*
- * `corral sandbox ...`: what each of its commands gets, which is read already, and does.
- */
+/* `corral sandbox ...`: what its commands do. */
 #ifndef CORRAL_TOOLS_SANDBOX_COMMANDS_H
 #define CORRAL_TOOLS_SANDBOX_COMMANDS_H
 
-#include "tools/options.h"
-#include "tools/sandboxes.h"
+#include "tools/family.h"
+#include "tools/place.h"
 
-struct corral_sandbox_call {
-	struct corral_options options;
-	struct corral_sandboxes sandboxes; /* open */
-	char **operands;                   /* what follows the options; ends with NULL */
-	size_t n_operands;
-};
+int corral_sandbox_create(struct corral_call *call, struct corral_error *err);
+int corral_sandbox_list(struct corral_call *call, struct corral_error *err);
+int corral_sandbox_exec(struct corral_call *call, struct corral_error *err);
+int corral_sandbox_ps(struct corral_call *call, struct corral_error *err);
+int corral_sandbox_stats(struct corral_call *call, struct corral_error *err);
+int corral_sandbox_logs(struct corral_call *call, struct corral_error *err);
+int corral_sandbox_cp(struct corral_call *call, struct corral_error *err);
+int corral_sandbox_pause(struct corral_call *call, struct corral_error *err);
+int corral_sandbox_resume(struct corral_call *call, struct corral_error *err);
+int corral_sandbox_stop(struct corral_call *call, struct corral_error *err);
+int corral_sandbox_rm(struct corral_call *call, struct corral_error *err);
 
-struct corral_sandbox_command {
-	const char *name;
-	enum corral_option_command option;
-	const char *operands; /* as help writes them */
-	size_t operands_min, operands_max;
-	const char *summary, *more; /* more: NULL, or the rest of its help */
-	/* The exit status, or -errno with a text. */
-	int (*run)(struct corral_sandbox_call *call, struct corral_error *err);
-};
-
-extern const struct corral_sandbox_command corral_sandbox_commands[]; /* ends with a row of NULL */
-
-int corral_sandbox_create(struct corral_sandbox_call *call, struct corral_error *err);
-int corral_sandbox_list(struct corral_sandbox_call *call, struct corral_error *err);
-int corral_sandbox_exec(struct corral_sandbox_call *call, struct corral_error *err);
-int corral_sandbox_ps(struct corral_sandbox_call *call, struct corral_error *err);
-int corral_sandbox_stats(struct corral_sandbox_call *call, struct corral_error *err);
-int corral_sandbox_logs(struct corral_sandbox_call *call, struct corral_error *err);
-int corral_sandbox_cp(struct corral_sandbox_call *call, struct corral_error *err);
-int corral_sandbox_pause(struct corral_sandbox_call *call, struct corral_error *err);
-int corral_sandbox_resume(struct corral_sandbox_call *call, struct corral_error *err);
-int corral_sandbox_stop(struct corral_sandbox_call *call, struct corral_error *err);
-int corral_sandbox_rm(struct corral_sandbox_call *call, struct corral_error *err);
+/*
+ * What those of sessions share with these. guest_open: of what stands before the colon; out: it is
+ * copied from. All of its part in it is closed with the place.
+ */
+int corral_cp(struct corral_call *call,
+              int (*guest_open)(struct corral_call *call, const char *word, bool out,
+                                struct corral_place *guest, struct corral_error *err),
+              struct corral_error *err);
+/* Asks its commands to end, and kills what has not after grace_ms; 0 as well when it is gone. */
+int corral_sandboxes_end(const struct corral_sandboxes *s, const struct corral_record *r,
+                         int64_t grace_ms, struct corral_error *err);
+/* -EBUSY while a command runs in it; else waits for its end. */
+int corral_sandboxes_end_idle(const struct corral_sandboxes *s, const struct corral_record *r,
+                              struct corral_error *err);
+/* All words are tried; each failure is told of, and makes the whole one. */
+int corral_for_each(struct corral_call *call, int (*act)(struct corral_call *call, const char *word,
+                                                         struct corral_error *err));
 
 #endif

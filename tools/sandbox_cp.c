@@ -222,40 +222,30 @@ static int copy(struct copy *c, struct corral_error *err)
 	return corral_place_take(c->to.place, c->to.path, true, 0, &source, &c->taken, err);
 }
 
-static int guest_open(struct corral_sandbox_call *call, const char *operand,
-                      struct corral_place *guest, struct corral_error *err)
-{
-	corral_autofree char *word = strndup(operand, strcspn(operand, ":"));
-	struct corral_record record = { .words = NULL };
-	int r;
-
-	if (!word)
-		return corral_error_sys(err, ENOMEM, "cp");
-	r = corral_sandboxes_find(&call->sandboxes, word, &record, err);
-	if (r == 0)
-		r = corral_place_open_guest(guest, &call->sandboxes, &record, err);
-	corral_record_done(&record);
-	return r;
-}
-
-int corral_sandbox_cp(struct corral_sandbox_call *call, struct corral_error *err)
+int corral_cp(struct corral_call *call,
+              int (*guest_open)(struct corral_call *call, const char *word, bool out,
+                                struct corral_place *guest, struct corral_error *err),
+              struct corral_error *err)
 {
 	const char *paths[] = { guest_path_of(call->operands[0]),
 		                guest_path_of(call->operands[1]) };
 	struct corral_place guest = { .holder_fd = -1 }, local = { .holder_fd = -1 };
 	struct copy c = { .pipe = { -1, -1 } };
 	bool out = paths[0] != NULL;
-	const char *own = call->operands[out ? 1 : 0];
+	const char *own = call->operands[out ? 1 : 0], *operand = call->operands[out ? 0 : 1];
+	corral_autofree char *word = NULL;
 	uint64_t skipped;
 	int r;
 
 	if (!paths[0] == !paths[1])
-		return corral_error_set(err, EINVAL,
-		                        "cp: one of the two has to be in a sandbox, and one "
-		                        "outside: corral sandbox cp "
-		                        "SANDBOX:PATH DEST, or SOURCE SANDBOX:PATH");
+		return corral_error_set(
+		        err, EINVAL,
+		        "cp: one of the two has to be in a sandbox, and one outside: "
+		        "corral %s%s",
+		        corral_option_command_name(call->command->option), call->command->operands);
 	(void)signal(SIGPIPE, SIG_IGN);
-	r = guest_open(call, call->operands[out ? 0 : 1], &guest, err);
+	word = strndup(operand, strcspn(operand, ":"));
+	r = word ? guest_open(call, word, out, &guest, err) : corral_error_sys(err, ENOMEM, "cp");
 	if (r == 0 && strcmp(own, "-") != 0)
 		r = corral_place_open_local(&local, err);
 	c.from = (struct end) { out ? &guest : local.local ? &local : NULL, out ? paths[0] : own };
@@ -271,4 +261,22 @@ int corral_sandbox_cp(struct corral_sandbox_call *call, struct corral_error *err
 		corral_say("cp: %llu left out: not to be read, or a socket or device",
 		           (unsigned long long)skipped);
 	return skipped ? EXIT_SKIPPED : 0;
+}
+
+static int sandbox_open(struct corral_call *call, const char *word, bool out,
+                        struct corral_place *guest, struct corral_error *err)
+{
+	struct corral_record record = { .words = NULL };
+	int r = corral_sandboxes_find(&call->sandboxes, word, &record, err);
+
+	(void)out;
+	if (r == 0)
+		r = corral_place_open_guest(guest, &call->sandboxes, &record, err);
+	corral_record_done(&record);
+	return r;
+}
+
+int corral_sandbox_cp(struct corral_call *call, struct corral_error *err)
+{
+	return corral_cp(call, sandbox_open, err);
 }

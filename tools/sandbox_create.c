@@ -6,7 +6,7 @@
 #include "tools/holder.h"
 #include "tools/sandbox_commands.h"
 
-int corral_sandbox_create(struct corral_sandbox_call *call, struct corral_error *err)
+int corral_sandbox_create(struct corral_call *call, struct corral_error *err)
 {
 	struct corral_config *c = call->options.config;
 	struct corral_holder_options o = { .name = call->options.name,

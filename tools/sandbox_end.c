@@ -19,10 +19,8 @@
 #define END_MS  15000
 #define GONE_MS 5000
 
-/* All words are tried; each failure is told of, and makes the whole one. */
-static int for_each(struct corral_sandbox_call *call,
-                    int (*act)(struct corral_sandbox_call *call, const char *word,
-                               struct corral_error *err))
+int corral_for_each(struct corral_call *call, int (*act)(struct corral_call *call, const char *word,
+                                                         struct corral_error *err))
 {
 	int status = 0;
 
@@ -35,7 +33,7 @@ static int for_each(struct corral_sandbox_call *call,
 	return status;
 }
 
-static int tell(struct corral_sandbox_call *call, const char *word, const char *op,
+static int tell(struct corral_call *call, const char *word, const char *op,
                 struct corral_error *err)
 {
 	struct corral_record record = { .words = NULL };
@@ -49,26 +47,26 @@ static int tell(struct corral_sandbox_call *call, const char *word, const char *
 	return r;
 }
 
-static int pause_one(struct corral_sandbox_call *call, const char *word, struct corral_error *err)
+static int pause_one(struct corral_call *call, const char *word, struct corral_error *err)
 {
 	return tell(call, word, "pause", err);
 }
 
-static int resume_one(struct corral_sandbox_call *call, const char *word, struct corral_error *err)
+static int resume_one(struct corral_call *call, const char *word, struct corral_error *err)
 {
 	return tell(call, word, "resume", err);
 }
 
-int corral_sandbox_pause(struct corral_sandbox_call *call, struct corral_error *err)
+int corral_sandbox_pause(struct corral_call *call, struct corral_error *err)
 {
 	(void)err;
-	return for_each(call, pause_one);
+	return corral_for_each(call, pause_one);
 }
 
-int corral_sandbox_resume(struct corral_sandbox_call *call, struct corral_error *err)
+int corral_sandbox_resume(struct corral_call *call, struct corral_error *err)
 {
 	(void)err;
-	return for_each(call, resume_one);
+	return corral_for_each(call, resume_one);
 }
 
 static bool ended_within(int pidfd, int timeout_ms)
@@ -82,11 +80,17 @@ static bool ended_within(int pidfd, int timeout_ms)
 	return n > 0;
 }
 
+static json_t *stop_words(int64_t grace_ms, bool if_idle)
+{
+	return json_pack("{s:s, s:I, s:b}", "op", "stop", "grace_ms", (json_int_t)grace_ms,
+	                 "if_idle", if_idle);
+}
+
 /*
  * The holder's process: 1, or 0 when it has ended. Its number is its own for as long as it lives,
  * which is looked at again after the number was used.
  */
-static int holder_open(struct corral_sandbox_call *call, const struct corral_record *r,
+static int holder_open(const struct corral_sandboxes *s, const struct corral_record *r,
                        int *ret_pidfd, struct corral_error *err)
 {
 	struct corral_record again = { .words = NULL };
@@ -98,7 +102,7 @@ static int holder_open(struct corral_sandbox_call *call, const struct corral_rec
 	if (fd < 0)
 		return corral_error_sys(err, errno, "sandbox %s: its holder, process %d", r->id,
 		                        r->holder_pid);
-	status = corral_sandboxes_find(&call->sandboxes, r->id, &again, err);
+	status = corral_sandboxes_find(s, r->id, &again, err);
 	corral_record_done(&again);
 	if (status == -ENOENT)
 		return 0;
@@ -109,7 +113,7 @@ static int holder_open(struct corral_sandbox_call *call, const struct corral_rec
 }
 
 /* With its holder goes all that is in the sandbox; what is left of it is files. */
-static int holder_kill(struct corral_sandbox_call *call, const struct corral_record *r, int pidfd,
+static int holder_kill(const struct corral_sandboxes *s, const struct corral_record *r, int pidfd,
                        struct corral_error *err)
 {
 	if (pidfd_send_signal(pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
@@ -120,56 +124,63 @@ static int holder_kill(struct corral_sandbox_call *call, const struct corral_rec
 		        err, ETIMEDOUT,
 		        "sandbox %s: its holder, process %d, does not die within %d s", r->id,
 		        r->holder_pid, GONE_MS / 1000);
-	(void)corral_sandboxes_clear(&call->sandboxes, r->id);
+	(void)corral_sandboxes_clear(s, r->id);
 	return 0;
 }
 
-static int holder_ask(struct corral_sandbox_call *call, const struct corral_record *r,
-                      int64_t grace_ms)
-{
-	corral_autofd int fd = -1;
-	int status = corral_sandboxes_connect(&call->sandboxes, r, &fd, NULL);
-
-	if (status < 0)
-		return status;
-	return corral_talk_send(fd,
-	                        json_pack("{s:s, s:I}", "op", "stop", "grace_ms",
-	                                  (json_int_t)grace_ms),
-	                        NULL, 0, NULL);
-}
-
-static int end_one(struct corral_sandbox_call *call, const struct corral_record *r,
-                   int64_t grace_ms, struct corral_error *err)
+int corral_sandboxes_end(const struct corral_sandboxes *s, const struct corral_record *r,
+                         int64_t grace_ms, struct corral_error *err)
 {
 	int64_t patience_ms = grace_ms + (grace_ms ? END_MS : GONE_MS);
-	corral_autofd int pidfd = -1;
-	int status = holder_open(call, r, &pidfd, err);
+	corral_autofd int pidfd = -1, fd = -1;
+	int status = holder_open(s, r, &pidfd, err);
 
 	if (status <= 0)
 		return status;
-	status = holder_ask(call, r, grace_ms);
+	status = corral_sandboxes_connect(s, r, &fd, NULL);
+	if (status == 0)
+		status = corral_talk_send(fd, stop_words(grace_ms, false), NULL, 0, NULL);
 	/* One that cannot be asked, or does not do it, is stopped, or hangs in the kernel. */
 	if (status == 0 &&
 	    ended_within(pidfd, patience_ms < 86400000 ? (int)patience_ms : 86400000))
 		return 0;
-	return holder_kill(call, r, pidfd, err);
+	return holder_kill(s, r, pidfd, err);
 }
 
-static int stop_one(struct corral_sandbox_call *call, const char *word, struct corral_error *err)
+int corral_sandboxes_end_idle(const struct corral_sandboxes *s, const struct corral_record *r,
+                              struct corral_error *err)
+{
+	struct corral_talk t = { .words = NULL };
+	corral_autofd int pidfd = -1;
+	int status = holder_open(s, r, &pidfd, err);
+
+	if (status <= 0)
+		return status;
+	status = corral_ask_words(s, r, stop_words(0, true), &t, err);
+	corral_talk_done(&t);
+	/* One that has just ended by itself. */
+	if (status == -ENOENT)
+		status = 0;
+	if (status == 0 && !ended_within(pidfd, END_MS))
+		return corral_record_silent(r, err);
+	return status;
+}
+
+static int stop_one(struct corral_call *call, const char *word, struct corral_error *err)
 {
 	struct corral_record record = { .words = NULL };
 	int r = corral_sandboxes_find(&call->sandboxes, word, &record, err);
 
 	if (r == 0)
-		r = end_one(call, &record,
-		            call->options.grace_ms >= 0 ? call->options.grace_ms
-		                                        : CORRAL_STOP_GRACE_MS,
-		            err);
+		r = corral_sandboxes_end(&call->sandboxes, &record,
+		                         call->options.grace_ms >= 0 ? call->options.grace_ms
+		                                                     : CORRAL_STOP_GRACE_MS,
+		                         err);
 	corral_record_done(&record);
 	return r;
 }
 
-static int rm_one(struct corral_sandbox_call *call, const char *word, struct corral_error *err)
+static int rm_one(struct corral_call *call, const char *word, struct corral_error *err)
 {
 	struct corral_record record = { .words = NULL };
 	int r;
@@ -180,7 +191,7 @@ static int rm_one(struct corral_sandbox_call *call, const char *word, struct cor
 	if (r < 0)
 		return r;
 	if (call->options.force)
-		r = end_one(call, &record, 0, err);
+		r = corral_sandboxes_end(&call->sandboxes, &record, 0, err);
 	else
 		r = corral_error_set(err, EBUSY,
 		                     "sandbox %s is alive: corral sandbox stop %s ends it, corral "
@@ -191,14 +202,14 @@ static int rm_one(struct corral_sandbox_call *call, const char *word, struct cor
 	return r;
 }
 
-int corral_sandbox_stop(struct corral_sandbox_call *call, struct corral_error *err)
+int corral_sandbox_stop(struct corral_call *call, struct corral_error *err)
 {
 	(void)err;
-	return for_each(call, stop_one);
+	return corral_for_each(call, stop_one);
 }
 
-int corral_sandbox_rm(struct corral_sandbox_call *call, struct corral_error *err)
+int corral_sandbox_rm(struct corral_call *call, struct corral_error *err)
 {
 	(void)err;
-	return for_each(call, rm_one);
+	return corral_for_each(call, rm_one);
 }

@@ -12,6 +12,7 @@
 #include "kernel/base/cleanup.h"
 #include "tools/ask.h"
 #include "tools/inside.h"
+#include "tools/json_print.h"
 #include "tools/sandbox_commands.h"
 #include "tools/summary.h"
 #include "tools/table.h"
@@ -20,32 +21,21 @@
 #define SAMPLE_MS 500
 
 /* The one of both that was asked for; takes both. */
-static int print(const struct corral_sandbox_call *call, struct corral_table *t, json_t *list,
+static int print(const struct corral_call *call, struct corral_table *t, json_t *list,
                  struct corral_error *err)
 {
 	int r;
 
-	if (!call->options.json)
+	if (call->options.json) {
+		r = corral_json_print(list, err);
+	} else {
 		r = corral_table_print(t, stdout);
-	else if (list && json_dumpf(list, stdout, JSON_INDENT(1)) == 0)
-		r = putchar('\n') < 0 ? -EIO : 0;
-	else
-		r = -ENOMEM;
+		if (r < 0)
+			r = corral_error_sys(err, -r, "print");
+		json_decref(list);
+	}
 	corral_table_done(t);
-	json_decref(list);
-	return r < 0 ? corral_error_sys(err, -r, "print") : 0;
-}
-
-static void age_text(uint64_t seconds, char *buf, size_t size)
-{
-	if (seconds < 120)
-		(void)snprintf(buf, size, "%" PRIu64 "s", seconds);
-	else if (seconds < 7200)
-		(void)snprintf(buf, size, "%" PRIu64 "m", seconds / 60);
-	else if (seconds < 172800)
-		(void)snprintf(buf, size, "%" PRIu64 "h", seconds / 3600);
-	else
-		(void)snprintf(buf, size, "%" PRIu64 "d", seconds / 86400);
+	return r;
 }
 
 static const char *status_of(const json_t *answer)
@@ -59,18 +49,18 @@ static void list_row(struct corral_table *t, const struct corral_record *r, cons
 {
 	const char *workspace = corral_talk_text(r->words, "workspace");
 	const char *network = corral_talk_text(r->words, "network");
+	const char *session = r->session;
 	int64_t now_ms = (int64_t)time(NULL) * 1000;
 	char age[32], commands[32] = "?";
 
-	age_text(now_ms > r->created_ms ? (uint64_t)(now_ms - r->created_ms) / 1000 : 0, age,
-	         sizeof(age));
+	corral_human_age(now_ms - r->created_ms, age, sizeof(age));
 	if (answer)
 		(void)snprintf(commands, sizeof(commands), "%" PRId64,
 		               corral_talk_number(answer, "commands", 0));
-	corral_table_add(t, (const char *const[]) { r->id, r->name[0] ? r->name : "-",
-	                                            status_of(answer), age, commands,
-	                                            network ? network : "?",
-	                                            workspace ? workspace : "-" });
+	corral_table_add(t, (const char *const[]) {
+	                            r->id, r->name[0] ? r->name : "-", status_of(answer), age,
+	                            commands, network ? network : "?", session ? session : "-",
+	                            workspace ? workspace : "-" });
 }
 
 static json_t *list_object(const struct corral_record *r, const json_t *answer)
@@ -88,10 +78,10 @@ static json_t *list_object(const struct corral_record *r, const json_t *answer)
 	return o;
 }
 
-int corral_sandbox_list(struct corral_sandbox_call *call, struct corral_error *err)
+int corral_sandbox_list(struct corral_call *call, struct corral_error *err)
 {
-	static const char *const headings[] = { "ID",       "NAME",    "STATUS",   "AGE",
-		                                "COMMANDS", "NETWORK", "WORKSPACE" };
+	static const char *const headings[] = { "ID",       "NAME",    "STATUS",  "AGE",
+		                                "COMMANDS", "NETWORK", "SESSION", "WORKSPACE" };
 	struct corral_record *records;
 	corral_autofree json_t **answers = NULL;
 	struct corral_table table;
@@ -127,7 +117,7 @@ int corral_sandbox_list(struct corral_sandbox_call *call, struct corral_error *e
 }
 
 /* All of them, or those that are named. */
-static int chosen(struct corral_sandbox_call *call, struct corral_record **ret, size_t *ret_n,
+static int chosen(struct corral_call *call, struct corral_record **ret, size_t *ret_n,
                   struct corral_error *err)
 {
 	struct corral_record *records;
@@ -230,7 +220,7 @@ static json_t *stats_object(const struct corral_record *r, json_t *before, json_
 	return o;
 }
 
-int corral_sandbox_stats(struct corral_sandbox_call *call, struct corral_error *err)
+int corral_sandbox_stats(struct corral_call *call, struct corral_error *err)
 {
 	static const char *const headings[] = { "ID",   "NAME",  "CPU",  "MEMORY", "LIMIT",
 		                                "PIDS", "LIMIT", "DISK", "LIMIT" };
@@ -306,7 +296,7 @@ static json_t *ps_object(const struct corral_inside *p)
 	return o;
 }
 
-int corral_sandbox_ps(struct corral_sandbox_call *call, struct corral_error *err)
+int corral_sandbox_ps(struct corral_call *call, struct corral_error *err)
 {
 	static const char *const headings[] = { "PID",    "HOST-PID", "UID",    "STATE",
 		                                "MEMORY", "TIME",     "COMMAND" };

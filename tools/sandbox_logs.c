@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
-#include "kernel/base/utf8.h"
+#include "tools/json_print.h"
 #include "tools/message.h"
 #include "tools/sandbox_commands.h"
 #include "tools/shells.h"
@@ -21,14 +21,6 @@ static json_t *object_of(const struct corral_background *g)
 	return json_pack("{s:s, s:b, s:i, s:o}", "shell_id", g->shell_id, "running", g->running,
 	                 "pid", g->pid, "exit_code",
 	                 g->has_exit_code ? json_integer(g->exit_code) : json_null());
-}
-
-static int print_json(json_t *words, struct corral_error *err)
-{
-	int r = words ? json_dumpf(words, stdout, JSON_INDENT(1)) : -1;
-
-	json_decref(words);
-	return r < 0 || putchar('\n') < 0 ? corral_error_sys(err, EIO, "print") : 0;
 }
 
 static int print_table(const struct corral_background_list *list, struct corral_error *err)
@@ -55,7 +47,7 @@ static int print_table(const struct corral_background_list *list, struct corral_
 	return r < 0 ? corral_error_sys(err, -r, "print") : 0;
 }
 
-static int print_list(struct corral_sandbox_call *call, const struct corral_record *record,
+static int print_list(struct corral_call *call, const struct corral_record *record,
                       struct corral_error *err)
 {
 	struct corral_background_list list = { 0 };
@@ -75,22 +67,13 @@ static int print_list(struct corral_sandbox_call *call, const struct corral_reco
 			                          json_string(list.items[i].command));
 			(void)json_array_append_new(all, one);
 		}
-		r = print_json(all, err);
+		r = corral_json_print(all, err);
 	}
 	corral_background_list_done(&list);
 	return r;
 }
 
-/* Bytes that are no text become U+FFFD, as JSON has no others. */
-static json_t *text_of(const struct corral_buf *b)
-{
-	corral_autobuf struct corral_buf clean = CORRAL_BUF_INIT;
-
-	corral_utf8_add(&clean, b->data ? b->data : "", b->len);
-	return clean.failed ? NULL : json_stringn(clean.data, clean.len);
-}
-
-static int print_streams(const struct corral_sandbox_call *call, const struct corral_background *g,
+static int print_streams(const struct corral_call *call, const struct corral_background *g,
                          const struct corral_shell_files *f, struct corral_error *err)
 {
 	static const char *const names[] = { "stdout", "stderr" };
@@ -110,7 +93,11 @@ static int print_streams(const struct corral_sandbox_call *call, const struct co
 			           names[i]);
 		if (r == 0 && one) {
 			(void)json_object_set_new(one, names[i],
-			                          f->fds[i] < 0 ? json_null() : text_of(&text));
+			                          f->fds[i] < 0
+			                                  ? json_null()
+			                                  : corral_json_text(text.data ? text.data
+			                                                               : "",
+			                                                     text.len));
 		} else if (r == 0 && text.len) {
 			r = corral_write_all(i ? STDERR_FILENO : STDOUT_FILENO, text.data,
 			                     text.len);
@@ -119,12 +106,12 @@ static int print_streams(const struct corral_sandbox_call *call, const struct co
 		}
 	}
 	if (one && r == 0)
-		return print_json(one, err);
+		return corral_json_print(one, err);
 	json_decref(one);
 	return r;
 }
 
-int corral_sandbox_logs(struct corral_sandbox_call *call, struct corral_error *err)
+int corral_sandbox_logs(struct corral_call *call, struct corral_error *err)
 {
 	struct corral_record record = { .words = NULL };
 	struct corral_shell_files files = { { -1, -1 }, { 0, 0 } };

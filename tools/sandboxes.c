@@ -177,29 +177,41 @@ int corral_sandboxes_list(const struct corral_sandboxes *s, struct corral_record
 	return 0;
 }
 
-/* All of those whose id or name begins with the word; the whole of one is what was meant. */
+const char *corral_record_called(const struct corral_record *r)
+{
+	if (r->session)
+		return r->session;
+	return r->name[0] ? r->name : r->id;
+}
+
+/* All of those whose id, name or session begins with the word; the whole of one is what was meant.
+ */
 static int choose(struct corral_record *records, size_t n, const char *word, size_t *ret,
                   char *both, size_t size)
 {
 	size_t len = strlen(word), found = 0;
 
-	for (int by_name = 0; by_name < 2; by_name++)
-		for (size_t i = 0; i < n; i++)
-			if (!strcmp(by_name ? records[i].name : records[i].id, word)) {
+	for (int by = 0; by < 3; by++)
+		for (size_t i = 0; i < n; i++) {
+			const char *own[] = { records[i].id, records[i].name, records[i].session };
+
+			if (own[by] && !strcmp(own[by], word)) {
 				*ret = i;
 				return 1;
 			}
+		}
 	both[0] = '\0';
 	for (size_t i = 0; i < n; i++) {
 		size_t at = strlen(both);
 
 		if (strncmp(records[i].id, word, len) != 0 &&
-		    strncmp(records[i].name, word, len) != 0)
+		    strncmp(records[i].name, word, len) != 0 &&
+		    (!records[i].session || strncmp(records[i].session, word, len) != 0))
 			continue;
 		*ret = i;
 		if (found++ < 3)
 			(void)snprintf(both + at, size - at, "%s%s", at ? ", " : "",
-			               records[i].name[0] ? records[i].name : records[i].id);
+			               corral_record_called(&records[i]));
 	}
 	return (int)found;
 }
@@ -208,7 +220,7 @@ int corral_sandboxes_find(const struct corral_sandboxes *s, const char *word,
                           struct corral_record *ret, struct corral_error *err)
 {
 	struct corral_record *records;
-	char both[3 * CORRAL_SANDBOX_NAME_SIZE + 8];
+	char both[3 * 64 + 16];
 	size_t n, which = 0;
 	int r, found;
 
@@ -242,7 +254,7 @@ static int choose_of(const struct corral_sandboxes *s, unsigned int flags, const
                      char ret_id[CORRAL_SANDBOX_ID_SIZE])
 {
 	struct corral_record *records;
-	char both[3 * CORRAL_SANDBOX_NAME_SIZE + 8];
+	char both[3 * 64 + 16];
 	size_t n, which = 0;
 	int found;
 

@@ -32,18 +32,22 @@ void corral_sandboxes_close(struct corral_sandboxes *s);
 struct corral_record {
 	char id[CORRAL_SANDBOX_ID_SIZE];
 	char name[CORRAL_SANDBOX_NAME_SIZE]; /* "" without */
+	const char *session;                 /* in words; NULL: of none */
 	int64_t created_ms;                  /* wall clock, since 1970 */
 	pid_t holder_pid, init_pid;
 	json_t *words; /* all of it, with the policy's summary */
 };
 void corral_record_done(struct corral_record *r);
+/* By what people know it best. */
+const char *corral_record_called(const struct corral_record *r);
 
 /* The live ones, the oldest first; what dead ones left is removed. */
 int corral_sandboxes_list(const struct corral_sandboxes *s, struct corral_record **ret,
                           size_t *ret_n, struct corral_error *err);
 void corral_records_free(struct corral_record *records, size_t n);
 
-/* By id, by name, or by the beginning of one when no other begins like it. -ENOENT, -ENOTUNIQ. */
+/* By id, by name, by session, or by the beginning of one when no other begins like it. -ENOENT,
+ * -ENOTUNIQ. */
 int corral_sandboxes_find(const struct corral_sandboxes *s, const char *word,
                           struct corral_record *ret, struct corral_error *err);
 /* Of one that is dead: removes what it left. 1 when there was something, 0 when there is nothing of

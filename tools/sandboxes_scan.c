@@ -56,6 +56,7 @@ static int parse(json_t *words, const char *id, struct corral_record *ret)
 		.created_ms = corral_talk_number(words, "created_ms", 0),
 		.holder_pid = (pid_t)holder,
 		.init_pid = (pid_t)init,
+		.session = corral_talk_text(words, "session"),
 		.words = words,
 	};
 	(void)snprintf(ret->id, sizeof(ret->id), "%s", id);

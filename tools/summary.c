@@ -15,6 +15,20 @@
 #define WIDTH       80
 #define LABEL_WIDTH 18
 
+void corral_human_age(int64_t ms, char *buf, size_t size)
+{
+	uint64_t seconds = ms > 0 ? (uint64_t)ms / 1000 : 0;
+
+	if (seconds < 120)
+		(void)snprintf(buf, size, "%" PRIu64 "s", seconds);
+	else if (seconds < 7200)
+		(void)snprintf(buf, size, "%" PRIu64 "m", seconds / 60);
+	else if (seconds < 172800)
+		(void)snprintf(buf, size, "%" PRIu64 "h", seconds / 3600);
+	else
+		(void)snprintf(buf, size, "%" PRIu64 "d", seconds / 86400);
+}
+
 void corral_human_bytes(uint64_t bytes, char *buf, size_t size)
 {
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };

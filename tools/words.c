@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/base/utf8.h"
 #include "tools/write_all.h"
 
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
@@ -72,4 +74,27 @@ int corral_words_read(int fd, char ***ret_words, size_t *ret_n, struct corral_er
 	*ret_words = words;
 	*ret_n = n;
 	return 0;
+}
+
+void corral_words_line(char *const *argv, char *buf, size_t size)
+{
+	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
+	bool line = argv[0] && argv[1] && argv[2] && !argv[3] &&
+	            (!strcmp(argv[0], "/bin/sh") || !strcmp(argv[0], "sh")) &&
+	            !strcmp(argv[1], "-c");
+	size_t len;
+
+	for (size_t i = line ? 2 : 0; argv[i] && text.len < size; i++) {
+		if (text.len)
+			corral_buf_str(&text, " ");
+		corral_utf8_add(&text, argv[i], strnlen(argv[i], size));
+	}
+	buf[0] = '\0';
+	if (text.failed || !text.data)
+		return;
+	len = text.len < size ? text.len : size - 1;
+	while (len && len < text.len && ((unsigned char)text.data[len] & 0xc0) == 0x80)
+		len--;
+	memcpy(buf, text.data, len);
+	buf[len] = '\0';
 }

@@ -24,4 +24,7 @@ int corral_words_write(const struct corral_word_list *lists, size_t n_lists, int
  * sealed, too long, ... */
 int corral_words_read(int fd, char ***ret_words, size_t *ret_n, struct corral_error *err);
 
+/* A command as one line for people, cut to size: "sh -c" is how a line becomes words. */
+void corral_words_line(char *const *argv, char *buf, size_t size);
+
 #endif

@@ -33,8 +33,9 @@
 extern "C" {
 #endif
 
-#define CORRAL_SESSION_ID_SIZE 65 /* at most 64 of A-Z a-z 0-9 _ . -, the first a letter or digit \
-	                           */
+#define CORRAL_SESSION_ID_SIZE                                             \
+	65 /* at most 64 of A-Z a-z 0-9 _ . -, the first a letter or digit \
+	    */
 /* Layers above which a session's are merged before it is woken. */
 #define CORRAL_SESSION_LAYERS_MERGE 12
 
@@ -89,6 +90,8 @@ int corral_session_store_touch(struct corral_session_store *s, const char *id, i
                                struct corral_error *err);
 int corral_session_store_set_closed(struct corral_session_store *s, const char *id, bool closed,
                                     struct corral_error *err);
+int corral_session_store_set_data(struct corral_session_store *s, const char *id, uint64_t data,
+                                  struct corral_error *err);
 /* With all its files. -EBUSY while it runs. */
 int corral_session_store_remove(struct corral_session_store *s, const char *id,
                                 struct corral_error *err);
@@ -166,7 +169,7 @@ int corral_session_diff(struct corral_session_store *s, const char *id,
 struct corral_session_stack {
 	struct corral_layer_stack stack;
 	char **paths;
-	char *guest_work_dir;
+	char *guest_work_dir, *rootfs;
 	int lock_fds[CORRAL_LAYERS_MAX]; /* they are not taken away meanwhile */
 };
 int corral_session_stack_open(struct corral_session_store *s, const char *id,

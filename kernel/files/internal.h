@@ -11,6 +11,7 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/base/utf8.h"
 #include "kernel/files/content.h"
+#include "kernel/files/names.h"
 
 struct corral_files {
 	int root_fd;
@@ -88,24 +89,6 @@ int files_replace_open(const struct corral_files *f, const char *path, unsigned 
                        struct corral_error *err);
 int files_replace_commit(struct files_replace *r, const char *path, struct corral_error *err);
 void files_replace_done(struct files_replace *r);
-
-/* One directory's names, sorted as their full paths would be: a directory as if it ended with "/".
- */
-struct files_name {
-	const char *name;
-	unsigned char type; /* DT_*, never DT_UNKNOWN */
-};
-
-struct files_names {
-	struct files_name *v;
-	size_t n;
-	struct corral_files_arena *arena;
-	bool truncated;
-};
-
-/* Reads the directory (not O_PATH); fd stays the caller's. */
-int files_names_read(int dir_fd, const struct corral_files_stop *stop, struct files_names *ret);
-void files_names_done(struct files_names *n);
 
 /* Moves the rows behind those of r, as corral_files_rows_add() would add each. */
 int files_rows_append(struct corral_files_rows *r, struct corral_files_rows *more);

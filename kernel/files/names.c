@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -112,4 +113,35 @@ void files_names_done(struct files_names *n)
 	free(n->v);
 	files_arena_free(n->arena);
 	memset(n, 0, sizeof(*n));
+}
+
+int files_open_dir(int dir_fd, const char *name, bool opens_closed, mode_t *ret_mode)
+{
+	corral_autofd int place = -1;
+	char proc[64];
+	struct stat st;
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	*ret_mode = FILES_MODE_KEPT;
+	if (!opens_closed)
+		return fd < 0 ? -errno : fd;
+	if (fd >= 0) {
+		/* Root needs no permission; an owner also that to go through. */
+		if (geteuid() == 0 || (fstat(fd, &st) == 0 && (st.st_mode & 0700) == 0700))
+			return fd;
+		(void)close(fd);
+	} else if (errno != EACCES) {
+		return -errno;
+	}
+	place = openat(dir_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (place < 0 || fstat(place, &st) < 0)
+		return -errno;
+	(void)snprintf(proc, sizeof(proc), "/proc/self/fd/%d", place);
+	if (chmod(proc, (st.st_mode & 07777) | 0700) < 0)
+		return -errno;
+	fd = openat(place, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	*ret_mode = st.st_mode & 07777;
+	return fd;
 }

@@ -54,13 +54,14 @@ static int empty_level(int fd, const struct corral_files_stop *stop, char ret_di
 	return names.truncated && !ret_dir[0] ? -EAGAIN : 0;
 }
 
-static int go_down(int *fd, const char *name, struct level *ret)
+static int go_down(int *fd, const char *name, unsigned int flags, struct level *ret)
 {
-	int next = openat(*fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	mode_t mode;
+	int next = files_open_dir(*fd, name, flags & CORRAL_FILES_OPEN_CLOSED, &mode);
 	struct stat st;
 
 	if (next < 0)
-		return -errno;
+		return next;
 	/* Where we are now, to know it again. */
 	if (fstat(*fd, &st) < 0) {
 		(void)close(next);
@@ -91,7 +92,8 @@ static int go_up(int *fd, const struct level *level, bool top)
 	return unlinkat(*fd, level->name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-static int remove_tree(int parent_fd, const char *name, const struct corral_files_stop *stop)
+static int remove_tree(int parent_fd, const char *name, unsigned int flags,
+                       const struct corral_files_stop *stop)
 {
 	corral_autofd int fd = fcntl(parent_fd, F_DUPFD_CLOEXEC, 0);
 	size_t depth = 0, size = 16;
@@ -113,7 +115,7 @@ static int remove_tree(int parent_fd, const char *name, const struct corral_file
 					return -ENOMEM;
 				levels = more;
 			}
-			r = go_down(&fd, next, &levels[depth]);
+			r = go_down(&fd, next, flags, &levels[depth]);
 			if (r < 0)
 				return r;
 			depth++;
@@ -135,25 +137,26 @@ static int remove_tree(int parent_fd, const char *name, const struct corral_file
 }
 
 /* The usual case: one look at each directory. */
-static int remove_dir(int parent_fd, const char *name, const struct corral_files_stop *stop,
-                      unsigned int depth)
+static int remove_dir(int parent_fd, const char *name, unsigned int flags,
+                      const struct corral_files_stop *stop, unsigned int depth)
 {
 	corral_auto(files_names_done) struct files_names names = { 0 };
 	corral_autofd int fd = -1;
+	mode_t mode;
 	int r;
 
 	if (depth == DEPTH_HELD)
-		return remove_tree(parent_fd, name, stop);
-	fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		return remove_tree(parent_fd, name, flags, stop);
+	fd = files_open_dir(parent_fd, name, flags & CORRAL_FILES_OPEN_CLOSED, &mode);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return fd == -ENOENT ? 0 : corral_take_fd(&fd);
 	r = files_names_read(fd, stop, &names);
 	for (size_t i = 0; r == 0 && i < names.n; i++) {
 		bool dir = names.v[i].type == DT_DIR;
 
 		r = unlinkat(fd, names.v[i].name, dir ? AT_REMOVEDIR : 0) < 0 ? -errno : 0;
 		if (dir && (r == -ENOTEMPTY || r == -EEXIST))
-			r = remove_dir(fd, names.v[i].name, stop, depth + 1);
+			r = remove_dir(fd, names.v[i].name, flags, stop, depth + 1);
 		if (r == -ENOENT)
 			r = 0;
 		if (r == 0 && i % 64 == 63)
@@ -162,7 +165,7 @@ static int remove_dir(int parent_fd, const char *name, const struct corral_files
 	if (r < 0)
 		return r;
 	if (names.truncated)
-		return remove_tree(parent_fd, name, stop);
+		return remove_tree(parent_fd, name, flags, stop);
 	return unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
 }
 
@@ -194,6 +197,6 @@ int corral_files_remove(const struct corral_files *f, const char *path, unsigned
 	if (!S_ISDIR(st.st_mode) || !(flags & CORRAL_FILES_RECURSIVE) ||
 	    (errno != ENOTEMPTY && errno != EEXIST))
 		return files_fail(err, errno == EEXIST ? ENOTEMPTY : errno, path);
-	r = remove_dir(fd, parent.name, stop, 0);
+	r = remove_dir(fd, parent.name, flags, stop, 0);
 	return r < 0 ? files_fail(err, -r, path) : 0;
 }

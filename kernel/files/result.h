@@ -27,7 +27,9 @@ enum corral_files_op_flags {
 	CORRAL_FILES_NO_GITIGNORE = 1u << 7,  /* grep: .gitignore files say nothing */
 	/* glob: only the paths are wanted, so that a backend may leave sizes and times untold */
 	CORRAL_FILES_NAMES = 1u << 8,
-	CORRAL_FILES_OP_FLAGS_ALL = (1u << 9) - 1,
+	CORRAL_FILES_OPEN_CLOSED =
+	        1u << 9, /* remove: directories of one's own, whatever their modes */
+	CORRAL_FILES_OP_FLAGS_ALL = (1u << 10) - 1,
 };
 
 enum corral_files_type {

@@ -7,6 +7,7 @@
  *     u0 w0  changes of the root, and overlayfs's own work directory
  *     u1 w1  of /usr, where root made the sandbox over the host's /usr
  *     u2 w2  of the work directory
+ *     b0     in the lowest: what the root was made of, where that is composed
  *
  * Nothing here mounts anything, follows a link that a guest left, or needs the guest: layers are
  * read as overlayfs would, from the host. Layers are given by path, the topmost first.
@@ -86,9 +87,8 @@ int corral_layer_is_empty(const char *path, struct corral_error *err);
 
 /*
  * One layer that is what upper over lower is, at path, which does not exist yet: files are linked
- * (link(2)), so both must be on path's filesystem, and frozen. has_below: there are layers or a
- * base beneath, so whiteouts stay. Left half made when it fails or is killed; the caller removes
- * that.
+ * (link(2)), so both must be on path's filesystem, and frozen. has_below: there are layers beneath,
+ * so whiteouts stay. Left half made when it fails or is killed; the caller removes that.
  */
 int corral_layer_merge(const char *upper, const char *lower, const char *path, bool has_below,
                        struct corral_error *err);

@@ -11,7 +11,7 @@ status=0
 # The folder of a path, as the plan counts folders.
 folder() {
 	case $1 in
-	kernel/base/* | kernel/init/* | kernel/files/* | kernel/image/*)
+	kernel/base/* | kernel/init/* | kernel/files/* | kernel/image/* | kernel/layers/*)
 		local rest=${1#kernel/}
 		REPLY=kernel/${rest%%/*} ;;
 	tools/image/*) REPLY=tools/image ;;
@@ -25,12 +25,12 @@ may() {
 	kernel/base) REPLY= ;;
 	policy) REPLY='kernel/base' ;;
 	kernel/files) REPLY='kernel/base' ;;
-	kernel/init) REPLY='kernel/base kernel/files' ;;
+	kernel/init | kernel/layers) REPLY='kernel/base kernel/files' ;;
 	kernel/image) REPLY='kernel/base kernel/files' ;;
 	# The wire format between caller and guest init is the one thing of init's that the caller knows.
-	kernel) REPLY='kernel/base policy kernel/files kernel/image kernel/init' ;;
-	backends) REPLY='kernel/base policy kernel kernel/files kernel/image' ;;
-	tools) REPLY='kernel/base policy kernel kernel/files kernel/image backends' ;;
+	kernel) REPLY='kernel/base policy kernel/files kernel/image kernel/init kernel/layers' ;;
+	backends) REPLY='kernel/base policy kernel kernel/files kernel/image kernel/layers' ;;
+	tools) REPLY='kernel/base policy kernel kernel/files kernel/image kernel/layers backends' ;;
 	*) REPLY= ;;
 	esac
 }

@@ -14,30 +14,20 @@
 #include <cmocka.h>
 
 #include <dirent.h>
-#include <ftw.h>
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 
 #include "tests/support.h"
 
 #include "kernel/base/cleanup.h"
 #include "tests/real/sandbox_support.h"
+#include "tests/real/cli_support.h"
 #include "tests/real/session.h"
 
-#define ID_LEN      12
-#define PATIENCE_MS 20000
-#define NOBODY      65534
-
-static struct {
-	char *runtime_dir; /* NULL as root */
-	char dir[512];     /* of the sandboxes */
-	long mounts;
-	bool missing; /* a sandbox is not to be had here */
-} fixture;
+#define ID_LEN 12
+#define NOBODY 65534
 
 struct box {
 	char id[ID_LEN + 1];
@@ -47,55 +37,6 @@ struct box {
 /* Of the test that is running: what corral said last, and its sandbox. */
 static struct run said;
 static struct box box;
-
-static void nap(long ms)
-{
-	const struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
-
-	(void)nanosleep(&t, NULL);
-}
-
-/* Until it holds, or the patience ends. */
-#define EVENTUALLY(condition)                                               \
-	({                                                                  \
-		bool held_ = false;                                         \
-		for (int ms_ = 0; ms_ < PATIENCE_MS && !held_; ms_ += 20) { \
-			held_ = (condition);                                \
-			if (!held_)                                         \
-				nap(20);                                    \
-		}                                                           \
-		held_;                                                      \
-	})
-
-#define assert_eventually(condition)                                 \
-	do {                                                         \
-		if (!EVENTUALLY(condition))                          \
-			fail_msg("never came true: %s", #condition); \
-	} while (0)
-
-static void corral_argv(struct run *r, const char *const *args)
-{
-	const char *argv[RUN_ARGS_MAX + 1] = { CORRAL_BINARY };
-	size_t n = 1;
-
-	for (; *args && n < RUN_ARGS_MAX; args++)
-		argv[n++] = *args;
-	argv[n] = NULL;
-	run_argv(r, argv);
-}
-
-#define CORRAL(r, ...) corral_argv((r), ARGS(__VA_ARGS__))
-
-/* One line of corral's, which says `part`, and 125. */
-static void assert_error(const struct run *r, const char *part)
-{
-	const char *end = strchr(r->err, '\n');
-
-	assert_status(r, 125);
-	if (strncmp(r->err, "corral: ", 8) != 0 || !end || end[1])
-		fail_msg("not one line of corral's: '%s'", r->err);
-	assert_says(r->err, part);
-}
 
 /* What list --json tells of it, or NULL. */
 static json_t *listed(const char *id)
@@ -202,43 +143,6 @@ static void end(const struct box *b)
 	assert_gone(b);
 }
 
-/* corral with these words, not waited for; its output goes into *ret_fd, if not NULL. */
-static pid_t begin(const char *const *args, int *ret_fd)
-{
-	const char *argv[RUN_ARGS_MAX + 1] = { CORRAL_BINARY };
-	int out = memfd_create("out", MFD_CLOEXEC);
-	pid_t pid;
-
-	for (size_t n = 1; *args && n < RUN_ARGS_MAX; args++)
-		argv[n++] = *args;
-	assert_true(out >= 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		(void)dup2(out, STDOUT_FILENO);
-		(void)dup2(out, STDERR_FILENO);
-		(void)alarm(RUN_DEADLINE_S);
-		(void)execv(CORRAL_BINARY, (char *const *)(uintptr_t)argv);
-		_exit(99);
-	}
-	if (ret_fd)
-		*ret_fd = out;
-	else
-		(void)close(out);
-	return pid;
-}
-
-#define BEGIN(ret_fd, ...) begin(ARGS(__VA_ARGS__), (ret_fd))
-
-static int status_of(pid_t pid)
-{
-	int status;
-
-	while (waitpid(pid, &status, 0) < 0)
-		assert_int_equal(errno, EINTR);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 /* Processes in it whose command line is `line`. */
 static int count_in(const struct box *b, const char *line)
 {
@@ -270,51 +174,6 @@ static void assert_exec(const struct box *b, const char *line, int status, const
 	if (out)
 		assert_string_equal(r.out, out);
 	run_done(&r);
-}
-
-static long count_mounts(void)
-{
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	char line[4096];
-	long n = 0;
-
-	assert_non_null(f);
-	while (fgets(line, sizeof(line), f))
-		n++;
-	(void)fclose(f);
-	return n;
-}
-
-static int setup(void **state)
-{
-	struct run r = { 0 };
-
-	(void)state;
-	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
-	if (is_root()) {
-		(void)snprintf(fixture.dir, sizeof(fixture.dir), "/run/corral/sandboxes");
-	} else {
-		fixture.runtime_dir = dir_make();
-		assert_int_equal(chmod(fixture.runtime_dir, 0700), 0);
-		assert_int_equal(setenv("XDG_RUNTIME_DIR", fixture.runtime_dir, 1), 0);
-		(void)snprintf(fixture.dir, sizeof(fixture.dir), "%s/corral/sandboxes",
-		               fixture.runtime_dir);
-	}
-	RUN(&r, "--", "true");
-	fixture.missing = r.status != 0;
-	if (fixture.missing)
-		print_message("%s", r.err);
-	run_done(&r);
-	fixture.mounts = count_mounts();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	if (fixture.runtime_dir)
-		dir_remove(fixture.runtime_dir);
-	return 0;
 }
 
 struct test {
@@ -1489,35 +1348,12 @@ static void wrong_words_are_told_with_a_way_out(void **state)
 	run_done(&r);
 }
 
-/* nftw(3) has no argument for its callback. */
-static long groups_left;
-
-static int walk_group(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	const char *name = path + at->base;
-	pid_t owner = (pid_t)strtol(!strncmp(name, "corral-", 7) ? name + 7 : name, NULL, 10);
-
-	(void)st;
-	/* Those of holders: pids that are gone, below a parent of ours. */
-	if (type == FTW_D && strstr(path, "corral") && owner > 1 && kill(owner, 0) < 0 &&
-	    errno == ESRCH)
-		groups_left++;
-	return 0;
-}
-
 static void nothing_is_left(void)
 {
 	/* What the killed ones left in the control groups goes with the next. */
 	MAKE(&box);
 	end(&box);
-	assert_eventually(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
-	assert_eventually((groups_left = 0, nftw("/sys/fs/cgroup", walk_group, 16, FTW_PHYS),
-	                   groups_left == 0));
-	assert_int_equal(count_mounts(), fixture.mounts);
-	if (fixture.runtime_dir) {
-		run_argv(&said, ARGS("ls", "-A", fixture.dir));
-		assert_string_equal(said.out, "");
-	}
+	assert_nothing_left();
 }
 
 /* clang-format off */
@@ -1580,5 +1416,5 @@ int main(int argc, char **argv)
 
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, cli_setup, cli_teardown);
 }

@@ -2,8 +2,8 @@
 #
 # The headers listed here are the interface: what they declare is exported, and nothing else is. Functions
 # that only our own files call keep their names to themselves, so that they may change without a new soname.
-# Those that libcorral-docker calls are exported as well, under a version of their own: CORRAL_PRIVATE is nobody's
-# interface, and both libraries are of one build.
+# Those that libcorral-sessions and libcorral-docker call are exported as well, under a version of their own:
+# CORRAL_PRIVATE is nobody's interface, and all of these libraries are of one build.
 include(tools/cmake/exports.cmake)
 set(public_headers
   backends/backend.h
@@ -28,6 +28,7 @@ set(public_headers
   kernel/files/result.h
   kernel/host.h
   kernel/isolation.h
+  kernel/layers/layers.h
   kernel/plan.h
   kernel/process.h
   kernel/receipt.h
@@ -41,23 +42,25 @@ set(public_headers
   policy/runtime.h
   policy/runtime_catalogue.h
   policy/seccomp.h)
-set(private_headers)
+set(private_headers
+  kernel/base/clock.h
+  kernel/base/utf8.h
+  kernel/keep.h)
 if(TARGET corral_docker)
-  set(private_headers
+  list(APPEND private_headers
     backends/backend_ops.h
     backends/backgrounds.h
     backends/boxes.h
     backends/base_shell.h
+    backends/call.h
     backends/execute.h
     backends/names.h
     backends/runs.h
     backends/served.h
     backends/wrap_ops.h
     kernel/base/base64.h
-    kernel/base/clock.h
     kernel/base/parse.h
     kernel/base/trace.h
-    kernel/base/utf8.h
     kernel/files/client.h
     policy/environment.h
     policy/guest_path.h
@@ -79,14 +82,14 @@ corral_version_script(${map} ${version} ${exported} ${private})
 file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/libcorral.c CONTENT
   "/* A library needs a source; all of ours are in archives. */\n")
 add_library(libcorral SHARED ${CMAKE_BINARY_DIR}/libcorral.c)
-target_link_libraries(libcorral PRIVATE corral_backends corral_kernel corral_files_client corral_files
+target_link_libraries(libcorral PRIVATE corral_backends corral_kernel corral_files_client corral_layers corral_files
   corral_files_values corral_policy corral_base)
 set_target_properties(libcorral PROPERTIES
   OUTPUT_NAME corral
   VERSION ${PROJECT_VERSION}
   SOVERSION ${PROJECT_VERSION_MAJOR}
   LINK_DEPENDS ${map}
-  LINK_LIBRARY_OVERRIDE "WHOLE_ARCHIVE,corral_backends,corral_kernel,corral_files_client,corral_files,corral_files_values,corral_policy,corral_base")
+  LINK_LIBRARY_OVERRIDE "WHOLE_ARCHIVE,corral_backends,corral_kernel,corral_files_client,corral_layers,corral_files,corral_files_values,corral_policy,corral_base")
 target_link_options(libcorral PRIVATE
   -Wl,--version-script=${map} -Wl,-Bsymbolic-functions -Wl,--as-needed -Wl,--gc-sections)
 
@@ -102,6 +105,7 @@ foreach(header ${public_headers})
   cmake_path(GET header PARENT_PATH folder)
   install(FILES ${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/corral/${folder})
 endforeach()
+include(tools/cmake/library_sessions.cmake)
 if(TARGET corral_docker)
   include(tools/cmake/library_docker.cmake)
 endif()

@@ -13,6 +13,7 @@
 #include "tools/docker/find.h"
 #include "tools/docker/progress.h"
 #include "tools/exitcode.h"
+#include "tools/json_print.h"
 #include "tools/message.h"
 #include "tools/runtimes.h"
 #include "tools/table.h"
@@ -20,23 +21,13 @@
 #define ID_SHOWN     12
 #define ID_START_MIN 4 /* of an id, to be called by */
 
-/* Takes it. */
-static int print_json(json_t *words, struct corral_error *err)
-{
-	bool made = words != NULL && json_dumpf(words, stdout, JSON_INDENT(1)) == 0;
-
-	json_decref(words);
-	(void)putchar('\n');
-	return made ? 0 : corral_error_sys(err, ENOMEM, "print");
-}
-
 /* --- info --- */
 
 static int info_none(const struct corral_options *o, int r, struct corral_error *err)
 {
 	if (!o->json)
 		return r;
-	r = print_json(json_pack("{s:b, s:s}", "found", 0, "error", err->text), err);
+	r = corral_json_print(json_pack("{s:b, s:s}", "found", 0, "error", err->text), err);
 	return r < 0 ? r : CORRAL_EXIT_FAILED;
 }
 
@@ -53,12 +44,13 @@ static int info(struct corral_docker_engine *e, const struct corral_options *o,
 	};
 
 	if (o->json)
-		return print_json(json_pack("{s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "found", 1,
-		                            "engine", kind, "endpoint", i->endpoint, "found_by",
-		                            i->found_by, "server_version", i->server_version,
-		                            "api_version", i->api_version, "os", i->os, "arch",
-		                            i->arch),
-		                  err);
+		return corral_json_print(json_pack("{s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s}",
+		                                   "found", 1, "engine", kind, "endpoint",
+		                                   i->endpoint, "found_by", i->found_by,
+		                                   "server_version", i->server_version,
+		                                   "api_version", i->api_version, "os", i->os,
+		                                   "arch", i->arch),
+		                         err);
 	for (size_t k = 0; k < CORRAL_COUNT(rows); k++)
 		(void)printf("%-10s %s\n", rows[k][0], rows[k][1]);
 	return 0;
@@ -134,7 +126,7 @@ static int list(struct corral_docker_engine *e, const struct corral_options *o,
 		for (size_t i = 0; i < rows.n; i++)
 			(void)printf("%.*s\n", ID_SHOWN, rows.rows[i].id);
 	else if (r == 0)
-		r = o->json ? print_json(list_json(&rows), err) : list_table(&rows, err);
+		r = o->json ? corral_json_print(list_json(&rows), err) : list_table(&rows, err);
 	corral_docker_rows_done(&rows);
 	return r;
 }
@@ -151,9 +143,10 @@ static int prune(struct corral_docker_engine *e, const struct corral_options *o,
 	if (r < 0)
 		return corral_error_set(err, why.code, "%s", why.text);
 	if (o->json)
-		r = print_json(json_pack("{s:i, s:i, s:i}", "containers", (int)done.containers,
-		                         "volumes", (int)done.volumes, "failed", (int)done.failed),
-		               err);
+		r = corral_json_print(json_pack("{s:i, s:i, s:i}", "containers",
+		                                (int)done.containers, "volumes", (int)done.volumes,
+		                                "failed", (int)done.failed),
+		                      err);
 	else
 		(void)printf("removed: %u container%s, %u volume%s\n", done.containers,
 		             done.containers == 1 ? "" : "s", done.volumes,
@@ -226,6 +219,22 @@ static int rm(struct corral_docker_engine *e, const struct corral_options *o,
 	}
 	corral_docker_rows_done(&rows);
 	return r < 0 ? r : failed;
+}
+
+int corral_docker_place_remove(const char *name, struct corral_error *err)
+{
+	struct corral_docker_engine *e = NULL;
+	struct corral_docker_rows rows = { 0 };
+	const struct corral_docker_row *row;
+	int r = corral_docker_find_engine(&e, err);
+
+	if (r == 0)
+		r = corral_docker_list(e, &rows, err);
+	if (r == 0 && row_find(&rows, name, &row, NULL) == 0)
+		r = corral_docker_forget(e, row->id, err);
+	corral_docker_rows_done(&rows);
+	corral_docker_engine_close(e);
+	return r;
 }
 
 /* --- pull, build --- */

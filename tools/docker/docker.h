@@ -38,9 +38,18 @@ int corral_docker_run(struct corral_options *o);
 int corral_docker_command(enum corral_option_command command, const struct corral_options *o,
                           struct corral_error *err);
 
+/* One of corral's with all that runs in it; 0 as well when there is none of that name. */
+int corral_docker_place_remove(const char *name, struct corral_error *err);
+
 #else
 
 #include <errno.h>
+
+static inline int corral_docker_place_remove(const char *name, struct corral_error *err)
+{
+	(void)name;
+	return corral_error_set(err, ENOSYS, "this corral has no Docker");
+}
 
 static inline int corral_docker_place_open(struct corral_options *o, int stop_fd,
                                            struct corral_docker_place **ret,

@@ -1,0 +1,156 @@
+#include "backends/sessions/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backends/sessions/store_state.h"
+#include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
+
+/* What opening a store may spend on the trash of others; one thing is always removed. */
+#define OPEN_CLEAN_MS 10
+
+/* With its parents, as the caller's alone. */
+static int root_make(const char *root)
+{
+	char part[PATH_MAX];
+	size_t len = strlen(root);
+
+	if (!len || len >= sizeof(part))
+		return len ? -ENAMETOOLONG : -ENOENT;
+	memcpy(part, root, len + 1);
+	for (size_t i = 1; i <= len; i++) {
+		if (part[i] && part[i] != '/')
+			continue;
+		part[i] = '\0';
+		if (mkdir(part, 0700) < 0 && errno != EEXIST && (i == len || errno != EROFS))
+			return -errno;
+		part[i] = root[i];
+	}
+	return 0;
+}
+
+/*
+ * A guest of root's can leave programs that are root's and set-user-ID in its layer: whoever else
+ * could come there would be root.
+ */
+static int root_check(const struct corral_session_store *s, struct corral_error *err)
+{
+	struct stat st;
+
+	if (fstat(s->root_fd, &st) < 0)
+		return corral_error_sys(err, errno, "sessions '%s'", s->root);
+	if (st.st_uid != geteuid())
+		return corral_error_set(err, EPERM,
+		                        "sessions '%s': it is not yours (its owner is %u, you are "
+		                        "%u): choose a directory of your own",
+		                        s->root, st.st_uid, geteuid());
+	if (st.st_mode & 077)
+		return corral_error_set(err, EPERM,
+		                        "sessions '%s': others may look into it: chmod go-rwx '%s'",
+		                        s->root, s->root);
+	return 0;
+}
+
+static int dir_open(const struct corral_session_store *s, const char *name, int *ret_fd,
+                    struct corral_error *err)
+{
+	if (mkdirat(s->root_fd, name, 0700) < 0 && errno != EEXIST)
+		return corral_error_sys(err, errno, "sessions '%s': create '%s'", s->root, name);
+	*ret_fd = openat(s->root_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (*ret_fd < 0)
+		return corral_error_sys(err, errno, "sessions '%s': open '%s'", s->root, name);
+	return 0;
+}
+
+static int dirs_open(struct corral_session_store *s, const char *root, struct corral_error *err)
+{
+	int r = root_make(root);
+
+	if (r < 0)
+		return corral_error_sys(err, -r, "sessions '%s': create it", root);
+	s->root = realpath(root, NULL);
+	if (s->root)
+		s->root_fd = open(s->root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (s->root_fd < 0)
+		return corral_error_sys(err, errno, "sessions '%s': open it", root);
+	r = root_check(s, err);
+	if (r == 0)
+		r = dir_open(s, "layers", &s->layers_fd, err);
+	if (r == 0)
+		r = dir_open(s, "sessions", &s->sessions_fd, err);
+	if (r == 0)
+		r = dir_open(s, "trash", &s->trash_fd, err);
+	return r;
+}
+
+static int database_open(struct corral_session_store *s, struct corral_error *err)
+{
+	corral_autofree char *path = NULL;
+	int r;
+
+	if (asprintf(&path, "%s/registry.db", s->root) < 0) {
+		path = NULL;
+		return corral_error_set(err, ENOMEM, "out of memory");
+	}
+	r = registry_open(path, &s->registry, err);
+	return r < 0 ? corral_error_wrap(err, r, "sessions '%s'", s->root) : 0;
+}
+
+/* One of those who open it does so; what it cannot do keeps nobody from his sessions. */
+static void recover(struct corral_session_store *s)
+{
+	if (flock(s->root_fd, LOCK_EX | LOCK_NB) < 0)
+		return;
+	(void)store_strays_put(s, NULL);
+	store_trash_empty(s, corral_now_ms() + OPEN_CLEAN_MS, NULL);
+	(void)flock(s->root_fd, LOCK_UN);
+}
+
+int corral_session_store_open(const char *root, struct corral_session_store **ret,
+                              struct corral_error *err)
+{
+	struct corral_session_store *s = malloc(sizeof(*s));
+	int r;
+
+	if (!s)
+		return corral_error_set(err, ENOMEM, "out of memory");
+	*s = (struct corral_session_store) {
+		.root_fd = -1, .layers_fd = -1, .sessions_fd = -1, .trash_fd = -1
+	};
+	r = dirs_open(s, root, err);
+	if (r == 0)
+		r = database_open(s, err);
+	if (r < 0) {
+		corral_session_store_close(s);
+		return r;
+	}
+	recover(s);
+	*ret = s;
+	return 0;
+}
+
+void corral_session_store_close(struct corral_session_store *s)
+{
+	if (!s)
+		return;
+	registry_close(s->registry);
+	corral_fd_closep(&s->trash_fd);
+	corral_fd_closep(&s->sessions_fd);
+	corral_fd_closep(&s->layers_fd);
+	corral_fd_closep(&s->root_fd);
+	free(s->root);
+	free(s);
+}
+
+const char *corral_session_store_root(const struct corral_session_store *s)
+{
+	return s->root;
+}

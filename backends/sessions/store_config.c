@@ -1,0 +1,89 @@
+/*
+ * What a session's sandbox is made from.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "backends/sessions/store_state.h"
+#include "kernel/base/cleanup.h"
+
+static void config_freep(struct corral_config **c)
+{
+	corral_config_free(*c);
+}
+
+static int layers_get(struct corral_session_store *s, int64_t top, struct store_numbers *ret,
+                      struct corral_error *err)
+{
+	int r = registry_begin(s->registry, REGISTRY_READ, err);
+
+	if (r < 0)
+		return r;
+	r = store_layer_chain(s, top, ret, err);
+	registry_rollback(s->registry);
+	return r;
+}
+
+static int config_put(struct corral_session_store *s, struct corral_config *c,
+                      const struct store_numbers *layers, struct corral_error *err)
+{
+	int r = 0;
+
+	c->keep_work_dir = true;
+	for (size_t i = 0; r == 0 && i < layers->n; i++) {
+		corral_autofree char *path = store_layer_path(s, layers->items[i], "");
+
+		if (!path)
+			return corral_error_set(err, ENOMEM, "out of memory");
+		r = i ? corral_config_add_layer(c, path, err)
+		      : corral_config_set_text(&c->keep, path, err);
+	}
+	return r;
+}
+
+int corral_session_store_config(struct corral_session_store *s, const char *id,
+                                struct corral_config **ret, struct corral_error *err)
+{
+	store_autosession struct store_session session = { 0 };
+	store_autonumbers struct store_numbers layers = { 0 };
+	corral_auto(config_freep) struct corral_config *c = NULL;
+	int r = store_session_open(s, id, &session, err);
+
+	if (r == 0)
+		r = corral_runtime_config(session.runtime, &c, err);
+	/* What cannot be merged is no reason not to run, as long as there are not too many. */
+	if (r == 0 && session.depth > CORRAL_SESSION_LAYERS_MERGE)
+		r = store_session_merge(&session, NULL,
+		                        session.depth > CORRAL_LAYERS_MAX ? err : NULL);
+	if (r < 0 && session.depth <= CORRAL_LAYERS_MAX && c)
+		r = 0;
+	if (r == 0)
+		r = layers_get(s, session.layer, &layers, err);
+	if (r == 0)
+		r = config_put(s, c, &layers, err);
+	if (r < 0)
+		return r;
+	*ret = corral_take_ptr(&c);
+	return 0;
+}
+
+int corral_session_store_workspace(struct corral_session_store *s, const char *id, char **ret,
+                                   struct corral_error *err)
+{
+	store_autosession struct store_session session = { 0 };
+	char *path;
+	int r = store_session_open(s, id, &session, err);
+
+	if (r < 0)
+		return r;
+	if (session.depth > 1)
+		return corral_error_set(err, EBUSY,
+		                        "Session '%s': its files are those of %u layers: only a "
+		                        "native sandbox puts them together",
+		                        id, session.depth);
+	path = store_layer_path(s, session.layer, "u2");
+	if (!path)
+		return corral_error_set(err, ENOMEM, "out of memory");
+	*ret = path;
+	return 0;
+}

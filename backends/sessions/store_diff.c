@@ -1,0 +1,148 @@
+/*
+ * What lies between two states. The later one's layers are read, from the top down to where the
+ * earlier one's begin. Where layers were merged meanwhile, the earlier one's are put beneath what
+ * covers them: all that the merged one says of their files it says again, and all that they had and
+ * it has not is a whiteout in it, so the sum is the same.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "backends/sessions/store_state.h"
+#include "kernel/base/cleanup.h"
+
+/* Layers of both states; 0 is what was there before everything. */
+struct span {
+	int64_t before, after;
+	bool now; /* after is the topmost */
+};
+
+static int command_find(struct store_session *e, unsigned int command, struct span *ret,
+                        struct corral_error *err)
+{
+	struct registry *g = e->store->registry;
+	const struct registry_value *v = REGISTRY_VALUES(REGISTRY_T(e->id), REGISTRY_N(command));
+	int r = registry_one(g, REGISTRY_STATE_COMMAND, v, &ret->before, err);
+
+	if (r == 0)
+		return corral_error_set(err, ENOENT, "Session '%s' has no command %u", e->id,
+		                        command);
+	if (r > 0)
+		r = registry_one(g, REGISTRY_STATE_AFTER, v, &ret->after, err);
+	/* Without a state after it, it is the last: what lives on from it is there now. */
+	ret->now = r == 0;
+	return r < 0 ? r : 0;
+}
+
+static int state_find(struct store_session *e, const char *name, int64_t *ret,
+                      struct corral_error *err)
+{
+	int64_t head;
+	int r = store_state_find(e->store, e->id, name, ret, &head, err);
+
+	return r == 0 ? store_state_missing(e->id, name, err) : r < 0 ? r : 0;
+}
+
+static int span_find(struct store_session *e, const struct corral_session_span *asked,
+                     struct span *ret, struct corral_error *err)
+{
+	int r = 0;
+
+	if (asked && asked->command)
+		r = command_find(e, asked->command, ret, err);
+	else
+		ret->now = !asked || !asked->until;
+	if (r == 0 && asked && !asked->command && asked->since)
+		r = state_find(e, asked->since, &ret->before, err);
+	if (r == 0 && asked && !asked->command && asked->until)
+		r = state_find(e, asked->until, &ret->after, err);
+	if (ret->now)
+		ret->after = e->layer;
+	return r;
+}
+
+static int covers(struct registry *g, int64_t layer, int64_t covered, struct corral_error *err)
+{
+	int64_t yes;
+
+	return registry_one(g, REGISTRY_COVERS,
+	                    REGISTRY_VALUES(REGISTRY_N(layer), REGISTRY_N(covered)), &yes, err);
+}
+
+/* ret: what is to be read; *ret_after: how many of these, from the top, make the difference. */
+static int span_layers(struct store_session *e, const struct span *span, struct store_numbers *ret,
+                       size_t *ret_after, struct corral_error *err)
+{
+	int r = span->after ? store_layer_chain(e->store, span->after, ret, err) : 0;
+
+	for (size_t at = 0; r == 0 && span->before && at < ret->n; at++) {
+		if (ret->items[at] == span->before) {
+			*ret_after = at;
+			return 0;
+		}
+		r = covers(e->store->registry, ret->items[at], span->before, err);
+		if (r > 0) {
+			*ret_after = ret->n = at + 1;
+			return store_layer_chain(e->store, span->before, ret, err);
+		}
+	}
+	if (r == 0 && span->before)
+		r = corral_error_set(err, EINVAL,
+		                     "Session '%s': the later state did not come from the earlier",
+		                     e->id);
+	*ret_after = ret->n;
+	return r;
+}
+
+static int span_get(struct store_session *e, const struct corral_session_span *asked,
+                    struct span *ret, struct store_numbers *ret_layers, size_t *ret_after,
+                    struct corral_error *err)
+{
+	int r = registry_begin(e->store->registry, REGISTRY_READ, err);
+
+	if (r < 0)
+		return r;
+	r = span_find(e, asked, ret, err);
+	if (r == 0)
+		r = span_layers(e, ret, ret_layers, ret_after, err);
+	registry_rollback(e->store->registry);
+	return r;
+}
+
+int corral_session_diff(struct corral_session_store *s, const char *id,
+                        const struct corral_session_span *span,
+                        const struct corral_layers_diff_options *options,
+                        int (*told)(void *ctx, const struct corral_change *change), void *ctx,
+                        struct corral_error *err)
+{
+	store_autonumbers struct store_numbers layers = { 0 };
+	corral_auto(corral_session_stack_close) struct corral_session_stack stack = { 0 };
+	struct corral_layers_diff_options o = { 0 };
+	store_autosession struct store_session session = { 0 };
+	corral_autofd int top_fd = -1;
+	struct span found = { 0 };
+	int r = store_session_open(s, id, &session, err);
+
+	if (options)
+		o = *options;
+	o.n_after = 0;
+	if (r == 0)
+		r = span_get(&session, span, &found, &layers, &o.n_after, err);
+	if (r == 0 && found.now)
+		/* No sandbox begins to write to it as long as it is read. */
+		r = store_layer_lock(s, session.layer, LOCK_SH, id, &top_fd, err);
+	if (r == 0)
+		r = store_stack_fill(&session, &layers, &stack, err);
+	if (r < 0)
+		return r;
+	/* An ordinary user's sandboxes have the host's /usr itself, of another owner than a layer
+	 * of his. */
+	if (geteuid() != 0)
+		stack.stack.base_paths[CORRAL_LAYER_PART_USR] = NULL;
+	/* Others need not wait for what may take long. */
+	store_session_close(&session);
+	return o.n_after ? corral_layers_diff(&stack.stack, &o, told, ctx, err) : 0;
+}

@@ -1,0 +1,170 @@
+/*
+ * Sessions as a whole: made, marked, removed.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+
+#include "backends/sessions/store_state.h"
+#include "kernel/base/cleanup.h"
+
+static int runtime_number(struct registry *g, const struct corral_runtime *rt, int64_t *ret,
+                          struct corral_error *err)
+{
+	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
+	int r = corral_runtime_write(rt, &text, err);
+
+	if (r == 0 && text.failed)
+		r = corral_error_set(err, ENOMEM, "out of memory");
+	if (r == 0)
+		r = registry_do(g, REGISTRY_RUNTIME_ADD, REGISTRY_VALUES(REGISTRY_T(text.data)),
+		                err);
+	if (r >= 0)
+		r = registry_one(g, REGISTRY_RUNTIME_NUMBER, REGISTRY_VALUES(REGISTRY_T(text.data)),
+		                 ret, err);
+	return r < 0 ? r : 0;
+}
+
+static int order_check(const struct corral_session_order *o, struct corral_error *err)
+{
+	int r = o->id ? corral_session_id_check(o->id, err) : 0;
+
+	if (r == 0 && o->tenant && *o->tenant)
+		r = session_name_check("tenant", o->tenant, err);
+	if (r == 0 && o->isolation == CORRAL_ISOLATION_AUTO)
+		r = corral_error_set(err, EINVAL, "isolation: 'auto' is to be decided before");
+	return r;
+}
+
+static int session_add(struct store_change *c, const struct corral_session_order *o, const char *id,
+                       struct corral_error *err)
+{
+	struct registry *g = c->store->registry;
+	int64_t found, runtime = 0, layer = 0;
+	int r = registry_one(g, REGISTRY_SESSION_EXISTS, REGISTRY_VALUES(REGISTRY_T(id)), &found,
+	                     err);
+
+	if (r > 0)
+		return corral_error_set(err, EEXIST, "Session exists: %s", id);
+	if (r == 0)
+		r = runtime_number(g, o->runtime, &runtime, err);
+	if (r == 0)
+		r = store_layer_make(c, 0, o->runtime, &layer, err);
+	if (r == 0)
+		r = store_session_make_dir(c, id, layer, err);
+	if (r < 0)
+		return r;
+	r = registry_do(g, REGISTRY_SESSION_ADD,
+	                REGISTRY_VALUES(REGISTRY_T(id), REGISTRY_T(o->tenant ? o->tenant : ""),
+	                                REGISTRY_N(runtime),
+	                                REGISTRY_T(corral_isolation_name(o->isolation)),
+	                                REGISTRY_T(o->reason ? o->reason : ""),
+	                                REGISTRY_N(o->history), REGISTRY_N(store_now_ms()),
+	                                REGISTRY_N(layer)),
+	                err);
+	return r < 0 ? r : 0;
+}
+
+static int create(struct corral_session_store *s, const struct corral_session_order *o,
+                  const char *id, struct corral_error *err)
+{
+	store_autochange struct store_change change = { 0 };
+	int r = store_change_begin(&change, s, err);
+
+	if (r == 0)
+		r = session_add(&change, o, id, err);
+	return r < 0 ? r : store_change_commit(&change, err);
+}
+
+int corral_session_store_create(struct corral_session_store *s,
+                                const struct corral_session_order *order,
+                                struct corral_session_record *ret, struct corral_error *err)
+{
+	char id[CORRAL_SESSION_ID_SIZE];
+	int r = order_check(order, err);
+
+	if (r < 0)
+		return r;
+	if (order->id)
+		(void)snprintf(id, sizeof(id), "%s", order->id);
+	else
+		r = session_id_make(id, err);
+	if (r == 0)
+		r = create(s, order, id, err);
+	return r < 0 || !ret ? r : corral_session_store_find(s, id, ret, err);
+}
+
+/* One column of one session. */
+static int mark(struct corral_session_store *s, const char *id, enum registry_question q,
+                int64_t value, struct corral_error *err)
+{
+	int r = corral_session_id_check(id, err);
+
+	if (r == 0)
+		r = registry_begin(s->registry, REGISTRY_WRITE, err);
+	if (r < 0)
+		return r;
+	r = registry_do(s->registry, q, REGISTRY_VALUES(REGISTRY_T(id), REGISTRY_N(value)), err);
+	if (r > 0)
+		return registry_commit(s->registry, err);
+	registry_rollback(s->registry);
+	return r < 0 ? r : corral_error_set(err, ENOENT, "No such session: %s", id);
+}
+
+int corral_session_store_touch(struct corral_session_store *s, const char *id, int64_t now_ms,
+                               struct corral_error *err)
+{
+	return mark(s, id, REGISTRY_SESSION_TOUCH, now_ms, err);
+}
+
+int corral_session_store_set_closed(struct corral_session_store *s, const char *id, bool closed,
+                                    struct corral_error *err)
+{
+	return mark(s, id, REGISTRY_SESSION_CLOSED, closed, err);
+}
+
+int corral_session_store_set_data(struct corral_session_store *s, const char *id, uint64_t data,
+                                  struct corral_error *err)
+{
+	return mark(s, id, REGISTRY_SESSION_DATA, (int64_t)data, err);
+}
+
+static int session_drop(struct store_session *e, struct store_change *c, struct corral_error *err)
+{
+	const struct registry_value *id = REGISTRY_VALUES(REGISTRY_T(e->id));
+	struct registry *g = e->store->registry;
+	int r;
+
+	r = store_states_drop(c, REGISTRY_STATES_DROP, id, err);
+	if (r >= 0)
+		r = registry_do(g, REGISTRY_SESSION_DROP, id, err);
+	if (r >= 0)
+		r = store_layer_drop(c, e->layer, err);
+	(void)snprintf(c->session, sizeof(c->session), "%s", e->id);
+	return r < 0 ? r : 0;
+}
+
+int corral_session_store_remove(struct corral_session_store *s, const char *id,
+                                struct corral_error *err)
+{
+	store_autosession struct store_session session = { 0 };
+	store_autochange struct store_change change = { 0 };
+	corral_autofd int top_fd = -1;
+	int r = store_session_open(s, id, &session, err);
+
+	if (r == 0)
+		r = store_layer_lock(s, session.layer, LOCK_EX, id, &top_fd, err);
+	if (r == 0)
+		r = store_change_begin(&change, s, err);
+	if (r < 0)
+		return r;
+	store_layer_freeze(top_fd, true);
+	r = session_drop(&session, &change, err);
+	if (r == 0)
+		r = store_change_commit(&change, err);
+	if (r == 0)
+		session.kept_layer = 0;
+	return r;
+}

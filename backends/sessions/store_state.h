@@ -1,0 +1,162 @@
+/*
+ * What the files of the store share.
+ *
+ * Locks, in the order in which they are taken:
+ *
+ *     sessions/ID     flock(2), exclusive, by who changes which layers that session has
+ *     layers/N        exclusive: the sandbox that writes there (kernel/keep.h), who freezes it, who
+ *                     takes it away; shared: sandboxes and readers that have it beneath
+ *     layers/N/w2     shared, by readers of one that may be written to
+ *     the registry    from begin to the end of a transaction; nothing is waited for under it
+ *
+ * Directories are made and renamed while the registry is locked for writing, so what it does not
+ * name at such a moment is nobody's.
+ */
+#ifndef CORRAL_BACKENDS_SESSIONS_STORE_STATE_H
+#define CORRAL_BACKENDS_SESSIONS_STORE_STATE_H
+
+#include "backends/sessions/registry.h"
+#include "backends/sessions/session_id.h"
+#include "backends/sessions/store.h"
+
+/* Commands of a session that can be taken back, and checkpoints that it can have. */
+#define STORE_COMMANDS_MAX    256
+#define STORE_CHECKPOINTS_MAX 1024
+/* Of a command, as it is kept. */
+#define STORE_TEXT_MAX 4096
+
+struct corral_session_store {
+	char *root;
+	int root_fd, layers_fd, sessions_fd, trash_fd;
+	struct registry *registry;
+};
+
+/* store_change.c: a transaction that makes or drops directories. */
+struct store_change {
+	struct corral_session_store *store; /* NULL: none */
+	bool begun;
+	char session[CORRAL_SESSION_ID_SIZE]; /* "": none; its directory was made or is to go */
+	int64_t *layers;                      /* the same of layers */
+	size_t n_layers, layers_size;
+};
+#define store_autochange corral_auto(store_change_end)
+int store_change_begin(struct store_change *c, struct corral_session_store *s,
+                       struct corral_error *err);
+/* One that neither makes nor drops any. */
+int store_change_begin_light(struct store_change *c, struct corral_session_store *s,
+                             struct corral_error *err);
+/* A layer was made, or the registry is to forget it. Without memory it is for the next clean. */
+void store_change_note(struct store_change *c, int64_t layer);
+int store_change_commit(struct store_change *c, struct corral_error *err);
+/* Rolls back what was not committed; whatever was noted and is not in the registry goes to the
+ * trash. Keeps errno. */
+void store_change_end(struct store_change *c);
+
+/* store_trash.c */
+/* Away with it, in constant time; 0 as well when it is not there. */
+int store_trash_put(const struct corral_session_store *s, int dir_fd, const char *name);
+/* The same of a layer: -EBUSY when a sandbox or a reader has it. */
+int store_trash_layer(const struct corral_session_store *s, int64_t number);
+/* Removes until that time (corral_now_ms()), one thing at least. */
+void store_trash_empty(struct corral_session_store *s, uint64_t until_ms,
+                       struct corral_session_cleaned *told);
+/* Directories that the registry does not name. */
+int store_strays_put(struct corral_session_store *s, struct corral_error *err);
+
+/* store_layers.c */
+struct store_numbers {
+	int64_t *items; /* the topmost first */
+	size_t n, size;
+};
+#define store_autonumbers corral_auto(store_numbers_done)
+void store_numbers_done(struct store_numbers *n);
+int store_numbers_add(struct store_numbers *n, int64_t number, struct corral_error *err);
+
+/* "12"; "ROOT/layers/12/NAME", NULL without memory. */
+void store_layer_name(int64_t number, char ret[24]);
+char *store_layer_path(const struct corral_session_store *s, int64_t number, const char *name);
+/* A new one on parent (0: on nothing), empty, for that runtime's user. */
+int store_layer_make(struct store_change *c, int64_t parent, const struct corral_runtime *rt,
+                     int64_t *ret, struct corral_error *err);
+/* Whether it is as store_layer_make() left it: 1, 0, -errno. */
+int store_layer_is_new(const struct corral_session_store *s, int64_t number, int64_t parent,
+                       const struct corral_runtime *rt, struct corral_error *err);
+/* Forgets it and those beneath that nothing needs any more. */
+int store_layer_drop(struct store_change *c, int64_t number, struct corral_error *err);
+/* Within a transaction. 0: none of them. */
+int store_layer_chain(struct corral_session_store *s, int64_t top, struct store_numbers *ret,
+                      struct corral_error *err);
+/* Nobody writes to it as long as *ret_fd is open. -EBUSY: "Session 'ID' is running: ...". */
+int store_layer_lock(const struct corral_session_store *s, int64_t number, int operation,
+                     const char *id, int *ret_fd, struct corral_error *err);
+/* No sandbox writes to a frozen one, whatever its policy was made from. */
+void store_layer_freeze(int layer_fd, bool frozen);
+
+/* store_session.c: one session, to be changed. */
+struct store_session {
+	struct corral_session_store *store;
+	char id[CORRAL_SESSION_ID_SIZE];
+	int fd; /* of sessions/ID, locked */
+	int64_t layer, parent;
+	unsigned int depth;
+	int64_t kept_layer; /* as the registry has it; 0: nothing of it is left */
+	unsigned int kept_depth;
+	int64_t head, command;
+	bool history;
+	struct corral_runtime *runtime;
+};
+#define store_autosession corral_auto(store_session_close)
+/* -ENOENT. Others who change it wait. */
+int store_session_open(struct corral_session_store *s, const char *id, struct store_session *ret,
+                       struct corral_error *err);
+/* Its directory is then as the registry has it, also where somebody was killed. */
+void store_session_close(struct store_session *e);
+int store_session_commit(struct store_session *e, struct store_change *c, struct corral_error *err);
+/* Its directory, in a transaction that adds it to the registry. layer: all it has, or 0. */
+int store_session_make_dir(struct store_change *c, const char *id, int64_t layer,
+                           struct corral_error *err);
+/* For one more layer; before the topmost is locked. */
+int store_session_room(struct store_session *e, struct corral_error *err);
+
+/*
+ * What a state is to name: *ret_layer 0 when nothing was changed yet. An empty topmost layer stays;
+ * any other is frozen in that change, and a new one put on it. The caller holds top_fd.
+ */
+int store_session_settle(struct store_session *e, struct store_change *c, int top_fd,
+                         int64_t *ret_layer, struct corral_error *err);
+/* Back to that layer (0: nothing), with a new one on it; what it had goes. */
+int store_session_go(struct store_session *e, struct store_change *c, int top_fd, int64_t layer,
+                     int64_t head, struct corral_error *err);
+/* Within a transaction: 1 and the state of that name, or 0. */
+int store_state_find(struct corral_session_store *s, const char *id, const char *name,
+                     int64_t *ret_layer, int64_t *ret_head, struct corral_error *err);
+int store_state_missing(const char *id, const char *name, struct corral_error *err);
+/* Forgets what that question takes away, and its layers. */
+int store_states_drop(struct store_change *c, enum registry_question q,
+                      const struct registry_value *values, struct corral_error *err);
+int64_t store_now_ms(void);
+
+/* store_running.c: which of these some process has locked; ret has room for n. */
+void store_layers_locked(const struct corral_session_store *s, const int64_t *layers, size_t n,
+                         bool *ret);
+
+/* store_record.c */
+struct store_ids {
+	char (*items)[CORRAL_SESSION_ID_SIZE]; /* sorted */
+	size_t n, size;
+};
+void store_ids_done(struct store_ids *n);
+/* Within a transaction. */
+int store_ids_get(struct corral_session_store *s, struct store_ids *ret, struct corral_error *err);
+
+/* store_stack.c: the session is locked until it returns. */
+int store_stack_fill(const struct store_session *e, const struct store_numbers *layers,
+                     struct corral_session_stack *ret, struct corral_error *err);
+
+/* Where layers are merged, in the session's directory. */
+#define STORE_MERGE "merge"
+/* store_merge.c: fewer layers; *ret_n (may be NULL) grows by how many are one then. -EBUSY while it
+ * runs. */
+int store_session_merge(struct store_session *e, unsigned int *ret_n, struct corral_error *err);
+
+#endif

@@ -1,0 +1,241 @@
+/*
+ * Sessions by the command line: files stay, whatever becomes of the sandbox over them. What is kept
+ * of earlier states, and told of changes, is in test_session_files_cli.c.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "tests/support.h"
+
+#include "kernel/base/cleanup.h"
+#include "tests/real/sandbox_support.h"
+#include "tests/real/cli_support.h"
+#include "tests/real/session.h"
+#include "tests/real/session_support.h"
+
+#define MANY   5
+#define NOBODY 65534
+
+/* The record of a session's sandbox: list --json of `corral sandbox`. */
+static json_t *sandbox_of(const char *id)
+{
+	json_t *list, *found = NULL;
+
+	CORRAL(&said, "sandbox", "list", "--json");
+	assert_status(&said, 0);
+	list = json_loads(said.out, 0, NULL);
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		json_t *o = json_array_get(list, i);
+		const char *own = json_string_value(json_object_get(o, "session"));
+
+		if (own && !strcmp(own, id)) {
+			assert_null(found);
+			found = json_incref(o);
+		}
+	}
+	json_decref(list);
+	return found;
+}
+
+static void files_stay_and_the_sandbox_does_not(void)
+{
+	json_t *o;
+
+	session_sh("stay", "echo 1 > f; mkdir /data; echo 2 > /data/x; echo 3 > /tmp/t", "");
+	/* Of the same sandbox. */
+	session_sh("stay", "cat f /data/x /tmp/t", "1\n2\n3\n");
+	o = sandbox_of("stay");
+	assert_non_null(o);
+	assert_string_equal(json_string_value(json_object_get(o, "session_root")), session_root);
+	json_decref(o);
+	assert_true(session_state_is("stay", "running"));
+	assert_session("", "hibernate", "stay");
+	assert_true(session_state_is("stay", "hibernated"));
+	session_sh("stay", "cat f /data/x; ls -A /tmp", "1\n2\n");
+	/* It is a sandbox like others, and called by its session. */
+	CORRAL(&said, "sandbox", "stop", "stay");
+	assert_status(&said, 0);
+	assert_null(sandbox_of("stay"));
+	session_sh("stay", "cat f", "1\n");
+}
+
+static void killed_holder_loses_nothing(void)
+{
+	pid_t pid;
+	json_t *o;
+
+	SESSION(&said, "exec", "-d", "kill", "--", "sh", "-c", "echo 1 > f; exec sleep 100");
+	assert_status(&said, 0);
+	session_sh("kill", "while ! grep -q 1 f; do sleep 0.01; done", "");
+	o = sandbox_of("kill");
+	pid = (pid_t)json_integer_value(json_object_get(o, "holder_pid"));
+	json_decref(o);
+	assert_true(pid > 1);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	/* Whatever of it is still dying is waited for. */
+	session_sh("kill", "cat f", "1\n");
+}
+
+static void commands_are_as_those_of_exec(void)
+{
+	struct session s;
+
+	SESSION(&said, "exec", "--json", "9", "as", "--", "sh", "-c", "exit 3");
+	assert_status(&said, 3);
+	assert_string_equal(receipt_text(&said, "reason"), "exit");
+	SESSION(&said, "exec", "as", "--", "no-such-program");
+	assert_status(&said, 127);
+	SESSION(&said, "exec", "--timeout", "200ms", "as", "--", "sleep", "60");
+	assert_status(&said, 124);
+	SESSION(&said, "exec", "-e", "A=1", "-w", "/tmp", "as", "--", "sh", "-c", "echo $A; pwd");
+	assert_status(&said, 0);
+	assert_string_equal(said.out, "1\n/tmp\n");
+	run_argv(&said, ARGS("sh", "-c", "echo in | \"$0\" session exec --root \"$1\" -i as -- cat",
+	                     CORRAL_BINARY, session_root));
+	assert_string_equal(said.out, "in\n");
+	session_start(&s,
+	              ARGS("session", "shell", "--root", session_root, "-e", "PS1=ready> ", "as"));
+	session_type(&s, "tty; stty size; exit 4\n");
+	assert_shows(&s, "33 111");
+	assert_int_equal(session_end(&s), 4);
+}
+
+static void first_use_by_many_at_once_makes_one(void)
+{
+	pid_t pids[MANY];
+	char line[64];
+	json_t *o;
+
+	for (int i = 0; i < MANY; i++) {
+		(void)snprintf(line, sizeof(line), "echo %d >> f", i);
+		pids[i] = BEGIN(NULL, "session", "exec", "--root", session_root, "many", "--", "sh",
+		                "-c", line);
+	}
+	for (int i = 0; i < MANY; i++)
+		assert_int_equal(status_of(pids[i]), 0);
+	session_sh("many", "sort f", "0\n1\n2\n3\n4\n");
+	o = sandbox_of("many"); /* and that there is one */
+	assert_non_null(o);
+	json_decref(o);
+}
+
+static void running_commands_are_ended_by_force_alone(void)
+{
+	SESSION(&said, "exec", "-d", "busy", "--", "sleep", "100");
+	assert_says(said.err, "bg_1");
+	assert_session_error("'sleep 100' runs in it", "checkpoint", "busy");
+	assert_session_error("'sleep 100' runs in it", "rm", "busy");
+	assert_session("c1\n", "checkpoint", "-f", "busy");
+	assert_null(sandbox_of("busy"));
+}
+
+static void idle_session_hibernates_by_itself(void)
+{
+	SESSION(&said, "exec", "--idle", "300ms", "idle", "--", "sh", "-c", "echo 1 > f");
+	assert_status(&said, 0);
+	nap(500);
+	assert_eventually(session_state_is("idle", "hibernated"));
+	session_sh("idle", "cat f", "1\n");
+}
+
+static void files_are_copied_in_and_out(void)
+{
+	char path[300];
+
+	(void)snprintf(path, sizeof(path), "%s/copied", session_dir);
+	session_sh("copy", "echo out > f", "");
+	assert_session("", "hibernate", "copy");
+	assert_session("", "cp", "copy:f", path);
+	assert_session("", "cp", path, "copy:/workspace/g");
+	session_sh("copy", "cat g", "out\n");
+	assert_session_error("not found", "cp", "copy:nothing", path);
+	(void)unlink(path);
+}
+
+static void each_command_has_a_sandbox_of_its_own_where_its_runtime_says_so(void)
+{
+	char path[300];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/call.json", session_dir);
+	f = fopen(path, "we");
+	assert_non_null(f);
+	(void)fputs("{\"name\":\"each\",\"scope\":\"call\"}", f);
+	(void)fclose(f);
+	assert_session("call\n", "create", "--runtime", path, "call");
+	session_sh("call", "echo 1 > f; mkdir /data; touch /tmp/t", "");
+	session_sh("call", "cat f; ls -A /tmp; ls -d /data 2>/dev/null || true", "1\n");
+	assert_null(sandbox_of("call"));
+	assert_session_error("have no checkpoints", "checkpoint", "call");
+	assert_session_error("leave --detach out", "exec", "-d", "call", "--", "true");
+	assert_session_error("of which no states are kept", "create", "--history", "--runtime",
+	                     path);
+	(void)unlink(path);
+}
+
+static void wrong_words_are_told_with_a_way_out(void)
+{
+	assert_session_error("corral session list shows", "show", "nobody");
+	assert_session_error("are expected", "create", "a/b");
+	assert_session_error("Unknown runtime 'nix'", "create", "--runtime", "nix");
+	assert_session("one\n", "create", "one");
+	assert_session_error("is there already", "create", "one");
+	assert_session_error("is of runtime 'host', not 'go'", "exec", "--runtime", "go", "one",
+	                     "--", "true");
+	assert_session_error("stand before all else", "exec", "one", "--idle", "5", "true");
+	assert_session_error("did you mean --force?", "rm", "--forc", "one");
+	CORRAL(&said, "session", "stop");
+	assert_error(&said, "write corral session hibernate");
+	CORRAL(&said, "session", "list", "--root", "/proc/none");
+	assert_error(&said, "name another directory with --root");
+}
+
+static void others_sessions_are_refused(void)
+{
+	pid_t pid;
+
+	if (!is_root()) {
+		corral_test_skip("root, to become another user");
+		return;
+	}
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
+			_exit(2);
+		(void)execl(CORRAL_BINARY, "corral", "session", "list", "--root", session_root,
+		            (char *)NULL);
+		_exit(3);
+	}
+	assert_int_equal(status_of(pid), 125);
+}
+
+static void nothing_is_left(void)
+{
+	session_nothing_left();
+}
+
+/* usage: real.test_session_cli [PATTERN] */
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		SESSION_TEST(files_stay_and_the_sandbox_does_not),
+		SESSION_TEST(killed_holder_loses_nothing),
+		SESSION_TEST(commands_are_as_those_of_exec),
+		SESSION_TEST(first_use_by_many_at_once_makes_one),
+		SESSION_TEST(running_commands_are_ended_by_force_alone),
+		SESSION_TEST(idle_session_hibernates_by_itself),
+		SESSION_TEST(files_are_copied_in_and_out),
+		SESSION_TEST(each_command_has_a_sandbox_of_its_own_where_its_runtime_says_so),
+		SESSION_TEST(wrong_words_are_told_with_a_way_out),
+		SESSION_TEST(others_sessions_are_refused),
+		SESSION_TEST(nothing_is_left),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, session_setup, session_teardown);
+}

@@ -1,0 +1,466 @@
+/*
+ * A store whose user is killed in the middle: a child does one operation under ptrace(2), and is
+ * killed when it is about to do its k-th system call that changes anything, for one k after the
+ * other. Whoever opens the store then finds all or nothing of the operation, all sessions with
+ * their files, and can do it again.
+ *
+ * CORRAL_STORE_KILLS says at how many of these calls (a number, or "all"); otherwise some are
+ * chosen, evenly.
+ */
+#include "tests/unit/backends/sessions/store_support.h"
+
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "kernel/base/buf.h"
+
+#define KILLS 3
+
+/* Those that change what is on disk. */
+static const int calls[] = {
+	SYS_mkdirat,   SYS_renameat2, SYS_unlinkat,  SYS_linkat,    SYS_symlinkat,
+	SYS_mknodat,   SYS_pwrite64,  SYS_write,     SYS_ftruncate, SYS_fdatasync,
+	SYS_fsync,     SYS_syncfs,    SYS_fchmod,    SYS_fchmodat,  SYS_fchownat,
+	SYS_fallocate, SYS_setxattr,  SYS_lsetxattr, SYS_fsetxattr,
+#ifdef SYS_renameat
+	SYS_renameat,
+#endif
+#ifdef SYS_unlink
+	SYS_unlink,    SYS_rename,    SYS_mkdir,     SYS_rmdir,     SYS_chmod,
+#endif
+};
+
+/* Each of them stops, and every openat(2) that may make a file. */
+static int calls_stop(void)
+{
+	struct sock_filter code[2 * CORRAL_COUNT(calls) + 8];
+	struct sock_fprog program = { .filter = code };
+	size_t n = 0;
+
+#define ADD(...) code[n++] = (struct sock_filter)__VA_ARGS__
+	ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)));
+	for (size_t i = 0; i < CORRAL_COUNT(calls); i++) {
+		ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned int)calls[i], 0, 1));
+		ADD(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE));
+	}
+	ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 3));
+	ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])));
+	ADD(BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_CREAT, 0, 1));
+	ADD(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE));
+	ADD(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+#undef ADD
+	program.len = (unsigned short)n;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -1;
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+struct operation {
+	const char *name;
+	int (*run)(struct place *p);
+	unsigned int layers;               /* that session a is to have, at least */
+	enum { GIVEN, OPENED, NEW } store; /* whether the operation is its opening, or making */
+};
+
+static int do_create(struct place *p)
+{
+	struct corral_session_order o = { .id = "n",
+		                          .runtime = p->runtime,
+		                          .isolation = CORRAL_ISOLATION_NATIVE };
+
+	return corral_session_store_create(p->store, &o, NULL, &p->err);
+}
+
+static int do_checkpoint(struct place *p)
+{
+	return corral_session_checkpoint(p->store, "a", "three", NULL, &p->err);
+}
+
+static int do_restore(struct place *p)
+{
+	return corral_session_restore(p->store, "a", "one", &p->err);
+}
+
+static int do_restore_to_nothing(struct place *p)
+{
+	return corral_session_restore(p->store, "a", "begin", &p->err);
+}
+
+static int do_drop(struct place *p)
+{
+	return corral_session_checkpoint_drop(p->store, "a", "two", &p->err);
+}
+
+static int do_fork(struct place *p)
+{
+	return corral_session_fork(p->store, "a", NULL, "n", NULL, &p->err);
+}
+
+static int do_fork_of_a_checkpoint(struct place *p)
+{
+	return corral_session_fork(p->store, "a", "one", "n", NULL, &p->err);
+}
+
+static int do_command(struct place *p)
+{
+	return corral_session_command(p->store, "a", "make", NULL, &p->err);
+}
+
+static int do_undo(struct place *p)
+{
+	return corral_session_undo(p->store, "a", 1, NULL, &p->err);
+}
+
+static int do_remove(struct place *p)
+{
+	return corral_session_store_remove(p->store, "a", &p->err);
+}
+
+static int do_merge(struct place *p)
+{
+	struct corral_config *c = NULL;
+	int r = corral_session_store_config(p->store, "a", &c, &p->err);
+
+	corral_config_free(c);
+	return r;
+}
+
+static int do_clean(struct place *p)
+{
+	return corral_session_store_clean(p->store, NULL, &p->err);
+}
+
+static int do_open(struct place *p)
+{
+	return corral_session_store_open(p->root, &p->store, &p->err);
+}
+
+/* As whoever opens it begins with that. */
+static int do_open_and_clean(struct place *p)
+{
+	int r = do_open(p);
+
+	return r < 0 ? r : do_clean(p);
+}
+
+static int do_make(struct place *p)
+{
+	return do_open(p);
+}
+
+/* Two sessions that share a layer, with all that a session can have, and something in the trash. */
+static void scenario(struct place *p, const struct operation *op)
+{
+	place_make(p, "{\"name\": \"host\"}");
+	session_make(p, "a", true);
+	OK(p, corral_session_checkpoint(p->store, "a", "begin", NULL, &p->err));
+	file_put(p, "a", "f", "1");
+	OK(p, corral_session_checkpoint(p->store, "a", "one", NULL, &p->err));
+	OK(p, corral_session_fork(p->store, "a", NULL, "b", NULL, &p->err));
+	file_put(p, "a", "f", "2");
+	OK(p, corral_session_checkpoint(p->store, "a", "two", NULL, &p->err));
+	OK(p, corral_session_command(p->store, "a", "first", NULL, &p->err));
+	file_put(p, "a", "f", "3");
+	for (unsigned int n = session_layers(p, "a"); n < op->layers; n++) {
+		/* Which would merge them, were there one more. */
+		file_put(p, "a", "g", "g");
+		OK(p, corral_session_checkpoint(p->store, "a", "last", NULL, &p->err));
+		OK(p, corral_session_checkpoint_drop(p->store, "a", "last", &p->err));
+	}
+	file_put(p, "b", "f", "b");
+	session_make(p, "c", false);
+	OK(p, corral_session_store_remove(p->store, "c", &p->err));
+}
+
+static void nothing(struct place *p)
+{
+	place_make(p, "{\"name\": \"host\"}");
+	place_close(p);
+	place_empty(p);
+}
+
+/* What a checkpoint has, by a session that begins with it. */
+static void probe(struct place *p, const char *id, const char *name, char ret[64])
+{
+	OK(p, corral_session_fork(p->store, id, name, "probe", NULL, &p->err));
+	file_get(p, "probe", "f", ret);
+	OK(p, corral_session_store_remove(p->store, "probe", &p->err));
+}
+
+/* All that can be seen of the sessions, as text; deep: with the files of checkpoints. */
+static void describe(struct place *p, bool deep, struct corral_buf *ret)
+{
+	struct corral_session_record *list = NULL;
+	size_t n = 0;
+
+	OK(p, corral_session_store_list(p->store, &list, &n, &p->err));
+	for (size_t i = 0; i < n; i++) {
+		struct corral_checkpoints c = { 0 };
+		char f[64], g[64];
+
+		file_get(p, list[i].id, "f", f);
+		file_get(p, list[i].id, "g", g);
+		corral_buf_fmt(ret, "%s: f '%s' g '%s'%s\n", list[i].id, f, g,
+		               list[i].running ? " running" : "");
+		OK(p, corral_session_checkpoints(p->store, list[i].id, &c, &p->err));
+		for (size_t j = 0; j < c.n; j++) {
+			f[0] = '\0';
+			if (deep && !c.items[j].command)
+				probe(p, list[i].id, c.items[j].name, f);
+			corral_buf_fmt(ret, "  '%s' %u '%s' %s\n", c.items[j].name,
+			               c.items[j].command, f,
+			               c.items[j].text ? c.items[j].text : "");
+		}
+		corral_checkpoints_done(&c);
+	}
+	corral_session_records_free(list, n);
+	assert_false(ret->failed);
+}
+
+static __attribute__((noreturn)) void child(struct place *p, const struct operation *op)
+{
+	if (op->store == GIVEN && corral_session_store_open(p->root, &p->store, &p->err) < 0)
+		_exit(120);
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+		_exit(121);
+	(void)raise(SIGSTOP);
+	if (calls_stop() < 0)
+		_exit(122);
+	_exit(op->run(p) < 0 ? 123 : 0);
+}
+
+/* How many calls it came to; it is killed before the k-th (0: never). */
+static unsigned int run_killed(struct place *p, const struct operation *op, unsigned int k)
+{
+	unsigned int n = 0;
+	int status;
+	pid_t pid;
+
+	/* SQLite's handles are not to be carried across fork(2). */
+	place_close(p);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		child(p, op);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status))
+		fail_msg("%s: the child ended with %d", op->name, WEXITSTATUS(status));
+	assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, NULL,
+	                        PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL),
+	                 0);
+	for (;;) {
+		assert_int_equal(ptrace(PTRACE_CONT, pid, NULL, 0), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (!WIFSTOPPED(status))
+			break;
+		if (status >> 8 != (SIGTRAP | PTRACE_EVENT_SECCOMP << 8))
+			continue;
+		if (++n == k) {
+			(void)kill(pid, SIGKILL);
+			assert_int_equal(waitpid(pid, &status, 0), pid);
+			break;
+		}
+	}
+	if (k == 0 || n < k)
+		assert_int_equal(status, 0);
+	else
+		assert_int_equal(WTERMSIG(status), SIGKILL);
+	return n;
+}
+
+static void links_are_true(struct place *p)
+{
+	struct corral_session_record *list = NULL;
+	size_t n = 0;
+
+	OK(p, corral_session_store_list(p->store, &list, &n, &p->err));
+	for (size_t i = 0; i < n; i++) {
+		corral_autofree char *top = session_top(p, list[i].id), *real = NULL;
+		char path[256];
+
+		(void)snprintf(path, sizeof(path), "%s/sessions/%s/workspace", p->root, list[i].id);
+		real = realpath(path, NULL);
+		assert_int_equal(real != NULL, list[i].n_layers == 1);
+		(void)snprintf(path, sizeof(path), "%s/u2", top);
+		assert_true(!real || strcmp(real, path) == 0);
+	}
+	corral_session_records_free(list, n);
+}
+
+struct seen {
+	struct corral_buf before, after, deep; /* deep: after */
+	unsigned int calls, layers;            /* after and clean */
+};
+
+/* A tree as it is, by cp(1). */
+static void copy(const char *from, const char *to)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)execlp("cp", "cp", "-a", from, to, (char *)NULL);
+		_exit(127);
+	}
+	assert_true(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+/* What the operation begins with: made once, and copied. */
+static void place_again(struct place *p, const char *saved)
+{
+	struct corral_runtime *runtime = p->runtime;
+
+	p->runtime = NULL;
+	place_remove(p);
+	copy(saved, p->root);
+	p->runtime = runtime;
+}
+
+/* The same once without a kill. */
+static void seen_get(struct place *p, const struct operation *op, struct seen *ret)
+{
+	if (op->store != NEW) {
+		OK(p, do_open(p));
+		describe(p, false, &ret->before);
+	}
+	ret->calls = run_killed(p, op, 0);
+	OK(p, do_open(p));
+	describe(p, false, &ret->after);
+	describe(p, true, &ret->deep);
+	OK(p, do_clean(p));
+	ret->layers = entries(p, "layers");
+}
+
+static const char *text(const struct corral_buf *b)
+{
+	return b->len ? b->data : "";
+}
+
+static void kill_at(struct place *p, const struct operation *op, const struct seen *seen,
+                    unsigned int k)
+{
+	corral_autobuf struct corral_buf found = CORRAL_BUF_INIT, again = CORRAL_BUF_INIT;
+	bool undone;
+
+	(void)run_killed(p, op, k);
+	OK(p, do_open(p));
+	describe(p, false, &found);
+	undone = strcmp(text(&found), text(&seen->before)) == 0;
+	if (!undone && strcmp(text(&found), text(&seen->after)) != 0)
+		fail_msg("%s killed at call %u of %u left\n%sbefore\n%safter\n%s", op->name, k,
+		         seen->calls, text(&found), text(&seen->before), text(&seen->after));
+	if (undone && op->store == GIVEN)
+		OK(p, op->run(p));
+	describe(p, true, &again);
+	assert_string_equal(text(&again), text(&seen->deep));
+	OK(p, do_clean(p));
+	if (entries(p, "layers") != seen->layers || entries(p, "trash") != 0)
+		fail_msg("%s killed at call %u of %u: %u layers, not %u; %u in the trash", op->name,
+		         k, seen->calls, entries(p, "layers"), seen->layers, entries(p, "trash"));
+	links_are_true(p);
+}
+
+static bool can_trace(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+			_exit(1);
+		_exit(calls_stop() < 0);
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+static unsigned int kills_wanted(const struct seen *seen)
+{
+	const char *wanted = getenv("CORRAL_STORE_KILLS");
+	unsigned long kills = KILLS;
+
+	if (wanted)
+		kills = strcmp(wanted, "all") == 0 ? seen->calls : strtoul(wanted, NULL, 10);
+	return kills < seen->calls ? (unsigned int)kills : seen->calls;
+}
+
+static void kill_everywhere(const struct operation *op)
+{
+	struct seen seen = { CORRAL_BUF_INIT, CORRAL_BUF_INIT, CORRAL_BUF_INIT, 0, 0 };
+	struct place p, saved = { 0 };
+	unsigned int kills;
+
+	if (!can_trace()) {
+		corral_test_skip("ptrace(2) of a child");
+		return;
+	}
+	if (op->store == NEW)
+		nothing(&p);
+	else
+		scenario(&p, op);
+	place_close(&p);
+	(void)snprintf(saved.root, sizeof(saved.root), "%.50s.saved", p.root);
+	copy(p.root, saved.root);
+	seen_get(&p, op, &seen);
+	kills = kills_wanted(&seen);
+	for (unsigned int i = 0; i < kills; i++) {
+		place_again(&p, saved.root);
+		kill_at(&p, op, &seen, kills == 1 ? 1 : 1 + i * (seen.calls - 1) / (kills - 1));
+	}
+	print_message("%s: killed at %u of %u calls\n", op->name, kills, seen.calls);
+	place_remove(&p);
+	place_remove(&saved);
+	corral_buf_done(&seen.before);
+	corral_buf_done(&seen.after);
+	corral_buf_done(&seen.deep);
+}
+
+#define KILLED(what, ...)                                                             \
+	static void what##_is_done_or_not(void **state)                               \
+	{                                                                             \
+		static const struct operation op = { #what, do_##what, __VA_ARGS__ }; \
+                                                                                      \
+		(void)state;                                                          \
+		kill_everywhere(&op);                                                 \
+	}
+KILLED(create, 0, GIVEN)
+KILLED(checkpoint, 0, GIVEN)
+KILLED(restore, 0, GIVEN)
+KILLED(restore_to_nothing, 0, GIVEN)
+KILLED(drop, 0, GIVEN)
+KILLED(fork, 0, GIVEN)
+KILLED(fork_of_a_checkpoint, 0, GIVEN)
+KILLED(command, 0, GIVEN)
+KILLED(undo, 0, GIVEN)
+KILLED(remove, 0, GIVEN)
+KILLED(merge, CORRAL_SESSION_LAYERS_MERGE + 1, GIVEN)
+KILLED(open_and_clean, 0, OPENED)
+KILLED(open, 0, OPENED)
+KILLED(make, 0, NEW)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(create_is_done_or_not),
+		cmocka_unit_test(checkpoint_is_done_or_not),
+		cmocka_unit_test(restore_is_done_or_not),
+		cmocka_unit_test(restore_to_nothing_is_done_or_not),
+		cmocka_unit_test(drop_is_done_or_not),
+		cmocka_unit_test(fork_is_done_or_not),
+		cmocka_unit_test(fork_of_a_checkpoint_is_done_or_not),
+		cmocka_unit_test(command_is_done_or_not),
+		cmocka_unit_test(undo_is_done_or_not),
+		cmocka_unit_test(remove_is_done_or_not),
+		cmocka_unit_test(merge_is_done_or_not),
+		cmocka_unit_test(open_and_clean_is_done_or_not),
+		cmocka_unit_test(open_is_done_or_not),
+		cmocka_unit_test(make_is_done_or_not),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
