@@ -186,8 +186,10 @@ static void mistakes_in_files_are_found_with_their_place(void **state)
 	}
 	assert_string_equal(strrchr(p->r.out, '/'), "/small.json: ok\n");
 	file_make(p->dir, "bad0.json", "{\"image\":\"x\",\"seccomp\":\"engine\"}");
-	CORRAL(p, "runtime", "validate", "--json", bad[0]);
-	assert_status(&p->r, 0);
+	CORRAL(p, "runtime", "validate", "--json", bad[0], "/no/such\xff.json");
+	assert_status(&p->r, 1);
+	assert_says(p->r.out,
+	            "\"error\": \"'/no/such\xef\xbf\xbd.json': No such file or directory\"");
 	assert_says(p->r.out, "\"error\": null");
 }
 
@@ -490,9 +492,8 @@ static void words_that_make_no_sense_are_refused(void **state)
 	assert_status(&p->r, 125);
 	assert_says(p->r.err, "runtime: unknown command 'ls': write corral runtime list");
 	CORRAL(p, "runtime", "show");
-	assert_says(
-	        p->r.err,
-	        "runtime show: a word is missing: corral runtime show [options] NAME|FILE.json");
+	assert_says(p->r.err,
+	            "runtime show: too few words: corral runtime show [options] NAME|FILE.json");
 	CORRAL(p, "mcp", "--local", p->dir, "--runtime", "host");
 	assert_says(p->r.err, "--runtime is a new sandbox's, and --local makes none");
 }
