@@ -51,6 +51,7 @@ if(TARGET corral_docker)
     backends/backend_ops.h
     backends/backgrounds.h
     backends/boxes.h
+    backends/native_box.h
     backends/base_shell.h
     backends/call.h
     backends/execute.h
