@@ -170,7 +170,7 @@ struct corral_session_stack {
 	struct corral_layer_stack stack;
 	char **paths;
 	char *guest_work_dir, *rootfs;
-	int lock_fds[2 * CORRAL_LAYERS_MAX]; /* they are not taken away meanwhile */
+	int lock_fds[CORRAL_LAYERS_MAX]; /* they are not taken away meanwhile */
 };
 int corral_session_stack_open(struct corral_session_store *s, const char *id,
                               struct corral_session_stack *ret, struct corral_error *err);

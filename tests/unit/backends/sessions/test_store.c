@@ -1,8 +1,6 @@
 /* What backends/sessions/store.h promises of sessions and their states. */
 #include "tests/unit/backends/sessions/store_support.h"
 
-#include "tests/unit/backends/sessions/layers_standin.h"
-
 static void ids_are_of_a_few_characters(void **state)
 {
 	struct place *p = *state;

@@ -20,9 +20,7 @@
 
 #include "kernel/base/buf.h"
 
-#include "tests/unit/backends/sessions/layers_standin.h"
-
-#define KILLS 7
+#define KILLS 3
 
 /* Those that change what is on disk. */
 static const int calls[] = {
@@ -143,6 +141,14 @@ static int do_open(struct place *p)
 	return corral_session_store_open(p->root, &p->store, &p->err);
 }
 
+/* As whoever opens it begins with that. */
+static int do_open_and_clean(struct place *p)
+{
+	int r = do_open(p);
+
+	return r < 0 ? r : do_clean(p);
+}
+
 static int do_make(struct place *p)
 {
 	return do_open(p);
@@ -161,10 +167,11 @@ static void scenario(struct place *p, const struct operation *op)
 	OK(p, corral_session_checkpoint(p->store, "a", "two", NULL, &p->err));
 	OK(p, corral_session_command(p->store, "a", "first", NULL, &p->err));
 	file_put(p, "a", "f", "3");
-	while (session_layers(p, "a") < op->layers) {
+	for (unsigned int n = session_layers(p, "a"); n < op->layers; n++) {
+		/* Which would merge them, were there one more. */
+		file_put(p, "a", "g", "g");
 		OK(p, corral_session_checkpoint(p->store, "a", "last", NULL, &p->err));
 		OK(p, corral_session_checkpoint_drop(p->store, "a", "last", &p->err));
-		file_put(p, "a", "g", "g");
 	}
 	file_put(p, "b", "f", "b");
 	session_make(p, "c", false);
@@ -178,8 +185,16 @@ static void nothing(struct place *p)
 	place_empty(p);
 }
 
-/* All that can be seen of the sessions, as text. */
-static void describe(struct place *p, struct corral_buf *ret)
+/* What a checkpoint has, by a session that begins with it. */
+static void probe(struct place *p, const char *id, const char *name, char ret[64])
+{
+	OK(p, corral_session_fork(p->store, id, name, "probe", NULL, &p->err));
+	file_get(p, "probe", "f", ret);
+	OK(p, corral_session_store_remove(p->store, "probe", &p->err));
+}
+
+/* All that can be seen of the sessions, as text; deep: with the files of checkpoints. */
+static void describe(struct place *p, bool deep, struct corral_buf *ret)
 {
 	struct corral_session_record *list = NULL;
 	size_t n = 0;
@@ -195,14 +210,11 @@ static void describe(struct place *p, struct corral_buf *ret)
 		               list[i].running ? " running" : "");
 		OK(p, corral_session_checkpoints(p->store, list[i].id, &c, &p->err));
 		for (size_t j = 0; j < c.n; j++) {
-			if (!c.items[j].command) {
-				OK(p, corral_session_fork(p->store, list[i].id, c.items[j].name,
-				                          "probe", NULL, &p->err));
-				file_get(p, "probe", "f", f);
-				OK(p, corral_session_store_remove(p->store, "probe", &p->err));
-			}
+			f[0] = '\0';
+			if (deep && !c.items[j].command)
+				probe(p, list[i].id, c.items[j].name, f);
 			corral_buf_fmt(ret, "  '%s' %u '%s' %s\n", c.items[j].name,
-			               c.items[j].command, c.items[j].command ? "" : f,
+			               c.items[j].command, f,
 			               c.items[j].text ? c.items[j].text : "");
 		}
 		corral_checkpoints_done(&c);
@@ -282,27 +294,47 @@ static void links_are_true(struct place *p)
 }
 
 struct seen {
-	struct corral_buf before, after;
-	unsigned int calls, layers; /* after and clean */
+	struct corral_buf before, after, deep; /* deep: after */
+	unsigned int calls, layers;            /* after and clean */
 };
 
-/* The same once without a kill. */
-static void seen_get(const struct operation *op, struct seen *ret)
+/* A tree as it is, by cp(1). */
+static void copy(const char *from, const char *to)
 {
-	struct place p;
+	int status = -1;
+	pid_t pid = fork();
 
-	if (op->store == NEW)
-		nothing(&p);
-	else
-		scenario(&p, op);
-	if (op->store != NEW)
-		describe(&p, &ret->before);
-	ret->calls = run_killed(&p, op, 0);
-	OK(&p, do_open(&p));
-	describe(&p, &ret->after);
-	OK(&p, do_clean(&p));
-	ret->layers = entries(&p, "layers");
-	place_remove(&p);
+	if (pid == 0) {
+		(void)execlp("cp", "cp", "-a", from, to, (char *)NULL);
+		_exit(127);
+	}
+	assert_true(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+/* What the operation begins with: made once, and copied. */
+static void place_again(struct place *p, const char *saved)
+{
+	struct corral_runtime *runtime = p->runtime;
+
+	p->runtime = NULL;
+	place_remove(p);
+	copy(saved, p->root);
+	p->runtime = runtime;
+}
+
+/* The same once without a kill. */
+static void seen_get(struct place *p, const struct operation *op, struct seen *ret)
+{
+	if (op->store != NEW) {
+		OK(p, do_open(p));
+		describe(p, false, &ret->before);
+	}
+	ret->calls = run_killed(p, op, 0);
+	OK(p, do_open(p));
+	describe(p, false, &ret->after);
+	describe(p, true, &ret->deep);
+	OK(p, do_clean(p));
+	ret->layers = entries(p, "layers");
 }
 
 static const char *text(const struct corral_buf *b)
@@ -310,34 +342,28 @@ static const char *text(const struct corral_buf *b)
 	return b->len ? b->data : "";
 }
 
-static void kill_at(const struct operation *op, const struct seen *seen, unsigned int k)
+static void kill_at(struct place *p, const struct operation *op, const struct seen *seen,
+                    unsigned int k)
 {
 	corral_autobuf struct corral_buf found = CORRAL_BUF_INIT, again = CORRAL_BUF_INIT;
-	struct place p;
 	bool undone;
 
-	if (op->store == NEW)
-		nothing(&p);
-	else
-		scenario(&p, op);
-	(void)run_killed(&p, op, k);
-	OK(&p, do_open(&p));
-	describe(&p, &found);
+	(void)run_killed(p, op, k);
+	OK(p, do_open(p));
+	describe(p, false, &found);
 	undone = strcmp(text(&found), text(&seen->before)) == 0;
 	if (!undone && strcmp(text(&found), text(&seen->after)) != 0)
 		fail_msg("%s killed at call %u of %u left\n%sbefore\n%safter\n%s", op->name, k,
 		         seen->calls, text(&found), text(&seen->before), text(&seen->after));
-	if (undone && op->store == GIVEN) {
-		OK(&p, op->run(&p));
-		describe(&p, &again);
-		assert_string_equal(text(&again), text(&seen->after));
-	}
-	OK(&p, do_clean(&p));
-	if (entries(&p, "layers") != seen->layers || entries(&p, "trash") != 0)
+	if (undone && op->store == GIVEN)
+		OK(p, op->run(p));
+	describe(p, true, &again);
+	assert_string_equal(text(&again), text(&seen->deep));
+	OK(p, do_clean(p));
+	if (entries(p, "layers") != seen->layers || entries(p, "trash") != 0)
 		fail_msg("%s killed at call %u of %u: %u layers, not %u; %u in the trash", op->name,
-		         k, seen->calls, entries(&p, "layers"), seen->layers, entries(&p, "trash"));
-	links_are_true(&p);
-	place_remove(&p);
+		         k, seen->calls, entries(p, "layers"), seen->layers, entries(p, "trash"));
+	links_are_true(p);
 }
 
 static bool can_trace(void)
@@ -353,36 +379,54 @@ static bool can_trace(void)
 	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
 }
 
-static void kill_everywhere(const struct operation *op)
+static unsigned int kills_wanted(const struct seen *seen)
 {
 	const char *wanted = getenv("CORRAL_STORE_KILLS");
-	struct seen seen = { CORRAL_BUF_INIT, CORRAL_BUF_INIT, 0, 0 };
-	unsigned int kills = KILLS;
+	unsigned long kills = KILLS;
+
+	if (wanted)
+		kills = strcmp(wanted, "all") == 0 ? seen->calls : strtoul(wanted, NULL, 10);
+	return kills < seen->calls ? (unsigned int)kills : seen->calls;
+}
+
+static void kill_everywhere(const struct operation *op)
+{
+	struct seen seen = { CORRAL_BUF_INIT, CORRAL_BUF_INIT, CORRAL_BUF_INIT, 0, 0 };
+	struct place p, saved = { 0 };
+	unsigned int kills;
 
 	if (!can_trace()) {
 		corral_test_skip("ptrace(2) of a child");
 		return;
 	}
-	seen_get(op, &seen);
-	if (wanted)
-		kills = strcmp(wanted, "all") == 0 ? seen.calls
-		                                   : (unsigned int)strtoul(wanted, NULL, 10);
-	if (kills > seen.calls)
-		kills = seen.calls;
-	for (unsigned int i = 0; i < kills; i++)
-		kill_at(op, &seen, kills == 1 ? 1 : 1 + i * (seen.calls - 1) / (kills - 1));
+	if (op->store == NEW)
+		nothing(&p);
+	else
+		scenario(&p, op);
+	place_close(&p);
+	(void)snprintf(saved.root, sizeof(saved.root), "%.50s.saved", p.root);
+	copy(p.root, saved.root);
+	seen_get(&p, op, &seen);
+	kills = kills_wanted(&seen);
+	for (unsigned int i = 0; i < kills; i++) {
+		place_again(&p, saved.root);
+		kill_at(&p, op, &seen, kills == 1 ? 1 : 1 + i * (seen.calls - 1) / (kills - 1));
+	}
 	print_message("%s: killed at %u of %u calls\n", op->name, kills, seen.calls);
+	place_remove(&p);
+	place_remove(&saved);
 	corral_buf_done(&seen.before);
 	corral_buf_done(&seen.after);
+	corral_buf_done(&seen.deep);
 }
 
-#define KILLED(operation, ...)                                                                  \
-	static void operation##_is_done_or_not(void **state)                                    \
-	{                                                                                       \
-		static const struct operation op = { #operation, do_##operation, __VA_ARGS__ }; \
-                                                                                                \
-		(void)state;                                                                    \
-		kill_everywhere(&op);                                                           \
+#define KILLED(what, ...)                                                             \
+	static void what##_is_done_or_not(void **state)                               \
+	{                                                                             \
+		static const struct operation op = { #what, do_##what, __VA_ARGS__ }; \
+                                                                                      \
+		(void)state;                                                          \
+		kill_everywhere(&op);                                                 \
 	}
 KILLED(create, 0, GIVEN)
 KILLED(checkpoint, 0, GIVEN)
@@ -395,7 +439,7 @@ KILLED(command, 0, GIVEN)
 KILLED(undo, 0, GIVEN)
 KILLED(remove, 0, GIVEN)
 KILLED(merge, CORRAL_SESSION_LAYERS_MERGE + 1, GIVEN)
-KILLED(clean, 0, GIVEN)
+KILLED(open_and_clean, 0, OPENED)
 KILLED(open, 0, OPENED)
 KILLED(make, 0, NEW)
 
@@ -413,7 +457,7 @@ int main(void)
 		cmocka_unit_test(undo_is_done_or_not),
 		cmocka_unit_test(remove_is_done_or_not),
 		cmocka_unit_test(merge_is_done_or_not),
-		cmocka_unit_test(clean_is_done_or_not),
+		cmocka_unit_test(open_and_clean_is_done_or_not),
 		cmocka_unit_test(open_is_done_or_not),
 		cmocka_unit_test(make_is_done_or_not),
 	};
