@@ -342,7 +342,7 @@ static int names_read(struct differ *d)
 static int visit(struct differ *d, const char *name)
 {
 	struct sides here = *sides_of(d), below;
-	struct found before, after;
+	struct found before = { 0 }, after = { 0 };
 	int r = view_find(&d->trail, here.before, name, d->view.trusted, &before);
 
 	if (r == 0)
@@ -400,7 +400,7 @@ static int top_find(const struct view *v, uint32_t mask, struct found *ret,
 /* The part's own directory is there before and after; whether it is as it was. */
 static int part_tell(struct differ *d, struct sides s)
 {
-	struct found before, after;
+	struct found before = { 0 }, after = { 0 };
 	int r = top_find(&d->view, s.before, &before, d->err);
 
 	if (r == 0)
@@ -455,7 +455,7 @@ int corral_layers_diff(const struct corral_layer_stack *stack,
 			continue;
 		d.part = (enum corral_layer_part)i;
 		r = view_open(stack, d.part, &d.view, err);
-		if (r < 0)
+		if (r != 0)
 			break;
 		r = part_diff(&d);
 		trail_done(&d.trail);
