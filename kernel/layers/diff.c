@@ -412,7 +412,7 @@ static int part_tell(struct differ *d, struct sides s)
 
 static int part_diff(struct differ *d)
 {
-	size_t base = d->view.n - 1, n_after = d->options->n_after;
+	size_t n_after = d->options->n_after;
 	uint32_t present = 0;
 	struct sides s;
 	int r = trail_init(&d->trail, d->view.fds, d->view.n, sizeof(struct sides), false, d->err);
@@ -425,9 +425,9 @@ static int part_diff(struct differ *d)
 	s = (struct sides) { present & ~d->top, present };
 	/* Who has it copied has it all. */
 	if (d->view.base_is_copied)
-		s.after &= ~(1u << base);
+		s.after &= ~d->view.base_mask;
 	if (d->view.base_is_copied && d->view.base_of >= n_after)
-		s.before &= ~(1u << base);
+		s.before &= ~d->view.base_mask;
 	*sides_of(d) = s;
 	r = part_tell(d, s);
 	return r == 0 ? walk(d) : r;
