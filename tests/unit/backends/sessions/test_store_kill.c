@@ -359,6 +359,7 @@ static void kill_at(struct place *p, const struct operation *op, const struct se
 	if (!undone && strcmp(text(&found), text(&seen->after)) != 0)
 		fail_msg("%s killed at call %u of %u left\n%sbefore\n%safter\n%s", op->name, k,
 		         seen->calls, text(&found), text(&seen->before), text(&seen->after));
+	sessions_are_ready(p);
 	if (undone && op->store == GIVEN)
 		OK(p, op->run(p));
 	describe(p, true, &again);
