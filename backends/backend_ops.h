@@ -115,6 +115,10 @@ struct corral_terminal {
 	const struct corral_terminal_ops *ops;
 };
 
+/* The same terminal, and closed() right after its close; takes inner, also when it fails. */
+int corral_terminal_follow_take(struct corral_terminal *inner, void (*closed)(void *ctx), void *ctx,
+                                struct corral_terminal **ret, struct corral_error *err);
+
 /* The first member of every backend. */
 struct corral_backend {
 	const struct corral_backend_ops *ops;

@@ -345,6 +345,18 @@ static int start(struct run *run, void *place, char *const *env, struct corral_e
 	return run->ops->start(place, &command, &run->process, err);
 }
 
+bool corral_execute_is_over(const struct corral_execute *x, bool stopped,
+                            struct corral_executed *ret)
+{
+	if (x->timeout_ms != 0 && !stopped && !corral_cancel_fired(x->cancel))
+		return false;
+	ret->timed_out = x->timeout_ms == 0;
+	ret->cancelled = !ret->timed_out;
+	ret->exit_code = ret->timed_out ? CORRAL_EXECUTE_TIMED_OUT : 128 + SIGKILL;
+	ret->receipt.reason = ret->timed_out ? CORRAL_REASON_TIMEOUT : CORRAL_REASON_KILLED;
+	return true;
+}
+
 int corral_execute_with(const struct corral_execute_ops *ops, void *place,
                         const struct corral_execute *x, char *const *env, int stop_fd,
                         struct corral_executed *ret, struct corral_error *err)
@@ -360,13 +372,8 @@ int corral_execute_with(const struct corral_execute_ops *ops, void *place,
 	struct corral_error why = { 0 };
 	int r;
 
-	if (x->timeout_ms == 0 || corral_cancel_fired(x->cancel)) {
-		ret->timed_out = x->timeout_ms == 0;
-		ret->cancelled = !ret->timed_out;
-		ret->exit_code = ret->timed_out ? CORRAL_EXECUTE_TIMED_OUT : 128 + SIGKILL;
-		ret->receipt.reason = ret->timed_out ? CORRAL_REASON_TIMEOUT : CORRAL_REASON_KILLED;
+	if (corral_execute_is_over(x, false, ret))
 		return 0;
-	}
 	r = start(&run, place, env, &why);
 	if (r < 0) {
 		r = not_executed(r, &why, ret);

@@ -37,6 +37,10 @@ int corral_execute_with(const struct corral_execute_ops *ops, void *place,
 int corral_execute_in(struct corral_sandbox *s, const struct corral_execute *x, char *const *env,
                       int stop_fd, struct corral_executed *ret, struct corral_error *err);
 
+/* Whether it is over before it has begun: no time left, cancelled, or stopped. ret then says so. */
+bool corral_execute_is_over(const struct corral_execute *x, bool stopped,
+                            struct corral_executed *ret);
+
 /* Both lists as one, in which later values win; the array alone is the caller's to free. NULL
  * without memory. */
 char **corral_environment_merge(char *const *base, char *const *over);

@@ -100,6 +100,14 @@ static void native_close(struct corral_backend *b)
 	free(n);
 }
 
+void corral_native_set_policy(struct corral_backend *b, const struct corral_policy *policy)
+{
+	struct corral_native *n = to_native(b);
+
+	corral_policy_free((struct corral_policy *)(uintptr_t)n->policy);
+	n->policy = corral_policy_share(policy);
+}
+
 static int native_execute(struct corral_backend *b, const struct corral_execute *x,
                           struct corral_executed *ret, struct corral_error *err)
 {

@@ -47,6 +47,9 @@ static inline void corral_native_release(struct corral_native *n, struct corral_
 	corral_boxes_release(&n->boxes, &box->base);
 }
 
+/* From the next sandbox on. Nobody may be in a call, and there is no sandbox. */
+void corral_native_set_policy(struct corral_backend *b, const struct corral_policy *policy);
+
 /* native_background.c */
 extern const struct corral_background_ops corral_native_background_ops;
 

@@ -8,13 +8,17 @@
 
 static int begin(struct corral_wrap *w, struct corral_wrap_call *call, struct corral_error *err)
 {
+	int r;
+
 	call->began_nsec = corral_now_nsec();
 	call->found = UINT64_MAX;
-	return w->before ? w->before(w, call, err) : 0;
+	r = w->before ? w->before(w, call, err) : 0;
+	call->refused = r < 0;
+	return r;
 }
 
 static int end(struct corral_wrap *w, const struct corral_wrap_call *call, int r,
-               const struct corral_error *err)
+               struct corral_error *err)
 {
 	if (w->after)
 		w->after(w, call, r, err);

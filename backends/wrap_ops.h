@@ -13,6 +13,7 @@ struct corral_wrap_call {
 	const char *also; /* the other path of rename, where grep and glob search; or NULL */
 	uint64_t began_nsec;
 	uint64_t found; /* rows or matches, or UINT64_MAX */
+	bool refused;   /* by before: the inner one heard nothing of it */
 };
 
 /* The first member of every wrapper. */
@@ -23,9 +24,9 @@ struct corral_wrap {
 	/* 0, or -errno, with which the call ends before it has begun. */
 	int (*before)(struct corral_wrap *w, const struct corral_wrap_call *call,
 	              struct corral_error *err);
-	/* r as the call returned it; err may be NULL. */
+	/* r as the call returned it; err may be NULL, and what it says may be said better. */
 	void (*after)(struct corral_wrap *w, const struct corral_wrap_call *call, int r,
-	              const struct corral_error *err);
+	              struct corral_error *err);
 };
 
 static inline struct corral_wrap *to_wrap(struct corral_backend *b)

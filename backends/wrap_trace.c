@@ -25,7 +25,7 @@ static void show(char *ret, size_t size, const char *text)
 }
 
 static void tell(struct corral_wrap *w, const struct corral_wrap_call *call, int r,
-                 const struct corral_error *err)
+                 struct corral_error *err)
 {
 	const struct tracer *t = (const struct tracer *)w;
 	uint64_t usec = (corral_now_nsec() - call->began_nsec) / 1000;

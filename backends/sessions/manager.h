@@ -25,13 +25,12 @@ extern "C" {
 #define CORRAL_SESSION_IDLE_MS    3600000
 #define CORRAL_SESSION_CLEANUP_MS 300000
 
-/* What a backend is to be made of. Borrowed. */
+/* What a backend is to be made of. Borrowed; the runtime outlives the backend. */
 struct corral_session_make {
 	const char *id;
 	const struct corral_runtime *runtime;
-	const struct corral_policy *policy; /* native; NULL otherwise */
-	const char *workspace_path;         /* of the host: what the work directory is to be; NULL:
-	                                       nothing outlives the sandbox, or the policy has it */
+	/* Of the host: what the work directory is to be; NULL: that is the backend's matter. */
+	const char *workspace_path;
 };
 /* A backend that makes its sandbox when it is first needed. */
 struct corral_session_maker {

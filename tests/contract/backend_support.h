@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "backends/base.h"
+#include "backends/call.h"
 #include "backends/composite.h"
 #include "backends/local.h"
 #include "backends/native.h"
@@ -27,9 +28,9 @@
 #include "policy/config.h"
 #include "tests/support.h"
 
-enum kind { LOCAL, STATE, COMPOSITE, ROUTED, NATIVE, BASE, DOCKER };
+enum kind { LOCAL, STATE, COMPOSITE, ROUTED, NATIVE, CALL, BASE, DOCKER };
 /* Those whose paths are the sandbox's own. */
-#define IS_GUEST(kind) ((kind) == NATIVE || (kind) == BASE || (kind) == DOCKER)
+#define IS_GUEST(kind) ((kind) >= NATIVE)
 
 /* What a suite is run on: a kind, and whether it is traced. */
 struct variant {
@@ -103,7 +104,12 @@ static inline struct corral_backend *make_native(struct fixture *f)
 	f->missing = corral_launcher_open(0, &f->launcher, &f->err) < 0;
 	if (f->missing)
 		return NULL;
-	assert_int_equal(corral_native_sandbox_new(f->launcher, f->policy, NULL, &b, &f->err), 0);
+	assert_int_equal(f->variant->kind == CALL
+	                         ? corral_call_sandbox_new(f->launcher, f->policy, NULL, &b,
+	                                                   &f->err)
+	                         : corral_native_sandbox_new(f->launcher, f->policy, NULL, &b,
+	                                                     &f->err),
+	                 0);
 	return made(f, b);
 }
 
@@ -178,6 +184,7 @@ static inline int fixture_setup(void **state)
 		f->b = make_composite(f);
 		break;
 	case NATIVE:
+	case CALL:
 		f->b = make_native(f);
 		break;
 	case BASE:

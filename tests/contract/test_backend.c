@@ -812,6 +812,7 @@ static const struct variant variants[] = {
 	{ "composite", COMPOSITE, "", false },
 	{ "composite, routed", ROUTED, "memories/", false },
 	{ "native", NATIVE, "", false },
+	{ "call", CALL, "", false },
 	{ "base", BASE, "", false },
 	{ "local, traced", LOCAL, "", true },
 	{ "state, traced", STATE, "", true },

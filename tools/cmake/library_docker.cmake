@@ -4,7 +4,8 @@
 set(docker_headers
   backends/docker/docker.h
   backends/docker/engine.h
-  backends/docker/image.h)
+  backends/docker/image.h
+  backends/docker/session.h)
 
 corral_exports(exported ${docker_headers})
 set(map ${CMAKE_BINARY_DIR}/libcorral-docker.map)

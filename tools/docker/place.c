@@ -8,7 +8,6 @@
 #include "tools/docker/place.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -17,44 +16,27 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "backends/docker/configured.h"
 #include "backends/docker/run.h"
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
 #include "tools/docker/find.h"
 
-#define CANCEL_MS   2000
-#define PROFILE_MAX ((size_t)4 << 20)
+#define CANCEL_MS 2000
 
 /* Everything that the options of a container point into, until it is made. */
 struct making {
 	struct corral_docker_options o;
 	struct corral_docker_seen seen;
-	struct corral_docker_mount *mounts;
-	char **paths; /* of the mounts; n_mounts of them */
-	char **env, **cap_add, **cap_drop, *user;
-	char *sizes; /* of the mounts, SIZE_TEXT each */
-	char *seccomp;
+	struct corral_docker_configured own;
 	const struct corral_config *config;
-	bool remote; /* the engine may be on another host */
 };
-#define SIZE_TEXT 48
 
 static void making_done(struct making *m)
 {
-	for (size_t i = 0; m->paths && i < m->o.n_mounts; i++)
-		free(m->paths[i]);
-	free(m->paths);
-	free(m->mounts);
-	free(m->sizes);
-	/* Their texts are the configuration's. */
-	free(m->env);
-	free(m->cap_add);
-	free(m->cap_drop);
-	free(m->user);
-	free(m->seccomp);
+	corral_docker_configured_done(&m->own);
 	corral_docker_seen_done(&m->seen);
 }
 
@@ -98,150 +80,16 @@ static int config_check(const struct corral_options *o, struct corral_error *err
 	return 0;
 }
 
-/* --- Options of the container --- */
-
-/* The engine's host is where we are, as far as one can know. */
-static int host_path(const struct making *m, const char *path, const char *option, char **ret,
-                     struct corral_error *err)
+static int options_fill(struct corral_docker_place *p, struct making *m,
+                        const struct corral_options *options, struct corral_error *err)
 {
-	*ret = realpath(path, NULL);
-	if (!*ret && m->remote && path[0] == '/')
-		*ret = strdup(path);
-	return *ret ? 0 : corral_error_sys(err, errno, "--%s '%.200s'", option, path);
-}
+	int r = corral_docker_configure(p->engine, m->config, "--", &m->o, &m->own, err);
 
-static int mount_fill(struct making *m, size_t i, const struct corral_config_mount *from,
-                      struct corral_error *err)
-{
-	static const char *const options[] = {
-		[CORRAL_MOUNT_BIND] = "bind", [CORRAL_MOUNT_RO_BIND] = "ro-bind"
-	};
-	struct corral_docker_mount *to = &m->mounts[i];
-	char *size = m->sizes + i * SIZE_TEXT;
-
-	*to = (struct corral_docker_mount) { .guest_path = from->guest_path,
-		                             .read_only = from->kind == CORRAL_MOUNT_RO_BIND };
-	if (from->kind == CORRAL_MOUNT_TMPFS) {
-		(void)snprintf(size, SIZE_TEXT, "size=%llu,mode=1777",
-		               (unsigned long long)from->size_bytes);
-		to->tmpfs_options = from->size_bytes ? size : NULL;
-		return 0;
-	}
-	if (host_path(m, from->host_path, options[from->kind], &m->paths[i], err) < 0)
-		return -err->code;
-	to->host_path = m->paths[i];
-	return 0;
-}
-
-static int workspace_fill(struct making *m, size_t i, struct corral_error *err)
-{
-	const char *dir = m->config->workspace;
-	struct stat st;
-	int r = host_path(m, dir, "workspace", &m->paths[i], err);
-
-	if (r == 0 && !m->remote && stat(m->paths[i], &st) == 0 && !S_ISDIR(st.st_mode))
-		return corral_error_sys(err, ENOTDIR, "--workspace '%.200s'", dir);
-	m->mounts[i] = (struct corral_docker_mount) { .host_path = m->paths[i],
-		                                      .guest_path = m->o.work_dir };
-	return r;
-}
-
-static int mounts_fill(struct making *m, struct corral_error *err)
-{
-	const struct corral_config *c = m->config;
-	size_t n = c->n_mounts + (c->workspace != NULL);
-	int r = 0;
-
-	m->mounts = calloc(n + 1, sizeof(*m->mounts));
-	m->paths = calloc(n + 1, sizeof(*m->paths));
-	m->sizes = calloc(n + 1, SIZE_TEXT);
-	if (!m->mounts || !m->paths || !m->sizes)
-		return out_of_memory(err);
-	m->o.mounts = m->mounts;
-	m->o.n_mounts = n;
-	for (size_t i = 0; r == 0 && i < c->n_mounts; i++)
-		r = mount_fill(m, i, &c->mounts[i], err);
-	return r == 0 && c->workspace ? workspace_fill(m, c->n_mounts, err) : r;
-}
-
-/* The same texts behind a NULL. */
-static int list_end(char **list, size_t n, char ***ret, struct corral_error *err)
-{
-	*ret = calloc(n + 1, sizeof(**ret));
-	if (!*ret)
-		return out_of_memory(err);
-	if (n)
-		memcpy(*ret, list, n * sizeof(*list));
-	return 0;
-}
-
-static int seccomp_fill(struct making *m, struct corral_error *err)
-{
-	const char *name = m->config->seccomp;
-	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
-	corral_autofd int fd = -1;
-	int r;
-
-	if (!name || !strcmp(name, "default"))
-		return 0;
-	if (!strcmp(name, "engine")) {
-		m->o.seccomp = name;
-		return 0;
-	}
-	fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return corral_error_sys(err, errno, "--seccomp '%.200s'", name);
-	r = corral_buf_read_fd(&text, fd, PROFILE_MAX);
-	corral_buf_add(&text, "", 1);
-	if (r < 0 || text.failed)
-		return corral_error_sys(err, r < 0 ? -r : ENOMEM, "--seccomp: read '%.200s'", name);
-	m->seccomp = corral_buf_take(&text);
-	m->o.seccomp = m->seccomp;
-	return 0;
-}
-
-static int user_fill(struct making *m, const struct corral_options *options,
-                     struct corral_error *err)
-{
-	const struct corral_config *c = m->config;
-
-	m->o.user = options->user;
-	if (m->o.user || !c->has_user)
-		return 0;
-	if (asprintf(&m->user, "%u:%u", c->guest_uid, c->guest_gid) < 0) {
-		m->user = NULL;
-		return out_of_memory(err);
-	}
-	m->o.user = m->user;
-	return 0;
-}
-
-static int options_fill(struct making *m, const struct corral_options *options,
-                        struct corral_error *err)
-{
-	const struct corral_config *c = m->config;
-	int r;
-
-	m->o.hostname = c->hostname;
-	m->o.limits = &c->limits;
-	m->o.limits_asked = c->limits_asked;
-	m->o.network_mode = options->network;
-	if (!m->o.network_mode && c->network == CORRAL_NETWORK_HOST)
-		m->o.network_mode = "host";
-	r = mounts_fill(m, err);
-	if (r == 0)
-		r = list_end(c->env, c->n_env, &m->env, err);
-	if (r == 0)
-		r = list_end(c->cap_add, c->n_cap_add, &m->cap_add, err);
-	if (r == 0)
-		r = list_end(c->cap_drop, c->n_cap_drop, &m->cap_drop, err);
-	if (r == 0)
-		r = user_fill(m, options, err);
-	if (r == 0)
-		r = seccomp_fill(m, err);
-	m->o.env = m->env;
-	m->o.cap_add = m->cap_add;
-	m->o.cap_drop = m->cap_drop;
+	/* These have flags of a container's own. */
+	if (options->user)
+		m->o.user = options->user;
+	if (options->network)
+		m->o.network_mode = options->network;
 	return r;
 }
 
@@ -312,15 +160,10 @@ static int work_dir_find(struct corral_docker_place *p, struct making *m, struct
 	return 0;
 }
 
-static bool may_be_remote(const struct corral_docker_engine *e)
-{
-	return strncmp(corral_docker_engine_info(e)->endpoint, "unix:", strlen("unix:")) != 0;
-}
-
 static int backend_make(struct corral_docker_place *p, const struct corral_options *options,
                         struct corral_error *err)
 {
-	struct making m = { .config = options->config, .remote = may_be_remote(p->engine) };
+	struct making m = { .config = options->config };
 	int r;
 
 	m.o.image = options->docker;
@@ -332,7 +175,7 @@ static int backend_make(struct corral_docker_place *p, const struct corral_optio
 	if (r == 0)
 		r = work_dir_find(p, &m, err);
 	if (r == 0)
-		r = options_fill(&m, options, err);
+		r = options_fill(p, &m, options, err);
 	if (m.seen.id)
 		m.o.runtime = NULL;
 	if (r == 0)
