@@ -169,7 +169,7 @@ void corral_session_manager_cleanup_stop(struct corral_session_manager *m)
 static int load_one(struct corral_session_manager *m, struct corral_session_record *record,
                     struct corral_error *err)
 {
-	int64_t slept = session_wall_ms() - record->active_ms;
+	int64_t slept = corral_wall_ms() - record->active_ms;
 	struct session *s;
 	int r = session_add(m, record->id, record->tenant, &s, err);
 

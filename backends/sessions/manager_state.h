@@ -80,7 +80,6 @@ struct corral_session_manager {
 
 /* --- session.c; with the manager's lock held --- */
 int64_t session_now_ms(void); /* monotonic */
-int64_t session_wall_ms(void);
 /* NULL: not there. */
 struct session *session_find(const struct corral_session_manager *m, const char *id);
 /* Not there yet, held; the table's reference is its only one. */

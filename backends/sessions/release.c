@@ -10,6 +10,8 @@
 #include "kernel/base/clock.h"
 
 #define THREADS 8
+/* So much later than the store has it is worth a write. */
+#define TELL_MS 1000
 
 /* With the lock held. Whether the operations that were in it have ended. */
 static bool wait_idle(struct session *s, bool for_ever)
@@ -166,6 +168,30 @@ int corral_session_manager_release(struct corral_session_manager *m, const char 
 
 /* --- Those that have been idle --- */
 
+/* When who stays was active last, for the store: what a crash leaves is then not older than a pass.
+ * Each one once. */
+static void tell_store(struct corral_session_manager *m)
+{
+	char id[CORRAL_SESSION_ID_SIZE];
+	int64_t active_ms = 0;
+
+	do {
+		*id = '\0';
+		(void)pthread_mutex_lock(&m->lock);
+		for (size_t i = 0; i < m->n && !*id; i++) {
+			struct session *s = m->sessions[i];
+
+			if (!s->made || s->gone || s->active_ms - s->told_ms < TELL_MS)
+				continue;
+			memcpy(id, s->id, sizeof(id));
+			active_ms = s->told_ms = s->active_ms;
+		}
+		(void)pthread_mutex_unlock(&m->lock);
+		if (*id)
+			(void)corral_session_store_touch(m->o.store, id, active_ms, NULL);
+	} while (*id);
+}
+
 static int take_idle(struct corral_session_manager *m, int64_t max_idle_ms, struct session **ret)
 {
 	struct session *found = NULL;
@@ -194,6 +220,8 @@ int corral_session_manager_cleanup(struct corral_session_manager *m, int64_t max
 
 	if (max_idle_ms < 0)
 		max_idle_ms = m->o.idle_timeout_ms;
+	if (m->o.store)
+		tell_store(m);
 	if (max_idle_ms < 0)
 		return 0;
 	while (stop == 0 && take_idle(m, max_idle_ms, &s)) {

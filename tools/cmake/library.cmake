@@ -8,6 +8,7 @@ include(tools/cmake/exports.cmake)
 set(public_headers
   backends/backend.h
   backends/base.h
+  backends/call.h
   backends/composite.h
   backends/console.h
   backends/console_schema.h
@@ -49,7 +50,6 @@ if(TARGET corral_docker)
     backends/backgrounds.h
     backends/boxes.h
     backends/base_shell.h
-    backends/call.h
     backends/execute.h
     backends/names.h
     backends/runs.h
