@@ -81,6 +81,23 @@ if [ -n "$docker" ]; then
 		fail "libcorral-docker.so has a copy of what is libcorral's"
 fi
 
+# So are sessions.
+library=$libdir/libcorral-sessions.so
+exported=$(exports "$library") || fail "no libcorral-sessions.so"
+found=$(foreign "$exported")$(grep -v '@@CORRAL_SESSIONS_[0-9]*$' <<<"$exported" | grep -vE '^__')
+[ -z "$found" ] || fail "libcorral-sessions.so exports" $found
+for name in $(grep -oE 'corral_[a-z_]+\(' "$prefix"/include/corral/backends/sessions/store.h | sed 's/($//' | sort -u); do
+	# What others have promised is named in comments.
+	grep -q "^$name@@" <<<"$exported" || grep -qx "$name" <<<"$names" ||
+		fail "libcorral-sessions.so does not export $name, which a header declares"
+done
+for needed in libcorral libsqlite3; do
+	readelf -d "$library" | grep -q "NEEDED.*\[$needed\.so" || fail "libcorral-sessions.so does not need $needed"
+done
+! readelf -d "$libdir/libcorral.so" | grep -q "NEEDED.*\[libsqlite3\.so" || fail "libcorral.so needs libsqlite3"
+! nm --defined-only "$library" 2>/dev/null | grep -qE ' corral_(error_set|policy_compile|backend_close)$' ||
+	fail "libcorral-sessions.so has a copy of what is libcorral's"
+
 # Every header stands alone, in both spellings of its path, whatever the standard.
 while read -r header; do
 	printf '#include <corral/%s>\n#include <%s>\n' "$header" "$header" >"$work/header.c"
@@ -123,6 +140,30 @@ if [ -n "$docker" ]; then
 	said=$("$work/engine") || fail "an engine that is not there is found"
 	[ -n "$said" ] || fail "an engine that is not there is missed without a word"
 fi
+
+cat >"$work/sessions.c" <<-'TEXT'
+	#include <stdio.h>
+	#include <corral/backends/sessions/store.h>
+
+	int main(int argc, char **argv)
+	{
+		struct corral_session_store *store = NULL;
+		struct corral_session_record *list = NULL;
+		struct corral_error error = { 0 };
+		size_t n = 1;
+
+		if (argc < 2 || corral_session_store_open(argv[1], &store, &error) < 0 ||
+		    corral_session_store_list(store, &list, &n, &error) < 0)
+			puts(error.text);
+		corral_session_records_free(list, n);
+		corral_session_store_close(store);
+		return n ? 1 : 0;
+	}
+TEXT
+# shellcheck disable=SC2046 # flags are words
+"$cc" "$@" -Wall -Wextra -Werror $(pkg-config --cflags corral-sessions) "$work/sessions.c" -o "$work/sessions" \
+	$(pkg-config --libs corral-sessions) -Wl,-rpath,"$libdir" || fail "a program with corral-sessions does not compile"
+"$work/sessions" "$work/store" || fail "a store of sessions cannot be made"
 
 if ! "$prefix/bin/corral" doctor >"$work/doctor"; then
 	[ "${CORRAL_TESTS_MUST_RUN:-}" != 1 ] || { cat "$work/doctor" && fail "no isolation on this host"; }

@@ -2,8 +2,8 @@
 #
 # The headers listed here are the interface: what they declare is exported, and nothing else is. Functions
 # that only our own files call keep their names to themselves, so that they may change without a new soname.
-# Those that libcorral-docker calls are exported as well, under a version of their own: CORRAL_PRIVATE is nobody's
-# interface, and both libraries are of one build.
+# Those that libcorral-sessions and libcorral-docker call are exported as well, under a version of their own:
+# CORRAL_PRIVATE is nobody's interface, and all of these libraries are of one build.
 include(tools/cmake/exports.cmake)
 set(public_headers
   backends/backend.h
@@ -43,9 +43,12 @@ set(public_headers
   policy/runtime.h
   policy/runtime_catalogue.h
   policy/seccomp.h)
-set(private_headers)
+set(private_headers
+  kernel/base/clock.h
+  kernel/base/utf8.h
+  kernel/keep.h)
 if(TARGET corral_docker)
-  set(private_headers
+  list(APPEND private_headers
     backends/backend_ops.h
     backends/backgrounds.h
     backends/boxes.h
@@ -56,10 +59,8 @@ if(TARGET corral_docker)
     backends/served.h
     backends/wrap_ops.h
     kernel/base/base64.h
-    kernel/base/clock.h
     kernel/base/parse.h
     kernel/base/trace.h
-    kernel/base/utf8.h
     kernel/files/client.h
     policy/environment.h
     policy/guest_path.h
@@ -104,6 +105,7 @@ foreach(header ${public_headers})
   cmake_path(GET header PARENT_PATH folder)
   install(FILES ${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/corral/${folder})
 endforeach()
+include(tools/cmake/library_sessions.cmake)
 if(TARGET corral_docker)
   include(tools/cmake/library_docker.cmake)
 endif()
