@@ -44,20 +44,21 @@ set(public_headers
   policy/runtime_catalogue.h
   policy/seccomp.h)
 set(private_headers
+  backends/backend_ops.h
+  backends/backgrounds.h
+  backends/native_box.h
+  backends/wrap_ops.h
   kernel/base/clock.h
   kernel/base/utf8.h
   kernel/keep.h)
 if(TARGET corral_docker)
   list(APPEND private_headers
-    backends/backend_ops.h
-    backends/backgrounds.h
     backends/boxes.h
     backends/base_shell.h
     backends/execute.h
     backends/names.h
     backends/runs.h
     backends/served.h
-    backends/wrap_ops.h
     kernel/base/base64.h
     kernel/base/parse.h
     kernel/base/trace.h
