@@ -80,8 +80,9 @@ struct corral_session_manager;
 int corral_session_manager_new(const struct corral_session_manager_options *o,
                                struct corral_session_manager **ret, struct corral_error *err);
 /* Ends the cleanup loop, hibernates every session (closes them without a store), which ends what
- * runs in them, and waits for leases' calls to return. Leases that are left say so, and are still
- * to be closed. Takes NULL. */
+ * runs in them, and waits for leases' calls to return, at most some seconds. Leases that are left
+ * say so, and are still to be closed; launcher, store and makers must outlive terminals that are
+ * open. Takes NULL. */
 void corral_session_manager_free(struct corral_session_manager *m);
 
 enum corral_session_open_flags {

@@ -157,6 +157,7 @@ static void reap(struct session *s)
 	(void)pthread_mutex_unlock(&s->m->lock);
 	corral_backend_close(b);
 	(void)pthread_mutex_lock(&s->m->lock);
+	s->m->n_left--;
 }
 
 void session_let_go(struct session *s)
