@@ -57,7 +57,7 @@ static void print_values(void)
 	};
 
 	(void)fputs("\t--container) _corral_containers \"$cur\" ;;\n"
-	            "\t--runtime) _corral_runtimes \"$cur\" ;;\n",
+	            "\t--runtime|--docker-runtime) _corral_runtimes \"$cur\" ;;\n",
 	            stdout);
 	for (size_t i = 0; i < corral_option_count; i++) {
 		const struct corral_option *row = &corral_option_table[i];

@@ -31,9 +31,10 @@ static void config_freep(struct corral_config **c)
 	corral_config_free(*c);
 }
 
+/* Paths, and reasons that name some, or that are cut in the middle of a character. */
 static json_t *text_or_null(const char *text)
 {
-	return text ? json_string(text) : json_null();
+	return text ? corral_json_text(text, strlen(text)) : json_null();
 }
 
 /* What knows engines says what there is. */
@@ -109,11 +110,11 @@ static json_t *entry_json(const struct corral_runtime *rt, const char *path, con
 	corral_autobuf struct corral_buf source = CORRAL_BUF_INIT;
 
 	source_write(rt, &source);
-	return json_pack("{s:s, s:s, s:s, s:o, s:b, s:s, s:s, s:o}", "name", rt->name,
+	return json_pack("{s:s, s:s, s:s, s:o, s:b, s:o, s:s, s:o}", "name", rt->name,
 	                 "description", rt->description, "isolation",
 	                 corral_isolation_name(rt->isolation), "here",
 	                 text_or_null(a->some ? corral_isolation_name(a->choice.isolation) : NULL),
-	                 "weaker", a->choice.weaker, "reason", reason_of(a), "source",
+	                 "weaker", a->choice.weaker, "reason", text_or_null(reason_of(a)), "source",
 	                 source.failed ? "" : source.data, "file", text_or_null(path));
 }
 
@@ -262,10 +263,9 @@ static int validate(struct corral_call *call, struct corral_error *err)
 
 		bad += !good;
 		if (call->options.json)
-			(void)json_array_append_new(words,
-			                            json_pack("{s:s, s:o}", "file", path, "error",
-			                                      text_or_null(good ? NULL
-			                                                        : fault.text)));
+			(void)json_array_append_new(
+			        words, json_pack("{s:o, s:o}", "file", text_or_null(path), "error",
+			                         text_or_null(good ? NULL : fault.text)));
 		else if (good)
 			(void)printf("%s: ok\n", path);
 		else

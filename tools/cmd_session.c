@@ -3,10 +3,12 @@
 #include "tools/session_commands.h"
 
 #include <errno.h>
+#include <sys/statvfs.h>
 
 #include "kernel/base/cleanup.h"
 
-#define ANY CORRAL_FAMILY_ANY
+#define ANY         CORRAL_FAMILY_ANY
+#define ROOM_BLOCKS 64
 
 /* clang-format off */
 static const struct corral_family_command commands[] = {
@@ -85,11 +87,30 @@ static const struct corral_family_alias aliases[] = {
 	{ NULL, NULL },
 };
 
-/* What the caller can do about a root that is not to be had. */
-static int root_error(const struct corral_options *o, int r, struct corral_error *err)
+/* A registry cannot even be read without a little room beside it, of which it speaks in its own
+ * words. */
+static const char *trouble_of(const char *root)
 {
+	struct statvfs fs;
+
+	if (!root || statvfs(root, &fs) < 0)
+		return NULL;
+	if (fs.f_flag & ST_RDONLY)
+		return "its file system is read-only: name another directory with --root";
+	if (fs.f_bavail < ROOM_BLOCKS || (fs.f_files && !fs.f_favail))
+		return "its file system is full: make room on it";
+	return NULL;
+}
+
+/* What the caller can do about a root that is not to be had. */
+static int root_error(const struct corral_options *o, const char *root, int r,
+                      struct corral_error *err)
+{
+	const char *trouble = trouble_of(root);
 	struct corral_error why = *err;
 
+	if (trouble)
+		return corral_error_set(err, -r, "%.400s: %s", why.text, trouble);
 	if (r != -EROFS && r != -EACCES && r != -ENOENT && r != -ENOTDIR)
 		return r;
 	return corral_error_set(err, -r, "%.400s: %s", why.text,
@@ -106,7 +127,7 @@ static int open_all(struct corral_call *call, struct corral_error *err)
 	if (r == 0)
 		r = corral_session_store_open(root, &call->store, err);
 	if (r < 0)
-		return root_error(&call->options, r, err);
+		return root_error(&call->options, root, r, err);
 	return corral_sandboxes_open(&call->sandboxes, err);
 }
 

@@ -141,12 +141,13 @@ static int set_consent(struct corral_options *o, const struct corral_option *row
 	return 0;
 }
 
-static int set_runtime(struct corral_options *o, const struct corral_option *row, const char *value,
-                       struct corral_error *err)
+/* The same. */
+static int set_early(struct corral_options *o, const struct corral_option *row, const char *value,
+                     struct corral_error *err)
 {
 	if (!*value)
 		return corral_error_set(err, EINVAL, "empty where a value is expected");
-	o->runtime_name = value;
+	*(const char **)(void *)((char *)o + row->detail) = value;
 	o->of_sandbox = row->name;
 	return 0;
 }
@@ -258,6 +259,7 @@ static int set_grace(struct corral_options *o, const struct corral_option *row, 
 #define OWN(field)    .set = set_own, .detail = offsetof(struct corral_options, field)
 #define WORD(field)   .set = set_word, .detail = offsetof(struct corral_options, field)
 #define PLACE(field)  .set = set_place, .detail = offsetof(struct corral_options, field)
+#define EARLY(field)  .set = set_early, .detail = offsetof(struct corral_options, field)
 #define NUMBER(field) .set = set_number, .detail = offsetof(struct corral_options, field)
 #define LIMIT(limit)  .set = set_limit, .detail = CORRAL_LIMIT_##limit
 #define MOUNT(kind)   .set = set_mount, .detail = CORRAL_MOUNT_##kind
@@ -311,7 +313,7 @@ const struct corral_option corral_option_table[] = {
 	{ "keep", 0, "DIR", "keep in host directory DIR what is changed elsewhere, and begin with what is there",
 	  NULL, MAKE, false, TEXT(keep) },
 	{ "rootfs", 0, "host|DIR", "root: the host's /usr with a small /etc (default), or a directory",
-	  NULL, MAKE, false, TEXT(rootfs) },
+	  NULL, MAKE, true, EARLY(rootfs) },
 	{ "bind", 0, "SRC:DST", "host directory or file SRC, read-write at DST",
 	  NULL, MAKE, false, MOUNT(BIND) },
 	{ "ro-bind", 0, "SRC:DST", "the same, read-only",
@@ -335,7 +337,7 @@ const struct corral_option corral_option_table[] = {
 	  NULL, EXECS, false, OWN(detach) },
 
 	{ "runtime", 0, "NAME", "named environment, or a file that describes one: corral runtime list shows those known here",
-	  "Isolation", MAKE, true, .set = set_runtime },
+	  "Isolation", MAKE, true, EARLY(runtime_name) },
 	{ "network", 0, "none|host", "loopback only (default), or the caller's network; with Docker also others of the engine's",
 	  NULL, MAKE, false, .set = set_network },
 	{ "ids", 0, "auto|single|range", "how ids map: one id, a range of 65536, or what fits (default: auto)",
@@ -804,6 +806,10 @@ int corral_options_parse(struct corral_options *o, enum corral_option_command co
 	at.config_pass = false;
 	r = read_words(o, &at, err);
 	if (r < 0 || o->help)
+		return r;
+	if (o->rootfs)
+		r = corral_config_set_text(&o->config->rootfs, o->rootfs, err);
+	if (r < 0)
 		return r;
 	o->config->allow_weaker |= o->allow_weaker;
 	if (o->config->clear_env && o->n_usual_env)

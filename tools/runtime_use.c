@@ -53,19 +53,27 @@ static int container_config(const struct corral_runtime *rt, struct corral_confi
 	return 0;
 }
 
+/* What else was said, as far as it decides how it is contained. */
+static int wishes_add(const struct corral_options *o, struct corral_runtime *rt,
+                      struct corral_error *err)
+{
+	const char *rootfs = o->rootfs ? o->rootfs : o->config->rootfs;
+
+	rt->sandbox->allow_weaker |= o->allow_weaker || o->config->allow_weaker;
+	return rootfs && !o->docker_runtime ? corral_config_set_text(&rt->rootfs, rootfs, err) : 0;
+}
+
 int corral_runtime_use(struct corral_options *o, enum corral_option_command command,
                        const char *name, struct corral_config **ret, struct corral_error *err)
 {
 	int r = corral_runtimes_find(name, &o->runtime, err);
 
+	if (r == 0)
+		r = wishes_add(o, o->runtime, err);
+	if (r == 0 && !o->docker_runtime)
+		r = choose(o, command, err);
 	if (r < 0)
 		return r;
-	o->runtime->sandbox->allow_weaker |= o->allow_weaker || o->config->allow_weaker;
-	if (!o->docker_runtime) {
-		r = choose(o, command, err);
-		if (r < 0)
-			return r;
-	}
 	return o->docker_runtime || o->in_docker ? container_config(o->runtime, ret, err)
 	                                         : corral_runtime_config(o->runtime, ret, err);
 }

@@ -14,6 +14,7 @@
 #include "tools/compile.h"
 #include "tools/holder.h"
 #include "tools/sandbox_commands.h"
+#include "tools/session_commands.h"
 
 /* How long another is waited for that begins or ends a sandbox over the same files. */
 #define OTHER_MS 10000
@@ -86,6 +87,9 @@ int corral_session_boxes_mark(struct corral_call *call, struct corral_session_re
 	for (size_t i = 0; i < n_records; i++)
 		for (size_t k = 0; k < n; k++)
 			sessions[k].running |= is_of(&records[i], key, sessions[k].id);
+	for (size_t k = 0; k < n; k++)
+		if (sessions[k].isolation == CORRAL_ISOLATION_DOCKER)
+			sessions[k].running |= corral_session_turn_is_taken(call, sessions[k].id);
 	corral_records_free(records, n_records);
 	return 0;
 }

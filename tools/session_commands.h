@@ -2,6 +2,8 @@
 #ifndef CORRAL_TOOLS_SESSION_COMMANDS_H
 #define CORRAL_TOOLS_SESSION_COMMANDS_H
 
+#include <stdbool.h>
+
 #include "backends/sessions/store.h"
 #include "tools/family.h"
 
@@ -34,6 +36,12 @@ int corral_session_find(struct corral_call *call, const char *id, struct corral_
  * is for others. */
 int corral_session_find_layered(struct corral_call *call, const char *id, const char *what,
                                 struct corral_session_record *ret, struct corral_error *err);
+
+/* For a command that runs alone in its session, after those that wait already; until *ret_fd is
+ * closed. */
+int corral_session_turn_take(struct corral_call *call, const char *id, int *ret_fd,
+                             struct corral_error *err);
+bool corral_session_turn_is_taken(struct corral_call *call, const char *id);
 
 /*
  * Of a session that is a container, which this program turns into corral-docker for: its container

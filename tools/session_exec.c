@@ -3,15 +3,12 @@
  *
  * Where the session has a history, or the changes of this command are asked for, its files are
  * brought to rest before: the sandbox of the last command ends, a checkpoint is made, and the next
- * sandbox begins over it. Such commands run one after the other; each has its turn, a lock that the
- * kernel takes back however we end.
+ * sandbox begins over it. Such commands run one after the other, each in its turn.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -91,31 +88,6 @@ static int session_take(struct corral_call *call, const char *id, struct corral_
 	return r;
 }
 
-static int turn_take(struct turn *t, struct corral_error *err)
-{
-	corral_autofree char *path = NULL;
-	const char *root = corral_session_store_root(t->call->store);
-	corral_autofd int fd = -1;
-	int r;
-
-	if (asprintf(&path, "%s/sessions/%s/turn", root, t->session.id) < 0) {
-		path = NULL;
-		return corral_error_sys(err, ENOMEM, "session %s", t->session.id);
-	}
-	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return corral_error_sys(err, errno, "session %s: open '%.200s'", t->session.id,
-		                        path);
-	do {
-		r = flock(fd, LOCK_EX);
-	} while (r < 0 && errno == EINTR);
-	if (r < 0)
-		return corral_error_sys(err, errno, "session %s: lock '%.200s'", t->session.id,
-		                        path);
-	t->lock_fd = corral_take_fd(&fd);
-	return 0;
-}
-
 static int keep_before(struct corral_call *call, void *ctx, struct corral_error *err)
 {
 	struct turn *t = ctx;
@@ -145,7 +117,7 @@ static int turn_begin(struct turn *t, bool changes, bool keep, struct corral_err
 	if (t->session.closed)
 		r = corral_session_store_set_closed(call->store, id, false, err);
 	if (r == 0 && ((keep && t->session.history) || changes)) {
-		r = turn_take(t, err);
+		r = corral_session_turn_take(t->call, t->session.id, &t->lock_fd, err);
 		if (r == 0)
 			r = corral_session_at_rest(call, id, false, keep_before, t, err);
 	}
@@ -212,7 +184,7 @@ static int command_ended(void *ctx, json_t *receipt, struct corral_error *err)
 /* It starts the container and stops it at its end, which another's command would not outlive. */
 static int contained(struct turn *t, const struct corral_exec_run *x, struct corral_error *err)
 {
-	int r = turn_take(t, err);
+	int r = corral_session_turn_take(t->call, t->session.id, &t->lock_fd, err);
 
 	if (r == 0)
 		r = corral_session_store_touch(t->call->store, t->session.id, wall_ms(), err);

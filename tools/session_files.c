@@ -18,7 +18,7 @@
 /* What all of these get by ctx. */
 struct change {
 	const char *id, *word; /* word: the second operand, or NULL */
-	unsigned int n; /* commands to be taken back */
+	unsigned int n;        /* commands to be taken back */
 	char name[CORRAL_SESSION_ID_SIZE];
 	char *text;
 };
@@ -158,6 +158,17 @@ int corral_session_undo_it(struct corral_call *call, struct corral_error *err)
 	return r;
 }
 
+/* A container runs while a command does. */
+static int contained_idle(struct corral_call *call, const char *id, struct corral_error *err)
+{
+	if (!corral_session_turn_is_taken(call, id))
+		return 0;
+	return corral_error_set(err, EBUSY,
+	                        "session %s is a container in which a command runs: wait for its "
+	                        "end, or docker stop corral-session-%s",
+	                        id, id);
+}
+
 static int hibernate_one(struct corral_call *call, const char *word, struct corral_error *err)
 {
 	struct corral_session_record session;
@@ -165,8 +176,12 @@ static int hibernate_one(struct corral_call *call, const char *word, struct corr
 
 	if (r < 0)
 		return r;
+	if (session.isolation == CORRAL_ISOLATION_DOCKER)
+		r = contained_idle(call, word, err);
+	else
+		r = corral_session_hibernate(call, word, call->options.force, err);
 	corral_session_record_done(&session);
-	return corral_session_hibernate(call, word, call->options.force, err);
+	return r;
 }
 
 int corral_session_hibernate_them(struct corral_call *call, struct corral_error *err)
@@ -188,8 +203,11 @@ static int rm_one(struct corral_call *call, const char *word, struct corral_erro
 
 	if (r < 0)
 		return r;
-	if (session.isolation == CORRAL_ISOLATION_DOCKER)
-		r = corral_session_contained_remove(word, err);
+	if (session.isolation == CORRAL_ISOLATION_DOCKER) {
+		r = call->options.force ? 0 : contained_idle(call, word, err);
+		if (r == 0)
+			r = corral_session_contained_remove(word, err);
+	}
 	corral_session_record_done(&session);
 	if (r < 0)
 		return r;

@@ -214,8 +214,9 @@ int corral_session_show(struct corral_call *call, struct corral_error *err)
 	if (r < 0)
 		return r;
 	found = corral_session_box_find(call, id, &record, NULL);
-	session.running |= found > 0;
-	r = usage(call, id, &bytes, &files, err);
+	r = corral_session_boxes_mark(call, &session, 1, err);
+	if (r == 0)
+		r = usage(call, id, &bytes, &files, err);
 	if (r == 0)
 		r = corral_session_checkpoints(call->store, id, &all, err);
 	if (r == 0 && call->options.json)

@@ -27,9 +27,11 @@ struct corral_docker_mount {
 
 /* Zero and NULL are the usual value of every field. All is copied. */
 struct corral_docker_options {
-	const char *id;                       /* of the session; NULL: a random UUID */
-	const struct corral_runtime *runtime; /* its image or its build; or else: */
-	const char *image;                    /* NULL: CORRAL_DOCKER_IMAGE_DEFAULT */
+	const char *id; /* of the session; NULL: a random UUID */
+	/* Its image or its build, environment and user. Its limits and all else of its sandbox are
+	 * the caller's to put into the fields below: corral_runtime_sandbox(). */
+	const struct corral_runtime *runtime;
+	const char *image; /* without a runtime; NULL: CORRAL_DOCKER_IMAGE_DEFAULT */
 	/* How an image is come by; what is borrowed in it must live as long as the backend. */
 	struct corral_docker_image_options images;
 	/*

@@ -138,6 +138,10 @@ int corral_session_diff(struct corral_session_store *s, const char *id,
 		r = store_stack_fill(&session, &layers, &stack, err);
 	if (r < 0)
 		return r;
+	/* An ordinary user's sandboxes have the host's /usr itself, of another owner than a layer
+	 * of his. */
+	if (geteuid() != 0)
+		stack.stack.base_paths[CORRAL_LAYER_PART_USR] = NULL;
 	/* Others need not wait for what may take long. */
 	store_session_close(&session);
 	return o.n_after ? corral_layers_diff(&stack.stack, &o, told, ctx, err) : 0;

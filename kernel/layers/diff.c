@@ -17,6 +17,7 @@
 #define TEXT_MAX_DEFAULT (64u << 10)
 #define CHUNK            (64u << 10)
 
+/* Of each level of the trail. */
 struct sides {
 	uint32_t before, after; /* trees of a directory, as each saw it */
 };
@@ -30,8 +31,6 @@ struct differ {
 	enum corral_layer_part part;
 	struct view view;
 	struct trail trail;
-	struct sides *sides; /* of each level of the trail */
-	size_t size;
 	uint32_t top; /* trees that make the difference */
 	uint64_t n;
 	struct corral_buf path, text;
@@ -322,21 +321,9 @@ static int tell(struct differ *d, const struct found *before, const struct found
 	return r < 0 ? fail(d, r, name) : d->told(d->ctx, &c);
 }
 
-static int sides_push(struct differ *d, struct sides s)
+static struct sides *sides_of(const struct differ *d)
 {
-	size_t at = d->trail.depth;
-
-	if (at >= d->size) {
-		size_t size = d->size ? d->size * 2 : 16;
-		struct sides *more = reallocarray(d->sides, size, sizeof(*more));
-
-		if (!more)
-			return corral_error_set(d->err, ENOMEM, "read layers: out of memory");
-		d->sides = more;
-		d->size = size;
-	}
-	d->sides[at] = s;
-	return 0;
+	return trail_own(&d->trail);
 }
 
 /*
@@ -345,7 +332,7 @@ static int sides_push(struct differ *d, struct sides s)
  */
 static int names_read(struct differ *d)
 {
-	struct sides s = d->sides[d->trail.depth];
+	struct sides s = *sides_of(d);
 	bool all = s.before != (s.after & ~d->top);
 
 	return trail_read(&d->trail, all ? s.before | s.after : s.after & d->top, d->err);
@@ -354,7 +341,7 @@ static int names_read(struct differ *d)
 /* One name; goes down where there is a directory on either side. */
 static int visit(struct differ *d, const char *name)
 {
-	struct sides here = d->sides[d->trail.depth], below;
+	struct sides here = *sides_of(d), below;
 	struct found before, after;
 	int r = view_find(&d->trail, here.before, name, d->view.trusted, &before);
 
@@ -372,9 +359,10 @@ static int visit(struct differ *d, const char *name)
 	if (below.before == below.after)
 		return 0;
 	r = trail_down(&d->trail, name, below.before | below.after, d->err);
-	if (r == 0)
-		r = sides_push(d, below);
-	return r == 0 ? names_read(d) : r;
+	if (r < 0)
+		return r;
+	*sides_of(d) = below;
+	return names_read(d);
 }
 
 static int walk(struct differ *d)
@@ -427,7 +415,7 @@ static int part_diff(struct differ *d)
 	size_t base = d->view.n - 1, n_after = d->options->n_after;
 	uint32_t present = 0;
 	struct sides s;
-	int r = trail_init(&d->trail, d->view.fds, d->view.n, false, d->err);
+	int r = trail_init(&d->trail, d->view.fds, d->view.n, sizeof(struct sides), false, d->err);
 
 	if (r < 0)
 		return r;
@@ -440,9 +428,8 @@ static int part_diff(struct differ *d)
 		s.after &= ~(1u << base);
 	if (d->view.base_is_copied && d->view.base_of >= n_after)
 		s.before &= ~(1u << base);
-	r = sides_push(d, s);
-	if (r == 0)
-		r = part_tell(d, s);
+	*sides_of(d) = s;
+	r = part_tell(d, s);
 	return r == 0 ? walk(d) : r;
 }
 
@@ -474,7 +461,6 @@ int corral_layers_diff(const struct corral_layer_stack *stack,
 		trail_done(&d.trail);
 		view_close(&d.view);
 	}
-	free(d.sides);
 	corral_buf_done(&d.path);
 	corral_buf_done(&d.text);
 	return r;

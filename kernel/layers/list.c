@@ -33,7 +33,7 @@ static int reader_open(struct reader *r, const struct corral_layer_stack *stack,
 	/* It is not part of what is seen (view.h). */
 	if (r->view.base_is_copied)
 		corral_fd_closep(&r->view.fds[r->view.n - 1]);
-	result = trail_init(&r->trail, r->view.fds, r->view.n, false, r->err);
+	result = trail_init(&r->trail, r->view.fds, r->view.n, 0, false, r->err);
 	if (result < 0)
 		reader_close(r);
 	return result;

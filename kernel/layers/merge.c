@@ -37,8 +37,6 @@ struct place {
 
 struct merger {
 	struct trail trail;
-	struct place *places;
-	size_t size;
 	bool trusted;
 	struct corral_error *err;
 	char *names, *value; /* XATTRS_MAX each */
@@ -80,24 +78,7 @@ static int look(struct merger *m, int tree, const char *name, struct word *ret)
 
 static struct place *place_of(const struct merger *m)
 {
-	return &m->places[m->trail.depth];
-}
-
-static int place_push(struct merger *m, const struct place *p)
-{
-	size_t at = m->trail.depth;
-
-	if (at >= m->size) {
-		size_t size = m->size ? m->size * 2 : 16;
-		struct place *more = reallocarray(m->places, size, sizeof(*more));
-
-		if (!more)
-			return corral_error_set(m->err, ENOMEM, "merge layers: out of memory");
-		m->places = more;
-		m->size = size;
-	}
-	m->places[at] = *p;
-	return 0;
+	return trail_own(&m->trail);
 }
 
 static int whiteout_put(struct merger *m, const char *name)
@@ -127,11 +108,12 @@ static int directory_put(struct merger *m, const char *name, const struct place 
 	if (mkdirat(trail_fd(&m->trail, BOTH), name, 0700) < 0)
 		return fail(m, errno, "create", name);
 	r = trail_down(&m->trail, name, p->from | 1u << BOTH, m->err);
-	if (r == 0)
-		r = place_push(m, p);
-	if (r == 0 && (trail_mask(&m->trail) & p->from) != p->from)
-		r = fail(m, EACCES, "read", "");
-	return r == 0 ? trail_read(&m->trail, p->from, m->err) : r;
+	if (r < 0)
+		return r;
+	*place_of(m) = *p;
+	if ((trail_mask(&m->trail) & p->from) != p->from)
+		return fail(m, EACCES, "read", "");
+	return trail_read(&m->trail, p->from, m->err);
 }
 
 static int visit(struct merger *m, const char *name)
@@ -235,10 +217,10 @@ static int finish(struct merger *m)
 
 static int walk(struct merger *m, const struct place *top)
 {
-	int r = place_push(m, top);
+	int r;
 
-	if (r == 0)
-		r = trail_read(&m->trail, top->from, m->err);
+	*place_of(m) = *top;
+	r = trail_read(&m->trail, top->from, m->err);
 	while (r == 0) {
 		const char *name = trail_next(&m->trail);
 
@@ -254,17 +236,20 @@ static int walk(struct merger *m, const struct place *top)
 	return r;
 }
 
-/* A part of both, or of one; -1 where there is none. */
-static int tops_merge(struct merger *m, int fds[TREES], bool below)
+/* A part of both, or of one; -1 where there is none. modes: as files_open_dir() gave them. */
+static int tops_merge(struct merger *m, const int fds[TREES], const mode_t modes[TREES], bool below)
 {
+	int like = fds[UPPER] >= 0 ? UPPER : LOWER;
 	struct place top = { .from = (fds[UPPER] >= 0 ? 1u << UPPER : 0) |
 		                     (fds[LOWER] >= 0 ? 1u << LOWER : 0),
 		             .below = below };
 	int r;
 
-	if (fstat(fds[fds[UPPER] >= 0 ? UPPER : LOWER], &top.st) < 0)
+	if (fstat(fds[like], &top.st) < 0)
 		return fail(m, errno, "look at", "");
-	r = trail_init(&m->trail, fds, TREES, true, m->err);
+	if (modes[like] != FILES_MODE_KEPT)
+		top.st.st_mode = S_IFDIR | modes[like];
+	r = trail_init(&m->trail, fds, TREES, sizeof(top), true, m->err);
 	if (r == 0)
 		r = walk(m, &top);
 	trail_done(&m->trail);
@@ -289,7 +274,7 @@ static int part_merge(struct merger *m, const int layers[TREES], const char *nam
 			                   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (r == 0)
 			r = fds[BOTH] < 0 ? fail(m, errno, "open", name)
-			                  : tops_merge(m, fds, below);
+			                  : tops_merge(m, fds, modes, below);
 	}
 	for (int i = 0; i < TREES; i++) {
 		if (i != BOTH && fds[i] >= 0 && modes[i] != FILES_MODE_KEPT)
@@ -336,7 +321,5 @@ int corral_layer_merge(const char *upper, const char *lower, const char *path, b
 	both = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (both < 0)
 		return corral_error_sys(err, errno, "open layer '%s'", path);
-	r = layers_merge(&m, (const int[TREES]) { u, l, both }, has_below);
-	free(m.places);
-	return r;
+	return layers_merge(&m, (const int[TREES]) { u, l, both }, has_below);
 }

@@ -9,8 +9,8 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/files/names.h"
 
-/* Directories that are open at once, in each tree. */
-#define HELD 4
+/* Directories that are open at once, in all trees; but four in each. */
+#define HELD 120
 
 struct names {
 	const char **v; /* of lists */
@@ -25,6 +25,7 @@ struct trail_level {
 	struct names names;
 	struct files_names *lists;
 	size_t n_lists;
+	void *own;
 };
 
 static struct trail_level *top_of(const struct trail *t)
@@ -56,7 +57,8 @@ static int level_begin(struct trail *t, size_t at)
 		l->fd[i] = -1;
 		l->closed_mode[i] = FILES_MODE_KEPT;
 	}
-	return 0;
+	l->own = calloc(1, t->own_size + 1);
+	return l->own ? 0 : -ENOMEM;
 }
 
 static void level_close(struct trail *t, size_t at)
@@ -77,15 +79,20 @@ static void level_end(struct trail *t, size_t at)
 		files_names_done(&l->lists[i]);
 	free(l->lists);
 	free(l->names.v);
+	free(l->own);
+	l->own = NULL;
 	l->lists = NULL;
 	l->names.v = NULL;
 	l->n_lists = 0;
 }
 
-int trail_init(struct trail *t, const int *tops, size_t width, bool opens_closed,
+int trail_init(struct trail *t, const int *tops, size_t width, size_t own_size, bool opens_closed,
                struct corral_error *err)
 {
+	size_t n = 0;
+
 	memset(t, 0, sizeof(*t));
+	t->own_size = own_size;
 	if (level_begin(t, 0) < 0)
 		return out_of_memory(err);
 	t->width = width;
@@ -94,7 +101,9 @@ int trail_init(struct trail *t, const int *tops, size_t width, bool opens_closed
 	for (size_t i = 0; i < width; i++) {
 		t->tops[i] = t->levels[0].fd[i] = tops[i];
 		t->levels[0].mask |= tops[i] >= 0 ? 1u << i : 0;
+		n += tops[i] >= 0;
 	}
+	t->held = HELD / (n > HELD / 4 ? HELD / 4 : n ? n : 1);
 	return t->path.failed ? out_of_memory(err) : 0;
 }
 
@@ -113,6 +122,11 @@ void trail_done(struct trail *t)
 int trail_fd(const struct trail *t, size_t i)
 {
 	return top_of(t)->fd[i];
+}
+
+void *trail_own(const struct trail *t)
+{
+	return top_of(t)->own;
 }
 
 uint32_t trail_mask(const struct trail *t)
@@ -142,7 +156,7 @@ int trail_down(struct trail *t, const char *name, uint32_t mask, struct corral_e
 		return corral_error_set(err, ENAMETOOLONG,
 		                        "read layers: '%.100s...' lies deeper than %d directories",
 		                        t->path.data, TRAIL_DEPTH_MAX);
-	if (level_begin(t, t->depth + 1) < 0 || name_push(t, name) < 0)
+	if (name_push(t, name) < 0 || level_begin(t, t->depth + 1) < 0)
 		return out_of_memory(err);
 	above = top_of(t);
 	l = above + 1;
@@ -161,8 +175,8 @@ int trail_down(struct trail *t, const char *name, uint32_t mask, struct corral_e
 		l->fd[i] = fd;
 		l->mask |= 1u << i;
 	}
-	if (t->depth > HELD)
-		level_close(t, t->depth - HELD);
+	if (t->depth > t->held)
+		level_close(t, t->depth - t->held);
 	return 0;
 }
 
@@ -187,7 +201,7 @@ static int open_again(struct trail *t, size_t tree)
 		if (next < 0)
 			return -errno;
 		at = next;
-		ours = k + HELD <= t->depth;
+		ours = k + t->held <= t->depth;
 		if (!ours)
 			l->fd[tree] = at;
 	}

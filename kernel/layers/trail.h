@@ -19,7 +19,7 @@
 #define TRAIL_WIDTH (CORRAL_LAYERS_MAX + 1) /* trees */
 /* Directories below each other; beyond any path that a program can name, and short enough that the
  * ways back are no burden. */
-#define TRAIL_DEPTH_MAX 8192
+#define TRAIL_DEPTH_MAX 4096
 
 struct trail_level;
 
@@ -31,15 +31,19 @@ struct trail {
 	struct corral_buf path; /* of the last level, below the tops; "" there */
 	struct trail_level *levels;
 	size_t depth, size;
+	size_t held;     /* levels that are open */
+	size_t own_size; /* of what the caller has with each level */
 };
 
 /* tops as above; trail_done() in either case. */
-int trail_init(struct trail *t, const int *tops, size_t width, bool opens_closed,
+int trail_init(struct trail *t, const int *tops, size_t width, size_t own_size, bool opens_closed,
                struct corral_error *err);
 void trail_done(struct trail *t);
 
 /* The directory where the trail is, in tree i; -1 when that tree has none. */
 int trail_fd(const struct trail *t, size_t i);
+/* The caller's with this level, own_size bytes, zero at first. */
+void *trail_own(const struct trail *t);
 /* Which trees have it: bit i. */
 uint32_t trail_mask(const struct trail *t);
 

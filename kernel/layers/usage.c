@@ -80,7 +80,7 @@ static int count(struct usage *u, int dir_fd, const char *name, struct stat *st)
 static int part_count(struct usage *u, int part_fd, struct corral_error *err)
 {
 	corral_auto(trail_done) struct trail t = { 0 };
-	int r = trail_init(&t, &part_fd, 1, false, err);
+	int r = trail_init(&t, &part_fd, 1, 0, false, err);
 
 	if (r == 0)
 		r = trail_read(&t, 1, err);

@@ -130,7 +130,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	s.pidfd = eventfd(1, EFD_CLOEXEC);
 	s.event_fd = epoll_create1(EPOLL_CLOEXEC);
 	s.plan = who == READY ? plan_new() : NULL;
-	s.timer_fd = s.oom_fd = s.tty_fd = s.keep_fd = -1;
+	s.timer_fd = s.oom_fd = s.tty_fd = -1;
+	s.keep = (struct corral_keep)CORRAL_KEEP_INIT;
 	ev.data.fd = s.socket_fd;
 	assert(epoll_ctl(s.event_fd, EPOLL_CTL_ADD, s.socket_fd, &ev) == 0);
 	for (int n = 0; n < MESSAGES_MAX && at + 3 <= size; n++) {

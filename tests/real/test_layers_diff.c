@@ -20,8 +20,8 @@
 #include "kernel/layers/layers.h"
 #include "tests/real/layers_support.h"
 
-#define GENERATIONS 5
-#define CHANGES     30 /* of each */
+#define GENERATIONS 4
+#define CHANGES     14 /* of each */
 
 static struct layered l;
 
@@ -494,7 +494,7 @@ static int number_from(const char *name, int otherwise)
 
 static void random_changes_are_told_as_they_are(void **state)
 {
-	int rounds = number_from("CORRAL_TEST_LAYERS_ROUNDS", 4),
+	int rounds = number_from("CORRAL_TEST_LAYERS_ROUNDS", 2),
 	    seed = number_from("CORRAL_TEST_LAYERS_SEED", 1);
 
 	(void)state;

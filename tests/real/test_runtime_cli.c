@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -185,8 +186,10 @@ static void mistakes_in_files_are_found_with_their_place(void **state)
 	}
 	assert_string_equal(strrchr(p->r.out, '/'), "/small.json: ok\n");
 	file_make(p->dir, "bad0.json", "{\"image\":\"x\",\"seccomp\":\"engine\"}");
-	CORRAL(p, "runtime", "validate", "--json", bad[0]);
-	assert_status(&p->r, 0);
+	CORRAL(p, "runtime", "validate", "--json", bad[0], "/no/such\xff.json");
+	assert_status(&p->r, 1);
+	assert_says(p->r.out,
+	            "\"error\": \"'/no/such\xef\xbf\xbd.json': No such file or directory\"");
 	assert_says(p->r.out, "\"error\": null");
 }
 
@@ -222,7 +225,6 @@ static void explain_says_why(void **state)
 		return;
 	CORRAL(p, "runtime", "explain", "small");
 	assert_status(&p->r, 0);
-	assert_says(p->r.out, "native  yes\n");
 	assert_says(p->r.out, "here    native: its isolation is native, and this host contains it");
 }
 
@@ -365,9 +367,6 @@ static void image_without_an_engine_is_refused_with_both_reasons(void **state)
 	assert_refused(&p->r, "--runtime: runtime 'go': neither natively: its root filesystem is "
 	                      "the image 'golang:1.23-alpine', which corral cannot have without a "
 	                      "container engine yet; nor by a container engine: ");
-	CORRAL(p, "mcp", "--runtime", "go");
-	assert_status(&p->r, 125);
-	assert_says(p->r.err, "runtime 'go': neither natively: ");
 	CORRAL(p, "plan", "--runtime", "go");
 	assert_status(&p->r, 125);
 	assert_says(p->r.err, "; nor by a container engine: corral plan knows none");
@@ -376,10 +375,13 @@ static void image_without_an_engine_is_refused_with_both_reasons(void **state)
 	assert_refused(&p->r, "runtime 'go': its isolation is native: its root filesystem is the "
 	                      "image 'x', which corral cannot have without a container engine "
 	                      "yet: choose isolation docker, or give rootfs a directory");
-	/* The user's own go has a root here. */
-	file_make(p->runtimes, "go.json", "{\"image\":\"x\",\"rootfs\":\"host\"}");
 	if (!can())
 		return;
+	/* A root that is named takes the place of the image. */
+	RUNTIME_RUN(p, "go", "--rootfs", "host", "--", "pwd");
+	assert_status(&p->r, 0);
+	/* The user's own go has one. */
+	file_make(p->runtimes, "go.json", "{\"image\":\"x\",\"rootfs\":\"host\"}");
 	RUNTIME_RUN(p, "go", "--", "echo", "native");
 	assert_status(&p->r, 0);
 	assert_string_equal(p->r.out, "native\n");
@@ -398,6 +400,9 @@ static pid_t engine_start(const char *path)
 	assert_int_equal(listen(fd, 8), 0);
 	pid = fork();
 	assert_true(pid >= 0);
+	/* A test that fails leaves none behind. */
+	if (pid == 0)
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	while (pid == 0) {
 		int with = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 		char question[1024] = "";
@@ -442,7 +447,8 @@ static void engine_that_answers_takes_what_needs_an_image(void **state)
 	RUNTIME_RUN(p, "go", "--", "true");
 	assert_status(&p->r, 125);
 	assert_null(strstr(p->r.err, "neither natively"));
-	RUNTIME_RUN(p, "go", "--rootfs", "/", "--", "true");
+	file_make(p->runtimes, "boxed.json", "{\"image\":\"x\",\"isolation\":\"docker\"}");
+	RUNTIME_RUN(p, "boxed", "--rootfs", "host", "--", "true");
 	assert_refused(&p->r,
 	               "--rootfs and --runtime: leave one of them out: a container's root is "
 	               "its image");
@@ -455,6 +461,29 @@ static void engine_that_answers_takes_what_needs_an_image(void **state)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
+static void home_of_somebody_else_is_none_of_roots(void **state)
+{
+	struct place *p = *state;
+	char dir[640], home[600];
+
+	(void)snprintf(home, sizeof(home), "%s/home", p->dir);
+	(void)snprintf(dir, sizeof(dir), "%s/.config", home);
+	assert_int_equal(mkdir(home, 0755), 0);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	(void)snprintf(dir, sizeof(dir), "%s/.config/corral", home);
+	assert_int_equal(symlink("../../corral", dir), 0);
+	(void)unsetenv("XDG_CONFIG_HOME");
+	(void)setenv("HOME", home, 1);
+	CORRAL(p, "runtime", "show", "small");
+	assert_status(&p->r, 0);
+	if (!is_root()) /* who can give nothing away */
+		return;
+	assert_int_equal(chown(home, 1234, 1234), 0);
+	CORRAL(p, "runtime", "show", "small");
+	assert_status(&p->r, 125);
+	assert_says(p->r.err, "Unknown runtime 'small'");
+}
+
 static void words_that_make_no_sense_are_refused(void **state)
 {
 	struct place *p = *state;
@@ -463,13 +492,10 @@ static void words_that_make_no_sense_are_refused(void **state)
 	assert_status(&p->r, 125);
 	assert_says(p->r.err, "runtime: unknown command 'ls': write corral runtime list");
 	CORRAL(p, "runtime", "show");
-	assert_says(
-	        p->r.err,
-	        "runtime show: a word is missing: corral runtime show [options] NAME|FILE.json");
+	assert_says(p->r.err,
+	            "runtime show: too few words: corral runtime show [options] NAME|FILE.json");
 	CORRAL(p, "mcp", "--local", p->dir, "--runtime", "host");
 	assert_says(p->r.err, "--runtime is a new sandbox's, and --local makes none");
-	CORRAL(p, "run", "--docker", "busybox", "--runtime", "host", "--", "true");
-	assert_status(&p->r, 125);
 }
 
 int main(void)
@@ -488,6 +514,7 @@ int main(void)
 		T(sandbox_that_stays_is_of_its_runtime),
 		T(image_without_an_engine_is_refused_with_both_reasons),
 		T(engine_that_answers_takes_what_needs_an_image),
+		T(home_of_somebody_else_is_none_of_roots),
 		T(words_that_make_no_sense_are_refused),
 	};
 

@@ -46,29 +46,26 @@ set(public_headers
 set(private_headers
   backends/backend_ops.h
   backends/backgrounds.h
+  backends/base_shell.h
+  backends/boxes.h
+  backends/execute.h
+  backends/names.h
   backends/native_box.h
+  backends/runs.h
+  backends/served.h
   backends/wrap_ops.h
+  kernel/base/base64.h
   kernel/base/clock.h
+  kernel/base/parse.h
+  kernel/base/trace.h
   kernel/base/utf8.h
-  kernel/keep.h)
-if(TARGET corral_docker)
-  list(APPEND private_headers
-    backends/boxes.h
-    backends/base_shell.h
-    backends/execute.h
-    backends/names.h
-    backends/runs.h
-    backends/served.h
-    kernel/base/base64.h
-    kernel/base/parse.h
-    kernel/base/trace.h
-    kernel/files/client.h
-    policy/environment.h
-    policy/guest_path.h
-    policy/json_words.h
-    policy/seccomp_builtin.h
-    policy/seccomp_oci.h)
-endif()
+  kernel/files/client.h
+  kernel/keep.h
+  policy/environment.h
+  policy/guest_path.h
+  policy/json_words.h
+  policy/seccomp_builtin.h
+  policy/seccomp_oci.h)
 
 corral_exports(exported ${public_headers})
 corral_exports(private ${private_headers})
