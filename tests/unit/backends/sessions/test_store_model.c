@@ -144,9 +144,17 @@ static void session_check(struct worker *w, struct session *s)
 
 static struct session *session_any(struct worker *w)
 {
-	struct session *s = &w->sessions[any(w, SESSIONS)];
+	struct session *s = &w->sessions[any(w, 2) * any(w, SESSIONS)];
 
 	return s->there ? s : NULL;
+}
+
+/* To lose what it has: seldom of the first, so that its layers become many. */
+static struct session *session_to_change_back(struct worker *w)
+{
+	struct session *s = session_any(w);
+
+	return s == w->sessions && any(w, 40) ? NULL : s;
 }
 
 static struct session *session_free(struct worker *w)
@@ -179,7 +187,7 @@ static void op_create(struct worker *w)
 
 static void op_remove(struct worker *w)
 {
-	struct session *s = session_any(w);
+	struct session *s = session_to_change_back(w);
 
 	if (!s || any(w, 4))
 		return;
@@ -226,7 +234,7 @@ static struct point *point_any(struct worker *w, struct session *s)
 
 static void op_restore(struct worker *w)
 {
-	struct session *s = session_any(w);
+	struct session *s = session_to_change_back(w);
 	struct point *point = point_any(w, s);
 
 	if (!point)
@@ -279,13 +287,13 @@ static void op_command(struct worker *w)
 	now->commands[now->n_commands].number = number;
 	now->commands[now->n_commands].before = now->files;
 	memcpy(now->commands[now->n_commands++].led, now->led, sizeof(now->led));
-	if (any(w, 2))
+	if (any(w, 4))
 		file_write(w, s, any(w, FILES), 1 + any(w, 1000000));
 }
 
 static void op_undo(struct worker *w)
 {
-	struct session *s = session_any(w);
+	struct session *s = session_to_change_back(w);
 	corral_autofree char *text = NULL;
 	unsigned int n;
 	char expected[16];
@@ -368,8 +376,9 @@ static void op_touch(struct worker *w)
 }
 
 static void (*const ops[])(struct worker *w) = {
-	op_create, op_remove,  op_write, op_write, op_checkpoint, op_restore, op_drop,  op_fork,
-	op_write,  op_command, op_undo,  op_diff,  op_list,       op_clean,   op_touch,
+	op_create, op_remove, op_write,   op_write,   op_checkpoint, op_checkpoint,
+	op_drop,   op_fork,   op_command, op_command, op_command,    op_restore,
+	op_undo,   op_diff,   op_diff,    op_list,    op_clean,      op_touch,
 };
 
 static void *work(void *arg)
