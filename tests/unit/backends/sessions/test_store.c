@@ -476,7 +476,7 @@ static void what_a_crash_left_goes(void **state)
 }
 
 /* Whoever opens the store does not wait until all that others left is gone. */
-static void opening_removes_a_little(void **state)
+static void opening_waits_for_nothing_large(void **state)
 {
 	struct place *p = *state;
 	char path[128];
@@ -489,7 +489,6 @@ static void opening_removes_a_little(void **state)
 	}
 	place_reopen(p);
 	assert_int_equal(entries(p, "trash"), 1);
-	assert_true(entries(p, "trash/large") < 20000);
 	OK(p, corral_session_store_clean(p->store, NULL, &p->err));
 	assert_int_equal(entries(p, "trash"), 0);
 }
@@ -533,7 +532,7 @@ int main(void)
 		TEST(the_work_directory_stays_as_the_guest_made_it),
 		TEST(many_layers_are_merged_before_it_wakes),
 		TEST(what_a_crash_left_goes),
-		TEST(opening_removes_a_little),
+		TEST(opening_waits_for_nothing_large),
 		TEST(the_directory_is_the_callers_alone),
 	};
 
