@@ -134,7 +134,6 @@ int store_state_missing(const char *id, const char *name, struct corral_error *e
 /* Forgets what that question takes away, and its layers. */
 int store_states_drop(struct store_change *c, enum registry_question q,
                       const struct registry_value *values, struct corral_error *err);
-int64_t store_now_ms(void);
 
 /* store_running.c: which of these some process has locked; ret has room for n. */
 void store_layers_locked(const struct corral_session_store *s, const int64_t *layers, size_t n,

@@ -852,6 +852,54 @@ static void end_of_the_manager_ends_what_runs_and_leases_say_so(void **state)
 	corral_backend_close(w.b);
 }
 
+static int look(void *ctx, struct corral_error *err)
+{
+	const struct fixture *f = ctx;
+
+	return f->stop_after ? corral_error_set(err, ECONNREFUSED, "nobody listens") : 0;
+}
+
+static int docker_make(void *ctx, const struct corral_session_make *what,
+                       struct corral_backend **ret, struct corral_error *err)
+{
+	struct fixture *f = ctx;
+
+	return fake_make(&f->world, what, ret, err);
+}
+
+/* Whose root is an image, which only an engine can have. */
+static void isolation_is_chosen_and_told(void **state)
+{
+	const struct corral_session_ask ask = { .id = "a", .runtime = "python-minimal" };
+	struct fixture *f = *state;
+	const struct corral_session_maker docker = { .make = docker_make, .look = look, .ctx = f };
+	struct corral_session_info info;
+	struct corral_backend *b = NULL;
+
+	f->o.custom = NULL;
+	begin(f);
+	assert_int_equal(open_as(f, &ask, &b), -EOPNOTSUPP);
+	SAYS(f, "python:3.12-slim");
+	SAYS(f, "no Docker engine");
+	corral_session_manager_free(f->m);
+	f->o.docker = &docker;
+	begin(f);
+	f->stop_after = 1;
+	assert_int_equal(open_as(f, &ask, &b), -EOPNOTSUPP);
+	SAYS(f, "nobody listens");
+	assert_int_equal(corral_session_manager_count(f->m), 0);
+	f->stop_after = 0;
+	assert_int_equal(open_as(f, &ask, &b), 0);
+	assert_int_equal(run(b, "count", &f->err), 1);
+	assert_int_equal(corral_session_manager_describe(f->m, "a", &info, &f->err), 0);
+	assert_int_equal(info.isolation, CORRAL_ISOLATION_DOCKER);
+	assert_string_equal(info.runtime, "python-minimal");
+	assert_true(*info.reason);
+	corral_backend_close(b);
+	corral_session_manager_free(f->m);
+	f->m = NULL;
+}
+
 static void layers_are_of_stored_sessions(void **state)
 {
 	char name[CORRAL_SESSION_ID_SIZE];
@@ -897,6 +945,7 @@ int main(int argc, char **argv)
 		ROW(loop_cleans_until_it_is_stopped),
 		ROW(shutdown_releases_side_by_side),
 		ROW(end_of_the_manager_ends_what_runs_and_leases_say_so),
+		ROW(isolation_is_chosen_and_told),
 		ROW(layers_are_of_stored_sessions),
 	};
 #undef ROW
