@@ -8,6 +8,9 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "tests/support.h"
 #include "tests/unit/backends/sessions/manager_support.h"
 
@@ -365,6 +368,45 @@ static void failed_one_leaves_nothing(void **state)
 	b = opened(f, "b");
 	assert_int_equal(run(b, "count", &f->err), 1);
 	corral_backend_close(b);
+}
+
+/* Nor in a store; and what was there before is as it was. */
+static void failed_one_leaves_nothing_in_a_store(void **state)
+{
+	const struct corral_session_ask ask = { .id = "a", .flags = CORRAL_SESSION_START };
+	char dir[] = "/tmp/corral-test-manager-XXXXXX";
+	struct corral_session_record record = { 0 };
+	struct corral_session_store *store = NULL;
+	struct fixture *f = *state;
+	struct corral_backend *b = NULL;
+	int tmp_fd = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(corral_session_store_open(dir, &store, &f->err), 0);
+	f->o.store = store;
+	begin(f);
+	for (int made = 0; made < 2; made++) {
+		f->world.fail_make = made ? 0 : EIO;
+		f->world.fail_start = made ? ENOSPC : 0;
+		assert_int_equal(open_as(f, &ask, &b), made ? -ENOSPC : -EIO);
+		assert_int_equal(corral_session_store_find(store, "a", &record, &f->err), -ENOENT);
+	}
+	f->world.fail_start = 0;
+	corral_backend_close(opened(f, "a"));
+	assert_int_equal(corral_session_manager_release(f->m, "a", 0, &f->err), 1);
+	assert_int_equal(f->world.forgotten, 2);
+	f->world.fail_start = ENOSPC;
+	assert_int_equal(open_as(f, &ask, &b), -ENOSPC);
+	assert_int_equal(corral_session_store_find(store, "a", &record, &f->err), 0);
+	assert_true(record.closed);
+	corral_session_record_done(&record);
+	/* Of what was kept, nothing was forgotten. */
+	assert_int_equal(f->world.forgotten, 2);
+	corral_session_manager_free(f->m);
+	f->m = NULL;
+	corral_session_store_close(store);
+	assert_int_equal(corral_layer_remove(tmp_fd, dir + strlen("/tmp/"), &f->err), 0);
+	(void)close(tmp_fd);
 }
 
 static void failed_start_of_one_that_is_there_keeps_it(void **state)
@@ -935,6 +977,7 @@ int main(int argc, char **argv)
 		ROW(opens_of_different_ids_do_not_wait),
 		ROW(reservations_count_for_every_ceiling),
 		ROW(failed_one_leaves_nothing),
+		ROW(failed_one_leaves_nothing_in_a_store),
 		ROW(failed_start_of_one_that_is_there_keeps_it),
 		ROW(sandbox_is_made_on_first_use_and_again_after_sleep),
 		ROW(looking_wakes_nobody_and_is_no_use),
