@@ -193,24 +193,26 @@ static int contained(struct turn *t, const struct corral_exec_run *x, struct cor
 	return r;
 }
 
-static int execute(struct corral_call *call, struct corral_exec_run *x, struct corral_error *err)
+static int execute(struct corral_call *call, const struct corral_exec_run *given,
+                   struct corral_error *err)
 {
 	struct turn t = { .call = call, .lock_fd = -1, .box.socket_fd = -1 };
+	struct corral_exec_run x = *given;
 	bool changes = call->options.diff;
 	int r;
 
 	if (changes) {
-		x->ended = command_ended;
-		x->ctx = &t;
+		x.ended = command_ended;
+		x.ctx = &t;
 	}
-	corral_words_line(x->argv, t.text, sizeof(t.text));
+	corral_words_line(x.argv, t.text, sizeof(t.text));
 	r = session_take(call, call->operands[0], &t.session, err);
 	if (r == 0 && t.session.isolation == CORRAL_ISOLATION_DOCKER) {
-		r = contained(&t, x, err);
+		r = contained(&t, &x, err);
 	} else if (r == 0) {
 		r = turn_begin(&t, changes, true, err);
 		if (r == 0)
-			r = corral_exec_run(x, &t.box.record, t.box.socket_fd, err);
+			r = corral_exec_run(&x, &t.box.record, t.box.socket_fd, err);
 	}
 	turn_end(&t);
 	return r;
@@ -275,6 +277,7 @@ int corral_session_cp(struct corral_call *call, struct corral_error *err)
 
 	call->ctx = &t;
 	r = corral_cp(call, guest_open, err);
+	call->ctx = NULL;
 	turn_end(&t);
 	return r;
 }

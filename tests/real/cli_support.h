@@ -69,6 +69,25 @@ static inline void assert_error(const struct run *r, const char *part)
 	assert_says(r->err, part);
 }
 
+/* The one object of a JSON array whose text at key is value; the caller's, NULL: there is none. */
+static inline json_t *object_with(const char *array, const char *key, const char *value)
+{
+	json_t *list = json_loads(array, 0, NULL), *found = NULL;
+
+	assert_true(json_is_array(list));
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		json_t *o = json_array_get(list, i);
+		const char *text = json_string_value(json_object_get(o, key));
+
+		if (text && !strcmp(text, value)) {
+			assert_null(found);
+			found = json_incref(o);
+		}
+	}
+	json_decref(list);
+	return found;
+}
+
 /* corral with these words, not waited for; its output goes into *ret_fd, if not NULL. */
 static inline pid_t begin(const char *const *args, int *ret_fd)
 {

@@ -22,22 +22,9 @@
 /* The record of a session's sandbox: list --json of `corral sandbox`. */
 static json_t *sandbox_of(const char *id)
 {
-	json_t *list, *found = NULL;
-
 	CORRAL(&said, "sandbox", "list", "--json");
 	assert_status(&said, 0);
-	list = json_loads(said.out, 0, NULL);
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		json_t *o = json_array_get(list, i);
-		const char *own = json_string_value(json_object_get(o, "session"));
-
-		if (own && !strcmp(own, id)) {
-			assert_null(found);
-			found = json_incref(o);
-		}
-	}
-	json_decref(list);
-	return found;
+	return object_with(said.out, "session", id);
 }
 
 static void files_stay_and_the_sandbox_does_not(void)

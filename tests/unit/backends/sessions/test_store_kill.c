@@ -13,6 +13,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -305,14 +306,13 @@ struct seen {
 /* A tree as it is, by cp(1). */
 static void copy(const char *from, const char *to)
 {
+	char *const argv[] = { (char[]) { "cp" }, (char[]) { "-a" }, (char *)from, (char *)to,
+		               NULL };
 	int status = -1;
-	pid_t pid = fork();
+	pid_t pid;
 
-	if (pid == 0) {
-		(void)execlp("cp", "cp", "-a", from, to, (char *)NULL);
-		_exit(127);
-	}
-	assert_true(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+	assert_int_equal(posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ), 0);
+	assert_true(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
 /* What the operation begins with: made once, and copied. */

@@ -144,7 +144,7 @@ static void session_check(struct worker *w, struct session *s)
 
 static struct session *session_any(struct worker *w)
 {
-	struct session *s = &w->sessions[any(w, 2) * any(w, SESSIONS)];
+	struct session *s = &w->sessions[any(w, 2) ? any(w, SESSIONS) : 0];
 
 	return s->there ? s : NULL;
 }
