@@ -24,6 +24,8 @@
 /* More changes than these are counted and not told. */
 #define CHANGES_MAX 10000u
 #define TEXT_SIZE   4096
+/* A checkpoint that is there during such a command. */
+#define MARK "0.exec-diff"
 
 /* A command of a session, while it is under way. */
 struct turn {
@@ -95,7 +97,9 @@ static int keep_before(struct corral_call *call, void *ctx, struct corral_error 
 
 	if (t->session.history)
 		return corral_session_command(call->store, t->session.id, t->text, &t->number, err);
-	(void)snprintf(t->mark, sizeof(t->mark), "exec-diff.%d", (int)getpid());
+	/* One that was killed in his turn has left it. */
+	(void)corral_session_checkpoint_drop(call->store, t->session.id, MARK, NULL);
+	(void)snprintf(t->mark, sizeof(t->mark), MARK);
 	r = corral_session_checkpoint(call->store, t->session.id, t->mark, t->mark, err);
 	if (r < 0)
 		t->mark[0] = '\0';
