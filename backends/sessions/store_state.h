@@ -57,8 +57,8 @@ void store_change_end(struct store_change *c);
 int store_trash_put(const struct corral_session_store *s, int dir_fd, const char *name);
 /* The same of a layer: -EBUSY when a sandbox or a reader has it. */
 int store_trash_layer(const struct corral_session_store *s, int64_t number);
-/* Removes until that time (corral_now_ms()), one thing at least. */
-void store_trash_empty(struct corral_session_store *s, uint64_t until_ms,
+/* Removes until that time (corral_now_nsec(); 0: all of it). */
+void store_trash_empty(struct corral_session_store *s, uint64_t deadline_nsec,
                        struct corral_session_cleaned *told);
 /* Directories that the registry does not name. */
 int store_strays_put(struct corral_session_store *s, struct corral_error *err);

@@ -101,6 +101,9 @@ int corral_layer_merge(const char *upper, const char *lower, const char *path, b
 /* All of the tree at dir_fd/name, whatever a guest made of it; links are not followed. 0 as well
  * when it is not there. */
 int corral_layer_remove(int dir_fd, const char *name, struct corral_error *err);
+/* The same until then (corral_now_nsec(); 0: never): -ETIMEDOUT, and the next call goes on. */
+int corral_layer_remove_until(int dir_fd, const char *name, uint64_t deadline_nsec,
+                              struct corral_error *err);
 
 /* Bytes on disk of what the layer holds, and how many files. */
 int corral_layer_usage(const char *path, uint64_t *ret_bytes, uint64_t *ret_files,

@@ -4,8 +4,8 @@
  * other. Whoever opens the store then finds all or nothing of the operation, all sessions with
  * their files, and can do it again.
  *
- * CORRAL_STORE_KILLS says at how many of these calls (a number, or "all"); otherwise some are
- * chosen, evenly.
+ * CORRAL_STORE_KILLS says at how many of these calls (a number, or "all"); otherwise a few, evenly
+ * from a place that is another each time.
  */
 #include "tests/unit/backends/sessions/store_support.h"
 
@@ -21,7 +21,7 @@
 
 #include "kernel/base/buf.h"
 
-#define KILLS 3
+#define KILLS 2
 
 /* Those that change what is on disk. */
 static const int calls[] = {
@@ -398,7 +398,7 @@ static void kill_everywhere(const struct operation *op)
 {
 	struct seen seen = { CORRAL_BUF_INIT, CORRAL_BUF_INIT, CORRAL_BUF_INIT, 0, 0 };
 	struct place p, saved = { 0 };
-	unsigned int kills;
+	unsigned int kills, begin = (unsigned int)getpid();
 
 	if (!can_trace()) {
 		corral_test_skip("ptrace(2) of a child");
@@ -415,7 +415,7 @@ static void kill_everywhere(const struct operation *op)
 	kills = kills_wanted(&seen);
 	for (unsigned int i = 0; i < kills; i++) {
 		place_again(&p, saved.root);
-		kill_at(&p, op, &seen, kills == 1 ? 1 : 1 + i * (seen.calls - 1) / (kills - 1));
+		kill_at(&p, op, &seen, 1 + (begin + i * seen.calls / kills) % seen.calls);
 	}
 	print_message("%s: killed at %u of %u calls\n", op->name, kills, seen.calls);
 	place_remove(&p);
