@@ -152,6 +152,9 @@ static void files_are_copied_in_and_out(void)
 	assert_session("", "cp", path, "copy:/workspace/g");
 	session_sh("copy", "cat g", "out\n");
 	assert_session_error("not found", "cp", "copy:nothing", path);
+	/* Copying out makes no session. */
+	assert_session_error("corral session list shows", "cp", "nobody:f", path);
+	assert_null(session_listed("nobody"));
 	(void)unlink(path);
 }
 
@@ -176,6 +179,30 @@ static void each_command_has_a_sandbox_of_its_own_where_its_runtime_says_so(void
 	(void)unlink(path);
 }
 
+static void shell_without_a_terminal_ends_with_its_input(void)
+{
+	assert_session("", "shell", "--idle", "0", "lines");
+	assert_session("", "rm", "lines");
+}
+
+static void one_id_in_two_places_is_never_guessed(void)
+{
+	char other[300];
+
+	(void)snprintf(other, sizeof(other), "%s/other", session_dir);
+	session_sh("both", "true", "");
+	CORRAL(&said, "session", "exec", "--root", other, "both", "--", "true");
+	assert_status(&said, 0);
+	CORRAL(&said, "sandbox", "ps", "both");
+	assert_error(&said, "'both' may be ");
+	CORRAL(&said, "sandbox", "stop", "both");
+	assert_status(&said, 125);
+	CORRAL(&said, "session", "rm", "--root", other, "both");
+	assert_status(&said, 0);
+	CORRAL(&said, "sandbox", "ps", "both");
+	assert_status(&said, 0);
+}
+
 static void wrong_words_are_told_with_a_way_out(void)
 {
 	assert_session_error("corral session list shows", "show", "nobody");
@@ -187,6 +214,7 @@ static void wrong_words_are_told_with_a_way_out(void)
 	                     "--", "true");
 	assert_session_error("stand before all else", "exec", "one", "--idle", "5", "true");
 	assert_session_error("did you mean --force?", "rm", "--forc", "one");
+	assert_session_error("see corral session list --help\n", "list", "-a");
 	CORRAL(&said, "session", "stop");
 	assert_error(&said, "write corral session hibernate");
 	CORRAL(&said, "session", "list", "--root", "/proc/none");
@@ -230,6 +258,8 @@ int main(int argc, char **argv)
 		SESSION_TEST(idle_session_hibernates_by_itself),
 		SESSION_TEST(files_are_copied_in_and_out),
 		SESSION_TEST(each_command_has_a_sandbox_of_its_own_where_its_runtime_says_so),
+		SESSION_TEST(shell_without_a_terminal_ends_with_its_input),
+		SESSION_TEST(one_id_in_two_places_is_never_guessed),
 		SESSION_TEST(wrong_words_are_told_with_a_way_out),
 		SESSION_TEST(others_sessions_are_refused),
 		SESSION_TEST(nothing_is_left),
