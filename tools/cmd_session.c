@@ -17,7 +17,7 @@ static const struct corral_family_command commands[] = {
 	  "\nNothing runs before the first command. exec makes a session that is not there as well.\n"
 	  "\nExamples:\n"
 	  "  corral session create --history dev\n"
-	  "  corral session exec dev -- pip install --user requests\n",
+	  "  corral session exec dev -- python3 -m venv /opt/env\n",
 	  corral_session_create },
 	{ "list", CORRAL_OPTION_SESSION_LIST, "", 0, 0, "none",
 	  "show the sessions that there are", NULL, corral_session_list },
