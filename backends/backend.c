@@ -4,19 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
 
 #define READ_BYTES_MAX (8u << 20)
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void uuid_make(char *ret, size_t size)
 {
@@ -36,7 +28,7 @@ int corral_backend_init(struct corral_backend *b, const struct corral_backend_op
 {
 	b->ops = ops;
 	atomic_init(&b->busy, 0);
-	atomic_init(&b->last_activity_ms, now_ms());
+	atomic_init(&b->last_activity_ms, corral_wall_ms());
 	if (!id) {
 		uuid_make(b->id, sizeof(b->id));
 		return 0;
@@ -50,12 +42,12 @@ int corral_backend_init(struct corral_backend *b, const struct corral_backend_op
 void corral_backend_enter(struct corral_backend *b)
 {
 	(void)atomic_fetch_add(&b->busy, 1);
-	atomic_store(&b->last_activity_ms, now_ms());
+	atomic_store(&b->last_activity_ms, corral_wall_ms());
 }
 
 void corral_backend_leave(struct corral_backend *b)
 {
-	atomic_store(&b->last_activity_ms, now_ms());
+	atomic_store(&b->last_activity_ms, corral_wall_ms());
 	(void)atomic_fetch_sub(&b->busy, 1);
 }
 

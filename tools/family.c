@@ -41,10 +41,12 @@ static int operands_check(const struct corral_call *call, struct corral_error *e
 {
 	const struct corral_family_command *c = call->command;
 	const char *name = call->name;
-	/* What follows a command's name is its own; one that begins with a dash is an option in
-	 * the wrong place. */
-	size_t n = takes_command(c) && call->n_operands > 2 ? 2 : call->n_operands;
+	size_t n = call->n_operands;
 
+	/* What follows a command's name is its own. Where an id that is not there is made, a dash
+	 * behind it is an option in the wrong place. */
+	if (takes_command(c) && n > 1)
+		n = c->option == CORRAL_OPTION_SESSION_EXEC ? 2 : 1;
 	if (call->n_operands < c->operands_min)
 		return corral_error_set(err, EINVAL, "%s: too few words: corral %s [options]%s",
 		                        name, name, c->operands);

@@ -24,6 +24,8 @@
 /* More changes than these are counted and not told. */
 #define CHANGES_MAX 10000u
 #define TEXT_SIZE   4096
+/* A checkpoint that is there during such a command. */
+#define MARK "0.exec-diff"
 
 /* A command of a session, while it is under way. */
 struct turn {
@@ -95,7 +97,9 @@ static int keep_before(struct corral_call *call, void *ctx, struct corral_error 
 
 	if (t->session.history)
 		return corral_session_command(call->store, t->session.id, t->text, &t->number, err);
-	(void)snprintf(t->mark, sizeof(t->mark), "exec-diff.%d", (int)getpid());
+	/* One that was killed in his turn has left it. */
+	(void)corral_session_checkpoint_drop(call->store, t->session.id, MARK, NULL);
+	(void)snprintf(t->mark, sizeof(t->mark), MARK);
 	r = corral_session_checkpoint(call->store, t->session.id, t->mark, t->mark, err);
 	if (r < 0)
 		t->mark[0] = '\0';
@@ -193,24 +197,26 @@ static int contained(struct turn *t, const struct corral_exec_run *x, struct cor
 	return r;
 }
 
-static int execute(struct corral_call *call, struct corral_exec_run *x, struct corral_error *err)
+static int execute(struct corral_call *call, const struct corral_exec_run *given,
+                   struct corral_error *err)
 {
 	struct turn t = { .call = call, .lock_fd = -1, .box.socket_fd = -1 };
+	struct corral_exec_run x = *given;
 	bool changes = call->options.diff;
 	int r;
 
 	if (changes) {
-		x->ended = command_ended;
-		x->ctx = &t;
+		x.ended = command_ended;
+		x.ctx = &t;
 	}
-	corral_words_line(x->argv, t.text, sizeof(t.text));
+	corral_words_line(x.argv, t.text, sizeof(t.text));
 	r = session_take(call, call->operands[0], &t.session, err);
 	if (r == 0 && t.session.isolation == CORRAL_ISOLATION_DOCKER) {
-		r = contained(&t, x, err);
+		r = contained(&t, &x, err);
 	} else if (r == 0) {
 		r = turn_begin(&t, changes, true, err);
 		if (r == 0)
-			r = corral_exec_run(x, &t.box.record, t.box.socket_fd, err);
+			r = corral_exec_run(&x, &t.box.record, t.box.socket_fd, err);
 	}
 	turn_end(&t);
 	return r;
@@ -279,6 +285,7 @@ int corral_session_cp(struct corral_call *call, struct corral_error *err)
 
 	call->ctx = &t;
 	r = corral_cp(call, guest_open, err);
+	call->ctx = NULL;
 	turn_end(&t);
 	return r;
 }

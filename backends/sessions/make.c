@@ -270,6 +270,7 @@ void manager_made_done(struct corral_session_manager *m)
 	if (m->launcher_is_own)
 		corral_launcher_close(m->launcher);
 	m->launcher = NULL;
+	m->launcher_is_own = false;
 	free(m->choices);
 	m->choices = NULL;
 	m->n_choices = 0;

@@ -169,7 +169,7 @@ void corral_session_manager_cleanup_stop(struct corral_session_manager *m)
 static int load_one(struct corral_session_manager *m, struct corral_session_record *record,
                     struct corral_error *err)
 {
-	int64_t slept = session_wall_ms() - record->active_ms;
+	int64_t slept = corral_wall_ms() - record->active_ms;
 	struct session *s;
 	int r = session_add(m, record->id, record->tenant, &s, err);
 
@@ -198,6 +198,7 @@ static int load(struct corral_session_manager *m, struct corral_error *err)
 
 void manager_destroy(struct corral_session_manager *m)
 {
+	manager_made_done(m);
 	corral_runtime_catalogue_close(m->own_catalogue);
 	(void)pthread_mutex_destroy(&m->lock);
 	(void)pthread_mutex_destroy(&m->make_lock);
@@ -244,7 +245,7 @@ int corral_session_manager_new(const struct corral_session_manager_options *o,
 
 void corral_session_manager_free(struct corral_session_manager *m)
 {
-	bool last;
+	bool last, closed;
 
 	if (!m)
 		return;
@@ -253,10 +254,12 @@ void corral_session_manager_free(struct corral_session_manager *m)
 	m->closing = true;
 	(void)pthread_mutex_unlock(&m->lock);
 	(void)manager_release_all(m, SESSION_LEAVE, NULL);
-	manager_made_done(m);
 	(void)pthread_mutex_lock(&m->lock);
+	closed = !m->n_left;
 	last = --m->refs == 0;
 	(void)pthread_mutex_unlock(&m->lock);
+	if (closed && !last)
+		manager_made_done(m);
 	/* Leases that are left say that it is closed; the last of them frees it. */
 	if (last)
 		manager_destroy(m);

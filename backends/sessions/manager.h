@@ -6,9 +6,19 @@
  * with the first call that needs it, and again after an end; so hibernation is
  * corral_backend_end(), and waking is the next call. What callers hold are leases: backends of
  * their own in front of it, through which each operation is counted, waits for a place among the
- * resident, and marks the session as active. Evicted is only who has no operation in flight. One
- * lock for the table, held over no call that can wait; one for each session while it is opened,
- * released or changed.
+ * resident, and marks the session as active. Evicted is only who has no operation in flight, the
+ * least recently active first, and who has background processes (which it loses) only when nobody
+ * else can go. What merely looks or stops (is_alive, stop, usage, the list of background processes)
+ * wakes nobody, and is no activity. One lock for the table, held over no call that can wait; one
+ * for each session while it is opened, released or changed.
+ *
+ * What outlives a sandbox: with a store all of a native session's files, of scope "call" its work
+ * directory; without one the work directory alone, as long as the manager lives. A container keeps
+ * what is in it. Processes end, and with them what lay in memory.
+ *
+ * A sandbox that went by itself is noticed by the operation that meets it, which says so with
+ * -EPIPE; the next one has a new sandbox. A lease whose session was released answers -EPIPE to
+ * everything.
  */
 #ifndef CORRAL_BACKENDS_SESSIONS_MANAGER_H
 #define CORRAL_BACKENDS_SESSIONS_MANAGER_H
@@ -69,8 +79,10 @@ struct corral_session_manager;
 /* With a store, its sessions that are not closed are there at once, hibernated. */
 int corral_session_manager_new(const struct corral_session_manager_options *o,
                                struct corral_session_manager **ret, struct corral_error *err);
-/* Ends the cleanup loop, hibernates every session (closes them without a store), waits for leases'
- * calls to end. Leases that are left say so. Takes NULL. */
+/* Ends the cleanup loop, hibernates every session (closes them without a store), which ends what
+ * runs in them, and waits for leases' calls to return, at most some seconds. Leases that are left
+ * say so, and are still to be closed; launcher, store and makers must outlive terminals that are
+ * open. Takes NULL. */
 void corral_session_manager_free(struct corral_session_manager *m);
 
 enum corral_session_open_flags {
@@ -83,6 +95,12 @@ struct corral_session_ask {
 	const char *runtime; /* NULL: the default, or what the session has */
 	const char *tenant;
 	unsigned int flags;
+	/*
+	 * Of a new one: each command can be taken back. It then ends the sandbox of the one before
+	 * and wakes another over a new layer, which costs a wake and a write of the registry for
+	 * each, takes one command at a time, and leaves no process from one to the next.
+	 * -EOPNOTSUPP but for native sessions of scope "session" in a store.
+	 */
 	bool history;
 };
 /*
@@ -102,8 +120,11 @@ int corral_session_manager_get_or_create(struct corral_session_manager *m,
 enum corral_session_release_flags {
 	CORRAL_SESSION_PURGE = 1u << 0, /* with its files */
 };
-/* Ends it and lets it go; with a store its files stay, and get_or_create takes it up again. 1 when
- * it was there, 0 when not. */
+/*
+ * Ends it, with what runs in it, and lets it go; with a store its files stay, and get_or_create
+ * takes it up again. 1 when it was there, 0 when not; PURGE finds those as well that are in the
+ * store alone. It is gone also when that fails: -errno with what could not be done.
+ */
 int corral_session_manager_release(struct corral_session_manager *m, const char *id,
                                    unsigned int flags, struct corral_error *err);
 /* Its sandbox goes, the session stays. -EBUSY with operations in flight. 0 as well when it has
@@ -115,7 +136,7 @@ int corral_session_manager_hibernate(struct corral_session_manager *m, const cha
 /*
  * Releases every session that has been idle for longer than max_idle_ms (negative: than
  * idle_timeout_ms), and returns how many. Idle means that no operation is in flight and none has
- * ended since. A failure of one does not keep others from it.
+ * ended since. A failure of one does not keep others from it: err then has the first.
  */
 int corral_session_manager_cleanup(struct corral_session_manager *m, int64_t max_idle_ms,
                                    struct corral_error *err);
@@ -124,7 +145,8 @@ int corral_session_manager_cleanup(struct corral_session_manager *m, int64_t max
 int corral_session_manager_cleanup_start(struct corral_session_manager *m, int64_t interval_ms,
                                          struct corral_error *err);
 void corral_session_manager_cleanup_stop(struct corral_session_manager *m);
-/* Releases all of them side by side; how many there were. New ones can be made afterwards. */
+/* Releases all of them side by side; how many there were, and in err the first that failed. New
+ * ones can be made afterwards. */
 int corral_session_manager_shutdown(struct corral_session_manager *m, struct corral_error *err);
 
 struct corral_session_info {
@@ -157,7 +179,8 @@ int corral_session_manager_restore(struct corral_session_manager *m, const char 
                                    const char *name, int timeout_ms, struct corral_error *err);
 int corral_session_manager_undo(struct corral_session_manager *m, const char *id, unsigned int n,
                                 int timeout_ms, struct corral_error *err);
-/* The new one is a session of this manager, under every ceiling. */
+/* The new one is a session of this manager, under every ceiling; it is its source's tenant's, and
+ * of its runtime. */
 int corral_session_manager_fork(struct corral_session_manager *m, const char *id, const char *from,
                                 const struct corral_session_ask *ask, int timeout_ms,
                                 struct corral_backend **ret, struct corral_error *err);

@@ -61,6 +61,7 @@ struct corral_session_manager {
 	struct session **sessions; /* by id */
 	size_t n, size;
 	unsigned int n_resident, n_leaving; /* of the resident: being ended */
+	unsigned int n_left;                /* backends that operations kept from being closed */
 	bool closing;
 
 	pthread_mutex_t make_lock; /* what is made of when it is first needed */
@@ -80,7 +81,6 @@ struct corral_session_manager {
 
 /* --- session.c; with the manager's lock held --- */
 int64_t session_now_ms(void); /* monotonic */
-int64_t session_wall_ms(void);
 /* NULL: not there. */
 struct session *session_find(const struct corral_session_manager *m, const char *id);
 /* Not there yet, held; the table's reference is its only one. */
@@ -126,6 +126,7 @@ int session_make(struct session *s, struct corral_error *err);
 int session_remake(struct session *s, struct corral_error *err);
 /* Whatever outlives its backend, when nothing is to. */
 int session_forget(struct session *s, struct corral_error *err);
+/* Launcher and workspaces, once no backend needs them. */
 void manager_made_done(struct corral_session_manager *m);
 
 /* --- open.c --- */

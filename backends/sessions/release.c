@@ -10,20 +10,22 @@
 #include "kernel/base/clock.h"
 
 #define THREADS 8
+/* So much later than the store has it is worth a write. */
+#define TELL_MS 1000
 
 /* With the lock held. Whether the operations that were in it have ended. */
-static bool wait_idle(struct session *s, bool for_ever)
+static bool wait_idle(struct session *s)
 {
 	const struct timespec until = corral_clock_after(SESSION_PATIENCE_MS);
 	int r = 0;
 
 	while (s->busy && r == 0)
-		r = for_ever ? pthread_cond_wait(&s->changed, &s->m->lock)
-		             : pthread_cond_timedwait(&s->changed, &s->m->lock, &until);
+		r = pthread_cond_timedwait(&s->changed, &s->m->lock, &until);
 	return !s->busy;
 }
 
-static int in_store(struct session *s, enum session_release how, struct corral_error *err)
+static int in_store(const struct session *s, enum session_release how, int64_t active_ms,
+                    struct corral_error *err)
 {
 	struct corral_session_store *store = s->m->o.store;
 
@@ -31,16 +33,16 @@ static int in_store(struct session *s, enum session_release how, struct corral_e
 	case SESSION_PURGE:
 		return corral_session_store_remove(store, s->id, err);
 	case SESSION_CLOSE:
-		(void)corral_session_store_touch(store, s->id, s->active_ms, NULL);
+		(void)corral_session_store_touch(store, s->id, active_ms, NULL);
 		return corral_session_store_set_closed(store, s->id, true, err);
 	case SESSION_LEAVE:
-		return corral_session_store_touch(store, s->id, s->active_ms, err);
+		return corral_session_store_touch(store, s->id, active_ms, err);
 	}
 	return 0;
 }
 
 /* With the lock held, and let go meanwhile: its backend, closed if that can be. */
-static int close_backend(struct session *s, enum session_release how, struct corral_error *err)
+static int close_backend(struct session *s, struct corral_error *err)
 {
 	struct corral_session_manager *m = s->m;
 	struct corral_backend *b = s->backend;
@@ -51,13 +53,16 @@ static int close_backend(struct session *s, enum session_release how, struct cor
 	(void)pthread_mutex_unlock(&m->lock);
 	r = corral_backend_end(b, err);
 	(void)pthread_mutex_lock(&m->lock);
-	if (wait_idle(s, how == SESSION_LEAVE)) {
+	if (wait_idle(s)) {
 		s->backend = NULL;
 		(void)pthread_mutex_unlock(&m->lock);
 		corral_backend_close(b);
 		(void)pthread_mutex_lock(&m->lock);
-	} else if (r == 0) {
+	} else {
 		/* Who leaves last closes it. */
+		m->n_left++;
+	}
+	if (s->backend && r == 0) {
 		r = corral_error_set(err, ETIMEDOUT, "operations go on %d s after its end",
 		                     SESSION_PATIENCE_MS / 1000);
 	}
@@ -68,6 +73,7 @@ int session_release(struct session *s, enum session_release how, struct corral_e
 {
 	struct corral_session_manager *m = s->m;
 	const bool nothing_stays = how == SESSION_PURGE || !m->o.store;
+	int64_t active_ms;
 	int r, after = 0;
 
 	(void)pthread_mutex_lock(&m->lock);
@@ -75,14 +81,15 @@ int session_release(struct session *s, enum session_release how, struct corral_e
 	s->gone = true;
 	m->n_leaving += s->resident;
 	(void)pthread_cond_broadcast(&s->changed);
-	r = close_backend(s, how, err);
+	r = close_backend(s, err);
 	m->n_leaving -= s->resident;
 	session_place_give(s);
+	active_ms = s->active_ms;
 	(void)pthread_mutex_unlock(&m->lock);
 	if (nothing_stays)
 		after = session_forget(s, r < 0 ? NULL : err);
 	r = r < 0 ? r : after;
-	after = m->o.store ? in_store(s, how, r < 0 ? NULL : err) : 0;
+	after = m->o.store ? in_store(s, how, active_ms, r < 0 ? NULL : err) : 0;
 	r = r < 0 ? r : after;
 	(void)pthread_mutex_lock(&m->lock);
 	session_remove(s);
@@ -166,6 +173,30 @@ int corral_session_manager_release(struct corral_session_manager *m, const char 
 
 /* --- Those that have been idle --- */
 
+/* When who stays was active last, for the store: what a crash leaves is then not older than a pass.
+ * Each one once. */
+static void tell_store(struct corral_session_manager *m)
+{
+	char id[CORRAL_SESSION_ID_SIZE];
+	int64_t active_ms = 0;
+
+	do {
+		*id = '\0';
+		(void)pthread_mutex_lock(&m->lock);
+		for (size_t i = 0; i < m->n && !*id; i++) {
+			struct session *s = m->sessions[i];
+
+			if (!s->made || s->gone || s->active_ms - s->told_ms < TELL_MS)
+				continue;
+			memcpy(id, s->id, sizeof(id));
+			active_ms = s->told_ms = s->active_ms;
+		}
+		(void)pthread_mutex_unlock(&m->lock);
+		if (*id)
+			(void)corral_session_store_touch(m->o.store, id, active_ms, NULL);
+	} while (*id);
+}
+
 static int take_idle(struct corral_session_manager *m, int64_t max_idle_ms, struct session **ret)
 {
 	struct session *found = NULL;
@@ -194,6 +225,8 @@ int corral_session_manager_cleanup(struct corral_session_manager *m, int64_t max
 
 	if (max_idle_ms < 0)
 		max_idle_ms = m->o.idle_timeout_ms;
+	if (m->o.store)
+		tell_store(m);
 	if (max_idle_ms < 0)
 		return 0;
 	while (stop == 0 && take_idle(m, max_idle_ms, &s)) {

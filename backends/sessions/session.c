@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "backends/sessions/manager_state.h"
 #include "kernel/base/clock.h"
@@ -11,14 +10,6 @@
 int64_t session_now_ms(void)
 {
 	return (int64_t)corral_now_ms();
-}
-
-int64_t session_wall_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* Where it is, or would be. */
@@ -53,7 +44,7 @@ struct session *session_find(const struct corral_session_manager *m, const char 
 
 void session_stamp(struct session *s)
 {
-	s->active_ms = session_wall_ms();
+	s->active_ms = corral_wall_ms();
 	s->idle_since_ms = session_now_ms();
 }
 
@@ -166,6 +157,7 @@ static void reap(struct session *s)
 	(void)pthread_mutex_unlock(&s->m->lock);
 	corral_backend_close(b);
 	(void)pthread_mutex_lock(&s->m->lock);
+	s->m->n_left--;
 }
 
 void session_let_go(struct session *s)

@@ -14,8 +14,8 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
 
-/* What opening a store may spend on the trash of others; one thing is always removed. */
-#define OPEN_CLEAN_MS 10
+/* What opening a store may spend on the trash of others. */
+#define OPEN_CLEAN_NSEC 10000000
 
 /* With its parents, as the caller's alone. */
 static int root_make(const char *root)
@@ -110,7 +110,7 @@ static void recover(struct corral_session_store *s)
 	if (flock(s->root_fd, LOCK_EX | LOCK_NB) < 0)
 		return;
 	(void)store_strays_put(s, NULL);
-	store_trash_empty(s, corral_now_ms() + OPEN_CLEAN_MS, NULL);
+	store_trash_empty(s, corral_now_nsec() + OPEN_CLEAN_NSEC, NULL);
 	(void)flock(s->root_fd, LOCK_UN);
 }
 

@@ -1,11 +1,12 @@
 /*
  * Sessions on disk: what there is of them while nothing runs, and after any crash.
  *
- *     ROOT/registry.db                SQLite, write-ahead log: sessions, layers, checkpoints,
- * commands ROOT/layers/N/                  what a sandbox changed (kernel/layers/layers.h); the
- * topmost of a session is written to, all others are frozen, and may be shared ROOT/sessions/ID/ of
- * that session's alone; "workspace" in it is a link to its files as long as they are one layer's
- *     ROOT/trash/                     on its way out
+ *     ROOT/registry.db    SQLite, write-ahead log: sessions, layers, checkpoints, commands
+ *     ROOT/layers/N/      what a sandbox changed (kernel/layers/layers.h); the topmost of a session
+ *                         is written to, all others are frozen, and may be shared
+ *     ROOT/sessions/ID/   of that session's alone; "workspace" in it is a link to its files as long
+ *                         as they are one layer's
+ *     ROOT/trash/         on its way out
  *
  * The registry is the truth. A layer is made before the registry names it, and taken away after the
  * registry forgot it; what a crash leaves between is removed by whoever opens the store next. Each
@@ -33,15 +34,15 @@
 extern "C" {
 #endif
 
-#define CORRAL_SESSION_ID_SIZE                                             \
-	65 /* at most 64 of A-Z a-z 0-9 _ . -, the first a letter or digit \
-	    */
+/* At most 64 of A-Z a-z 0-9 _ . -, the first a letter or digit. */
+#define CORRAL_SESSION_ID_SIZE 65
 /* Layers above which a session's are merged before it is woken. */
 #define CORRAL_SESSION_LAYERS_MERGE 12
 
 struct corral_session_store;
 
-/* Makes what is missing; root must be the caller's alone (-EPERM). Removes what a crash left. */
+/* Makes what is missing; root must be the caller's alone (-EPERM). Removes what a crash left, and
+ * for some milliseconds what is in the trash. Not to be carried across fork(2). */
 int corral_session_store_open(const char *root, struct corral_session_store **ret,
                               struct corral_error *err);
 /* Takes NULL. */
@@ -55,7 +56,8 @@ int corral_session_id_check(const char *id, struct corral_error *err);
 struct corral_session_record {
 	char id[CORRAL_SESSION_ID_SIZE];
 	char tenant[CORRAL_SESSION_ID_SIZE]; /* "" without: a label for ceilings */
-	struct corral_runtime *runtime;      /* owned: as it was when the session was made */
+	struct corral_runtime *runtime;      /* owned, and shared (corral_runtime_share()): as it
+	                                        was when the session was made */
 	enum corral_isolation isolation;     /* never AUTO */
 	char *reason;                        /* owned: why that one */
 	bool history; /* before each command there is a checkpoint, so that it can be undone */
@@ -130,7 +132,8 @@ int corral_session_checkpoint(struct corral_session_store *s, const char *id, co
                               char ret_name[CORRAL_SESSION_ID_SIZE], struct corral_error *err);
 int corral_session_checkpoints(struct corral_session_store *s, const char *id,
                                struct corral_checkpoints *ret, struct corral_error *err);
-/* Back to it; what was changed since is lost, later checkpoints stay. -ENOENT. */
+/* Back to it; what was changed since is lost, later checkpoints stay, and commands that can be
+ * taken back are those that led to it. -ENOENT. */
 int corral_session_restore(struct corral_session_store *s, const char *id, const char *name,
                            struct corral_error *err);
 int corral_session_checkpoint_drop(struct corral_session_store *s, const char *id, const char *name,
@@ -141,8 +144,9 @@ int corral_session_fork(struct corral_session_store *s, const char *id, const ch
                         struct corral_error *err);
 
 /*
- * With history: to be called before each command, with no sandbox over it. Gives the command its
- * number (1, 2, ...). An empty topmost layer is not frozen, so reading commands cost none.
+ * With history (else -EOPNOTSUPP): to be called before each command, with no sandbox over it. Gives
+ * the command its number (1, 2, ...). An empty topmost layer is not frozen, so reading commands
+ * cost none.
  */
 int corral_session_command(struct corral_session_store *s, const char *id, const char *text,
                            unsigned int *ret_number, struct corral_error *err);
@@ -180,8 +184,8 @@ struct corral_session_cleaned {
 	unsigned int layers, merged, failed;
 	uint64_t bytes;
 };
-/* Removes layers that no session and no checkpoint has any more, and empties the trash: what others
- * put there is theirs until they are gone. */
+/* Removes layers that no session and no checkpoint has any more, merges those of sessions that have
+ * many, and empties the trash. What somebody still reads or runs over stays until the next time. */
 int corral_session_store_clean(struct corral_session_store *s, struct corral_session_cleaned *ret,
                                struct corral_error *err);
 

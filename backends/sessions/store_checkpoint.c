@@ -9,6 +9,7 @@
 
 #include "backends/sessions/store_state.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
 
 int store_state_missing(const char *id, const char *name, struct corral_error *err)
 {
@@ -69,7 +70,7 @@ static int state_add(struct store_session *e, struct store_change *c, int top_fd
 	r = registry_do(e->store->registry, REGISTRY_STATE_ADD,
 	                REGISTRY_VALUES(REGISTRY_T(e->id), REGISTRY_T(name), REGISTRY_N(0),
 	                                REGISTRY_N(e->head), REGISTRY_L(layer),
-	                                REGISTRY_N(store_now_ms()), REGISTRY_T(NULL)),
+	                                REGISTRY_N(corral_wall_ms()), REGISTRY_T(NULL)),
 	                err);
 	return r < 0 ? r : 0;
 }
@@ -237,7 +238,7 @@ static int fork_add(struct store_session *from, struct store_change *c, int64_t 
 	if (r == 0)
 		r = registry_do(g, REGISTRY_SESSION_FORK,
 		                REGISTRY_VALUES(REGISTRY_T(new_id), REGISTRY_T(from->id),
-		                                REGISTRY_N(store_now_ms()), REGISTRY_N(own)),
+		                                REGISTRY_N(corral_wall_ms()), REGISTRY_N(own)),
 		                err);
 	return r < 0 ? r : 0;
 }

@@ -53,7 +53,7 @@ int corral_session_store_clean(struct corral_session_store *s, struct corral_ses
 	for (size_t i = 0; i < ids.n; i++)
 		if (session_clean(s, ids.items[i], &told) < 0)
 			told.failed++;
-	store_trash_empty(s, UINT64_MAX, &told);
+	store_trash_empty(s, 0, &told);
 	if (ret)
 		*ret = told;
 	return 0;

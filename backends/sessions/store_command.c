@@ -10,6 +10,7 @@
 
 #include "backends/sessions/store_state.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
 #include "kernel/base/utf8.h"
 
 /* Cut between two characters, and valid whatever it was. */
@@ -36,7 +37,7 @@ static int command_add(struct store_session *e, struct store_change *c, int top_
 		r = registry_do(g, REGISTRY_STATE_ADD,
 		                REGISTRY_VALUES(REGISTRY_T(e->id), REGISTRY_T(NULL),
 		                                REGISTRY_N(number), REGISTRY_N(e->head),
-		                                REGISTRY_L(layer), REGISTRY_N(store_now_ms()),
+		                                REGISTRY_L(layer), REGISTRY_N(corral_wall_ms()),
 		                                REGISTRY_T(text)),
 		                err);
 	if (r >= 0)

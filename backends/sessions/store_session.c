@@ -5,21 +5,12 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "backends/sessions/store_state.h"
 #include "kernel/base/cleanup.h"
 
 #define LINK "workspace"
-
-int64_t store_now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static int no_such(const char *id, struct corral_error *err)
 {

@@ -9,6 +9,7 @@
 
 #include "backends/sessions/store_state.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
 
 static int runtime_number(struct registry *g, const struct corral_runtime *rt, int64_t *ret,
                           struct corral_error *err)
@@ -61,7 +62,7 @@ static int session_add(struct store_change *c, const struct corral_session_order
 	                                REGISTRY_N(runtime),
 	                                REGISTRY_T(corral_isolation_name(o->isolation)),
 	                                REGISTRY_T(o->reason ? o->reason : ""),
-	                                REGISTRY_N(o->history), REGISTRY_N(store_now_ms()),
+	                                REGISTRY_N(o->history), REGISTRY_N(corral_wall_ms()),
 	                                REGISTRY_N(layer)),
 	                err);
 	return r < 0 ? r : 0;

@@ -57,8 +57,8 @@ void store_change_end(struct store_change *c);
 int store_trash_put(const struct corral_session_store *s, int dir_fd, const char *name);
 /* The same of a layer: -EBUSY when a sandbox or a reader has it. */
 int store_trash_layer(const struct corral_session_store *s, int64_t number);
-/* Removes until that time (corral_now_ms()), one thing at least. */
-void store_trash_empty(struct corral_session_store *s, uint64_t until_ms,
+/* Removes until that time (corral_now_nsec(); 0: all of it). */
+void store_trash_empty(struct corral_session_store *s, uint64_t deadline_nsec,
                        struct corral_session_cleaned *told);
 /* Directories that the registry does not name. */
 int store_strays_put(struct corral_session_store *s, struct corral_error *err);
@@ -134,7 +134,6 @@ int store_state_missing(const char *id, const char *name, struct corral_error *e
 /* Forgets what that question takes away, and its layers. */
 int store_states_drop(struct store_change *c, enum registry_question q,
                       const struct registry_value *values, struct corral_error *err);
-int64_t store_now_ms(void);
 
 /* store_running.c: which of these some process has locked; ret has room for n. */
 void store_layers_locked(const struct corral_session_store *s, const int64_t *layers, size_t n,

@@ -17,7 +17,6 @@
 #include "backends/sessions/store_state.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/keep.h"
-#include "kernel/base/clock.h"
 
 #define NAMES_TRIED 16
 
@@ -76,7 +75,7 @@ int store_trash_layer(const struct corral_session_store *s, int64_t number)
 }
 
 static int trash_remove(const struct corral_session_store *s, const char *name,
-                        struct corral_session_cleaned *told)
+                        uint64_t deadline_nsec, struct corral_session_cleaned *told)
 {
 	corral_autofd int fd = -1, readers_fd = -1;
 	corral_autofree char *path = NULL;
@@ -93,7 +92,7 @@ static int trash_remove(const struct corral_session_store *s, const char *name,
 		told->bytes += bytes;
 	if (told && faccessat(fd, "u0", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		told->layers++;
-	return corral_layer_remove(s->trash_fd, name, NULL);
+	return corral_layer_remove_until(s->trash_fd, name, deadline_nsec, NULL);
 }
 
 static DIR *dir_read(int dir_fd)
@@ -117,17 +116,19 @@ static const char *dir_next(DIR *dir)
 	return NULL;
 }
 
-void store_trash_empty(struct corral_session_store *s, uint64_t until_ms,
+void store_trash_empty(struct corral_session_store *s, uint64_t deadline_nsec,
                        struct corral_session_cleaned *told)
 {
 	DIR *dir = dir_read(s->trash_fd);
 	const char *name;
 
 	while (dir && (name = dir_next(dir))) {
-		if (trash_remove(s, name, told) < 0 && told)
-			told->failed++;
-		if (corral_now_ms() >= until_ms)
+		int r = trash_remove(s, name, deadline_nsec, told);
+
+		if (r == -ETIMEDOUT)
 			break;
+		if (r < 0 && told)
+			told->failed++;
 	}
 	if (dir)
 		(void)closedir(dir);

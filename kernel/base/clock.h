@@ -10,6 +10,8 @@
 
 uint64_t corral_now_nsec(void);
 uint64_t corral_now_ms(void);
+/* By the wall clock, since 1970: for people, and for what outlives the machine's uptime. */
+int64_t corral_wall_ms(void);
 
 /* Its waits take what corral_clock_after() gives. */
 void corral_cond_init(pthread_cond_t *c);

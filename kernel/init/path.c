@@ -81,7 +81,7 @@ void maker_is(uint32_t uid, uint32_t gid)
 	(void)sys1(__NR_setfsuid, uid);
 }
 
-static long entry_make(int dir, const char *name, int as_file)
+static long missing_make(int dir, const char *name, int as_file)
 {
 	long r;
 
@@ -102,10 +102,10 @@ static long component_make(struct init *in, int dir, const char *name, uint32_t 
 
 	if (!is_made(in, dir))
 		return -EXDEV;
-	r = entry_make(dir, name, as_file);
+	r = missing_make(dir, name, as_file);
 	if (r == -EOVERFLOW) {
 		maker_is(uid, gid);
-		r = entry_make(dir, name, as_file);
+		r = missing_make(dir, name, as_file);
 		maker_is(0, 0);
 		return r == -EEXIST ? 0 : r;
 	}

@@ -342,7 +342,7 @@ static int names_read(struct differ *d)
 static int visit(struct differ *d, const char *name)
 {
 	struct sides here = *sides_of(d), below;
-	struct found before, after;
+	struct found before = { 0 }, after = { 0 };
 	int r = view_find(&d->trail, here.before, name, d->view.trusted, &before);
 
 	if (r == 0)
@@ -400,7 +400,7 @@ static int top_find(const struct view *v, uint32_t mask, struct found *ret,
 /* The part's own directory is there before and after; whether it is as it was. */
 static int part_tell(struct differ *d, struct sides s)
 {
-	struct found before, after;
+	struct found before = { 0 }, after = { 0 };
 	int r = top_find(&d->view, s.before, &before, d->err);
 
 	if (r == 0)
@@ -412,7 +412,7 @@ static int part_tell(struct differ *d, struct sides s)
 
 static int part_diff(struct differ *d)
 {
-	size_t base = d->view.n - 1, n_after = d->options->n_after;
+	size_t n_after = d->options->n_after;
 	uint32_t present = 0;
 	struct sides s;
 	int r = trail_init(&d->trail, d->view.fds, d->view.n, sizeof(struct sides), false, d->err);
@@ -425,9 +425,9 @@ static int part_diff(struct differ *d)
 	s = (struct sides) { present & ~d->top, present };
 	/* Who has it copied has it all. */
 	if (d->view.base_is_copied)
-		s.after &= ~(1u << base);
+		s.after &= ~d->view.base_mask;
 	if (d->view.base_is_copied && d->view.base_of >= n_after)
-		s.before &= ~(1u << base);
+		s.before &= ~d->view.base_mask;
 	*sides_of(d) = s;
 	r = part_tell(d, s);
 	return r == 0 ? walk(d) : r;
@@ -455,7 +455,7 @@ int corral_layers_diff(const struct corral_layer_stack *stack,
 			continue;
 		d.part = (enum corral_layer_part)i;
 		r = view_open(stack, d.part, &d.view, err);
-		if (r < 0)
+		if (r != 0)
 			break;
 		r = part_diff(&d);
 		trail_done(&d.trail);

@@ -10,7 +10,9 @@
  *     b0     in the lowest: what the root was made of, where that is composed
  *
  * Nothing here mounts anything, follows a link that a guest left, or needs the guest: layers are
- * read as overlayfs would, from the host. Layers are given by path, the topmost first.
+ * read as overlayfs would, from the host, by the user who made them (-EPERM). Its marks count in
+ * the form that this user's sandboxes have them, trusted.overlay.* as root and user.overlay.* else.
+ * Layers are given by path, the topmost first.
  */
 #ifndef CORRAL_KERNEL_LAYERS_LAYERS_H
 #define CORRAL_KERNEL_LAYERS_LAYERS_H
@@ -73,9 +75,12 @@ struct corral_layers_diff_options {
 };
 
 /*
- * What the topmost n_after layers change, told in the order of their paths within each part;
- * parents before what is in them. A directory that was touched but is the same is not told. Content
- * is compared: a file written anew with what it held is no change. Not 0 from told ends it.
+ * What the topmost n_after layers change, told part by part in the order of their paths, name by
+ * name: a directory before what is in it. Whatever is in a directory that came or went is told as
+ * well. A directory that was touched but is the same is not told. Content is compared: a file
+ * written anew with what it held is no change. What an ordinary user's guest closed to its own user
+ * is not looked into: files are compared by size and time, directories are as if they were empty.
+ * Not 0 from told ends it, and comes back. -ENAMETOOLONG for a tree of more than 4096 levels.
  */
 int corral_layers_diff(const struct corral_layer_stack *stack,
                        const struct corral_layers_diff_options *options,
@@ -96,6 +101,9 @@ int corral_layer_merge(const char *upper, const char *lower, const char *path, b
 /* All of the tree at dir_fd/name, whatever a guest made of it; links are not followed. 0 as well
  * when it is not there. */
 int corral_layer_remove(int dir_fd, const char *name, struct corral_error *err);
+/* The same until then (corral_now_nsec(); 0: never): -ETIMEDOUT, and the next call goes on. */
+int corral_layer_remove_until(int dir_fd, const char *name, uint64_t deadline_nsec,
+                              struct corral_error *err);
 
 /* Bytes on disk of what the layer holds, and how many files. */
 int corral_layer_usage(const char *path, uint64_t *ret_bytes, uint64_t *ret_files,

@@ -120,7 +120,7 @@ static int visit(struct merger *m, const char *name)
 {
 	const struct place *here = place_of(m);
 	struct place p = { 0 };
-	struct word u, l;
+	struct word u = { 0 }, l = { 0 };
 	int r = look(m, UPPER, name, &u);
 
 	if (r == 0)
@@ -286,7 +286,6 @@ static int part_merge(struct merger *m, const int layers[TREES], const char *nam
 
 static int layers_merge(struct merger *m, const int layers[TREES], bool has_below)
 {
-	static const char *const parts[CORRAL_LAYER_PARTS] = { "u0", "u1", "u2" };
 	int only[TREES] = { -1, layers[LOWER], layers[BOTH] }, r = 0;
 	bool begins = true, has_base;
 
@@ -297,7 +296,7 @@ static int layers_merge(struct merger *m, const int layers[TREES], bool has_belo
 	/* Of the root; an ordinary user's is a copy of it (view.h). */
 	has_base = m->trusted || !begins;
 	for (size_t i = 0; r == 0 && i < CORRAL_LAYER_PARTS; i++)
-		r = part_merge(m, layers, parts[i],
+		r = part_merge(m, layers, layer_part_names[i],
 		               has_below || (i != CORRAL_LAYER_PART_WORK_DIR && has_base));
 	return r == 0 ? part_merge(m, only, LAYER_BEGIN, false) : r;
 }

@@ -14,6 +14,8 @@
 #define TRUSTED "trusted.overlay."
 #define USER    "user.overlay."
 
+const char *const layer_part_names[CORRAL_LAYER_PARTS] = { "u0", "u1", "u2" };
+
 int layer_open(const char *path, int *ret_fd, struct corral_error *err)
 {
 	corral_autofd int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -33,7 +35,7 @@ int layer_open(const char *path, int *ret_fd, struct corral_error *err)
 int layer_part_open(int layer_fd, const char *path, enum corral_layer_part part, int *ret_fd,
                     struct corral_error *err)
 {
-	const char name[] = { 'u', (char)('0' + part), '\0' };
+	const char *name = layer_part_names[part];
 	mode_t mode;
 	/* A guest may have closed its own root. */
 	int fd = files_open_dir(layer_fd, name, false, &mode);
@@ -65,6 +67,7 @@ int view_open(const struct corral_layer_stack *stack, enum corral_layer_part par
 		return corral_error_set(err, E2BIG, "layers: %zu of them: there are at most %d",
 		                        stack->n, CORRAL_LAYERS_MAX);
 	memset(v.fds, 0xff, sizeof(v.fds));
+	v.base_mask = 1u << stack->n;
 	for (size_t i = 0; r == 0 && i < stack->n; i++) {
 		corral_autofd int layer = -1;
 		mode_t mode;
@@ -115,7 +118,9 @@ char mark_opaque(int dir_fd, const char *name, bool trusted)
 
 	if (mark_get(dir_fd, name, trusted, "opaque", value, sizeof(value)) != 1)
 		return 0;
-	return value[0] == 'y' || value[0] == 'x' ? value[0] : 0;
+	if (value[0] != 'y' && value[0] != 'x')
+		return 0;
+	return value[0];
 }
 
 bool mark_whiteout(int dir_fd, const char *name, const struct stat *st, bool trusted)

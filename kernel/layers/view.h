@@ -20,7 +20,8 @@
 
 /* A layer's directory: the caller's own, nobody else's to change (-EPERM). */
 int layer_open(const char *path, int *ret_fd, struct corral_error *err);
-/* "u0" and so on; -1 in *ret_fd where the layer has no such part. */
+extern const char *const layer_part_names[CORRAL_LAYER_PARTS]; /* "u0" and so on */
+/* -1 in *ret_fd where the layer has no such part. */
 int layer_part_open(int layer_fd, const char *path, enum corral_layer_part part, int *ret_fd,
                     struct corral_error *err);
 
@@ -32,6 +33,7 @@ int layer_part_open(int layer_fd, const char *path, enum corral_layer_part part,
 struct view {
 	int fds[TRAIL_WIDTH]; /* -1: that layer has no such part */
 	size_t n;             /* with the base's place, which is n - 1 */
+	uint32_t base_mask;   /* of the base alone, as trail_mask() has it */
 	bool trusted;         /* which marks count */
 	bool base_is_copied;  /* tree base_of began as a copy of the base */
 	size_t base_of;

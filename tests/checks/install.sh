@@ -86,7 +86,7 @@ library=$libdir/libcorral-sessions.so
 exported=$(exports "$library") || fail "no libcorral-sessions.so"
 found=$(foreign "$exported")$(grep -v '@@CORRAL_SESSIONS_[0-9]*$' <<<"$exported" | grep -vE '^__')
 [ -z "$found" ] || fail "libcorral-sessions.so exports" $found
-for name in $(grep -oE 'corral_[a-z_]+\(' "$prefix"/include/corral/backends/sessions/store.h | sed 's/($//' | sort -u); do
+for name in $(grep -ohE 'corral_[a-z_]+\(' "$prefix"/include/corral/backends/sessions/*.h | grep -v "^corral_docker_" | sed 's/($//' | sort -u); do
 	# What others have promised is named in comments.
 	grep -q "^$name@@" <<<"$exported" || grep -qx "$name" <<<"$names" ||
 		fail "libcorral-sessions.so does not export $name, which a header declares"

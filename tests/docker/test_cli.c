@@ -740,6 +740,43 @@ static void tools_for_agents_work_in_a_container(void **state)
 	assert_int_equal(piped_end(&p), 0);
 }
 
+/* A session whose runtime is an image: one container, with files that outlive it on the host. */
+static void session_is_a_container_that_runs_while_a_command_does(void **state)
+{
+	char *dir, root[300], runtime[300], *text = NULL;
+	struct run r = { 0 };
+
+	(void)state;
+	if (!corral_test_engine())
+		return;
+	dir = dir_make();
+	(void)snprintf(root, sizeof(root), "%s/sessions", dir);
+	(void)snprintf(runtime, sizeof(runtime), "%s/box.json", dir);
+	assert_true(asprintf(&text, "{\"name\":\"box\",\"image\":\"%s\"}", corral_test_image()) >
+	            0);
+	file_make(dir, "box.json", text);
+	free(text);
+	CORRAL(&r, "session", "exec", "--root", root, "--runtime", runtime, NAME, "--", "sh", "-c",
+	       "echo 1 > f; echo 2 > /root/kept; exit 3");
+	assert_status(&r, 3);
+	CORRAL(&r, "session", "exec", "--root", root, "--json", "9", NAME, "--", "cat", "f",
+	       "/root/kept");
+	assert_status(&r, 0);
+	assert_string_equal(r.out, "1\n2\n");
+	assert_string_equal(receipt_text(&r, "tier"), "container");
+	CORRAL(&r, "session", "list", "--root", root);
+	assert_says(r.out, "hibernated");
+	assert_says(r.out, "docker");
+	CORRAL(&r, "session", "checkpoint", "--root", root, NAME);
+	assert_one_sentence(&r, "only native sessions have checkpoints");
+	CORRAL(&r, "session", "rm", "--root", root, NAME);
+	assert_status(&r, 0);
+	CORRAL(&r, "docker", "list");
+	assert_null(strstr(r.out, "corral-session-" NAME));
+	run_done(&r);
+	dir_remove(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -765,6 +802,7 @@ int main(void)
 		cmocka_unit_test(options_without_a_meaning_are_refused),
 		cmocka_unit_test_teardown(named_container_stays_and_is_found_again, teardown),
 		cmocka_unit_test_teardown(running_container_is_left_running, teardown),
+		cmocka_unit_test(session_is_a_container_that_runs_while_a_command_does),
 		cmocka_unit_test_teardown(file_commands_work_in_a_container, teardown),
 		cmocka_unit_test_teardown(container_of_somebody_elses_is_taken_as_it_is_by_consent,
 		                          foreign_teardown),

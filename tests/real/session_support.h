@@ -49,31 +49,17 @@ static inline void session_sh(const char *id, const char *line, const char *out)
 		assert_error(&said, (part)); \
 	} while (0)
 
-/* Of what list --json or show --json tells. */
-static inline json_t *session_listed(const char *id)
+static inline bool session_state_is(const char *id, const char *state)
 {
-	json_t *list, *found = NULL;
+	json_t *o;
+	const char *word;
+	bool is;
 
 	SESSION(&said, "list", "--json");
 	assert_status(&said, 0);
-	list = json_loads(said.out, 0, NULL);
-	assert_true(json_is_array(list));
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		json_t *o = json_array_get(list, i);
-
-		if (!strcmp(json_string_value(json_object_get(o, "id")), id))
-			found = json_incref(o);
-	}
-	json_decref(list);
-	return found;
-}
-
-static inline bool session_state_is(const char *id, const char *state)
-{
-	json_t *o = session_listed(id);
-	const char *word = json_string_value(json_object_get(o, "state"));
-	bool is = word && !strcmp(word, state);
-
+	o = object_with(said.out, ARGS("id", id));
+	word = json_string_value(json_object_get(o, "state"));
+	is = word && !strcmp(word, state);
 	json_decref(o);
 	return is;
 }

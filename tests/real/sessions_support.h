@@ -39,7 +39,7 @@ static inline void sessions_runtime(struct sessions *f, const char *name, const 
 	assert_int_equal(fclose(file), 0);
 }
 
-/* Its directory, with two runtimes: "plain" and "call". More can be added before the next. */
+/* Its directory, with runtimes "plain", "call" and "small". More can be added before the next. */
 static inline void sessions_init(struct sessions *f)
 {
 	char path[100];
@@ -51,6 +51,9 @@ static inline void sessions_init(struct sessions *f)
 	assert_int_equal(mkdir(path, 0700), 0);
 	sessions_runtime(f, "plain", "{\"isolation\": \"native\"}");
 	sessions_runtime(f, "call", "{\"isolation\": \"native\", \"scope\": \"call\"}");
+	/* Less than any host has, so that it is the limit and not the host that is met. */
+	sessions_runtime(f, "small",
+	                 "{\"isolation\": \"native\", \"limits\": {\"memory\": \"48M\"}}");
 }
 
 static inline void sessions_catalogue(struct sessions *f)

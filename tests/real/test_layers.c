@@ -183,17 +183,17 @@ static void as_many_as_are_allowed_work(void **state)
 	for (int i = 1; i <= CORRAL_LAYERS_MAX + 1; i++) {
 		char next[16];
 
-		(void)snprintf(line, sizeof(line), "echo %d >>log; touch f%d; rm -f f%d", i, i,
-		               i - 2);
+		(void)snprintf(line, sizeof(line), "echo %d >>log; touch f%d g%d; rm -f f%d", i, i,
+		               i, i - 2);
 		assert_layers_say(&l, stack, line, "");
 		if (i == CORRAL_LAYERS_MAX + 1)
 			break;
 		(void)snprintf(next, sizeof(next), "m%d", i);
 		layers_push(stack, sizeof(stack), next);
 	}
-	(void)snprintf(expected, sizeof(expected), "f%d\nf%d\nlog\n%d\n", CORRAL_LAYERS_MAX,
-	               CORRAL_LAYERS_MAX + 1, CORRAL_LAYERS_MAX + 1);
-	assert_layers_say(&l, stack, "ls; wc -l <log", expected);
+	(void)snprintf(expected, sizeof(expected), "f%d\nf%d\n%d\n%d\n", CORRAL_LAYERS_MAX,
+	               CORRAL_LAYERS_MAX + 1, CORRAL_LAYERS_MAX + 1, CORRAL_LAYERS_MAX + 1);
+	assert_layers_say(&l, stack, "ls -d f*; ls -d g* | wc -l; wc -l <log", expected);
 }
 
 /* A layer whose sandbox never came to be holds nothing. */

@@ -42,19 +42,11 @@ static struct box box;
 static json_t *listed(const char *id)
 {
 	struct run r = { 0 };
-	json_t *list, *found = NULL;
+	json_t *found;
 
 	CORRAL(&r, "sandbox", "list", "--json");
 	assert_status(&r, 0);
-	list = json_loads(r.out, 0, NULL);
-	assert_true(json_is_array(list));
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		json_t *o = json_array_get(list, i);
-
-		if (!strcmp(json_string_value(json_object_get(o, "id")), id))
-			found = json_incref(o);
-	}
-	json_decref(list);
+	found = object_with(r.out, ARGS("id", id));
 	run_done(&r);
 	return found;
 }

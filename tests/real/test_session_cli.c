@@ -22,22 +22,9 @@
 /* The record of a session's sandbox: list --json of `corral sandbox`. */
 static json_t *sandbox_of(const char *id)
 {
-	json_t *list, *found = NULL;
-
 	CORRAL(&said, "sandbox", "list", "--json");
 	assert_status(&said, 0);
-	list = json_loads(said.out, 0, NULL);
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		json_t *o = json_array_get(list, i);
-		const char *own = json_string_value(json_object_get(o, "session"));
-
-		if (own && !strcmp(own, id)) {
-			assert_null(found);
-			found = json_incref(o);
-		}
-	}
-	json_decref(list);
-	return found;
+	return object_with(said.out, ARGS("session", id, "session_root", session_root));
 }
 
 static void files_stay_and_the_sandbox_does_not(void)
@@ -86,8 +73,6 @@ static void commands_are_as_those_of_exec(void)
 	SESSION(&said, "exec", "--json", "9", "as", "--", "sh", "-c", "exit 3");
 	assert_status(&said, 3);
 	assert_string_equal(receipt_text(&said, "reason"), "exit");
-	SESSION(&said, "exec", "as", "--", "no-such-program");
-	assert_status(&said, 127);
 	SESSION(&said, "exec", "--timeout", "200ms", "as", "--", "sleep", "60");
 	assert_status(&said, 124);
 	SESSION(&said, "exec", "-e", "A=1", "-w", "/tmp", "as", "--", "sh", "-c", "echo $A; pwd");
@@ -207,13 +192,11 @@ static void wrong_words_are_told_with_a_way_out(void)
 {
 	assert_session_error("corral session list shows", "show", "nobody");
 	assert_session_error("are expected", "create", "a/b");
-	assert_session_error("Unknown runtime 'nix'", "create", "--runtime", "nix");
 	assert_session("one\n", "create", "one");
 	assert_session_error("is there already", "create", "one");
 	assert_session_error("is of runtime 'host', not 'go'", "exec", "--runtime", "go", "one",
 	                     "--", "true");
 	assert_session_error("stand before all else", "exec", "one", "--idle", "5", "true");
-	assert_session_error("did you mean --force?", "rm", "--forc", "one");
 	assert_session_error("see corral session list --help\n", "list", "-a");
 	CORRAL(&said, "session", "stop");
 	assert_error(&said, "write corral session hibernate");

@@ -286,6 +286,77 @@ static void what_is_in_the_way_of_a_change_is_waited_for(void **state)
 	DONE(f, corral_session_manager_checkpoint(f->s.m, "a", NULL, name, 50, &f->s.err));
 }
 
+/* --- Endings that nobody asked for --- */
+
+/* (S29) */
+static void memory_that_is_used_up_is_told_and_costs_no_files(void **state)
+{
+	struct fixture *f = *state;
+	struct corral_executed e;
+
+	if (!can_launch())
+		return;
+	if (!enforces("memory")) {
+		skip_without_root("a limit of memory on this host");
+		return;
+	}
+	sessions_store(&f->s);
+	sessions_begin(&f->s);
+	on(f, AS(.id = "a", .runtime = "small"));
+	assert_shell(&f->on, "echo kept > kept", 0, "");
+	e = execute(&f->on, &(struct corral_execute) {
+	                            .command = "python3 -c 'x = b\"x\" * 100000000; print(len(x))'",
+	                            .timeout_ms = 60000 });
+	assert_int_equal(e.receipt.reason, CORRAL_REASON_OOM);
+	corral_executed_done(&e);
+	nap(200);
+	assert_int_equal(corral_backend_execute(f->on.b,
+	                                        &(struct corral_execute) { .command = "true",
+	                                                                   .timeout_ms = -1 },
+	                                        &e, &f->on.err),
+	                 -EPIPE);
+	assert_says(f->on.err.text, "session 'a': the sandbox is gone, killed or out of memory");
+	assert_says(f->on.err.text, ": the next call has a new one");
+	corral_executed_done(&e);
+	assert_shell(&f->on, "cat kept", 0, "kept\n");
+}
+
+/* (S23) */
+static void killed_service_loses_no_session(void **state)
+{
+	struct fixture *f = *state;
+	char path[100];
+	int status;
+	pid_t pid;
+
+	if (!can_launch())
+		return;
+	(void)snprintf(path, sizeof(path), "%s/ready", f->s.dir);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		sessions_store(&f->s);
+		sessions_begin(&f->s);
+		on(f, AS(.id = "a", .tenant = "t"));
+		assert_shell(&f->on, "echo kept > kept; echo x > $HOME/h; (sleep 4722 &)", 0, "");
+		(void)close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+		for (;;)
+			(void)pause();
+	}
+	for (int i = 0; i < 2000 && access(path, F_OK) < 0 && waitpid(pid, &status, WNOHANG) == 0;
+	     i++)
+		nap(10);
+	kill_and_reap(pid);
+	sessions_store(&f->s);
+	sessions_begin(&f->s);
+	assert_true(corral_session_manager_contains(f->s.m, "a"));
+	on(f, AS(.id = "a", .flags = CORRAL_SESSION_EXISTING));
+	/* Its sandbox dies with it, which may take a moment. */
+	for (int i = 0; i < 500 && corral_backend_start(f->on.b, &f->on.err) == -EBUSY; i++)
+		nap(10);
+	assert_shell(&f->on, "cat kept $HOME/h", 0, "kept\nx\n");
+}
+
 /* --- Many --- */
 
 #define THREADS 8
@@ -392,6 +463,8 @@ int main(int argc, char **argv)
 		ROW(checkpoints_are_gone_back_to),
 		ROW(commands_are_taken_back),
 		ROW(what_is_in_the_way_of_a_change_is_waited_for),
+		ROW(memory_that_is_used_up_is_told_and_costs_no_files),
+		ROW(killed_service_loses_no_session),
 		ROW(many_threads_find_what_is_theirs),
 	};
 #undef ROW

@@ -491,6 +491,9 @@ static void merging_keeps_what_each_says(void **state)
 	assert_true(is_opaque("m/u2/lower_opaque"));
 	assert_false(is_opaque("m/u2/both"));
 	assert_true(is_whiteout("m/u2/part/below"));
+	/* Without it overlayfs shows a directory of one layer as it is. */
+	assert_int_equal(getxattr("m/u2/part", mark("origin"), NULL, 0), 0);
+	assert_int_equal(getxattr("m/u2/both", mark("origin"), NULL, 0), -1);
 	/* Nothing beneath: neither is needed, and as the work directory it would be seen. */
 	merged("u", "l", "n", false);
 	assert_int_equal(access("n/u2/gone", F_OK), -1);

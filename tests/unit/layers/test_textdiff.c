@@ -155,7 +155,7 @@ static void any_text_becomes_the_other(void **state)
  */
 static void no_line_more_than_needed_is_told(void **state)
 {
-	static unsigned int common[64][64];
+	static size_t common[64][64];
 
 	(void)state;
 	srand(2);

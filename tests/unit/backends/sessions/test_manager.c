@@ -8,6 +8,9 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "tests/support.h"
 #include "tests/unit/backends/sessions/manager_support.h"
 
@@ -367,6 +370,45 @@ static void failed_one_leaves_nothing(void **state)
 	corral_backend_close(b);
 }
 
+/* Nor in a store; and what was there before is as it was. */
+static void failed_one_leaves_nothing_in_a_store(void **state)
+{
+	const struct corral_session_ask ask = { .id = "a", .flags = CORRAL_SESSION_START };
+	char dir[] = "/tmp/corral-test-manager-XXXXXX";
+	struct corral_session_record record = { 0 };
+	struct corral_session_store *store = NULL;
+	struct fixture *f = *state;
+	struct corral_backend *b = NULL;
+	int tmp_fd = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(corral_session_store_open(dir, &store, &f->err), 0);
+	f->o.store = store;
+	begin(f);
+	for (int made = 0; made < 2; made++) {
+		f->world.fail_make = made ? 0 : EIO;
+		f->world.fail_start = made ? ENOSPC : 0;
+		assert_int_equal(open_as(f, &ask, &b), made ? -ENOSPC : -EIO);
+		assert_int_equal(corral_session_store_find(store, "a", &record, &f->err), -ENOENT);
+	}
+	f->world.fail_start = 0;
+	corral_backend_close(opened(f, "a"));
+	assert_int_equal(corral_session_manager_release(f->m, "a", 0, &f->err), 1);
+	assert_int_equal(f->world.forgotten, 2);
+	f->world.fail_start = ENOSPC;
+	assert_int_equal(open_as(f, &ask, &b), -ENOSPC);
+	assert_int_equal(corral_session_store_find(store, "a", &record, &f->err), 0);
+	assert_true(record.closed);
+	corral_session_record_done(&record);
+	/* Of what was kept, nothing was forgotten. */
+	assert_int_equal(f->world.forgotten, 2);
+	corral_session_manager_free(f->m);
+	f->m = NULL;
+	corral_session_store_close(store);
+	assert_int_equal(corral_layer_remove(tmp_fd, dir + strlen("/tmp/"), &f->err), 0);
+	(void)close(tmp_fd);
+}
+
 static void failed_start_of_one_that_is_there_keeps_it(void **state)
 {
 	const struct corral_session_ask ask = { .id = "a", .flags = CORRAL_SESSION_START };
@@ -448,7 +490,9 @@ static void looking_wakes_nobody_and_is_no_use(void **state)
 	assert_true(*rows[1].reason);
 	free(rows);
 	assert_int_equal(corral_session_manager_describe(f->m, "a", &now, &f->err), 0);
-	assert_memory_equal(&before, &now, sizeof(now));
+	assert_int_equal(now.active_ms, before.active_ms);
+	assert_int_equal(now.busy, 0);
+	assert_false(now.resident);
 	assert_int_equal(f->world.starts, 0);
 	assert_int_equal(run(a, "count", &f->err), 1);
 	assert_true(corral_backend_is_alive(a));
@@ -523,16 +567,19 @@ static void who_was_active_lately_keeps_its_sandbox(void **state)
 	struct corral_backend *a, *b;
 
 	f->o.max_resident = 1;
-	f->o.evict_idle_after_ms = 100;
-	begin(f);
-	a = opened(f, "a");
-	b = opened(f, "b");
-	assert_int_equal(run(a, "count", &f->err), 1);
-	assert_int_equal(run(b, "count", &f->err), -EUSERS);
-	nap_ms(110);
-	assert_int_equal(run(b, "count", &f->err), 1);
-	corral_backend_close(a);
-	corral_backend_close(b);
+	for (int round = 0; round < 2; round++) {
+		f->o.evict_idle_after_ms = round ? 20 : 3600000;
+		begin(f);
+		a = opened(f, "a");
+		b = opened(f, "b");
+		assert_int_equal(run(a, "count", &f->err), 1);
+		nap_ms(30);
+		assert_int_equal(run(b, "count", &f->err), round ? 1 : -EUSERS);
+		corral_backend_close(a);
+		corral_backend_close(b);
+		corral_session_manager_free(f->m);
+		f->m = NULL;
+	}
 }
 
 static void background_processes_are_evicted_last(void **state)
@@ -725,6 +772,9 @@ static void release_ends_what_runs(void **state)
 	assert_int_equal(f->world.closed, 1);
 }
 
+/* Long enough for what is not idle to be seen as such on a machine that is busy. */
+#define IDLE_MS 900
+
 /* (S14) */
 static void cleanup_releases_the_idle_and_goes_on(void **state)
 {
@@ -743,13 +793,13 @@ static void cleanup_releases_the_idle_and_goes_on(void **state)
 	corral_backend_close(opened(f, "idle3"));
 	assert_int_equal(corral_session_manager_cleanup(f->m, -1, &f->err), 0);
 	assert_int_equal(corral_session_manager_cleanup(f->m, 10000, &f->err), 0);
-	nap_ms(30);
+	nap_ms(IDLE_MS + 10);
 	b = opened(f, "fresh");
 	assert_int_equal(run(b, "count", &f->err), 1);
 	f->world.fail_end = EIO;
 	f->world.fail_end_of = "idle2";
 	memset(&f->err, 0, sizeof(f->err));
-	assert_int_equal(corral_session_manager_cleanup(f->m, 20, &f->err), 3);
+	assert_int_equal(corral_session_manager_cleanup(f->m, IDLE_MS, &f->err), 3);
 	SAYS(f, "release session 'idle2': fake: no end");
 	f->world.fail_end = 0;
 	assert_int_equal(f->n_released, 3);
@@ -760,7 +810,7 @@ static void cleanup_releases_the_idle_and_goes_on(void **state)
 	come(&w);
 	assert_int_equal(w.r, 0);
 	/* Its end was its last use. */
-	assert_int_equal(corral_session_manager_cleanup(f->m, 20, &f->err), 0);
+	assert_int_equal(corral_session_manager_cleanup(f->m, IDLE_MS, &f->err), 0);
 	corral_backend_close(w.b);
 	corral_backend_close(b);
 }
@@ -852,6 +902,54 @@ static void end_of_the_manager_ends_what_runs_and_leases_say_so(void **state)
 	corral_backend_close(w.b);
 }
 
+static int look(void *ctx, struct corral_error *err)
+{
+	const struct fixture *f = ctx;
+
+	return f->stop_after ? corral_error_set(err, ECONNREFUSED, "nobody listens") : 0;
+}
+
+static int docker_make(void *ctx, const struct corral_session_make *what,
+                       struct corral_backend **ret, struct corral_error *err)
+{
+	struct fixture *f = ctx;
+
+	return fake_make(&f->world, what, ret, err);
+}
+
+/* Whose root is an image, which only an engine can have. */
+static void isolation_is_chosen_and_told(void **state)
+{
+	const struct corral_session_ask ask = { .id = "a", .runtime = "python-minimal" };
+	struct fixture *f = *state;
+	const struct corral_session_maker docker = { .make = docker_make, .look = look, .ctx = f };
+	struct corral_session_info info;
+	struct corral_backend *b = NULL;
+
+	f->o.custom = NULL;
+	begin(f);
+	assert_int_equal(open_as(f, &ask, &b), -EOPNOTSUPP);
+	SAYS(f, "python:3.12-slim");
+	SAYS(f, "no Docker engine");
+	corral_session_manager_free(f->m);
+	f->o.docker = &docker;
+	begin(f);
+	f->stop_after = 1;
+	assert_int_equal(open_as(f, &ask, &b), -EOPNOTSUPP);
+	SAYS(f, "nobody listens");
+	assert_int_equal(corral_session_manager_count(f->m), 0);
+	f->stop_after = 0;
+	assert_int_equal(open_as(f, &ask, &b), 0);
+	assert_int_equal(run(b, "count", &f->err), 1);
+	assert_int_equal(corral_session_manager_describe(f->m, "a", &info, &f->err), 0);
+	assert_int_equal(info.isolation, CORRAL_ISOLATION_DOCKER);
+	assert_string_equal(info.runtime, "python-minimal");
+	assert_true(*info.reason);
+	corral_backend_close(b);
+	corral_session_manager_free(f->m);
+	f->m = NULL;
+}
+
 static void layers_are_of_stored_sessions(void **state)
 {
 	char name[CORRAL_SESSION_ID_SIZE];
@@ -879,6 +977,7 @@ int main(int argc, char **argv)
 		ROW(opens_of_different_ids_do_not_wait),
 		ROW(reservations_count_for_every_ceiling),
 		ROW(failed_one_leaves_nothing),
+		ROW(failed_one_leaves_nothing_in_a_store),
 		ROW(failed_start_of_one_that_is_there_keeps_it),
 		ROW(sandbox_is_made_on_first_use_and_again_after_sleep),
 		ROW(looking_wakes_nobody_and_is_no_use),
@@ -897,6 +996,7 @@ int main(int argc, char **argv)
 		ROW(loop_cleans_until_it_is_stopped),
 		ROW(shutdown_releases_side_by_side),
 		ROW(end_of_the_manager_ends_what_runs_and_leases_say_so),
+		ROW(isolation_is_chosen_and_told),
 		ROW(layers_are_of_stored_sessions),
 	};
 #undef ROW

@@ -475,6 +475,24 @@ static void what_a_crash_left_goes(void **state)
 	assert_int_equal(entries(p, "trash"), 0);
 }
 
+/* Whoever opens the store does not wait until all that others left is gone. */
+static void opening_waits_for_nothing_large(void **state)
+{
+	struct place *p = *state;
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/trash/large", p->root);
+	assert_int_equal(mkdir(path, 0755), 0);
+	for (int i = 0; i < 20000; i++) {
+		(void)snprintf(path, sizeof(path), "%s/trash/large/%d", p->root, i);
+		assert_int_equal(mknod(path, S_IFREG | 0644, 0), 0);
+	}
+	place_reopen(p);
+	assert_int_equal(entries(p, "trash"), 1);
+	OK(p, corral_session_store_clean(p->store, NULL, &p->err));
+	assert_int_equal(entries(p, "trash"), 0);
+}
+
 static void the_directory_is_the_callers_alone(void **state)
 {
 	struct place *p = *state;
@@ -514,6 +532,7 @@ int main(void)
 		TEST(the_work_directory_stays_as_the_guest_made_it),
 		TEST(many_layers_are_merged_before_it_wakes),
 		TEST(what_a_crash_left_goes),
+		TEST(opening_waits_for_nothing_large),
 		TEST(the_directory_is_the_callers_alone),
 	};
 

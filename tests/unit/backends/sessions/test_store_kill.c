@@ -4,8 +4,8 @@
  * other. Whoever opens the store then finds all or nothing of the operation, all sessions with
  * their files, and can do it again.
  *
- * CORRAL_STORE_KILLS says at how many of these calls (a number, or "all"); otherwise some are
- * chosen, evenly.
+ * CORRAL_STORE_KILLS says at how many of these calls (a number, or "all"); otherwise a few, evenly
+ * from a place that is another each time.
  */
 #include "tests/unit/backends/sessions/store_support.h"
 
@@ -13,6 +13,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -20,7 +21,7 @@
 
 #include "kernel/base/buf.h"
 
-#define KILLS 3
+#define KILLS 2
 
 /* Those that change what is on disk. */
 static const int calls[] = {
@@ -274,9 +275,11 @@ static unsigned int run_killed(struct place *p, const struct operation *op, unsi
 	return n;
 }
 
-static void links_are_true(struct place *p)
+/* The link, and that the topmost can be written to. */
+static void sessions_are_ready(struct place *p)
 {
 	struct corral_session_record *list = NULL;
+	struct stat st;
 	size_t n = 0;
 
 	OK(p, corral_session_store_list(p->store, &list, &n, &p->err));
@@ -289,6 +292,8 @@ static void links_are_true(struct place *p)
 		assert_int_equal(real != NULL, list[i].n_layers == 1);
 		(void)snprintf(path, sizeof(path), "%s/u2", top);
 		assert_true(!real || strcmp(real, path) == 0);
+		assert_int_equal(stat(top, &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0755);
 	}
 	corral_session_records_free(list, n);
 }
@@ -301,14 +306,13 @@ struct seen {
 /* A tree as it is, by cp(1). */
 static void copy(const char *from, const char *to)
 {
+	char *const argv[] = { (char[]) { "cp" }, (char[]) { "-a" }, (char *)from, (char *)to,
+		               NULL };
 	int status = -1;
-	pid_t pid = fork();
+	pid_t pid;
 
-	if (pid == 0) {
-		(void)execlp("cp", "cp", "-a", from, to, (char *)NULL);
-		_exit(127);
-	}
-	assert_true(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+	assert_int_equal(posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ), 0);
+	assert_true(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
 /* What the operation begins with: made once, and copied. */
@@ -355,6 +359,7 @@ static void kill_at(struct place *p, const struct operation *op, const struct se
 	if (!undone && strcmp(text(&found), text(&seen->after)) != 0)
 		fail_msg("%s killed at call %u of %u left\n%sbefore\n%safter\n%s", op->name, k,
 		         seen->calls, text(&found), text(&seen->before), text(&seen->after));
+	sessions_are_ready(p);
 	if (undone && op->store == GIVEN)
 		OK(p, op->run(p));
 	describe(p, true, &again);
@@ -363,7 +368,7 @@ static void kill_at(struct place *p, const struct operation *op, const struct se
 	if (entries(p, "layers") != seen->layers || entries(p, "trash") != 0)
 		fail_msg("%s killed at call %u of %u: %u layers, not %u; %u in the trash", op->name,
 		         k, seen->calls, entries(p, "layers"), seen->layers, entries(p, "trash"));
-	links_are_true(p);
+	sessions_are_ready(p);
 }
 
 static bool can_trace(void)
@@ -393,7 +398,7 @@ static void kill_everywhere(const struct operation *op)
 {
 	struct seen seen = { CORRAL_BUF_INIT, CORRAL_BUF_INIT, CORRAL_BUF_INIT, 0, 0 };
 	struct place p, saved = { 0 };
-	unsigned int kills;
+	unsigned int kills, begin = (unsigned int)getpid();
 
 	if (!can_trace()) {
 		corral_test_skip("ptrace(2) of a child");
@@ -410,7 +415,7 @@ static void kill_everywhere(const struct operation *op)
 	kills = kills_wanted(&seen);
 	for (unsigned int i = 0; i < kills; i++) {
 		place_again(&p, saved.root);
-		kill_at(&p, op, &seen, kills == 1 ? 1 : 1 + i * (seen.calls - 1) / (kills - 1));
+		kill_at(&p, op, &seen, 1 + (begin + i * seen.calls / kills) % seen.calls);
 	}
 	print_message("%s: killed at %u of %u calls\n", op->name, kills, seen.calls);
 	place_remove(&p);
