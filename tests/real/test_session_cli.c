@@ -139,7 +139,7 @@ static void files_are_copied_in_and_out(void)
 	assert_session_error("not found", "cp", "copy:nothing", path);
 	/* Copying out makes no session. */
 	assert_session_error("corral session list shows", "cp", "nobody:f", path);
-	assert_null(session_listed("nobody"));
+	assert_session_error("corral session list shows", "show", "nobody");
 	(void)unlink(path);
 }
 
@@ -172,19 +172,21 @@ static void shell_without_a_terminal_ends_with_its_input(void)
 
 static void one_id_in_two_places_is_never_guessed(void)
 {
-	char other[300];
+	char other[300], id[32], both[48];
 
 	(void)snprintf(other, sizeof(other), "%s/other", session_dir);
-	session_sh("both", "true", "");
-	CORRAL(&said, "session", "exec", "--root", other, "both", "--", "true");
+	(void)snprintf(id, sizeof(id), "both-%d", (int)getpid());
+	(void)snprintf(both, sizeof(both), "'%s' may be ", id);
+	session_sh(id, "true", "");
+	CORRAL(&said, "session", "exec", "--root", other, "--idle", "60", id, "--", "true");
 	assert_status(&said, 0);
-	CORRAL(&said, "sandbox", "ps", "both");
-	assert_error(&said, "'both' may be ");
-	CORRAL(&said, "sandbox", "stop", "both");
+	CORRAL(&said, "sandbox", "ps", id);
+	assert_error(&said, both);
+	CORRAL(&said, "sandbox", "stop", id);
 	assert_status(&said, 125);
-	CORRAL(&said, "session", "rm", "--root", other, "both");
+	CORRAL(&said, "session", "rm", "--root", other, id);
 	assert_status(&said, 0);
-	CORRAL(&said, "sandbox", "ps", "both");
+	CORRAL(&said, "sandbox", "ps", id);
 	assert_status(&said, 0);
 }
 
@@ -198,6 +200,8 @@ static void wrong_words_are_told_with_a_way_out(void)
 	                     "--", "true");
 	assert_session_error("stand before all else", "exec", "one", "--idle", "5", "true");
 	assert_session_error("see corral session list --help\n", "list", "-a");
+	CORRAL(&said, "ls", "--session", "one");
+	assert_error(&said, "corral session exec one true wakes a session");
 	CORRAL(&said, "session", "stop");
 	assert_error(&said, "write corral session hibernate");
 	CORRAL(&said, "session", "list", "--root", "/proc/none");
