@@ -20,7 +20,7 @@ static const struct corral_family_command commands[] = {
 	  "\nNothing runs before the first command. exec makes a session that is not there as well.\n"
 	  "\nExamples:\n"
 	  "  corral session create --history dev\n"
-	  "  corral session exec dev -- pip install --user requests\n",
+	  "  corral session exec dev -- python3 -m venv /opt/env\n",
 	  RUN(corral_session_create) },
 	{ "list", CORRAL_OPTION_SESSION_LIST, "", 0, 0, "none",
 	  "show the sessions that there are", NULL, RUN(corral_session_list) },
@@ -51,9 +51,9 @@ static const struct corral_family_command commands[] = {
 	{ "checkpoints", CORRAL_OPTION_SESSION_CHECKPOINTS, " ID", 1, 1, "sessions",
 	  "show the checkpoints of one, and what was before each command", NULL,
 	  RUN(corral_session_checkpoints_list) },
-	{ "drop", CORRAL_OPTION_SESSION_DROP, " ID CHECKPOINT", 2, 2, "sessions",
+	{ "drop", CORRAL_OPTION_SESSION_DROP, " ID CHECKPOINT", 2, 2, "checkpoints",
 	  "forget a checkpoint", NULL, RUN(corral_session_drop_it) },
-	{ "restore", CORRAL_OPTION_SESSION_RESTORE, " ID CHECKPOINT", 2, 2, "sessions",
+	{ "restore", CORRAL_OPTION_SESSION_RESTORE, " ID CHECKPOINT", 2, 2, "checkpoints",
 	  "go back to a checkpoint: what was changed since is lost", NULL,
 	  RUN(corral_session_restore_it) },
 	{ "diff", CORRAL_OPTION_SESSION_DIFF, " ID", 1, 1, "sessions",
