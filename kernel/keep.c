@@ -3,9 +3,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,6 +27,11 @@ static const char *const parts[] = { "u0", "w0", "u1", "w1", "u2", "w2", "b0" };
 /* Whoever only looks whether a directory is locked holds it for microseconds. */
 #define LOOKS_MAX 10
 #define LOOK_NSEC 1000000
+/* Whoever is killed lets go of the lock at once; his guests, who are killed for that, end within
+ * milliseconds, or as many more as there are of them. */
+#define ENDS_MAX  1000
+#define LIFE      "user.corral.init"
+#define LIFE_SIZE 96
 #define BEGIN     "b0"
 #define DRAFT     "b"
 /* What a root has from the first moment on. */
@@ -255,6 +262,62 @@ static int parts_make(const struct corral_keep *k, const struct corral_policy *p
 	return r;
 }
 
+static bool line_read(const char *path, char *ret, size_t size)
+{
+	corral_autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, ret, size - 1);
+
+	if (n <= 0)
+		return false;
+	ret[n] = '\0';
+	ret[strcspn(ret, "\n")] = '\0';
+	return true;
+}
+
+/* "PID STARTED BOOT", of no other process ever; false of one that has ended. */
+static bool life_of(pid_t pid, char ret[LIFE_SIZE])
+{
+	char path[32], stat[1024], boot[48], state = 0;
+	unsigned long long started = 0;
+	const char *name_end;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (!line_read(path, stat, sizeof(stat)) ||
+	    !line_read("/proc/sys/kernel/random/boot_id", boot, sizeof(boot)))
+		return false;
+	name_end = strrchr(stat, ')');
+	/* The state is its third word, when it was started the twenty-second. */
+	if (!name_end || sscanf(name_end + 1,
+	                        " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+	                        "%*s %*s %*s %llu",
+	                        &state, &started) != 2)
+		return false;
+	(void)snprintf(ret, LIFE_SIZE, "%d %llu %s", (int)pid, started, boot);
+	return state != 'Z' && state != 'X';
+}
+
+void corral_keep_own(const struct corral_keep *k, pid_t init)
+{
+	char life[LIFE_SIZE];
+
+	/* Without directories of its own it is the guest's root, whose marks are the guest's. A
+	 * file system without attributes has to do without. */
+	if (k->fd >= 0 && k->overlays && life_of(init, life))
+		(void)fsetxattr(k->fd, LIFE, life, strlen(life), 0);
+}
+
+static bool is_lived_in(int fd)
+{
+	char kept[LIFE_SIZE], now[LIFE_SIZE];
+	ssize_t n = fgetxattr(fd, LIFE, kept, sizeof(kept) - 1);
+	int pid;
+
+	if (n <= 0)
+		return false;
+	kept[n] = '\0';
+	return sscanf(kept, "%d", &pid) == 1 && life_of(pid, now) && !strcmp(kept, now);
+}
+
 int corral_keep_lock(int fd, int operation)
 {
 	const struct timespec pause = { 0, LOOK_NSEC };
@@ -264,6 +327,13 @@ int corral_keep_lock(int fd, int operation)
 			return -errno;
 		if (i == LOOKS_MAX)
 			return -EBUSY;
+		(void)nanosleep(&pause, NULL);
+	}
+	for (int i = 0; operation == LOCK_EX && is_lived_in(fd); i++) {
+		if (i == ENDS_MAX) {
+			(void)flock(fd, LOCK_UN);
+			return -EBUSY;
+		}
 		(void)nanosleep(&pause, NULL);
 	}
 	return 0;

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "kernel/base/error.h"
 #include "kernel/layers/layers.h"
@@ -45,7 +46,16 @@ int corral_keep_open(const struct corral_policy *p, const struct corral_plan_fac
 /* Lets others have them, also while a child that was cloned a moment ago still holds a copy. */
 void corral_keep_close(struct corral_keep *k);
 
-/* flock(2) that waits for some milliseconds: for who only looks whether it is locked. -EBUSY. */
+/*
+ * Says which process is the sandbox's guest init: a holder that is killed loses his lock some time
+ * before his guests end, who write on meanwhile.
+ */
+void corral_keep_own(const struct corral_keep *k, pid_t init);
+
+/*
+ * flock(2) that waits for some milliseconds: for who only looks whether it is locked; and, for
+ * LOCK_EX, for the end of a guest whose holder was killed. -EBUSY.
+ */
 int corral_keep_lock(int fd, int operation);
 
 /* For a sandbox that did not come to be: takes away what corral_keep_open() made and nobody used.

@@ -503,6 +503,9 @@ static int launch(struct corral_sandbox *s, const struct corral_policy *p, struc
 	s->cloned_nsec = t;
 	stage_add(s, CORRAL_STAGE_CLONE, &t);
 	corral_fd_closep(&peer);
+	/* Before it is told what to build. */
+	if (r == 0)
+		corral_keep_own(&s->keep, s->pid);
 	if (r == 0)
 		r = corral_plan_compile(p, &f, &s->plan, err);
 	stage_add(s, CORRAL_STAGE_PLAN, &t);

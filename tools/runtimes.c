@@ -45,6 +45,8 @@ int corral_runtimes_open(struct corral_runtime_catalogue **ret, struct corral_er
 	return corral_runtime_catalogue_open(dirs, ret, err);
 }
 
+/* By its looks, and not because there is one: whoever can write where somebody works would else
+ * choose what his sandboxes mount. */
 static bool is_file(const char *word)
 {
 	size_t len = strlen(word), tail = strlen(".json");
@@ -63,7 +65,5 @@ int corral_runtimes_find(const char *word, struct corral_runtime **ret, struct c
 	r = corral_runtimes_open(&c, err);
 	if (r == 0)
 		r = corral_runtime_catalogue_get(c, word, &rt, err);
-	if (r == -ENOENT && access(word, F_OK) == 0)
-		return corral_runtime_load(word, ret, err);
 	return r < 0 ? r : corral_runtime_dup(rt, ret, err);
 }

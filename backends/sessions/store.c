@@ -1,5 +1,6 @@
 #include "backends/sessions/store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -91,11 +92,49 @@ static int dirs_open(struct corral_session_store *s, const char *root, struct co
 	return r;
 }
 
+static bool has_layers(const struct corral_session_store *s)
+{
+	int fd = openat(s->layers_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	bool found = false;
+
+	if (!dir) {
+		if (fd >= 0)
+			(void)close(fd);
+		return false;
+	}
+	while (!found && (entry = readdir(dir)))
+		found = entry->d_name[0] != '.';
+	(void)closedir(dir);
+	return found;
+}
+
+/*
+ * A new registry would name no layer, and what it does not name is nobody's and goes. Layers are
+ * looked for first: whoever is opening the store for the first time makes them last.
+ */
+static int registry_check(const struct corral_session_store *s, struct corral_error *err)
+{
+	struct stat st = { .st_size = 0 };
+
+	if (!has_layers(s) ||
+	    (fstatat(s->root_fd, "registry.db", &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size))
+		return 0;
+	return corral_error_set(err, EIO,
+	                        "sessions '%s': registry.db is gone, and layers/ holds files of "
+	                        "sessions that it named: put it back, or move layers/ away to "
+	                        "begin anew",
+	                        s->root);
+}
+
 static int database_open(struct corral_session_store *s, struct corral_error *err)
 {
 	corral_autofree char *path = NULL;
-	int r;
+	int r = registry_check(s, err);
 
+	if (r < 0)
+		return r;
 	if (asprintf(&path, "%s/registry.db", s->root) < 0) {
 		path = NULL;
 		return corral_error_set(err, ENOMEM, "out of memory");

@@ -57,12 +57,12 @@ static int file_open(const struct differ *d, const struct found *f, const char *
 	return fd < 0 ? -errno : fd;
 }
 
-static ssize_t read_whole(int fd, char *data, size_t size)
+static ssize_t read_whole(int fd, char *data, size_t size, off_t at)
 {
 	size_t n = 0;
 
 	while (n < size) {
-		ssize_t got = read(fd, data + n, size - n);
+		ssize_t got = pread(fd, data + n, size - n, at + (off_t)n);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -75,22 +75,42 @@ static ssize_t read_whole(int fd, char *data, size_t size)
 	return (ssize_t)n;
 }
 
-/* 1 where they differ. */
-static int contents_compare(int a, int b)
+/* Where, from at on, either of them has anything that is not a hole: a hole costs a guest nothing,
+ * and reading it would cost us as much as what is written. -1: nowhere. */
+static off_t data_next(int a, int b, off_t at)
+{
+	off_t x = lseek(a, at, SEEK_DATA), y;
+
+	if (x < 0 && errno != ENXIO)
+		return at; /* it does not know holes */
+	y = lseek(b, at, SEEK_DATA);
+	if (y < 0 && errno != ENXIO)
+		return at;
+	if (x < 0 || y < 0)
+		return x < 0 ? y : x;
+	return x < y ? x : y;
+}
+
+/* 1 where they differ; both are of that size. */
+static int contents_compare(int a, int b, off_t size)
 {
 	corral_autofree char *data = malloc((size_t)2 * CHUNK);
-	ssize_t n, m;
+	off_t at = 0;
 
 	if (!data)
 		return -ENOMEM;
-	do {
-		n = read_whole(a, data, CHUNK);
-		m = read_whole(b, data + CHUNK, CHUNK);
+	while (at < size && (at = data_next(a, b, at)) >= 0) {
+		ssize_t n = read_whole(a, data, CHUNK, at),
+		        m = read_whole(b, data + CHUNK, CHUNK, at);
+
 		if (n < 0 || m < 0)
 			return n < 0 ? (int)n : (int)m;
 		if (n != m || memcmp(data, data + CHUNK, (size_t)n) != 0)
 			return 1;
-	} while (n);
+		if (!n)
+			break;
+		at += n;
+	}
 	return 0;
 }
 
@@ -110,7 +130,7 @@ static int files_differ(const struct differ *d, const struct found *before,
 		       before->st.st_mtim.tv_nsec != after->st.st_mtim.tv_nsec;
 	if (a < 0 || b < 0)
 		return a < 0 ? a : b;
-	return contents_compare(a, b);
+	return contents_compare(a, b, after->st.st_size);
 }
 
 static int links_differ(const struct differ *d, const struct found *before,

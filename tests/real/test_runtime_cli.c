@@ -16,6 +16,8 @@
 
 #include "tests/support.h"
 
+#include <fcntl.h>
+
 #include "kernel/base/cleanup.h"
 #include "tests/real/sandbox_support.h"
 
@@ -203,6 +205,23 @@ static void file_that_others_can_write_to_is_no_runtime(void **state)
 	/* Who names no runtime has nothing to do with it. */
 	RUN(&p->r, "--", "true");
 	assert_null(strstr(p->r.err, "others"));
+}
+
+static void word_is_no_file_that_happens_to_lie_here(void **state)
+{
+	struct place *p = *state;
+	int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_true(here >= 0);
+	file_make(p->dir, "planted", "{\"hostname\":\"planted\"}");
+	assert_int_equal(chdir(p->dir), 0);
+	CORRAL(p, "runtime", "show", "planted");
+	assert_status(&p->r, 125);
+	assert_says(p->r.err, "Unknown runtime 'planted'");
+	CORRAL(p, "runtime", "show", "./planted");
+	assert_status(&p->r, 0);
+	assert_int_equal(fchdir(here), 0);
+	(void)close(here);
 }
 
 static void explain_says_why(void **state)
@@ -506,6 +525,7 @@ int main(void)
 		T(what_is_shown_can_be_read_again),
 		T(mistakes_in_files_are_found_with_their_place),
 		T(file_that_others_can_write_to_is_no_runtime),
+		T(word_is_no_file_that_happens_to_lie_here),
 		T(explain_says_why),
 		T(limit_that_cannot_hold_is_explained),
 		T(host_that_cannot_contain_is_explained),

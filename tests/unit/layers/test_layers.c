@@ -459,6 +459,36 @@ static void texts_are_of_text_files_that_are_not_large(void **state)
 	                    "@@ -0,0 +1 @@\n+abc\n");
 }
 
+static void sparse(const char *path, off_t data_at)
+{
+	int fd;
+
+	file(path, "");
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)1 << 40), 0);
+	if (data_at)
+		assert_int_equal(pwrite(fd, "x", 1, data_at), 1);
+	(void)close(fd);
+}
+
+/* Read byte by byte they would take minutes each. */
+static void holes_cost_nothing(void **state)
+{
+	(void)state;
+	sparse("low/u2/same", 0);
+	sparse("top/u2/same", 0);
+	sparse("low/u2/both", (off_t)1 << 39);
+	sparse("top/u2/both", (off_t)1 << 39);
+	sparse("low/u2/before", (off_t)1 << 39);
+	sparse("top/u2/before", 0);
+	sparse("low/u2/after", 0);
+	sparse("top/u2/after", ((off_t)1 << 40) - 1);
+	(void)alarm(20);
+	assert_diff("top low", 1, "Cc /workspace/after\nCc /workspace/before\n");
+	(void)alarm(0);
+}
+
 static void merging_keeps_what_each_says(void **state)
 {
 	(void)state;
@@ -849,6 +879,7 @@ int main(void)
 		ROW(more_changes_than_asked_for_are_e2big),
 		ROW(who_is_told_may_end_it),
 		ROW(texts_are_of_text_files_that_are_not_large),
+		ROW(holes_cost_nothing),
 		ROW(merging_keeps_what_each_says),
 		ROW(merging_keeps_inodes_modes_times_and_attributes),
 		ROW(closed_directories_are_merged_and_stay_closed),

@@ -510,6 +510,28 @@ static void the_directory_is_the_callers_alone(void **state)
 	assert_int_equal(chown(p->root, 0, 0), 0);
 }
 
+/* What a new registry does not name would go. */
+static void files_outlive_a_lost_registry(void **state)
+{
+	struct place *p = *state;
+	struct corral_session_store *s = NULL;
+	char path[128], kept[128];
+
+	session_make(p, "a", false);
+	corral_session_store_close(p->store);
+	p->store = NULL;
+	(void)snprintf(path, sizeof(path), "%s/registry.db", p->root);
+	(void)snprintf(kept, sizeof(kept), "%s/kept.db", p->root);
+	assert_int_equal(rename(path, kept), 0);
+	FAILS(p, corral_session_store_open(p->root, &s, &p->err), EIO, "registry.db is gone");
+	assert_int_equal(mknod(path, S_IFREG | 0600, 0), 0);
+	FAILS(p, corral_session_store_open(p->root, &s, &p->err), EIO, "put it back");
+	assert_int_equal(entries(p, "layers"), 1);
+	assert_int_equal(rename(kept, path), 0);
+	OK(p, corral_session_store_open(p->root, &p->store, &p->err));
+	assert_int_equal(entries(p, "layers"), 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_setup, place_teardown)
@@ -534,6 +556,7 @@ int main(void)
 		TEST(what_a_crash_left_goes),
 		TEST(opening_waits_for_nothing_large),
 		TEST(the_directory_is_the_callers_alone),
+		TEST(files_outlive_a_lost_registry),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

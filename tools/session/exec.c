@@ -17,8 +17,8 @@
 #include "tools/message.h"
 #include "tools/runtimes.h"
 #include "tools/sandbox_commands.h"
-#include "tools/session_box.h"
-#include "tools/session_commands.h"
+#include "tools/session/box.h"
+#include "tools/session/commands.h"
 #include "tools/words.h"
 
 /* More changes than these are counted and not told. */
