@@ -398,7 +398,7 @@ const struct corral_option corral_option_table[] = {
 	  "Session", CORRAL_OPTION_SESSION_CREATE | CORRAL_OPTION_SESSION_EXEC | CORRAL_OPTION_SESSION_SHELL, false, WORD(runtime_name) },
 	{ "history", 0, NULL, "keep the files as they are before each command, for undo and diff --command",
 	  NULL, CORRAL_OPTION_SESSION_CREATE, false, OWN(history) },
-	{ "idle", 0, "TIME", "hibernation after so long without a command, 0 for none (default: 30m)",
+	{ "idle", 0, "TIME", "if this wakes it: hibernation after so long without a command, 0 for none (default: 30m)",
 	  NULL, WAKE, false, .set = set_idle },
 	{ "diff", 0, NULL, "print at the end which files the command has changed, and hibernate",
 	  NULL, CORRAL_OPTION_SESSION_EXEC, false, OWN(diff) },

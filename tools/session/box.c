@@ -312,8 +312,10 @@ int corral_session_at_rest(struct corral_call *call, const char *id, bool force,
 		if (r < 0)
 			return r;
 		r = act(call, ctx, err);
-		if (r != -EBUSY || corral_now_ms() > until_ms)
+		if (r != -EBUSY)
 			return r;
+		if (corral_now_ms() > until_ms)
+			return corral_error_wrap(err, others_error(call, err), "session %.64s", id);
 		nap();
 	}
 }
