@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "backends/sessions/store_state.h"
@@ -17,6 +18,9 @@
 
 /* What opening a store may spend on the trash of others. */
 #define OPEN_CLEAN_NSEC 10000000
+/* A registry cannot even be read without some room beside it, and what makes room is removing. */
+#define RESERVE       "reserve"
+#define RESERVE_BYTES (1 << 20)
 
 /* With its parents, as the caller's alone. */
 static int root_make(const char *root)
@@ -143,6 +147,29 @@ static int database_open(struct corral_session_store *s, struct corral_error *er
 	return r < 0 ? corral_error_wrap(err, r, "sessions '%s'", s->root) : 0;
 }
 
+/*
+ * A guest may fill the file system that its session lies on: then this file goes for what somebody
+ * does about it, and comes back with the next opening that finds room.
+ */
+static bool reserve_give(const struct corral_session_store *s)
+{
+	return unlinkat(s->root_fd, RESERVE, 0) == 0;
+}
+
+static void reserve_take(const struct corral_session_store *s)
+{
+	corral_autofd int fd = -1;
+	struct statvfs fs;
+
+	if (faccessat(s->root_fd, RESERVE, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+	    fstatvfs(s->root_fd, &fs) < 0 || fs.f_bavail * fs.f_bsize < 8u * RESERVE_BYTES)
+		return;
+	fd = openat(s->root_fd, RESERVE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+	            0600);
+	if (fd >= 0 && fallocate(fd, 0, 0, RESERVE_BYTES) < 0)
+		(void)unlinkat(s->root_fd, RESERVE, 0);
+}
+
 /* One of those who open it does so; what it cannot do keeps nobody from his sessions. */
 static void recover(struct corral_session_store *s)
 {
@@ -167,11 +194,14 @@ int corral_session_store_open(const char *root, struct corral_session_store **re
 	r = dirs_open(s, root, err);
 	if (r == 0)
 		r = database_open(s, err);
+	if (r < 0 && s->trash_fd >= 0 && reserve_give(s))
+		r = database_open(s, err);
 	if (r < 0) {
 		corral_session_store_close(s);
 		return r;
 	}
 	recover(s);
+	reserve_take(s);
 	*ret = s;
 	return 0;
 }
