@@ -2,12 +2,25 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #define EVERY "this host contains it with every fence"
 #define FEWER "this host contains it with fewer fences, which allow_weaker accepts"
 
 /* Of the first reason, so much: the second has the rest of the text. */
 #define WHY_MAX 200
+
+/* How many bytes of it: whole words, as half of a command is no advice. */
+static int why_len(const char *why)
+{
+	size_t len = strlen(why), end = WHY_MAX;
+
+	if (len <= WHY_MAX)
+		return (int)len;
+	while (end && why[end] != ' ')
+		end--;
+	return (int)(end ? end : WHY_MAX);
+}
 
 static const char *said(const char *why, const char *otherwise)
 {
@@ -94,10 +107,13 @@ int corral_isolation_choose(const struct corral_runtime *rt,
 			               "not natively: %s; but a container engine answers",
 			               native_why);
 		} else {
+			int len = why_len(native_why);
+
 			r = corral_error_set(err, EOPNOTSUPP,
-			                     "runtime '%.60s': neither natively: %.*s; nor by a "
+			                     "runtime '%.60s': neither natively: %.*s%s; nor by a "
 			                     "container engine: %s",
-			                     rt->name, WHY_MAX, native_why, docker_why);
+			                     rt->name, len, native_why,
+			                     native_why[len] ? " ..." : "", docker_why);
 		}
 		break;
 	}

@@ -182,7 +182,13 @@ static void print_text(const struct corral_runtime *rt, const struct answer *a)
 	             rt->sandbox->allow_weaker ? ", or less than every fence" : "");
 	print_way("native", a->native, a->native_why, a->weaker ? ", with fewer fences" : "");
 	print_way("docker", a->docker, a->docker_why, "");
-	(void)printf("  here    %s: %s\n", here_word(a), reason_of(a));
+	/* What speaks against both stands above already. */
+	if (a->some)
+		(void)printf("  here    %s: %s\n", here_word(a), reason_of(a));
+	else
+		(void)printf("  here    -: %s\n", rt->isolation == CORRAL_ISOLATION_AUTO
+		                                          ? "neither of the two can be had"
+		                                          : "what it wants cannot be had");
 }
 
 static json_t *way_json(bool can, const char *why)

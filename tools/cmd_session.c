@@ -1,14 +1,17 @@
 /* corral session: files that stay, and a sandbox over them whenever there is something to do. */
 #include "tools/commands.h"
-#include "tools/session_commands.h"
+#include "tools/message.h"
+#include "tools/program.h"
+#include "tools/session/commands.h"
 
-#include <errno.h>
-#include <sys/statvfs.h>
+#define ANY CORRAL_FAMILY_ANY
 
-#include "kernel/base/cleanup.h"
-
-#define ANY         CORRAL_FAMILY_ANY
-#define ROOM_BLOCKS 64
+/* What it takes to keep sessions is in programs of its own: here are the words alone. */
+#ifdef CORRAL_WITH_SESSIONS
+#define RUN(function) function
+#else
+#define RUN(function) NULL
+#endif
 
 /* clang-format off */
 static const struct corral_family_command commands[] = {
@@ -17,12 +20,12 @@ static const struct corral_family_command commands[] = {
 	  "\nNothing runs before the first command. exec makes a session that is not there as well.\n"
 	  "\nExamples:\n"
 	  "  corral session create --history dev\n"
-	  "  corral session exec dev -- pip install --user requests\n",
-	  corral_session_create },
+	  "  corral session exec dev -- python3 -m venv /opt/env\n",
+	  RUN(corral_session_create) },
 	{ "list", CORRAL_OPTION_SESSION_LIST, "", 0, 0, "none",
-	  "show the sessions that there are", NULL, corral_session_list },
+	  "show the sessions that there are", NULL, RUN(corral_session_list) },
 	{ "show", CORRAL_OPTION_SESSION_SHOW, " ID", 1, 1, "sessions",
-	  "show all that is known of one", NULL, corral_session_show },
+	  "show all that is known of one", NULL, RUN(corral_session_show) },
 	{ "exec", CORRAL_OPTION_SESSION_EXEC, " ID [--] COMMAND [ARG...]", 2, ANY, "sessions_exec",
 	  "run a command in one: wakes it, or makes it on first use",
 	  "\nFiles stay, whatever becomes of the sandbox: those of the work directory and what was\n"
@@ -32,27 +35,27 @@ static const struct corral_family_command commands[] = {
 	  "\nExamples:\n"
 	  "  corral session exec dev -- make test\n"
 	  "  corral session exec --diff dev -- ./generate\n",
-	  corral_session_exec },
+	  RUN(corral_session_exec) },
 	{ "shell", CORRAL_OPTION_SESSION_SHELL, " ID", 1, 1, "sessions",
-	  "a shell in one, on this terminal", NULL, corral_session_shell },
+	  "a shell in one, on this terminal", NULL, RUN(corral_session_shell) },
 	{ "cp", CORRAL_OPTION_SESSION_CP, " ID:PATH DEST | SOURCE ID:PATH", 2, 2, "session_copies",
 	  "copy files and trees in and out",
-	  "\nAs corral sandbox cp does.\n", corral_session_cp },
+	  "\nAs corral sandbox cp does.\n", RUN(corral_session_cp) },
 	{ "fork", CORRAL_OPTION_SESSION_FORK, " ID [NEW]", 1, 2, "sessions",
 	  "make a session that begins with the files of another, and print its id",
 	  "\nIt costs the same however many files there are; what either changes from now on is\n"
-	  "nothing to the other.\n", corral_session_fork_it },
+	  "nothing to the other.\n", RUN(corral_session_fork_it) },
 	{ "checkpoint", CORRAL_OPTION_SESSION_CHECKPOINT, " ID [NAME]", 1, 2, "sessions",
 	  "keep the files as they are now under a name, and print it", NULL,
-	  corral_session_checkpoint_it },
+	  RUN(corral_session_checkpoint_it) },
 	{ "checkpoints", CORRAL_OPTION_SESSION_CHECKPOINTS, " ID", 1, 1, "sessions",
 	  "show the checkpoints of one, and what was before each command", NULL,
-	  corral_session_checkpoints_list },
-	{ "drop", CORRAL_OPTION_SESSION_DROP, " ID CHECKPOINT", 2, 2, "sessions",
-	  "forget a checkpoint", NULL, corral_session_drop_it },
-	{ "restore", CORRAL_OPTION_SESSION_RESTORE, " ID CHECKPOINT", 2, 2, "sessions",
+	  RUN(corral_session_checkpoints_list) },
+	{ "drop", CORRAL_OPTION_SESSION_DROP, " ID CHECKPOINT", 2, 2, "checkpoints",
+	  "forget a checkpoint", NULL, RUN(corral_session_drop_it) },
+	{ "restore", CORRAL_OPTION_SESSION_RESTORE, " ID CHECKPOINT", 2, 2, "checkpoints",
 	  "go back to a checkpoint: what was changed since is lost", NULL,
-	  corral_session_restore_it },
+	  RUN(corral_session_restore_it) },
 	{ "diff", CORRAL_OPTION_SESSION_DIFF, " ID", 1, 1, "sessions",
 	  "show which files were added, changed and deleted",
 	  "\nOne line for each, A, C or D and its path. Content is compared, not times. In names,\n"
@@ -61,14 +64,14 @@ static const struct corral_family_command commands[] = {
 	  "\nExamples:\n"
 	  "  corral session diff dev\n"
 	  "  corral session diff dev --command last -u\n",
-	  corral_session_diff_it },
+	  RUN(corral_session_diff_it) },
 	{ "undo", CORRAL_OPTION_SESSION_UNDO, " ID [N]", 1, 2, "sessions",
-	  "take back what the last command changed, or the last N", NULL, corral_session_undo_it },
+	  "take back what the last command changed, or the last N", NULL, RUN(corral_session_undo_it) },
 	{ "hibernate", CORRAL_OPTION_SESSION_HIBERNATE, " ID...", 1, ANY, "sessions",
 	  "end the sandbox of one; its files stay, and the next command wakes it", NULL,
-	  corral_session_hibernate_them },
+	  RUN(corral_session_hibernate_them) },
 	{ "rm", CORRAL_OPTION_SESSION_RM, " ID...", 1, ANY, "sessions",
-	  "remove sessions with all their files", NULL, corral_session_rm },
+	  "remove sessions with all their files", NULL, RUN(corral_session_rm) },
 	{ NULL, 0, NULL, 0, 0, NULL, NULL, NULL, NULL },
 };
 /* clang-format on */
@@ -87,56 +90,6 @@ static const struct corral_family_alias aliases[] = {
 	{ NULL, NULL },
 };
 
-/* A registry cannot even be read without a little room beside it, of which it speaks in its own
- * words. */
-static const char *trouble_of(const char *root)
-{
-	struct statvfs fs;
-
-	if (!root || statvfs(root, &fs) < 0)
-		return NULL;
-	if (fs.f_flag & ST_RDONLY)
-		return "its file system is read-only: name another directory with --root";
-	if (fs.f_bavail < ROOM_BLOCKS || (fs.f_files && !fs.f_favail))
-		return "its file system is full: make room on it";
-	return NULL;
-}
-
-/* What the caller can do about a root that is not to be had. */
-static int root_error(const struct corral_options *o, const char *root, int r,
-                      struct corral_error *err)
-{
-	const char *trouble = trouble_of(root);
-	struct corral_error why = *err;
-
-	if (trouble)
-		return corral_error_set(err, -r, "%.400s: %s", why.text, trouble);
-	if (r != -EROFS && r != -EACCES && r != -ENOENT && r != -ENOTDIR)
-		return r;
-	return corral_error_set(err, -r, "%.400s: %s", why.text,
-	                        o->root ? "name another directory with --root"
-	                                : "name a directory of yours with --root DIR");
-}
-
-static int open_all(struct corral_call *call, struct corral_error *err)
-{
-	corral_autofree char *root = NULL;
-	int r;
-
-	r = corral_session_root_find(call->options.root, &root, err);
-	if (r == 0)
-		r = corral_session_store_open(root, &call->store, err);
-	if (r < 0)
-		return root_error(&call->options, root, r, err);
-	return corral_sandboxes_open(&call->sandboxes, err);
-}
-
-static void close_all(struct corral_call *call)
-{
-	corral_session_store_close(call->store);
-	corral_sandboxes_close(&call->sandboxes);
-}
-
 const struct corral_family corral_session_family = {
 	.name = "session",
 	.about = "Sessions: files that stay, and a sandbox over them whenever there is something "
@@ -145,11 +98,18 @@ const struct corral_family corral_session_family = {
 	.ending = "Sessions are kept in /var/lib/corral as root, else in ~/.local/share/corral.\n",
 	.commands = commands,
 	.aliases = aliases,
-	.open = open_all,
-	.close = close_all,
+	.open = RUN(corral_session_all_open),
+	.close = RUN(corral_session_all_close),
 };
 
 int corral_cmd_session(int argc, char **argv)
 {
+#ifndef CORRAL_WITH_SESSIONS
+	struct corral_error err = { 0 };
+
+	/* main()'s argv. */
+	if (corral_program_exec(CORRAL_PROGRAM_SESSION, "sessions", argv - 1, &err) < 0)
+		return corral_complain(&err);
+#endif
 	return corral_family_main(&corral_session_family, argc, argv);
 }

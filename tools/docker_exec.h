@@ -1,7 +1,8 @@
 /*
- * Two programs are built from the sources of this folder: corral, static, which starts at once and
- * knows no Docker; and corral-docker, which has the Docker backend and loads the libraries that it
- * takes. Users know corral alone: it turns into the other when it is asked for a container.
+ * Three programs are built from the sources of this folder: corral, static, which starts at once,
+ * and knows neither Docker nor SQLite; corral-session, static as well, which keeps sessions; and
+ * corral-docker, which has the Docker backend too and loads the libraries that it takes. Users know
+ * corral alone: it turns into the others when it is asked for what they have (tools/program.h).
  */
 #ifndef CORRAL_TOOLS_DOCKER_EXEC_H
 #define CORRAL_TOOLS_DOCKER_EXEC_H

@@ -593,6 +593,15 @@ static const struct {
 	{ "privileged", "a sandbox is never privileged; write --cap-add CAP for one capability" },
 };
 
+/* Where a command follows, its own options may have been taken for corral's. */
+static const char *dashes(enum corral_option_command command)
+{
+	return command & (CORRAL_OPTION_RUN | CORRAL_OPTION_PLAN | CORRAL_OPTION_EXEC |
+	                  CORRAL_OPTION_SESSION_EXEC)
+	               ? ", and put -- before the command"
+	               : "";
+}
+
 static int unknown_option(const char *name, size_t len, enum corral_option_command command,
                           struct corral_error *err)
 {
@@ -611,10 +620,8 @@ static int unknown_option(const char *name, size_t len, enum corral_option_comma
 	if (guess.best)
 		return corral_error_set(err, EINVAL, "unknown option --%s: did you mean --%s?",
 		                        word, guess.best);
-	return corral_error_set(err, EINVAL,
-	                        "unknown option --%s: see corral %s --help, and put -- before the "
-	                        "command",
-	                        word, corral_option_command_name(command));
+	return corral_error_set(err, EINVAL, "unknown option --%s: see corral %s --help%s", word,
+	                        corral_option_command_name(command), dashes(command));
 }
 
 /* Where the reading of argv stands. */
@@ -684,12 +691,12 @@ static int read_letters(struct corral_options *o, struct cursor *at, const char 
 		int r;
 
 		if (!row)
-			return corral_error_set(
-			        err, EINVAL,
-			        "unknown option -%c%s: see corral %s --help, and put -- "
-			        "before the command",
-			        *word, *word == 'v' ? " (--bind mounts a directory)" : "",
-			        corral_option_command_name(at->command));
+			return corral_error_set(err, EINVAL,
+			                        "unknown option -%c%s: see corral %s --help%s",
+			                        *word,
+			                        *word == 'v' ? " (--bind mounts a directory)" : "",
+			                        corral_option_command_name(at->command),
+			                        dashes(at->command));
 		if (!row->arg) {
 			r = apply(o, at, row, NULL, err);
 			if (r < 0)

@@ -184,22 +184,41 @@ const char *corral_record_called(const struct corral_record *r)
 	return r->name[0] ? r->name : r->id;
 }
 
+/* Sessions that are kept in different directories may have the same id. */
+static int choose_session(const struct corral_record *records, size_t n, const char *word,
+                          size_t *ret, char *both, size_t size)
+{
+	size_t found = 0;
+
+	both[0] = '\0';
+	for (size_t i = 0; i < n; i++) {
+		size_t at = strlen(both);
+
+		if (!records[i].session || strcmp(records[i].session, word) != 0)
+			continue;
+		*ret = i;
+		if (found++ < 3)
+			(void)snprintf(both + at, size - at, "%s%s", at ? ", " : "", records[i].id);
+	}
+	return (int)found;
+}
+
 /* All of those whose id, name or session begins with the word; the whole of one is what was meant.
  */
 static int choose(struct corral_record *records, size_t n, const char *word, size_t *ret,
                   char *both, size_t size)
 {
-	size_t len = strlen(word), found = 0;
+	size_t len = strlen(word), found;
 
-	for (int by = 0; by < 3; by++)
-		for (size_t i = 0; i < n; i++) {
-			const char *own[] = { records[i].id, records[i].name, records[i].session };
-
-			if (own[by] && !strcmp(own[by], word)) {
+	for (int by = 0; by < 2; by++)
+		for (size_t i = 0; i < n; i++)
+			if (!strcmp(by ? records[i].name : records[i].id, word)) {
 				*ret = i;
 				return 1;
 			}
-		}
+	found = (size_t)choose_session(records, n, word, ret, both, size);
+	if (found)
+		return (int)found;
 	both[0] = '\0';
 	for (size_t i = 0; i < n; i++) {
 		size_t at = strlen(both);

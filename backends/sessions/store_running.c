@@ -2,7 +2,8 @@
  * Which layers are locked. Trying each takes microseconds, which is much for thousands of them; all
  * locks of this host are told by one short file. It is believed where it tells all of them (not in
  * a PID namespace, which shows those of its own processes), by the numbers that directories have
- * here (seen by one that is locked), and at one moment (one read); where it is not, each is tried.
+ * here (seen by one that is locked), and when it says the same twice, as it is given page by page
+ * and may change between; where it is not, each is tried.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -15,12 +16,12 @@
 #include <unistd.h>
 
 #include "backends/sessions/store_state.h"
+#include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
 
-#define FEW 64 /* are tried one by one */
-/* What the kernel gives with one read of the file is a page of it at most. */
+#define FEW        64 /* are tried one by one */
 #define LOCKS_SIZE 65536
-#define LOCKS_MAX  256
+#define LOCKS_MAX  2048
 /* The inode of the first PID namespace: PROC_PID_INIT_INO of linux/proc_ns.h. */
 #define PID_NAMESPACE_FIRST 0xeffffffcu
 
@@ -51,26 +52,26 @@ struct locked {
 	size_t n_layers;
 };
 
+static int locks_text(struct corral_buf *ret)
+{
+	corral_autofd int fd = open("/proc/locks", O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : corral_buf_read_fd(ret, fd, LOCKS_SIZE);
+}
+
 /* "1: FLOCK  ADVISORY  WRITE 1234 fe:01:5678 0 EOF", the inode in decimal. */
 static int locks_read(struct locked *ret)
 {
-	corral_autofree char *text = malloc(LOCKS_SIZE);
-	corral_autofd int fd = open("/proc/locks", O_RDONLY | O_CLOEXEC);
+	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT, again = CORRAL_BUF_INIT;
 	struct stat st;
-	ssize_t n;
 
-	if (!text || fd < 0 || stat("/proc/self/ns/pid", &st) < 0 ||
-	    st.st_ino != PID_NAMESPACE_FIRST)
+	if (stat("/proc/self/ns/pid", &st) < 0 || st.st_ino != PID_NAMESPACE_FIRST ||
+	    locks_text(&text) < 0 || locks_text(&again) < 0 || text.len != again.len || !text.len ||
+	    memcmp(text.data, again.data, text.len) != 0)
 		return -ENODATA;
-	n = read(fd, text, LOCKS_SIZE - 1);
-	if (n < 0 || read(fd, text + n, 1) != 0)
-		return -ENODATA;
-	text[n] = '\0';
-	for (char *rest = text, *line; (line = strsep(&rest, "\n")) != NULL;) {
+	for (char *rest = text.data, *line; (line = strsep(&rest, "\n")) != NULL;) {
 		unsigned long long inode;
 
-		if (!*line)
-			continue;
 		if (ret->n_inodes == LOCKS_MAX)
 			return -ENODATA;
 		if (sscanf(line, "%*u: %*s %*s %*s %*d %*x:%*x:%llu", &inode) == 1)

@@ -60,6 +60,10 @@ for needed in libseccomp libcap libjansson libmd; do
 	readelf -d "$library" | grep -q "NEEDED.*\[$needed\.so" || fail "libcorral.so does not need $needed"
 done
 
+# So are sessions, and a program: corral finds it where it was installed.
+"$prefix/bin/corral" session --help >/dev/null || fail "corral session does not run"
+[ -n "$(find "$prefix" -path '*/corral/corral-session' -type f)" ] || fail "no corral/corral-session"
+
 # The Docker backend is a library of its own, which loads what it takes and has no second copy of ours.
 docker=
 ! grep -qx 'CORRAL_DOCKER:BOOL=ON' "$build/CMakeCache.txt" || docker=corral-docker

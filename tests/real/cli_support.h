@@ -69,17 +69,27 @@ static inline void assert_error(const struct run *r, const char *part)
 	assert_says(r->err, part);
 }
 
-/* The one object of a JSON array whose text at key is value; the caller's, NULL: there is none. */
-static inline json_t *object_with(const char *array, const char *key, const char *value)
+static inline bool object_has(const json_t *o, const char *key, const char *value)
+{
+	const char *text = json_string_value(json_object_get(o, key));
+
+	return text && !strcmp(text, value);
+}
+
+/* The one object of a JSON array that has these texts at keys; root's list tells of everybody's.
+ * The caller's, NULL: there is none. */
+static inline json_t *object_with(const char *array, const char *const keys_and_values[])
 {
 	json_t *list = json_loads(array, 0, NULL), *found = NULL;
 
 	assert_true(json_is_array(list));
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		json_t *o = json_array_get(list, i);
-		const char *text = json_string_value(json_object_get(o, key));
+		const char *const *pair = keys_and_values;
 
-		if (text && !strcmp(text, value)) {
+		while (*pair && object_has(o, pair[0], pair[1]))
+			pair += 2;
+		if (!*pair) {
 			assert_null(found);
 			found = json_incref(o);
 		}

@@ -57,7 +57,7 @@ static inline bool session_state_is(const char *id, const char *state)
 
 	SESSION(&said, "list", "--json");
 	assert_status(&said, 0);
-	o = object_with(said.out, "id", id);
+	o = object_with(said.out, ARGS("id", id));
 	word = json_string_value(json_object_get(o, "state"));
 	is = word && !strcmp(word, state);
 	json_decref(o);

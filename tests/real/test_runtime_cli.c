@@ -233,7 +233,7 @@ static void explain_says_why(void **state)
 	assert_status(&p->r, 1);
 	assert_says(p->r.out, "native  no: its root filesystem is the image 'golang:1.23-alpine'");
 	assert_says(p->r.out, "docker  no: ");
-	assert_says(p->r.out, "here    -: runtime 'go': neither natively: ");
+	assert_says(p->r.out, "here    -: neither of the two can be had\n");
 	CORRAL(p, "runtime", "explain", "--json", "go");
 	assert_status(&p->r, 1);
 	o = json_loads(p->r.out, 0, NULL);

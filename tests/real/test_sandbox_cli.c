@@ -46,7 +46,7 @@ static json_t *listed(const char *id)
 
 	CORRAL(&r, "sandbox", "list", "--json");
 	assert_status(&r, 0);
-	found = object_with(r.out, "id", id);
+	found = object_with(r.out, ARGS("id", id));
 	run_done(&r);
 	return found;
 }

@@ -24,7 +24,7 @@ static json_t *sandbox_of(const char *id)
 {
 	CORRAL(&said, "sandbox", "list", "--json");
 	assert_status(&said, 0);
-	return object_with(said.out, "session", id);
+	return object_with(said.out, ARGS("session", id, "session_root", session_root));
 }
 
 static void files_stay_and_the_sandbox_does_not(void)
@@ -73,8 +73,6 @@ static void commands_are_as_those_of_exec(void)
 	SESSION(&said, "exec", "--json", "9", "as", "--", "sh", "-c", "exit 3");
 	assert_status(&said, 3);
 	assert_string_equal(receipt_text(&said, "reason"), "exit");
-	SESSION(&said, "exec", "as", "--", "no-such-program");
-	assert_status(&said, 127);
 	SESSION(&said, "exec", "--timeout", "200ms", "as", "--", "sleep", "60");
 	assert_status(&said, 124);
 	SESSION(&said, "exec", "-e", "A=1", "-w", "/tmp", "as", "--", "sh", "-c", "echo $A; pwd");
@@ -139,6 +137,9 @@ static void files_are_copied_in_and_out(void)
 	assert_session("", "cp", path, "copy:/workspace/g");
 	session_sh("copy", "cat g", "out\n");
 	assert_session_error("not found", "cp", "copy:nothing", path);
+	/* Copying out makes no session. */
+	assert_session_error("corral session list shows", "cp", "nobody:f", path);
+	assert_session_error("corral session list shows", "show", "nobody");
 	(void)unlink(path);
 }
 
@@ -163,17 +164,44 @@ static void each_command_has_a_sandbox_of_its_own_where_its_runtime_says_so(void
 	(void)unlink(path);
 }
 
+static void shell_without_a_terminal_ends_with_its_input(void)
+{
+	assert_session("", "shell", "--idle", "0", "lines");
+	assert_session("", "rm", "lines");
+}
+
+static void one_id_in_two_places_is_never_guessed(void)
+{
+	char other[300], id[32], both[48];
+
+	(void)snprintf(other, sizeof(other), "%s/other", session_dir);
+	(void)snprintf(id, sizeof(id), "both-%d", (int)getpid());
+	(void)snprintf(both, sizeof(both), "'%s' may be ", id);
+	session_sh(id, "true", "");
+	CORRAL(&said, "session", "exec", "--root", other, "--idle", "60", id, "--", "true");
+	assert_status(&said, 0);
+	CORRAL(&said, "sandbox", "ps", id);
+	assert_error(&said, both);
+	CORRAL(&said, "sandbox", "stop", id);
+	assert_status(&said, 125);
+	CORRAL(&said, "session", "rm", "--root", other, id);
+	assert_status(&said, 0);
+	CORRAL(&said, "sandbox", "ps", id);
+	assert_status(&said, 0);
+}
+
 static void wrong_words_are_told_with_a_way_out(void)
 {
 	assert_session_error("corral session list shows", "show", "nobody");
 	assert_session_error("are expected", "create", "a/b");
-	assert_session_error("Unknown runtime 'nix'", "create", "--runtime", "nix");
 	assert_session("one\n", "create", "one");
 	assert_session_error("is there already", "create", "one");
 	assert_session_error("is of runtime 'host', not 'go'", "exec", "--runtime", "go", "one",
 	                     "--", "true");
 	assert_session_error("stand before all else", "exec", "one", "--idle", "5", "true");
-	assert_session_error("did you mean --force?", "rm", "--forc", "one");
+	assert_session_error("see corral session list --help\n", "list", "-a");
+	CORRAL(&said, "ls", "--session", "one");
+	assert_error(&said, "corral session exec one true wakes a session");
 	CORRAL(&said, "session", "stop");
 	assert_error(&said, "write corral session hibernate");
 	CORRAL(&said, "session", "list", "--root", "/proc/none");
@@ -217,6 +245,8 @@ int main(int argc, char **argv)
 		SESSION_TEST(idle_session_hibernates_by_itself),
 		SESSION_TEST(files_are_copied_in_and_out),
 		SESSION_TEST(each_command_has_a_sandbox_of_its_own_where_its_runtime_says_so),
+		SESSION_TEST(shell_without_a_terminal_ends_with_its_input),
+		SESSION_TEST(one_id_in_two_places_is_never_guessed),
 		SESSION_TEST(wrong_words_are_told_with_a_way_out),
 		SESSION_TEST(others_sessions_are_refused),
 		SESSION_TEST(nothing_is_left),

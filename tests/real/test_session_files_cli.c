@@ -21,7 +21,6 @@ static void checkpoint_is_gone_back_to(void)
 	assert_session("c1\n", "checkpoint", "back");
 	session_sh("back", "echo 2 > f; echo 2 > g; rm -r /data", "");
 	assert_session("two\n", "checkpoint", "back", "two");
-	session_sh("back", "rm f", "");
 	assert_session("", "restore", "back", "c1");
 	session_sh("back", "cat f /data/x; ls", "1\n1\nf\n");
 	/* Later ones stay. */
@@ -29,9 +28,6 @@ static void checkpoint_is_gone_back_to(void)
 	session_sh("back", "cat f; ls; ls -d /data 2>&1 | grep -c 'No such'", "2\nf\ng\n1\n");
 	assert_session("", "drop", "back", "c1");
 	assert_session_error("no checkpoint 'c1'", "restore", "back", "c1");
-	SESSION(&said, "checkpoints", "back");
-	assert_says(said.out, "two");
-	assert_null(strstr(said.out, "c1"));
 }
 
 static void fork_is_nothing_to_what_it_was_made_of(void)
@@ -47,9 +43,6 @@ static void fork_is_nothing_to_what_it_was_made_of(void)
 	/* Nor does its end take anything from them. */
 	assert_session("", "rm", "-f", "trunk");
 	session_sh("now", "cat f; ls", "now\nf\nown\n");
-	assert_session("", "hibernate", "now", "then");
-	session_sh("then", "cat f kept", "then\n1\n");
-	assert_session_error("is there already", "fork", "now", "then");
 	assert_session_error("no checkpoint 'c9'", "fork", "now", "other", "--from", "c9");
 }
 
@@ -66,10 +59,8 @@ static void commands_of_a_history_are_taken_back(void)
 	assert_session("undone: echo 2 > f; rmdir /data\n", "undo", "past", "2");
 	session_sh("past", "cat f; ls -d /data", "1\n/data\n");
 	assert_session_error("can be taken back, not 7", "undo", "past", "7");
-	assert_session_error("is no number of commands", "undo", "past", "x");
-	session_sh("plain", "touch f", "");
+	assert_session("plain\n", "create", "plain");
 	assert_session_error("without --history", "undo", "plain");
-	assert_session_error("without --history", "diff", "plain", "--command", "last");
 }
 
 static void commands_of_a_history_run_one_after_the_other(void)
@@ -138,8 +129,6 @@ static void diff_tells_what_was_added_changed_and_deleted(void)
 	o = json_array_get(list, 1);
 	assert_string_equal(json_string_value(json_object_get(o, "mode_after")), "100755");
 	json_decref(list);
-	SESSION(&said, "diff", "diff", "--json", "--since", "c2", "--until", "c2");
-	assert_string_equal(said.out, "[]\n");
 	assert_session_error("leave --since and --until out", "diff", "diff", "--since", "c1",
 	                     "--command", "1");
 }

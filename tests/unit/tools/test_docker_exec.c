@@ -3,6 +3,7 @@
  * in a tree made for each test, is started with "go" and what corral-docker is to be told; a
  * script plays that.
  */
+#include "tools/program.c"     /* NOLINT */
 #include "tools/docker_exec.c" /* NOLINT */
 
 #include <setjmp.h>

@@ -8,7 +8,7 @@
 #include <sys/file.h>
 
 #include "kernel/base/cleanup.h"
-#include "tools/session_commands.h"
+#include "tools/session/commands.h"
 
 static int turn_open(struct corral_call *call, const char *id, int *ret_fd,
                      struct corral_error *err)

@@ -1,4 +1,4 @@
-#include "tools/session_box.h"
+#include "tools/session/box.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,7 +14,7 @@
 #include "tools/compile.h"
 #include "tools/holder.h"
 #include "tools/sandbox_commands.h"
-#include "tools/session_commands.h"
+#include "tools/session/commands.h"
 
 /* How long another is waited for that begins or ends a sandbox over the same files. */
 #define OTHER_MS 10000

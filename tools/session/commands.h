@@ -23,6 +23,10 @@ int corral_session_undo_it(struct corral_call *call, struct corral_error *err);
 int corral_session_hibernate_them(struct corral_call *call, struct corral_error *err);
 int corral_session_rm(struct corral_call *call, struct corral_error *err);
 
+/* What all of them begin and end with: the store and the directory of live sandboxes. */
+int corral_session_all_open(struct corral_call *call, struct corral_error *err);
+void corral_session_all_close(struct corral_call *call);
+
 /* The directory of --root, or that of this user; the caller's. */
 int corral_session_root_find(const char *said, char **ret, struct corral_error *err);
 

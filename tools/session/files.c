@@ -12,8 +12,8 @@
 #include "tools/docker_exec.h"
 #include "tools/message.h"
 #include "tools/sandbox_commands.h"
-#include "tools/session_box.h"
-#include "tools/session_commands.h"
+#include "tools/session/box.h"
+#include "tools/session/commands.h"
 
 /* What all of these get by ctx. */
 struct change {

@@ -10,8 +10,8 @@
 #include "kernel/base/cleanup.h"
 #include "tools/json_print.h"
 #include "tools/message.h"
-#include "tools/session_box.h"
-#include "tools/session_commands.h"
+#include "tools/session/box.h"
+#include "tools/session/commands.h"
 #include "tools/summary.h"
 #include "tools/table.h"
 

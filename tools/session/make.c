@@ -7,7 +7,7 @@
 #include "tools/docker_exec.h"
 #include "tools/isolation_here.h"
 #include "tools/runtimes.h"
-#include "tools/session_commands.h"
+#include "tools/session/commands.h"
 
 static int order_check(const struct corral_options *o, const struct corral_runtime *rt,
                        const struct corral_isolation_choice *choice, struct corral_error *err)

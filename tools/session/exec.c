@@ -17,8 +17,8 @@
 #include "tools/message.h"
 #include "tools/runtimes.h"
 #include "tools/sandbox_commands.h"
-#include "tools/session_box.h"
-#include "tools/session_commands.h"
+#include "tools/session/box.h"
+#include "tools/session/commands.h"
 #include "tools/words.h"
 
 /* More changes than these are counted and not told. */
@@ -250,7 +250,9 @@ int corral_session_shell(struct corral_call *call, struct corral_error *err)
 		                     .argv = argv,
 		                     .n_argv = CORRAL_COUNT(argv) - 1 };
 
-	call->options.config->tty = call->options.config->use_stdin = true;
+	/* Without a terminal on this side none inside: its end would never be told there. */
+	call->options.config->tty = isatty(STDIN_FILENO);
+	call->options.config->use_stdin = true;
 	return execute(call, &x, err);
 }
 
@@ -262,7 +264,9 @@ static int guest_open(struct corral_call *call, const char *word, bool out,
 
 	(void)snprintf(t->text, sizeof(t->text), "cp %.1000s %.1000s", call->operands[0],
 	               call->operands[1]);
-	r = session_take(call, word, &t->session, err);
+	/* A session that is not there has nothing to copy out. */
+	r = out ? corral_session_find(call, word, &t->session, err)
+	        : session_take(call, word, &t->session, err);
 	if (r == 0 && t->session.isolation == CORRAL_ISOLATION_DOCKER)
 		r = corral_error_set(err, EOPNOTSUPP,
 		                     "session %s is a container: docker cp corral-session-%s:PATH",

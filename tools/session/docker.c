@@ -5,7 +5,7 @@
 #include "kernel/base/cleanup.h"
 #include "tools/docker/docker.h"
 #include "tools/docker_exec.h"
-#include "tools/session_commands.h"
+#include "tools/session/commands.h"
 
 /* Of its name behind "corral-session-". */
 #define NAME_SIZE (CORRAL_SESSION_ID_SIZE + 16)

@@ -1,0 +1,88 @@
+/* Where the sessions of this user are. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "kernel/base/cleanup.h"
+#include "tools/session/commands.h"
+
+#define ROOTS_OWN   "/var/lib/corral"
+#define ROOM_BLOCKS 64
+
+int corral_session_root_find(const char *said, char **ret, struct corral_error *err)
+{
+	const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+	corral_autofree char *path = NULL;
+	int n;
+
+	if (said)
+		n = asprintf(&path, "%s", said);
+	else if (geteuid() == 0)
+		n = asprintf(&path, ROOTS_OWN);
+	else if (data && data[0] == '/')
+		n = asprintf(&path, "%s/corral", data);
+	else if (home && home[0] == '/')
+		n = asprintf(&path, "%s/.local/share/corral", home);
+	else
+		return corral_error_set(err, EINVAL,
+		                        "neither HOME nor XDG_DATA_HOME says where sessions are "
+		                        "to be kept: name a directory with --root DIR");
+	if (n < 0) {
+		path = NULL;
+		return corral_error_sys(err, ENOMEM, "sessions");
+	}
+	*ret = corral_take_ptr(&path);
+	return 0;
+}
+
+/* A registry cannot even be read without a little room beside it, of which it speaks in its own
+ * words. */
+static const char *trouble_of(const char *root)
+{
+	struct statvfs fs;
+
+	if (!root || statvfs(root, &fs) < 0)
+		return NULL;
+	if (fs.f_flag & ST_RDONLY)
+		return "its file system is read-only: name another directory with --root";
+	if (fs.f_bavail < ROOM_BLOCKS || (fs.f_files && !fs.f_favail))
+		return "its file system is full: make room on it";
+	return NULL;
+}
+
+/* What the caller can do about a root that is not to be had. */
+static int root_error(const struct corral_options *o, const char *root, int r,
+                      struct corral_error *err)
+{
+	const char *trouble = trouble_of(root);
+	struct corral_error why = *err;
+
+	if (trouble)
+		return corral_error_set(err, -r, "%.400s: %s", why.text, trouble);
+	if (r != -EROFS && r != -EACCES && r != -ENOENT && r != -ENOTDIR)
+		return r;
+	return corral_error_set(err, -r, "%.400s: %s", why.text,
+	                        o->root ? "name another directory with --root"
+	                                : "name a directory of yours with --root DIR");
+}
+
+int corral_session_all_open(struct corral_call *call, struct corral_error *err)
+{
+	corral_autofree char *root = NULL;
+	int r;
+
+	r = corral_session_root_find(call->options.root, &root, err);
+	if (r == 0)
+		r = corral_session_store_open(root, &call->store, err);
+	if (r < 0)
+		return root_error(&call->options, root, r, err);
+	return corral_sandboxes_open(&call->sandboxes, err);
+}
+
+void corral_session_all_close(struct corral_call *call)
+{
+	corral_session_store_close(call->store);
+	corral_sandboxes_close(&call->sandboxes);
+}
