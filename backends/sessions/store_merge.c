@@ -21,14 +21,23 @@
 /* Layers that remain: the next merge comes after as many checkpoints as are missing. */
 #define LAYERS_LEFT (CORRAL_SESSION_LAYERS_MERGE / 2)
 
-/* items[0] to items[n - 1], the topmost first, into sessions/ID/merge/NUMBER. */
-static int merge_all(const struct store_session *e, const int64_t *items, size_t n,
+/* What a guest made that cannot be merged: links without number, names without end. */
+static bool is_layers_own(int r)
+{
+	return r == -EMLINK || r == -ENAMETOOLONG || r == -EFBIG;
+}
+
+/*
+ * items[0] to items[*n - 1], the topmost first, into sessions/ID/merge/NUMBER. Where one of them
+ * cannot be merged, those above it are, and *n is how many these were.
+ */
+static int merge_all(const struct store_session *e, const int64_t *items, size_t *n,
                      char ret_name[24], struct corral_error *err)
 {
 	const struct corral_session_store *s = e->store;
 	corral_autofree char *upper = store_layer_path(s, items[0], "");
 
-	for (size_t i = 1; i < n; i++) {
+	for (size_t i = 1; i < *n; i++) {
 		corral_autofree char *lower = store_layer_path(s, items[i], "");
 		char *merged = NULL;
 		int r;
@@ -45,6 +54,11 @@ static int merge_all(const struct store_session *e, const int64_t *items, size_t
 		r = corral_layer_merge(upper, lower, merged, true, err);
 		free(upper);
 		upper = merged;
+		if (is_layers_own(r) && i > 1) {
+			store_layer_name((int64_t)i - 1, ret_name);
+			*n = i;
+			return 0;
+		}
 		if (r < 0)
 			return corral_error_wrap(err, r, "merge layers");
 	}
@@ -107,7 +121,7 @@ static int chain_get(struct store_session *e, struct store_numbers *ret, struct 
 	return r;
 }
 
-static int merge(struct store_session *e, const struct store_numbers *chain, size_t n,
+static int merge(struct store_session *e, const struct store_numbers *chain, size_t *n,
                  struct corral_error *err)
 {
 	store_autochange struct store_change change = { 0 };
@@ -130,7 +144,7 @@ static int merge(struct store_session *e, const struct store_numbers *chain, siz
 	if (r == 0)
 		r = store_change_begin(&change, e->store, err);
 	if (r == 0)
-		r = merged_place(e, &change, merge_fd, name, chain, n, err);
+		r = merged_place(e, &change, merge_fd, name, chain, *n, err);
 	return r < 0 ? r : store_session_commit(e, &change, err);
 }
 
@@ -151,7 +165,7 @@ int store_session_merge(struct store_session *e, unsigned int *ret_n, struct cor
 	/* The topmost, and one instead of these. */
 	n = chain.n - LAYERS_LEFT;
 	(void)store_trash_put(e->store, e->fd, STORE_MERGE);
-	r = merge(e, &chain, n, err);
+	r = merge(e, &chain, &n, err);
 	(void)store_trash_put(e->store, e->fd, STORE_MERGE);
 	if (r == 0 && ret_n)
 		*ret_n += (unsigned int)n;

@@ -453,6 +453,45 @@ static void many_layers_are_merged_before_it_wakes(void **state)
 	assert_int_equal(entries(p, "layers"), 0);
 }
 
+/* Deeper than what is merged. */
+static void deep_put(struct place *p, const char *id)
+{
+	corral_autofree char *top = session_top(p, id);
+	int fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (int i = 0; i < 4200; i++) {
+		const char *name = i ? "d" : "u2/d";
+		int next = -1;
+
+		if (mkdirat(fd, name, 0755) == 0)
+			next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		(void)close(fd);
+		fd = next;
+		assert_true(fd >= 0);
+	}
+	(void)close(fd);
+}
+
+static void what_cannot_be_merged_stands_in_the_way_of_nothing_else(void **state)
+{
+	struct place *p = *state;
+	char name[16];
+
+	session_make(p, "a", false);
+	for (int i = 0; i < 14; i++) {
+		(void)snprintf(name, sizeof(name), "f%d", i);
+		file_put(p, "a", name, name);
+		if (i == 8)
+			deep_put(p, "a");
+		OK(p, corral_session_checkpoint(p->store, "a", "last", NULL, &p->err));
+		OK(p, corral_session_checkpoint_drop(p->store, "a", "last", &p->err));
+		assert_true(session_layers(p, "a") <= CORRAL_SESSION_LAYERS_MERGE + 2);
+	}
+	HAS(p, "a", "f0", "f0");
+	HAS(p, "a", "f8", "f8");
+	HAS(p, "a", "f13", "f13");
+}
+
 static void what_a_crash_left_goes(void **state)
 {
 	struct place *p = *state;
@@ -553,6 +592,7 @@ int main(void)
 		TEST(no_sandbox_writes_to_a_frozen_layer),
 		TEST(the_work_directory_stays_as_the_guest_made_it),
 		TEST(many_layers_are_merged_before_it_wakes),
+		TEST(what_cannot_be_merged_stands_in_the_way_of_nothing_else),
 		TEST(what_a_crash_left_goes),
 		TEST(opening_waits_for_nothing_large),
 		TEST(the_directory_is_the_callers_alone),
