@@ -205,6 +205,10 @@ static int fail(const struct registry *r, int sqlite_code, struct corral_error *
 		                        "registry.db: another process has had it locked for %d "
 		                        "seconds: see whether one is stopped",
 		                        BUSY_MS / 1000);
+	case SQLITE_FULL:
+		return corral_error_set(err, ENOSPC,
+		                        "registry.db: the file system that sessions lie on is "
+		                        "full: make room on it, or remove a session");
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
 		return corral_error_set(

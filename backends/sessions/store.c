@@ -151,7 +151,7 @@ static int database_open(struct corral_session_store *s, struct corral_error *er
  * A guest may fill the file system that its session lies on: then this file goes for what somebody
  * does about it, and comes back with the next opening that finds room.
  */
-static bool reserve_give(const struct corral_session_store *s)
+bool store_reserve_give(const struct corral_session_store *s)
 {
 	return unlinkat(s->root_fd, RESERVE, 0) == 0;
 }
@@ -194,7 +194,7 @@ int corral_session_store_open(const char *root, struct corral_session_store **re
 	r = dirs_open(s, root, err);
 	if (r == 0)
 		r = database_open(s, err);
-	if (r < 0 && s->trash_fd >= 0 && reserve_give(s))
+	if (r < 0 && s->trash_fd >= 0 && store_reserve_give(s))
 		r = database_open(s, err);
 	if (r < 0) {
 		corral_session_store_close(s);

@@ -147,8 +147,7 @@ static int session_drop(struct store_session *e, struct store_change *c, struct 
 	return r < 0 ? r : 0;
 }
 
-int corral_session_store_remove(struct corral_session_store *s, const char *id,
-                                struct corral_error *err)
+static int remove_one(struct corral_session_store *s, const char *id, struct corral_error *err)
 {
 	store_autosession struct store_session session = { 0 };
 	store_autochange struct store_change change = { 0 };
@@ -167,5 +166,16 @@ int corral_session_store_remove(struct corral_session_store *s, const char *id,
 		r = store_change_commit(&change, err);
 	if (r == 0)
 		session.kept_layer = 0;
+	return r;
+}
+
+int corral_session_store_remove(struct corral_session_store *s, const char *id,
+                                struct corral_error *err)
+{
+	int r = remove_one(s, id, err);
+
+	/* Removing is what makes room, and takes some in the registry's log. */
+	if (r == -ENOSPC && store_reserve_give(s))
+		r = remove_one(s, id, err);
 	return r;
 }

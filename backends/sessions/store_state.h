@@ -52,6 +52,9 @@ int store_change_commit(struct store_change *c, struct corral_error *err);
  * trash. Keeps errno. */
 void store_change_end(struct store_change *c);
 
+/* store.c: for who removes on a full file system; false when it is given already. */
+bool store_reserve_give(const struct corral_session_store *s);
+
 /* store_trash.c */
 /* Away with it, in constant time; 0 as well when it is not there. */
 int store_trash_put(const struct corral_session_store *s, int dir_fd, const char *name);

@@ -1,6 +1,15 @@
 /* What backends/sessions/store.h promises of sessions and their states. */
 #include "tests/unit/backends/sessions/store_support.h"
 
+#include <sched.h>
+#include <sys/mount.h>
+
+static void place_store_close(struct place *p)
+{
+	corral_session_store_close(p->store);
+	p->store = NULL;
+}
+
 static void ids_are_of_a_few_characters(void **state)
 {
 	struct place *p = *state;
@@ -571,6 +580,47 @@ static void files_outlive_a_lost_registry(void **state)
 	assert_int_equal(entries(p, "layers"), 1);
 }
 
+/* Whatever filled it: sessions are listed, and go. */
+static void a_full_file_system_is_made_room_on(void **state)
+{
+	struct place *p = *state;
+	struct corral_session_record *list = NULL;
+	static const char block[4096];
+	char path[128];
+	size_t n = 0;
+	int fd;
+
+	if (geteuid() != 0) {
+		print_message("skipped: a small file system takes root\n");
+		skip();
+		return;
+	}
+	(void)snprintf(path, sizeof(path), "%s/small", p->root);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(unshare(CLONE_NEWNS), 0);
+	assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	assert_int_equal(mount("small", path, "tmpfs", 0, "size=16m,mode=700"), 0);
+	place_store_close(p);
+	OK(p, corral_session_store_open(path, &p->store, &p->err));
+	session_make(p, "a", false);
+	place_store_close(p);
+	(void)snprintf(path, sizeof(path), "%s/small/filled", p->root);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	while (write(fd, block, sizeof(block)) > 0)
+		;
+	(void)close(fd);
+	(void)snprintf(path, sizeof(path), "%s/small", p->root);
+	OK(p, corral_session_store_open(path, &p->store, &p->err));
+	OK(p, corral_session_store_remove(p->store, "a", &p->err));
+	OK(p, corral_session_store_list(p->store, &list, &n, &p->err));
+	assert_int_equal(n, 0);
+	corral_session_records_free(list, n);
+	place_store_close(p);
+	assert_int_equal(umount2(path, MNT_DETACH), 0);
+	OK(p, corral_session_store_open(p->root, &p->store, &p->err));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_setup, place_teardown)
@@ -597,6 +647,7 @@ int main(void)
 		TEST(opening_waits_for_nothing_large),
 		TEST(the_directory_is_the_callers_alone),
 		TEST(files_outlive_a_lost_registry),
+		TEST(a_full_file_system_is_made_room_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
