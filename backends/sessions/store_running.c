@@ -40,8 +40,10 @@ static int layer_try(const struct corral_session_store *s, int64_t layer, bool *
 static bool layer_is_locked(const struct corral_session_store *s, int64_t layer)
 {
 	bool locked;
-	corral_autofd int fd = layer_try(s, layer, &locked);
+	int fd = layer_try(s, layer, &locked);
 
+	if (fd >= 0)
+		(void)close(fd);
 	return locked;
 }
 

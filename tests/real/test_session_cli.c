@@ -213,7 +213,7 @@ static void others_sessions_are_refused(void)
 	pid_t pid;
 
 	if (!is_root()) {
-		corral_test_skip("root, to become another user");
+		skip_without_root("another user");
 		return;
 	}
 	pid = fork();
