@@ -661,12 +661,13 @@ static void paused_sandbox_stands_still(void)
 	assert_error(&said, "it is paused: corral sandbox resume");
 	CORRAL(&said, "sandbox", "resume", box.id);
 	assert_status(&said, 0);
-	pid = BEGIN(NULL, "exec", "--timeout", "300ms", box.id, "--", "sh", "-c",
+	/* Long enough for several starts of corral before the pause. */
+	pid = BEGIN(NULL, "exec", "--timeout", "2s", box.id, "--", "sh", "-c",
 	            "touch /tmp/s; sleep 4251");
 	assert_eventually(count_in(&box, "sleep 4251") == 1);
 	CORRAL(&said, "sandbox", "pause", box.id);
 	assert_status(&said, 0);
-	nap(600);
+	nap(2200);
 	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
 	assert_int_equal(count_in(&box, "sleep 4251"), 1);
 	CORRAL(&said, "sandbox", "resume", box.id);
