@@ -793,12 +793,12 @@ static void removal_takes_all_and_nothing_else(void **state)
 	(void)state;
 	file("victim/f", "");
 	file("1/u2/a/b/c", "");
-	file("1/w2/work/x", "");
+	file("1/w2/left/x", "");
 	whiteout("1/u2/a/w");
 	assert_int_equal(symlink("../../victim", "1/u2/a/link"), 0);
 	assert_int_equal(chmod("1/u2/a/b", 0), 0);
 	assert_int_equal(chmod("1/u2/a", 0), 0);
-	assert_int_equal(chmod("1/w2/work", 0), 0);
+	assert_int_equal(chmod("1/w2/left", 0), 0);
 	assert_int_equal(chmod("1", 0500), 0);
 	here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (corral_layer_remove(here, "1", &err) < 0)

@@ -388,11 +388,11 @@ static void refusals_of_commands_say_why(void **state)
 	corral_permission_checker_free(c);
 }
 
-/* /work/link leads to /work/private/x. */
+/* /srv/link leads to /srv/private/x. */
 static char *real(void *ctx, const char *path)
 {
 	(void)ctx;
-	return strcmp(path, "/work/link") ? NULL : strdup("/work/private/x");
+	return strcmp(path, "/srv/link") ? NULL : strdup("/srv/private/x");
 }
 
 static void paths_in_commands_obey_read_and_write(void **state)
@@ -408,7 +408,7 @@ static void paths_in_commands_obey_read_and_write(void **state)
 		{ "sh -c 'cat .env'", ".env", "read" },
 		{ "echo \"$(cat .env)\"", ".env", "read" },
 		{ "cat private/x", "private/x", "read" },
-		{ "cat /work/private/x", "/work/private/x", "read" },
+		{ "cat /srv/private/x", "/srv/private/x", "read" },
 		{ "cat link", "link", "read" },
 		{ "cp -r private /tmp", "private", "read" },
 		{ "cat ~/.ssh/id", "~/.ssh/id", "read" },
@@ -430,7 +430,7 @@ static void paths_in_commands_obey_read_and_write(void **state)
 	        "{\"default\":\"deny\",\"read\":{\"default\":\"deny\",\"rules\":[{\"pattern\":"
 	        "\"**/.env\",\"action\":\"deny\"},{\"pattern\":\"**/.ssh/"
 	        "**\",\"action\":\"deny\"},{"
-	        "\"pattern\":\"/work/private/**\",\"action\":\"deny\"}]},\"write\":{\"rules\":[{"
+	        "\"pattern\":\"/srv/private/**\",\"action\":\"deny\"}]},\"write\":{\"rules\":[{"
 	        "\"pattern\":\"/etc/**\",\"action\":\"deny\"}]}}",
 	        NULL);
 
