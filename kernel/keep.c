@@ -13,6 +13,7 @@
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/base/life.h"
 #include "kernel/plan_build.h"
 #include "kernel/skeleton.h"
 #include "kernel/template.h"
@@ -262,38 +263,16 @@ static int parts_make(const struct corral_keep *k, const struct corral_policy *p
 	return r;
 }
 
-static bool line_read(const char *path, char *ret, size_t size)
-{
-	corral_autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, ret, size - 1);
-
-	if (n <= 0)
-		return false;
-	ret[n] = '\0';
-	ret[strcspn(ret, "\n")] = '\0';
-	return true;
-}
-
-/* "PID STARTED BOOT", of no other process ever; false of one that has ended. */
+/* "PID BEGAN BOOT", of no other process ever; false of one that has ended. */
 static bool life_of(pid_t pid, char ret[LIFE_SIZE])
 {
-	char path[32], stat[1024], boot[48], state = 0;
-	unsigned long long started = 0;
-	const char *name_end;
+	char boot[CORRAL_BOOT_ID_SIZE];
+	unsigned long long began = 0;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	if (!line_read(path, stat, sizeof(stat)) ||
-	    !line_read("/proc/sys/kernel/random/boot_id", boot, sizeof(boot)))
+	if (!corral_life_boot(boot) || corral_life_began((int)pid, &began) <= 0)
 		return false;
-	name_end = strrchr(stat, ')');
-	/* The state is its third word, when it was started the twenty-second. */
-	if (!name_end || sscanf(name_end + 1,
-	                        " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-	                        "%*s %*s %*s %llu",
-	                        &state, &started) != 2)
-		return false;
-	(void)snprintf(ret, LIFE_SIZE, "%d %llu %s", (int)pid, started, boot);
-	return state != 'Z' && state != 'X';
+	(void)snprintf(ret, LIFE_SIZE, "%d %llu %s", (int)pid, began, boot);
+	return true;
 }
 
 void corral_keep_own(const struct corral_keep *k, pid_t init)

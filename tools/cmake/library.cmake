@@ -56,6 +56,7 @@ set(private_headers
   backends/wrap_ops.h
   kernel/base/base64.h
   kernel/base/clock.h
+  kernel/base/life.h
   kernel/base/parse.h
   kernel/base/trace.h
   kernel/base/utf8.h
@@ -103,7 +104,11 @@ foreach(header ${public_headers})
   cmake_path(GET header PARENT_PATH folder)
   install(FILES ${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/corral/${folder})
 endforeach()
-include(tools/cmake/library_sessions.cmake)
+corral_library_beside(corral-sessions backends/sessions
+  HEADERS manager.h store.h
+  LIBRARIES ${SQLITE_LIBRARIES})
 if(TARGET corral_docker)
-  include(tools/cmake/library_docker.cmake)
+  corral_library_beside(corral-docker backends/docker
+    HEADERS docker.h engine.h image.h session.h
+    LIBRARIES ${CURL_LIBRARIES} ${ARCHIVE_LIBRARIES} ${JANSSON_LIBRARIES} ${MD_LIBRARIES})
 endif()
