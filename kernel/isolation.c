@@ -7,21 +7,11 @@
 
 #include "kernel/base/cleanup.h"
 
-static void config_freep(struct corral_config **c)
-{
-	corral_config_free(*c);
-}
-
-static void policy_freep(struct corral_policy **p)
-{
-	corral_policy_free(*p);
-}
-
 /* Whether a sandbox of that comes to life. */
 static int launches(struct corral_launcher *l, const struct corral_config *c,
                     struct corral_error *err)
 {
-	corral_auto(policy_freep) struct corral_policy *p = NULL;
+	corral_auto(corral_policy_freep) struct corral_policy *p = NULL;
 	struct corral_sandbox *s = NULL;
 	int r = corral_policy_compile(c, NULL, &p, err);
 
@@ -35,7 +25,7 @@ static int launches(struct corral_launcher *l, const struct corral_config *c,
 static void look_weaker(struct corral_launcher *l, const struct corral_runtime *rt, uint32_t asked,
                         struct corral_isolation_look *ret)
 {
-	corral_auto(config_freep) struct corral_config *c = NULL;
+	corral_auto(corral_config_freep) struct corral_config *c = NULL;
 	struct corral_error err = { 0 };
 
 	if (corral_runtime_config(rt, &c, NULL) < 0)
@@ -52,7 +42,7 @@ static void look_weaker(struct corral_launcher *l, const struct corral_runtime *
 static void look_host(struct corral_launcher *l, const struct corral_runtime *rt,
                       struct corral_isolation_look *ret)
 {
-	corral_auto(config_freep) struct corral_config *c = corral_config_new();
+	corral_auto(corral_config_freep) struct corral_config *c = corral_config_new();
 	struct corral_error err = { 0 };
 
 	if (!c) {

@@ -91,6 +91,11 @@ struct corral_config {
 /* An empty configuration with the default limits; NULL when memory ran out. */
 struct corral_config *corral_config_new(void);
 void corral_config_free(struct corral_config *c);
+/* For corral_auto(). */
+static inline void corral_config_freep(struct corral_config **p)
+{
+	corral_config_free(*p);
+}
 
 /*
  * Parses JSON text into c, over what is there already (so flags, applied later, win). Unknown keys,

@@ -50,11 +50,6 @@ void corral_policy_free(struct corral_policy *p)
 	free(p);
 }
 
-static void policy_freep(struct corral_policy **p)
-{
-	corral_policy_free(*p);
-}
-
 /*
  * A host path made absolute, and no more: ".." and symbolic links are left for the kernel, which
  * alone knows where they lead.
@@ -339,7 +334,7 @@ static int seccomp_compile(const struct corral_config *c, const char *cache_dir,
 int corral_policy_compile(const struct corral_config *c, const char *cache_dir,
                           struct corral_policy **ret, struct corral_error *err)
 {
-	corral_auto(policy_freep) struct corral_policy *p = calloc(1, sizeof(*p));
+	corral_auto(corral_policy_freep) struct corral_policy *p = calloc(1, sizeof(*p));
 	int r;
 
 	if (!p)

@@ -69,6 +69,11 @@ bool corral_policy_interchangeable(const struct corral_policy *a, const struct c
 bool corral_limits_same_group(const struct corral_limits *a, const struct corral_limits *b);
 /* Takes NULL. */
 void corral_policy_free(struct corral_policy *p);
+/* For corral_auto(). */
+static inline void corral_policy_freep(struct corral_policy **p)
+{
+	corral_policy_free(*p);
+}
 
 #ifdef __cplusplus
 }

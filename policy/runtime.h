@@ -94,6 +94,11 @@ int corral_runtime_parse(const char *json, size_t len, struct corral_runtime **r
                          struct corral_error *err);
 /* Takes NULL. Of a shared one, the last. */
 void corral_runtime_free(struct corral_runtime *r);
+/* For corral_auto(). */
+static inline void corral_runtime_freep(struct corral_runtime **p)
+{
+	corral_runtime_free(*p);
+}
 /* The same again, to be freed as well: for who changes nothing in it. */
 struct corral_runtime *corral_runtime_share(struct corral_runtime *r);
 int corral_runtime_dup(const struct corral_runtime *r, struct corral_runtime **ret,

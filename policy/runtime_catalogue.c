@@ -24,11 +24,6 @@ struct corral_runtime_catalogue {
 	size_t n;
 };
 
-static void runtime_freep(struct corral_runtime **r)
-{
-	corral_runtime_free(*r);
-}
-
 static void catalogue_closep(struct corral_runtime_catalogue **c)
 {
 	corral_runtime_catalogue_close(*c);
@@ -170,7 +165,7 @@ static int file_load(int dir_fd, const char *name, struct corral_runtime **ret,
 {
 	/* A pipe would keep us waiting. */
 	corral_autofd int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	corral_auto(runtime_freep) struct corral_runtime *rt = NULL;
+	corral_auto(corral_runtime_freep) struct corral_runtime *rt = NULL;
 	corral_autofree char *expected = stem(name);
 	struct stat st;
 	int r;

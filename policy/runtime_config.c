@@ -11,11 +11,6 @@
 #include "policy/json_words.h"
 #include "policy/runtime.h"
 
-static void config_freep(struct corral_config **c)
-{
-	corral_config_free(*c);
-}
-
 int corral_runtime_root(const struct corral_runtime *rt, struct corral_error *err)
 {
 	const char *image = rt->image ? rt->image : rt->base_image;
@@ -70,7 +65,7 @@ static int env_add(const struct corral_runtime *rt, struct corral_config *c,
 int corral_runtime_config(const struct corral_runtime *rt, struct corral_config **ret,
                           struct corral_error *err)
 {
-	corral_auto(config_freep) struct corral_config *c = corral_config_new();
+	corral_auto(corral_config_freep) struct corral_config *c = corral_config_new();
 	struct corral_error root = { 0 };
 	int r;
 

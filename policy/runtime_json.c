@@ -16,11 +16,6 @@
 
 typedef int check_fn(const char *text, struct corral_error *err);
 
-static void runtime_freep(struct corral_runtime **r)
-{
-	corral_runtime_free(*r);
-}
-
 /* A checked copy; *to is replaced. */
 static int text_parse(const json_t *v, check_fn *check, char **to, struct corral_error *err)
 {
@@ -307,7 +302,7 @@ static int keys_parse(struct corral_runtime *rt, json_t *root, struct corral_err
 
 static struct corral_runtime *usual_new(void)
 {
-	corral_auto(runtime_freep) struct corral_runtime *rt = calloc(1, sizeof(*rt));
+	corral_auto(corral_runtime_freep) struct corral_runtime *rt = calloc(1, sizeof(*rt));
 
 	if (!rt)
 		return NULL;
@@ -321,7 +316,7 @@ static struct corral_runtime *usual_new(void)
 int corral_runtime_from_json(json_t *root, const char *name, struct corral_runtime **ret,
                              struct corral_error *err)
 {
-	corral_auto(runtime_freep) struct corral_runtime *rt = usual_new();
+	corral_auto(corral_runtime_freep) struct corral_runtime *rt = usual_new();
 	int r;
 
 	if (!rt)

@@ -16,11 +16,6 @@
 #include "tools/options.h"
 #include "tools/runtime_use.h"
 
-static void policy_freep(struct corral_policy **p)
-{
-	corral_policy_free(*p);
-}
-
 static void plan_freep(struct corral_plan **p)
 {
 	corral_plan_free(*p);
@@ -128,7 +123,7 @@ static int print_json(const struct corral_plan *plan, const struct corral_config
 static int make_and_print(struct corral_options *o, struct corral_launcher **launcher,
                           struct corral_error *err)
 {
-	corral_auto(policy_freep) struct corral_policy *policy = NULL;
+	corral_auto(corral_policy_freep) struct corral_policy *policy = NULL;
 	corral_auto(plan_freep) struct corral_plan *plan = NULL;
 	int r;
 

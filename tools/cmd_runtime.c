@@ -21,16 +21,6 @@ static void catalogue_closep(struct corral_runtime_catalogue **c)
 	corral_runtime_catalogue_close(*c);
 }
 
-static void runtime_freep(struct corral_runtime **r)
-{
-	corral_runtime_free(*r);
-}
-
-static void config_freep(struct corral_config **c)
-{
-	corral_config_free(*c);
-}
-
 /* Paths, and reasons that name some, or that are cut in the middle of a character. */
 static json_t *text_or_null(const char *text)
 {
@@ -153,7 +143,7 @@ static int list(struct corral_call *call, struct corral_error *err)
 
 static int show(struct corral_call *call, struct corral_error *err)
 {
-	corral_auto(runtime_freep) struct corral_runtime *rt = NULL;
+	corral_auto(corral_runtime_freep) struct corral_runtime *rt = NULL;
 	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
 	int r = corral_runtimes_find(call->operands[0], &rt, err);
 
@@ -198,7 +188,7 @@ static json_t *way_json(bool can, const char *why)
 
 static int explain(struct corral_call *call, struct corral_error *err)
 {
-	corral_auto(runtime_freep) struct corral_runtime *rt = NULL;
+	corral_auto(corral_runtime_freep) struct corral_runtime *rt = NULL;
 	corral_auto(corral_isolation_here_done) struct corral_isolation_here here = { 0 };
 	struct answer a;
 	json_t *words;
@@ -226,7 +216,7 @@ static int explain(struct corral_call *call, struct corral_error *err)
 /* What a launch would find wrong before it makes anything. The root does not matter to it. */
 static int meaning_check(struct corral_runtime *rt, struct corral_error *err)
 {
-	corral_auto(config_freep) struct corral_config *c = NULL;
+	corral_auto(corral_config_freep) struct corral_config *c = NULL;
 	struct corral_policy *p = NULL;
 	int r = 0;
 
@@ -247,7 +237,7 @@ static int meaning_check(struct corral_runtime *rt, struct corral_error *err)
 
 static int file_check(const char *path, struct corral_error *err)
 {
-	corral_auto(runtime_freep) struct corral_runtime *rt = NULL;
+	corral_auto(corral_runtime_freep) struct corral_runtime *rt = NULL;
 	int r = corral_runtime_load(path, &rt, err);
 
 	if (r < 0)

@@ -17,11 +17,6 @@
 
 #define NAME_SIZE (sizeof(CORRAL_DOCKER_SESSION_PREFIX) + CORRAL_SESSION_ID_SIZE)
 
-static void config_freep(struct corral_config **c)
-{
-	corral_config_free(*c);
-}
-
 static void name_of(const char *id, char ret[NAME_SIZE])
 {
 	(void)snprintf(ret, NAME_SIZE, CORRAL_DOCKER_SESSION_PREFIX "%s", id);
@@ -54,7 +49,7 @@ static int container_make(const struct corral_docker_sessions *s,
 {
 	static const struct corral_docker_options usual;
 	const struct corral_docker_options *all = s->options ? s->options : &usual;
-	corral_auto(config_freep) struct corral_config *c = corral_config_new();
+	corral_auto(corral_config_freep) struct corral_config *c = corral_config_new();
 	corral_auto(corral_docker_configured_done) struct corral_docker_configured own = { 0 };
 	corral_autofree struct corral_docker_mount *joined = NULL;
 	struct corral_docker_options o = *all;

@@ -17,16 +17,6 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/isolation.h"
 
-static void config_freep(struct corral_config **c)
-{
-	corral_config_free(*c);
-}
-
-static void policy_freep(struct corral_policy **p)
-{
-	corral_policy_free(*p);
-}
-
 /* With the lock of what is made; NULL and the reason where native isolation is impossible. */
 static int launcher_get(struct corral_session_manager *m, struct corral_launcher **ret,
                         struct corral_error *err)
@@ -175,7 +165,7 @@ static int workspace_get(struct session *s, char **ret, struct corral_error *err
 
 static int policy_make(struct session *s, struct corral_policy **ret, struct corral_error *err)
 {
-	corral_auto(config_freep) struct corral_config *c = NULL;
+	corral_auto(corral_config_freep) struct corral_config *c = NULL;
 	corral_autofree char *workspace = NULL;
 	int r;
 
@@ -195,7 +185,7 @@ static int make_native(struct session *s, struct corral_backend **ret, struct co
 {
 	struct corral_session_manager *m = s->m;
 	const struct corral_native_options o = { .id = s->id };
-	corral_auto(policy_freep) struct corral_policy *policy = NULL;
+	corral_auto(corral_policy_freep) struct corral_policy *policy = NULL;
 	struct corral_launcher *launcher = NULL;
 	int r;
 
@@ -243,7 +233,7 @@ int session_make(struct session *s, struct corral_error *err)
 
 int session_remake(struct session *s, struct corral_error *err)
 {
-	corral_auto(policy_freep) struct corral_policy *policy = NULL;
+	corral_auto(corral_policy_freep) struct corral_policy *policy = NULL;
 	int r = policy_make(s, &policy, err);
 
 	if (r < 0)

@@ -7,11 +7,6 @@
 #include "backends/sessions/store_state.h"
 #include "kernel/base/cleanup.h"
 
-static void config_freep(struct corral_config **c)
-{
-	corral_config_free(*c);
-}
-
 static int layers_get(struct corral_session_store *s, int64_t top, struct store_numbers *ret,
                       struct corral_error *err)
 {
@@ -46,7 +41,7 @@ int corral_session_store_config(struct corral_session_store *s, const char *id,
 {
 	store_autosession struct store_session session = { 0 };
 	store_autonumbers struct store_numbers layers = { 0 };
-	corral_auto(config_freep) struct corral_config *c = NULL;
+	corral_auto(corral_config_freep) struct corral_config *c = NULL;
 	int r = store_session_open(s, id, &session, err);
 
 	if (r == 0)
