@@ -193,12 +193,8 @@ int corral_session_restore(struct corral_session_store *s, const char *id, const
 	store_autosession struct store_session session = { 0 };
 	store_autochange struct store_change change = { 0 };
 	corral_autofd int top_fd = -1;
-	int r = store_session_open(s, id, &session, err);
+	int r = store_session_begin(s, id, &session, &top_fd, &change, err);
 
-	if (r == 0)
-		r = store_layer_lock(s, session.layer, LOCK_EX, id, &top_fd, err);
-	if (r == 0)
-		r = store_change_begin(&change, s, err);
 	if (r == 0)
 		r = go_back(&session, &change, top_fd, name, err);
 	return r < 0 ? r : store_session_commit(&session, &change, err);

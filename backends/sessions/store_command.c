@@ -137,11 +137,7 @@ int corral_session_undo(struct corral_session_store *s, const char *id, unsigned
 
 	if (!n)
 		return corral_error_set(err, EINVAL, "undo: of 1 command or more");
-	r = store_session_open(s, id, &session, err);
-	if (r == 0)
-		r = store_layer_lock(s, session.layer, LOCK_EX, id, &top_fd, err);
-	if (r == 0)
-		r = store_change_begin(&change, s, err);
+	r = store_session_begin(s, id, &session, &top_fd, &change, err);
 	if (r == 0)
 		r = back(&session, n, &layer, &head, &text, err);
 	if (r == 0)

@@ -122,6 +122,16 @@ int store_session_open(struct corral_session_store *s, const char *id, struct st
 	return 0;
 }
 
+int store_session_begin(struct corral_session_store *s, const char *id, struct store_session *ret,
+                        int *ret_top_fd, struct store_change *ret_change, struct corral_error *err)
+{
+	int r = store_session_open(s, id, ret, err);
+
+	if (r == 0)
+		r = store_layer_lock(s, ret->layer, LOCK_EX, id, ret_top_fd, err);
+	return r < 0 ? r : store_change_begin(ret_change, s, err);
+}
+
 /* Somebody was killed between freezing it and telling the registry. */
 static void thaw(const struct store_session *e)
 {

@@ -112,6 +112,9 @@ struct store_session {
 /* -ENOENT. Others who change it wait. */
 int store_session_open(struct corral_session_store *s, const char *id, struct store_session *ret,
                        struct corral_error *err);
+/* With no sandbox over it, whose lock ret_top_fd has then, and a change of it begun. */
+int store_session_begin(struct corral_session_store *s, const char *id, struct store_session *ret,
+                        int *ret_top_fd, struct store_change *ret_change, struct corral_error *err);
 /* Its directory is then as the registry has it, also where somebody was killed. */
 void store_session_close(struct store_session *e);
 int store_session_commit(struct store_session *e, struct store_change *c, struct corral_error *err);
