@@ -36,6 +36,16 @@ struct checked {
 	struct corral_error err;
 };
 
+/* A check as a test: of whoever has a `struct fixture` with `on`, and missing(), which skips. */
+#define CHECKED(name)                         \
+	static void name(void **state)        \
+	{                                     \
+		struct fixture *f = *state;   \
+                                              \
+		if (!missing(f))              \
+			check_##name(&f->on); \
+	}
+
 static inline struct corral_executed execute(struct checked *f, const struct corral_execute *x)
 {
 	struct corral_executed e;
@@ -159,6 +169,19 @@ static inline void check_timeout_keeps_what_was_said_and_ends_the_tree(struct ch
 	corral_executed_done(&e);
 }
 
+static inline void check_output_beyond_the_ceiling_ends_the_command(struct checked *f)
+{
+	struct corral_executed e = execute(f, &(struct corral_execute) { .command = "yes",
+	                                                                 .timeout_ms = -1,
+	                                                                 .output_bytes = 5000,
+	                                                                 .stop_at_limit = true });
+
+	assert_true(e.truncated && e.output_limited);
+	assert_int_equal(e.out.len, 5000);
+	assert_int_equal(e.receipt.reason, CORRAL_REASON_OUTPUT);
+	corral_executed_done(&e);
+}
+
 static inline void check_output_beyond_the_ceiling_is_cut_or_ends_the_command(struct checked *f)
 {
 	struct corral_executed e;
@@ -172,14 +195,7 @@ static inline void check_output_beyond_the_ceiling_is_cut_or_ends_the_command(st
 	assert_int_equal(e.receipt.output_bytes, 1000000);
 	corral_executed_done(&e);
 	assert_shell(f, "cat /tmp/done", 0, "done\n");
-	e = execute(f, &(struct corral_execute) { .command = "yes",
-	                                          .timeout_ms = -1,
-	                                          .output_bytes = 5000,
-	                                          .stop_at_limit = true });
-	assert_true(e.truncated && e.output_limited);
-	assert_int_equal(e.out.len, 5000);
-	assert_int_equal(e.receipt.reason, CORRAL_REASON_OUTPUT);
-	corral_executed_done(&e);
+	check_output_beyond_the_ceiling_ends_the_command(f);
 }
 
 static inline void check_bytes_that_are_no_text_become_replacement_characters(struct checked *f)

@@ -221,16 +221,6 @@ static inline bool missing(const struct fixture *f)
 	return corral_test_engine() == NULL;
 }
 
-/* A test of tests/sandbox_checks.h, in the program's own sandbox. */
-#define CHECKED(name)                         \
-	static void name(void **state)        \
-	{                                     \
-		struct fixture *f = *state;   \
-                                              \
-		if (!missing(f))              \
-			check_##name(&f->on); \
-	}
-
 #define ROW(test) cmocka_unit_test_setup_teardown(test, each_setup, each_teardown)
 
 static inline struct corral_executed execute_in(struct fixture *f, struct corral_backend *b,

@@ -103,14 +103,6 @@ static bool missing(const struct fixture *f)
 }
 
 /* Of tests/sandbox_checks.h. */
-#define CHECKED(name)                         \
-	static void name(void **state)        \
-	{                                     \
-		struct fixture *f = *state;   \
-                                              \
-		if (!missing(f))              \
-			check_##name(&f->on); \
-	}
 CHECKED(command_has_its_output_and_exit_code)
 CHECKED(argv_is_literal_and_a_missing_program_is_127)
 CHECKED(environment_is_layered)
@@ -122,22 +114,7 @@ CHECKED(runs_are_stopped_by_their_name)
 CHECKED(terminal_is_a_terminal)
 CHECKED(files_are_those_of_the_commands)
 
-static void output_beyond_the_ceiling_ends_the_command(void **state)
-{
-	struct fixture *f = *state;
-	struct corral_executed e;
-
-	if (missing(f))
-		return;
-	e = execute(&f->on, &(struct corral_execute) { .command = "yes",
-	                                               .timeout_ms = -1,
-	                                               .output_bytes = 5000,
-	                                               .stop_at_limit = true });
-	assert_true(e.truncated && e.output_limited);
-	assert_int_equal(e.out.len, 5000);
-	assert_int_equal(e.receipt.reason, CORRAL_REASON_OUTPUT);
-	corral_executed_done(&e);
-}
+CHECKED(output_beyond_the_ceiling_ends_the_command)
 
 static void nothing_of_a_command_reaches_the_next_but_its_files(void **state)
 {

@@ -65,14 +65,6 @@ static bool missing(const struct fixture *f)
 /* --- Commands --- */
 
 /* Of tests/sandbox_checks.h. */
-#define CHECKED(name)                         \
-	static void name(void **state)        \
-	{                                     \
-		struct fixture *f = *state;   \
-                                              \
-		if (!missing(f))              \
-			check_##name(&f->on); \
-	}
 CHECKED(command_has_its_output_and_exit_code)
 
 CHECKED(argv_is_literal_and_a_missing_program_is_127)

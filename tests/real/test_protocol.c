@@ -109,14 +109,6 @@ static void background_process_has_its_pid_inside(void **state)
 }
 
 /* Of tests/sandbox_checks.h. */
-#define CHECKED(name)                         \
-	static void name(void **state)        \
-	{                                     \
-		struct fixture *f = *state;   \
-                                              \
-		if (!missing(f))              \
-			check_##name(&f->on); \
-	}
 CHECKED(directories_are_made_and_looked_at)
 CHECKED(stream_becomes_a_file_or_nothing)
 CHECKED(tree_goes_from_one_sandbox_into_another)
