@@ -13,7 +13,6 @@
 #include <ftw.h>
 #include <getopt.h>
 #include <jansson.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +28,7 @@
 #include "policy/config.h"
 #include "tools/bench/idle_memory.h"
 #include "tools/bench/samples.h"
+#include "tools/bench/spawn.h"
 #include "tools/bench/surroundings.h"
 
 #define WARM_UP     10
@@ -69,27 +69,10 @@ struct bench {
 	struct bench_series stages[CORRAL_STAGE_COUNT];
 };
 
-extern char **environ;
-
-static char *const shell_argv[] = { (char *)"/bin/sh", (char *)"-c", (char *)"true", NULL };
-
-static int run_spawn(struct bench *b, struct corral_error *err)
-{
-	pid_t pid;
-	int status = 0, r;
-
-	r = posix_spawn(&pid, shell_argv[0], &b->quiet, NULL, shell_argv, environ);
-	if (r != 0)
-		return corral_error_sys(err, r, "posix_spawn");
-	if (waitpid(pid, &status, 0) < 0)
-		return corral_error_sys(err, errno, "wait for the shell");
-	return status ? corral_error_set(err, EIO, "the shell ended with %#x", status) : 0;
-}
-
 static int run_in(struct corral_sandbox *s, struct corral_error *err)
 {
 	const struct corral_command command = {
-		.argv = shell_argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1
+		.argv = bench_shell_argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1
 	};
 	const struct corral_receipt *receipt;
 	int r;
@@ -157,7 +140,7 @@ static int run_one(struct bench *b, enum contestant which, bool counted, struct 
 
 	switch (which) {
 	case SPAWN:
-		r = run_spawn(b, err);
+		r = bench_spawn_shell(&b->quiet, err);
 		break;
 	case FRESH:
 		r = run_fresh(b, &receipt, err);
@@ -284,15 +267,9 @@ static int time_cycles(struct bench *b, const struct options *o, struct corral_e
 	b->series[WAKE].name = "wake of an ended one, changes kept";
 	b->series[REOPEN].name = "wake of an ended one, with a workspace";
 	b->series[ROW].name = "fresh ones back to back";
-	r = posix_spawn_file_actions_init(&b->quiet);
-	if (r == 0)
-		r = posix_spawn_file_actions_addopen(&b->quiet, 0, "/dev/null", O_RDWR, 0);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(&b->quiet, 0, 1);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(&b->quiet, 0, 2);
-	if (r != 0)
-		return corral_error_sys(err, r, "prepare posix_spawn");
+	r = bench_spawn_init(&b->quiet, err);
+	if (r < 0)
+		return r;
 	r = corral_sandbox_open(b->launcher, b->policy, &b->live, err);
 	if (r < 0)
 		return corral_error_wrap(err, r, "open the live sandbox");

@@ -118,16 +118,11 @@ int bench_save_json(const char *path, const char *title, struct bench_series *se
 	return r == 0 ? 0 : corral_error_set(err, EIO, "write results to '%s'", path);
 }
 
-int bench_save_tsv(const char *path, struct bench_series *series, size_t n, size_t base,
-                   struct corral_error *err)
+void bench_write_tsv(FILE *f, struct bench_series *series, size_t n, size_t base)
 {
 	struct bench_summary floor = bench_series_summary(&series[base]);
-	FILE *f = fopen(path, "we");
-	size_t i;
 
-	if (!f)
-		return corral_error_sys(err, errno, "open '%s'", path);
-	for (i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		struct bench_summary sum = bench_series_summary(&series[i]);
 
 		if (sum.n)
@@ -136,6 +131,16 @@ int bench_save_tsv(const char *path, struct bench_series *series, size_t n, size
 			              sum.p90_usec, sum.p99_usec, sum.max_usec,
 			              ratio(&sum, &floor));
 	}
+}
+
+int bench_save_tsv(const char *path, struct bench_series *series, size_t n, size_t base,
+                   struct corral_error *err)
+{
+	FILE *f = fopen(path, "we");
+
+	if (!f)
+		return corral_error_sys(err, errno, "open '%s'", path);
+	bench_write_tsv(f, series, n, base);
 	if (fclose(f) != 0)
 		return corral_error_sys(err, errno, "write '%s'", path);
 	return 0;

@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "kernel/base/error.h"
 
@@ -40,5 +41,7 @@ int bench_save_json(const char *path, const char *title, struct bench_series *se
 /* The same for shell scripts: name, n, min, p50, p90, p99, max, ratio, separated by tabs. */
 int bench_save_tsv(const char *path, struct bench_series *series, size_t n, size_t base,
                    struct corral_error *err);
+/* To what is open already. */
+void bench_write_tsv(FILE *f, struct bench_series *series, size_t n, size_t base);
 
 #endif

@@ -10,13 +10,11 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "backends/sessions/manager.h"
@@ -24,6 +22,7 @@
 #include "kernel/base/parse.h"
 #include "tools/bench/idle_memory.h"
 #include "tools/bench/samples.h"
+#include "tools/bench/spawn.h"
 
 #define WARM_UP  5
 #define FORKS    100
@@ -50,22 +49,6 @@ struct bench {
 	FILE *tsv;
 	unsigned int last;
 };
-
-extern char **environ;
-
-static int run_spawn(struct bench *b, struct corral_error *err)
-{
-	static char *const argv[] = { (char *)"/bin/sh", (char *)"-c", (char *)"true", NULL };
-	int status = 0, r;
-	pid_t pid;
-
-	r = posix_spawn(&pid, argv[0], &b->quiet, NULL, argv, environ);
-	if (r != 0)
-		return corral_error_sys(err, r, "posix_spawn");
-	if (waitpid(pid, &status, 0) < 0)
-		return corral_error_sys(err, errno, "wait for the shell");
-	return status ? corral_error_set(err, EIO, "the shell ended with %#x", status) : 0;
-}
 
 static int execute(struct corral_backend *backend, const char *command, struct corral_error *err)
 {
@@ -137,7 +120,7 @@ static int contestant_run(struct bench *b, enum contestant which, uint64_t *ret_
 
 	switch (which) {
 	case SPAWN:
-		r = run_spawn(b, err);
+		r = bench_spawn_shell(&b->quiet, err);
 		break;
 	case KNOWN:
 		r = run_known(b, err);
@@ -419,10 +402,9 @@ static int prepare(struct bench *b, struct corral_error *err)
 		b->root[0] = '\0';
 		return corral_error_sys(err, errno, "make a directory in /var/tmp");
 	}
-	(void)posix_spawn_file_actions_init(&b->quiet);
-	(void)posix_spawn_file_actions_addopen(&b->quiet, 0, "/dev/null", O_RDWR, 0);
-	(void)posix_spawn_file_actions_adddup2(&b->quiet, 0, 1);
-	r = catalogue_make(b, err);
+	r = bench_spawn_init(&b->quiet, err);
+	if (r == 0)
+		r = catalogue_make(b, err);
 	if (r == 0)
 		r = corral_session_store_open(b->root, &b->store, err);
 	o.store = b->store;
@@ -475,21 +457,6 @@ static void clean_up(struct bench *b)
 	if (corral_layer_remove(dir_fd, name, &err) < 0 ||
 	    corral_layer_remove(dir_fd, runtimes, &err) < 0)
 		(void)fprintf(stderr, "corral-bench-sessions: %s\n", err.text);
-}
-
-/* In the form of bench_save_tsv(), behind the single figures. */
-static void series_save(struct bench *b)
-{
-	struct bench_summary floor = bench_series_summary(&b->series[SPAWN]);
-
-	for (unsigned int i = 0; i < CONTESTANTS && b->tsv; i++) {
-		struct bench_summary s = bench_series_summary(&b->series[i]);
-
-		if (s.n)
-			(void)fprintf(b->tsv, "%s\t%zu\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.4f\n",
-			              b->series[i].name, s.n, s.min_usec, s.p50_usec, s.p90_usec,
-			              s.p99_usec, s.max_usec, s.p50_usec / floor.p50_usec);
-	}
 }
 
 static int options_parse(struct options *o, int argc, char **argv, struct corral_error *err)
@@ -555,7 +522,8 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = measure(&b, &err);
 	clean_up(&b);
-	series_save(&b);
+	if (b.tsv)
+		bench_write_tsv(b.tsv, b.series, CONTESTANTS, SPAWN);
 	if (b.tsv && fclose(b.tsv) != 0 && r == 0)
 		r = corral_error_sys(&err, errno, "write '%s'", b.o.tsv);
 	if (r < 0)
