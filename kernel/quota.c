@@ -89,8 +89,8 @@ static int project_give(int dir_fd, uint32_t project, struct corral_error *err)
 	return r;
 }
 
-/* Inode numbers are the file system's own, so no two directories take the same; whoever has
- * projects counts them from 1. */
+/* From the inode's number, out of the way of whoever counts projects from 1. Where inodes have more
+ * bits than this, or somebody took the number all the same, what is counted there already tells. */
 static int project_new(int dir_fd, uint32_t *ret, struct corral_error *err)
 {
 	struct if_dqblk block = { 0 };

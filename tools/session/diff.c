@@ -144,7 +144,8 @@ static int diff(struct corral_call *call, void *ctx, struct corral_error *err)
 	const struct corral_layers_diff_options options = { .text = call->options.text };
 	int r = corral_session_diff(call->store, d->id, &d->span, &options, change_told, d, err);
 
-	if (r == 0 && call->options.json)
+	/* Also of what could not be told to its end: the error and the exit status say so. */
+	if (call->options.json && (r == 0 || d->told))
 		(void)puts(d->told ? "\n]" : "[]");
 	return r;
 }
