@@ -169,10 +169,10 @@ static int policy_make(struct session *s, struct corral_policy **ret, struct cor
 	corral_autofree char *workspace = NULL;
 	int r;
 
-	if (s->m->o.store && s->runtime->scope == CORRAL_SCOPE_SESSION) {
+	if (s->m->o.store) {
 		r = corral_session_store_config(s->m->o.store, s->id, &c, err);
 	} else {
-		r = workspace_get(s, &workspace, err);
+		r = workspace_make(s, &workspace, err);
 		if (r == 0)
 			r = corral_runtime_config(s->runtime, &c, err);
 		if (r == 0)

@@ -100,7 +100,8 @@ int corral_session_store_remove(struct corral_session_store *s, const char *id,
 
 /*
  * What its native sandbox is made from: corral_runtime_config() with keep, layers and
- * keep_work_dir. Merges layers before, when there are many. The caller's.
+ * keep_work_dir, having merged layers when there are many; of scope "call", with its workspace
+ * alone. The caller's.
  */
 int corral_session_store_config(struct corral_session_store *s, const char *id,
                                 struct corral_config **ret, struct corral_error *err);

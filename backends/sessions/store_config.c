@@ -36,26 +36,57 @@ static int config_put(struct corral_session_store *s, struct corral_config *c,
 	return r;
 }
 
+/* With the session's layers beneath each other. */
+static int layered(struct store_session *session, struct corral_config *c, struct corral_error *err)
+{
+	store_autonumbers struct store_numbers layers = { 0 };
+	struct corral_session_store *s = session->store;
+	bool few = session->depth <= CORRAL_LAYERS_MAX;
+	int r = 0;
+
+	/* What cannot be merged is no reason not to run, as long as there are not too many. */
+	if (session->depth > CORRAL_SESSION_LAYERS_MERGE)
+		r = store_session_merge(session, NULL, few ? NULL : err);
+	if (r == 0 || few)
+		r = layers_get(s, session->layer, &layers, err);
+	return r < 0 ? r : config_put(s, c, &layers, err);
+}
+
+static int workspace_of(const struct store_session *session, char **ret, struct corral_error *err)
+{
+	char *path;
+
+	if (session->depth > 1)
+		return corral_error_set(err, EBUSY,
+		                        "Session '%s': its files are those of %u layers: only a "
+		                        "native sandbox puts them together",
+		                        session->id, session->depth);
+	path = store_layer_path(session->store, session->layer, "u2");
+	if (!path)
+		return corral_error_set(err, ENOMEM, "out of memory");
+	*ret = path;
+	return 0;
+}
+
 int corral_session_store_config(struct corral_session_store *s, const char *id,
                                 struct corral_config **ret, struct corral_error *err)
 {
 	store_autosession struct store_session session = { 0 };
-	store_autonumbers struct store_numbers layers = { 0 };
 	corral_auto(corral_config_freep) struct corral_config *c = NULL;
+	corral_autofree char *workspace = NULL;
 	int r = store_session_open(s, id, &session, err);
 
 	if (r == 0)
 		r = corral_runtime_config(session.runtime, &c, err);
-	/* What cannot be merged is no reason not to run, as long as there are not too many. */
-	if (r == 0 && session.depth > CORRAL_SESSION_LAYERS_MERGE)
-		r = store_session_merge(&session, NULL,
-		                        session.depth > CORRAL_LAYERS_MAX ? err : NULL);
-	if (r < 0 && session.depth <= CORRAL_LAYERS_MAX && c)
-		r = 0;
-	if (r == 0)
-		r = layers_get(s, session.layer, &layers, err);
-	if (r == 0)
-		r = config_put(s, c, &layers, err);
+	if (r < 0)
+		return r;
+	if (session.runtime->scope == CORRAL_SCOPE_CALL) {
+		r = workspace_of(&session, &workspace, err);
+		if (r == 0)
+			r = corral_config_set_text(&c->workspace, workspace, err);
+	} else {
+		r = layered(&session, c, err);
+	}
 	if (r < 0)
 		return r;
 	*ret = corral_take_ptr(&c);
@@ -66,19 +97,7 @@ int corral_session_store_workspace(struct corral_session_store *s, const char *i
                                    struct corral_error *err)
 {
 	store_autosession struct store_session session = { 0 };
-	char *path;
 	int r = store_session_open(s, id, &session, err);
 
-	if (r < 0)
-		return r;
-	if (session.depth > 1)
-		return corral_error_set(err, EBUSY,
-		                        "Session '%s': its files are those of %u layers: only a "
-		                        "native sandbox puts them together",
-		                        id, session.depth);
-	path = store_layer_path(s, session.layer, "u2");
-	if (!path)
-		return corral_error_set(err, ENOMEM, "out of memory");
-	*ret = path;
-	return 0;
+	return r < 0 ? r : workspace_of(&session, ret, err);
 }

@@ -86,7 +86,7 @@ static void check_again(const struct corral_permission_ruleset *s)
 static void check_target(const struct corral_permission_ruleset *s, const char *target)
 {
 	const struct corral_permission_target t = { target, NULL, NULL };
-	const struct corral_permission_place place = { "/work", "/home/me", NULL, NULL };
+	const struct corral_permission_place place = { "/srv", "/home/me", NULL, NULL };
 	struct corral_permission_checker *c = NULL;
 
 	assert(corral_permission_checker_new(s, NULL, &c, NULL) == 0);

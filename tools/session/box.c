@@ -98,19 +98,8 @@ static int policy_compile(struct corral_call *call, const struct corral_session_
                           struct corral_policy **ret, struct corral_error *err)
 {
 	struct corral_config *config = NULL;
-	int r;
+	int r = corral_session_store_config(call->store, session->id, &config, err);
 
-	if (session->runtime->scope == CORRAL_SCOPE_CALL) {
-		corral_autofree char *workspace = NULL;
-
-		r = corral_session_store_workspace(call->store, session->id, &workspace, err);
-		if (r == 0)
-			r = corral_runtime_config(session->runtime, &config, err);
-		if (r == 0)
-			r = corral_config_set_text(&config->workspace, workspace, err);
-	} else {
-		r = corral_session_store_config(call->store, session->id, &config, err);
-	}
 	if (r == 0)
 		r = corral_config_compile(config, ret, err);
 	corral_config_free(config);

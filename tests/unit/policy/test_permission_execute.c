@@ -425,7 +425,7 @@ static void paths_in_commands_obey_read_and_write(void **state)
 		{ "cat env >out", NULL, NULL },
 		{ "echo x 2>/dev/null", NULL, NULL },
 	};
-	const struct corral_permission_place place = { "/work", "/home/me", real, NULL };
+	const struct corral_permission_place place = { "/srv", "/home/me", real, NULL };
 	struct corral_permission_checker *c = checker(
 	        "{\"default\":\"deny\",\"read\":{\"default\":\"deny\",\"rules\":[{\"pattern\":"
 	        "\"**/.env\",\"action\":\"deny\"},{\"pattern\":\"**/.ssh/"
