@@ -11,6 +11,7 @@ status=0
 # The folder of a path, as the plan counts folders.
 folder() {
 	case $1 in
+	kernel/image/oci/*) REPLY=kernel/image/oci ;;
 	kernel/base/* | kernel/init/* | kernel/files/* | kernel/image/* | kernel/layers/*)
 		local rest=${1#kernel/}
 		REPLY=kernel/${rest%%/*} ;;
@@ -27,10 +28,11 @@ may() {
 	kernel/files) REPLY='kernel/base' ;;
 	kernel/init | kernel/layers) REPLY='kernel/base kernel/files' ;;
 	kernel/image) REPLY='kernel/base kernel/files' ;;
+	kernel/image/oci) REPLY='kernel/base policy kernel kernel/files kernel/image kernel/layers' ;;
 	# The wire format between caller and guest init is the one thing of init's that the caller knows.
 	kernel) REPLY='kernel/base policy kernel/files kernel/image kernel/init kernel/layers' ;;
-	backends) REPLY='kernel/base policy kernel kernel/files kernel/image kernel/layers' ;;
-	tools) REPLY='kernel/base policy kernel kernel/files kernel/image kernel/layers backends' ;;
+	backends) REPLY='kernel/base policy kernel kernel/files kernel/image kernel/image/oci kernel/layers' ;;
+	tools) REPLY='kernel/base policy kernel kernel/files kernel/image kernel/image/oci kernel/layers backends' ;;
 	*) REPLY= ;;
 	esac
 }
@@ -41,7 +43,8 @@ libraries() {
 	policy) REPLY='jansson|seccomp|sys/capability|sha256' ;;
 	kernel) REPLY='netlink/.*' ;;
 	kernel/init | kernel/files) REPLY='pcre2' ;;
-	kernel/image) REPLY='curl/curl|archive|archive_entry|openssl/.*|jansson|sqlite3|zstd|sha256' ;;
+	kernel/image) REPLY='jansson|sha256' ;;
+	kernel/image/oci) REPLY='curl/curl|archive|archive_entry|openssl/.*|jansson|zstd' ;;
 	backends) REPLY='curl/curl|archive|archive_entry|jansson|sqlite3|md5|sha256' ;;
 	tools) REPLY='microhttpd|jansson' ;;
 	tools/image) REPLY='gd|seccomp' ;;
