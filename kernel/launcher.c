@@ -217,6 +217,17 @@ static void keeper_sleep(struct corral_launcher *l, int ms)
 }
 
 /*
+ * While some are left, what was taken is replaced when a sandbox is wiped, and not beside the
+ * launch that took it: both would wait for the same processors and the same locks of the kernel's.
+ * With the lock held.
+ */
+static void keeper_wake(struct corral_launcher *l, bool few)
+{
+	if (few)
+		pthread_cond_signal(&l->work);
+}
+
+/*
  * What a launch waits for comes first, while nobody waits for a wipe, whose queue is bounded and
  * falls back to the closing caller.
  */
@@ -361,7 +372,7 @@ int corral_launcher_take_ids(struct corral_launcher *l, struct corral_ids *ret,
 		found = l->n_ids > 0;
 		if (found)
 			*ret = l->ids[--l->n_ids];
-		pthread_cond_signal(&l->work);
+		keeper_wake(l, l->n_ids < CORRAL_POOL_SIZE / 4);
 		pthread_mutex_unlock(&l->lock);
 	}
 	if (found)
@@ -382,7 +393,7 @@ int corral_launcher_take_netns(struct corral_launcher *l, int *ret_fd, struct co
 		pthread_mutex_lock(&l->lock);
 		if (l->n_netns)
 			fd = l->netns[--l->n_netns];
-		pthread_cond_signal(&l->work);
+		keeper_wake(l, l->n_netns < CORRAL_POOL_SIZE / 2);
 		pthread_mutex_unlock(&l->lock);
 	}
 	if (fd >= 0) {
