@@ -523,6 +523,8 @@ static int launch(struct corral_sandbox *s, const struct corral_policy *p, struc
 	s->course.receipt.layers = s->plan->layers;
 	s->course.receipt.tier = s->confined ? CORRAL_TIER_CONFINED : CORRAL_TIER_FULL;
 	r = events_open(s, err);
+	if (r == 0)
+		r = corral_keep_begin(&s->keep, p, f.etc, err);
 	/* Who accepts less must hear of a failed step here, where less can still be tried. */
 	if (r == 0 && (s->allow_weaker || !(s->launcher->flags & CORRAL_LAUNCHER_ONE_SHOT)))
 		r = corral_sandbox_ready(s, err);

@@ -209,8 +209,8 @@ int store_session_make_dir(struct store_change *c, const char *id, int64_t layer
 		return corral_error_sys(err, -r, "create 'sessions/%s'", id);
 	fd = openat(s->sessions_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	link_target(layer, target);
-	if (fd < 0 || (layer && symlinkat(target, fd, LINK) < 0) || fsync(fd) < 0 ||
-	    fsync(s->sessions_fd) < 0)
+	/* Nothing waits for the disk: it can be made anew, and is (dir_again()). */
+	if (fd < 0 || (layer && symlinkat(target, fd, LINK) < 0))
 		return corral_error_sys(err, errno, "write 'sessions/%s'", id);
 	return 0;
 }
