@@ -34,11 +34,15 @@ static const char cargo_install[] =
 /*
  * $1 the user's number, $2 the working directory. Written to the files themselves: images have
  * useradd, adduser or none. In front of the others, since images may have a user of that number
- * already ("node" is 1000), and the first one names it. Without Python /opt/venv is an empty
+ * already ("node" is 1000), and the first one names it. Where there is one id alone, all is its
+ * own. Without Python /opt/venv is an empty
  * directory of the user's; without the ensurepip of Debian's python3-venv it has no pip of its own.
  */
 static const char user_make[] =
-        "set -e; uid=$1; dir=$2; shell=/bin/bash; [ -x $shell ] || shell=/bin/sh; "
+        "set -e; uid=$1; dir=$2; "
+        "own() { chown \"$@\" || { read -r a b n </proc/self/uid_map && "
+        "[ \"$n\" = 1 ]; }; }; "
+        "shell=/bin/bash; [ -x $shell ] || shell=/bin/sh; "
         "front() { { echo \"$2\"; cat \"$1\"; } >\"$1.new\"; cat \"$1.new\" >\"$1\"; "
         "rm \"$1.new\"; }; "
         "if grep -q '^agent:' /etc/passwd && ! grep -q \"^agent:[^:]*:$uid:\" /etc/passwd; then "
@@ -52,10 +56,10 @@ static const char user_make[] =
         "if command -v python3 >/dev/null; then "
         "python3 -m venv --system-site-packages /opt/venv || "
         "python3 -m venv --system-site-packages --without-pip /opt/venv; fi; "
-        "chown -R \"$uid:$uid\" /home/agent /opt/venv; "
-        "[ \"$dir\" = / ] || chown \"$uid:$uid\" \"$dir\"; "
+        "own -R \"$uid:$uid\" /home/agent /opt/venv; "
+        "[ \"$dir\" = / ] || own \"$uid:$uid\" \"$dir\"; "
         "for f in node_modules package.json package-lock.json; do "
-        "[ ! -e \"$dir/$f\" ] || chown -R -h \"$uid:$uid\" \"$dir/$f\"; done";
+        "[ ! -e \"$dir/$f\" ] || own -R -h \"$uid:$uid\" \"$dir/$f\"; done";
 
 const char *const corral_runtime_account_env[] = {
 	"HOME=/home/agent",
