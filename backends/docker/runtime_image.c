@@ -13,7 +13,7 @@
 #include "backends/docker/http.h"
 #include "backends/docker/image.h"
 #include "backends/docker/pull.h"
-#include "backends/docker/reference.h"
+#include "kernel/image/reference.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/base/trace.h"
 #include "policy/runtime_build.h"
@@ -30,17 +30,17 @@ static void json_freep(json_t **v)
  * digest. Podman lists them as "docker.io/library/..." or "localhost/...". */
 static bool is_superseded(const char *name, const char *tag)
 {
-	struct corral_docker_reference r;
+	struct corral_image_reference r;
 	const char *ours = strchr(tag, ':') + 1, *path;
 	bool yes;
 
-	if (corral_docker_reference_init(&r, name, NULL) < 0)
+	if (corral_image_reference_init(&r, name, NULL) < 0)
 		return false;
 	path = r.path && strncmp(r.path, "library/", 8) == 0 ? r.path + 8 : r.path;
 	yes = path && r.tag && !r.digest && strcmp(path, CORRAL_RUNTIME_REPOSITORY) == 0 &&
 	      (strcmp(r.registry, "docker.io") == 0 || strcmp(r.registry, "localhost") == 0) &&
 	      corral_runtime_tag_is_superseded(r.tag, ours);
-	corral_docker_reference_done(&r);
+	corral_image_reference_done(&r);
 	return yes;
 }
 
