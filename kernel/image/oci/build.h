@@ -33,8 +33,8 @@ struct corral_build_options {
 	 * it. NULL: a network of the sandbox's own ("bridge") where this host has such a thing,
 	 * else the host's. */
 	const char *network;
-	bool no_cache; /* though there is one, and without what was downloaded for others */
-	int64_t timeout_ms; /* 0: CORRAL_BUILD_TIMEOUT_MS */
+	bool no_cache;         /* though there is one, and without what was downloaded for others */
+	int64_t timeout_ms;    /* 0: CORRAL_BUILD_TIMEOUT_MS */
 	uint64_t memory_bytes; /* 0: three quarters of this host's */
 	/* "log": a line of the build; "build": still on it, the step and how many there are, each
 	 * second. May be NULL. */
@@ -59,10 +59,10 @@ int corral_runtime_build(struct corral_image_store *s, const struct corral_runti
 int corral_runtime_build_find(struct corral_image_store *s, const struct corral_runtime *rt,
                               struct corral_image **ret, struct corral_error *err);
 
-/* All images built for a runtime of that name that are not in use; -EBUSY when some are. 0 as well
- * when there are none: ret says. */
+/* All images built for runtimes of that name; *ret_n (0: there were none) is how many are gone.
+ * -EBUSY: one that is in use stays. */
 int corral_runtime_build_remove(struct corral_image_store *s, const char *runtime_name,
-                                struct corral_image_removal *ret, struct corral_error *err);
+                                size_t *ret_n, uint64_t *ret_bytes, struct corral_error *err);
 
 #ifdef __cplusplus
 }

@@ -25,6 +25,7 @@
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/image/layer.h"
 #include "kernel/layers/layers.h"
 #include "kernel/layers/view.h"
 
@@ -129,6 +130,9 @@ static int gone_add(struct taking *t, char kind)
 {
 	corral_buf_add(&t->gone, &kind, 1);
 	corral_buf_add(&t->gone, t->path.data, t->path.len + 1);
+	if (t->gone.len > CORRAL_IMAGE_GONE_MAX)
+		return corral_error_set(t->err, E2BIG,
+		                        "more is removed of the base image than a layer can say");
 	return t->gone.failed ? corral_error_set(t->err, ENOMEM, "out of memory") : 0;
 }
 
@@ -169,12 +173,28 @@ static int mount_point_drop(struct taking *t, const char *name, const struct sta
 	return 1;
 }
 
+/* As layers of ordinary users have them (kernel/image/layer.h). */
+static int access_give(struct taking *t, const char *name, const struct stat *st)
+{
+	mode_t wanted = S_ISDIR(st->st_mode) ? 0700 : S_ISREG(st->st_mode) ? 0400 : 0;
+
+	if (t->trusted || (st->st_mode & wanted) == wanted)
+		return 0;
+	if (fchmodat(trail_fd(&t->trail, 0), name, (st->st_mode | wanted) & 07777, 0) < 0)
+		return fail(t, errno, "give access to");
+	return 0;
+}
+
 static int directory_take(struct taking *t, const char *name, const struct stat *st)
 {
 	char opaque = mark_opaque(trail_fd(&t->trail, 0), name, t->trusted);
 	bool dir = false;
 	int r = place_of(t)->below ? base_look(t, &dir) : 0;
 
+	if (t->trail.depth >= CORRAL_IMAGE_DEPTH_MAX)
+		return corral_error_set(t->err, ENAMETOOLONG,
+		                        "'/%.100s...' lies deeper than %d directories",
+		                        t->path.data, CORRAL_IMAGE_DEPTH_MAX);
 	if (r >= 0 && dir && opaque == 'y') {
 		r = gone_add(t, 'O');
 		dir = false;
@@ -221,6 +241,9 @@ static int visit(struct taking *t, const char *name)
 	r = mount_point_drop(t, name, &st);
 	if (r != 0)
 		return r < 0 ? r : 0;
+	r = access_give(t, name, &st);
+	if (r < 0)
+		return r;
 	return S_ISDIR(st.st_mode) ? directory_take(t, name, &st) : marks_strip(t, fd, name);
 }
 
