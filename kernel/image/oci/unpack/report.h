@@ -2,8 +2,8 @@
  * What corral-unpack says to whoever started it, on standard error: records of one letter and text,
  * each ended by NUL. The host believes none of it before it has looked.
  */
-#ifndef CORRAL_KERNEL_IMAGE_OCI_UNPACK_REPORT_H
-#define CORRAL_KERNEL_IMAGE_OCI_UNPACK_REPORT_H
+#ifndef CORRAL_KERNEL_IMAGE_OCI_UNPACK_PROGRAM_REPORT_H
+#define CORRAL_KERNEL_IMAGE_OCI_UNPACK_PROGRAM_REPORT_H
 
 #include <stddef.h>
 #include <stdint.h>
