@@ -17,6 +17,7 @@
 
 #include "kernel/base/clock.h"
 #include "kernel/image/oci/build.h"
+#include "kernel/image/store_state.h"
 #include "kernel/layers/layers.h"
 #include "tests/real/census.h"
 #include "tests/real/image_support.h"
@@ -71,6 +72,7 @@ static void store_make(void)
 	(void)snprintf(store_path, sizeof(store_path), "%s/images", dir);
 	if (corral_image_store_open(store_path, true, &store, &err) < 0)
 		fail_msg("%s", err.text);
+	store->unsynced = true;
 	image_make(store, "base",
 	           "{\"Env\":[\"PATH=/usr/bin:/bin\",\"CARGO_HOME=/usr/local/cargo\"],\"Cmd\":["
 	           "\"sh\"]}",
@@ -105,6 +107,16 @@ static int teardown(void **state)
 }
 
 /* --- what one does --- */
+
+/* In a child: nothing is shared with its parent. */
+static void begin_anew(void)
+{
+	corral_image_store_close(store);
+	if (corral_image_store_open(store_path, false, &store, NULL) < 0 ||
+	    corral_launcher_open(0, &launcher, NULL) < 0)
+		_exit(1);
+	store->unsynced = true;
+}
 
 struct watcher {
 	struct corral_buf lines;
@@ -593,10 +605,7 @@ static void others(const char *json, struct said *said)
 			struct said mine = { "", 0, false, false };
 			struct corral_error err = { 0 };
 
-			corral_image_store_close(store);
-			if (corral_image_store_open(store_path, false, &store, NULL) < 0 ||
-			    corral_launcher_open(0, &launcher, NULL) < 0)
-				_exit(1);
+			begin_anew();
 			mine.r = build_with(json, NULL, &w, &i, &err);
 			if (i)
 				(void)snprintf(mine.id, sizeof(mine.id), "%s", i->id);
@@ -681,10 +690,7 @@ static void killed_at(const char *line, unsigned int after_ms)
 		struct watcher w = { .lines = CORRAL_BUF_INIT, .stop_at = line, .kill = true };
 		struct corral_image *i = NULL;
 
-		corral_image_store_close(store);
-		if (corral_image_store_open(store_path, false, &store, NULL) < 0 ||
-		    corral_launcher_open(0, &launcher, NULL) < 0)
-			_exit(1);
+		begin_anew();
 		_exit(build_with(killed_json, NULL, &w, &i, NULL) < 0);
 	}
 	if (after_ms) {
@@ -770,10 +776,7 @@ static void somebody_pruning_does_not_harm_a_build(void **state)
 	(void)state;
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		corral_image_store_close(store);
-		if (corral_image_store_open(store_path, false, &store, NULL) < 0 ||
-		    corral_launcher_open(0, &launcher, NULL) < 0)
-			_exit(1);
+		begin_anew();
 		_exit(build_with(json, NULL, NULL, &i, NULL) < 0);
 	}
 	while (waitpid(pid, &status, WNOHANG) == 0) {

@@ -149,6 +149,19 @@ static int config_make(const struct running *run, const struct build_user *user,
 	return 0;
 }
 
+/* Packages bring set-id programs; what keeps those is the store, which is closed to others. */
+static int installing(struct corral_policy *p, struct corral_error *err)
+{
+	struct corral_seccomp seccomp;
+	int r = corral_seccomp_installing(p->caps, NULL, &seccomp, err);
+
+	if (r < 0)
+		return r;
+	corral_seccomp_done(&p->seccomp);
+	p->seccomp = seccomp;
+	return 0;
+}
+
 static int box_try(struct running *run, const struct build_user *user, enum corral_ids_mode ids,
                    const char *network, struct corral_error *err)
 {
@@ -158,6 +171,8 @@ static int box_try(struct running *run, const struct build_user *user, enum corr
 
 	if (r == 0)
 		r = corral_policy_compile(c, NULL, &p, err);
+	if (r == 0)
+		r = installing(p, err);
 	return r == 0 ? corral_sandbox_open(run->b->launcher, p, &run->box, err) : r;
 }
 
