@@ -50,6 +50,11 @@ int corral_seccomp_default(uint64_t caps, const char *cache_dir, struct corral_s
 /* The built-in profile of what unpacks images (kernel/image/oci/unpack.h); costs nothing. */
 void corral_seccomp_unpacking(struct corral_seccomp *ret);
 
+/* The built-in profile but for its rules against set-id bits: of what installs packages in a root
+ * that nobody else on the host gets at (kernel/image/oci/build.h). A compilation, or the cache. */
+int corral_seccomp_installing(uint64_t caps, const char *cache_dir, struct corral_seccomp *ret,
+                              struct corral_error *err);
+
 /*
  * A profile from JSON text. name is for messages ("my.json"). cache_dir: NULL or a directory of the
  * caller's own; a cache entry is used only if it is a regular file owned by the caller, not

@@ -24,7 +24,7 @@ struct corral_docker_auth {
 };
 
 /*
- * registry: host and port, as in struct corral_docker_reference; config_dir may be NULL. 0 with and
+ * registry: host and port, as in struct corral_image_reference; config_dir may be NULL. 0 with and
  * without credentials: what was broken on the way is in the note, and whoever goes on does it as
  * nobody in particular, as the docker command does. -ENOMEM. The caller gives ret to done().
  */

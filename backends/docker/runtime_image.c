@@ -13,9 +13,10 @@
 #include "backends/docker/http.h"
 #include "backends/docker/image.h"
 #include "backends/docker/pull.h"
-#include "backends/docker/reference.h"
+#include "kernel/image/reference.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/base/trace.h"
+#include "policy/runtime_build.h"
 
 /* Tags that one build removes at most; the next one takes the rest. */
 #define PRUNED_MAX 64
@@ -29,20 +30,17 @@ static void json_freep(json_t **v)
  * digest. Podman lists them as "docker.io/library/..." or "localhost/...". */
 static bool is_superseded(const char *name, const char *tag)
 {
-	struct corral_docker_reference r;
+	struct corral_image_reference r;
 	const char *ours = strchr(tag, ':') + 1, *path;
-	size_t len = strlen(ours), same = len - CORRAL_DOCKER_TAG_HEX;
 	bool yes;
 
-	if (corral_docker_reference_init(&r, name, NULL) < 0)
+	if (corral_image_reference_init(&r, name, NULL) < 0)
 		return false;
 	path = r.path && strncmp(r.path, "library/", 8) == 0 ? r.path + 8 : r.path;
-	yes = path && r.tag && !r.digest && strcmp(path, CORRAL_DOCKER_RUNTIME_REPOSITORY) == 0 &&
+	yes = path && r.tag && !r.digest && strcmp(path, CORRAL_RUNTIME_REPOSITORY) == 0 &&
 	      (strcmp(r.registry, "docker.io") == 0 || strcmp(r.registry, "localhost") == 0) &&
-	      strlen(r.tag) == len && strncmp(r.tag, ours, same) == 0 &&
-	      strspn(r.tag + same, "0123456789abcdef") == CORRAL_DOCKER_TAG_HEX &&
-	      strcmp(r.tag, ours) != 0;
-	corral_docker_reference_done(&r);
+	      corral_runtime_tag_is_superseded(r.tag, ours);
+	corral_image_reference_done(&r);
 	return yes;
 }
 
@@ -158,7 +156,7 @@ int corral_docker_runtime_image(struct corral_docker_engine *e, const struct cor
 		return corral_error_set(err, EINVAL,
 		                        "runtime '%.60s' has neither an image nor a base_image",
 		                        r->name);
-	result = corral_docker_runtime_tag(r, o->platform, &tag, err);
+	result = corral_runtime_tag(r, o->platform, &tag, err);
 	if (result < 0)
 		return result;
 	wanted.tag = tag;

@@ -29,6 +29,7 @@
 #include "backends/docker/http.h"
 #include "backends/docker/image.h"
 #include "kernel/base/cleanup.h"
+#include "policy/runtime_build.h"
 #include "kernel/base/clock.h"
 #include "tests/docker/engine_support.h"
 

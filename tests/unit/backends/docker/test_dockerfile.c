@@ -14,6 +14,7 @@
 
 #include "backends/docker/dockerfile.h"
 #include "kernel/base/cleanup.h"
+#include "policy/runtime_build.h"
 
 static struct corral_runtime *parsed(const char *json)
 {
@@ -43,7 +44,7 @@ static char *tag(const char *json, const char *platform)
 	struct corral_error err = { 0 };
 	char *text = NULL;
 
-	if (corral_docker_runtime_tag(rt, platform, &text, &err) < 0)
+	if (corral_runtime_tag(rt, platform, &text, &err) < 0)
 		fail_msg("%s: %s", json, err.text);
 	corral_runtime_free(rt);
 	return text;

@@ -1,0 +1,116 @@
+#include "kernel/image/oci/build_once.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
+
+/* How often it is looked for whether the other is done, and told that it is not. */
+#define LOOK_MS 50
+#define TELL_MS 5000
+/* "5 text": errno and the sentence. */
+#define FAILURE_MAX (CORRAL_ERROR_TEXT_SIZE + 16)
+
+/* With the lock: 1 when whoever had it failed, and what that left as this one's failure. */
+static int failure_read(int fd, struct corral_error *err)
+{
+	char text[FAILURE_MAX];
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+	char *end;
+	long code;
+
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	code = strtol(text, &end, 10);
+	if (code <= 0 || code > 4095 || *end != ' ')
+		return 0;
+	return corral_error_set(err, (int)code, "%s", end + 1);
+}
+
+static int wait_for(int fd, const char *tag, const struct corral_progress *progress,
+                    uint64_t deadline_ms, bool *ret_waited, struct corral_error *err)
+{
+	const struct timespec pause = { 0, LOOK_MS * 1000000 };
+	char text[200];
+	uint64_t told = 0;
+
+	(void)snprintf(text, sizeof(text), "waiting for another build of %.150s", tag);
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		uint64_t now = corral_now_ms();
+
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return corral_error_sys(err, errno, "lock the build of %s", tag);
+		*ret_waited = true;
+		if (now >= deadline_ms)
+			return corral_error_set(err, ETIMEDOUT,
+			                        "another build of %s takes too long", tag);
+		if (progress && (!told || now - told >= TELL_MS)) {
+			told = now;
+			if (progress->tell(progress->ctx, text, "log", 0, 0))
+				return corral_error_set(err, ECANCELED, "canceled");
+		}
+		(void)nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+int build_turn_take(const char *path, const char *tag, const struct corral_progress *progress,
+                    uint64_t deadline_ms, struct build_turn *ret, struct corral_error *err)
+{
+	bool waited = false;
+
+	for (;;) {
+		corral_autofd int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		struct stat st;
+		int r;
+
+		if (fd < 0)
+			return corral_error_sys(err, errno, "create '%s'", path);
+		r = wait_for(fd, tag, progress, deadline_ms, &waited, err);
+		if (r < 0)
+			return r;
+		if (fstat(fd, &st) < 0)
+			return corral_error_sys(err, errno, "look at '%s'", path);
+		if (st.st_nlink == 0) {
+			/* Whoever had it is done; or somebody pruned. */
+			r = waited ? failure_read(fd, err) : 0;
+			if (r < 0)
+				return r;
+			continue;
+		}
+		/* Whoever had it was killed. */
+		(void)!ftruncate(fd, 0);
+		ret->path = strdup(path);
+		if (!ret->path)
+			return corral_error_set(err, ENOMEM, "out of memory");
+		ret->fd = corral_take_fd(&fd);
+		ret->waited = waited;
+		return 0;
+	}
+}
+
+void build_turn_end(struct build_turn *t, int r, const struct corral_error *failure)
+{
+	char text[FAILURE_MAX];
+	int n;
+
+	if (r < 0 && r != -ECANCELED && r != -ETIMEDOUT) {
+		n = snprintf(text, sizeof(text), "%d %s", -r, failure->text);
+		if (n > 0)
+			(void)!pwrite(t->fd, text,
+			              (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1, 0);
+	}
+	(void)unlink(t->path);
+	corral_fd_closep(&t->fd);
+	free(t->path);
+	t->path = NULL;
+}
