@@ -22,11 +22,13 @@ static inline void corral_digest_freep(struct corral_digest **d)
 	corral_digest_free(*d);
 }
 void corral_digest_add(struct corral_digest *d, const void *data, size_t len);
-/* The rest of a file from its offset; what was read of it. */
+/* The rest of a file from its offset; *ret_size (may be NULL) is how much that was. */
 int corral_digest_add_fd(struct corral_digest *d, int fd, uint64_t *ret_size,
                          struct corral_error *err);
-/* "sha256:..."; nothing may be added afterwards. */
+/* "sha256:..."; nothing may be added afterwards. "", which equals no digest, where libcrypto ran
+ * out of memory. */
 void corral_digest_end(struct corral_digest *d, char ret[CORRAL_DIGEST_SIZE]);
+/* The same of some bytes. */
 void corral_digest_of(const void *data, size_t len, char ret[CORRAL_DIGEST_SIZE]);
 
 #endif

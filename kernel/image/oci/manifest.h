@@ -13,8 +13,8 @@ struct corral_descriptor {
 	char *media_type, *digest; /* a valid digest */
 	uint64_t size;
 	char *os, *arch, *variant; /* of an index's entries; "" without */
-	char *name; /* "org.opencontainers.image.ref.name" or "io.containerd.image.name" among its
-	               annotations, "" */
+	char *name; /* "io.containerd.image.name" or else "org.opencontainers.image.ref.name" among
+	               its annotations, "" */
 };
 
 struct corral_manifest {
@@ -34,12 +34,14 @@ static inline void corral_manifest_freep(struct corral_manifest **m)
 {
 	corral_manifest_free(*m);
 }
-/* platform: "linux/arm64/v8", NULL: this host's. The entry that fits best; -ENOENT names those that
- * there are. */
+/* platform: "linux/arm64/v8", "arm64", NULL: this host's. The entry that fits best, which may be an
+ * index itself (media_type); one that names no platform fits when no other does. -ENOENT names
+ * those that there are. */
 int corral_manifest_choose(const struct corral_manifest *m, const char *platform,
                            const struct corral_descriptor **ret, struct corral_error *err);
 /* A configuration's text into all fields of an image that it knows: platform, env, user, ...,
- * layers (diff ids), created_ms. -EINVAL with the place. */
+ * layers (diff ids), created_ms; they are empty before, and corral_image_free()'s to free, also
+ * when this fails. -EINVAL with the place; -EOPNOTSUPP: for another system than Linux. */
 int corral_image_config_parse(const char *text, size_t len, struct corral_image *i,
                               struct corral_error *err);
 
