@@ -42,8 +42,7 @@ struct place {
 static int add(struct corral_registry_servers *to, const struct place *p, bool is_tls,
                bool is_unverified, struct corral_error *err)
 {
-	struct corral_registry_server *more =
-	        realloc(to->items, (to->n + 1) * sizeof(*to->items));
+	struct corral_registry_server *more = realloc(to->items, (to->n + 1) * sizeof(*to->items));
 	struct corral_registry_server *s;
 	int r;
 
@@ -136,8 +135,9 @@ static int add_mirror(struct corral_registry_servers *to, const char *text,
 		*slash = '\0';
 		p.prefix = slash + 1;
 	}
-	if (!*name || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-	                           "._-:[]") != strlen(name) ||
+	if (!*name ||
+	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	                 "._-:[]") != strlen(name) ||
 	    !is_prefix(p.prefix))
 		return corral_error_set(err, EINVAL,
 		                        "mirror '%.200s': REGISTRY=ADDRESS[/PREFIX] is expected",

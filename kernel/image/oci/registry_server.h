@@ -26,10 +26,10 @@ struct corral_registry_servers {
 };
 
 /*
- * registry: as image names have it. mirrors: "REGISTRY=[SCHEME://]ADDRESS[/PREFIX]"; insecure: "host"
- * or "host:port"; both NULL-terminated, or NULL. -EINVAL names what is wrong in them. Loopback
- * addresses and insecure ones are had by https without a look at the certificate, and by http;
- * insecure ones by proper https before that.
+ * registry: as image names have it. mirrors: "REGISTRY=[SCHEME://]ADDRESS[/PREFIX]"; insecure:
+ * "host" or "host:port"; both NULL-terminated, or NULL. -EINVAL names what is wrong in them.
+ * Loopback addresses and insecure ones are had by https without a look at the certificate, and by
+ * http; insecure ones by proper https before that.
  */
 int corral_registry_servers_list(const char *registry, const char *const *mirrors,
                                  const char *const *insecure, struct corral_registry_servers *ret,
