@@ -19,6 +19,7 @@
 
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
+#include "kernel/base/parse.h"
 #include "kernel/base/said.h"
 #include "kernel/image/oci/registry_certs.h"
 #include "kernel/image/oci/registry_challenge.h"
@@ -628,6 +629,22 @@ int corral_registry_http_do(struct corral_registry_http *h, const struct corral_
 	if (r == 0 && (ret->wanted.failed || ret->body.failed))
 		return corral_error_set(err, ENOMEM, "out of memory");
 	return r;
+}
+
+bool corral_registry_range_is(const char *content_range, uint64_t from, uint64_t size)
+{
+	char first[21] = "", last[21] = "", all[21] = "";
+	uint64_t a = 0, z = 0, n = 0;
+
+	if (!content_range || strncasecmp(content_range, "bytes ", 6) != 0 ||
+	    sscanf(content_range + 6, "%20[0-9]-%20[0-9]/%20[0-9*]", first, last, all) != 3)
+		return false;
+	if (corral_parse_u64(first, UINT64_MAX, &a, NULL) < 0 ||
+	    corral_parse_u64(last, UINT64_MAX, &z, NULL) < 0)
+		return false;
+	if (strcmp(all, "*") != 0 && (corral_parse_u64(all, UINT64_MAX, &n, NULL) < 0 || n != size))
+		return false;
+	return a == from && z >= a && z < size;
 }
 
 void corral_registry_escape(struct corral_buf *b, const char *text)

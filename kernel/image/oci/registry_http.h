@@ -94,6 +94,9 @@ static inline void corral_registry_http_freep(struct corral_registry_http **h)
 int corral_registry_http_do(struct corral_registry_http *h, const struct corral_registry_request *q,
                             struct corral_registry_answer *ret, struct corral_error *err);
 
+/* "bytes 100-199/200" of a blob of that size, from there: whether it is what was asked for. Pure.
+ */
+bool corral_registry_range_is(const char *content_range, uint64_t from, uint64_t size);
 /* Appends a text as it stands in a query or in a form. */
 void corral_registry_escape(struct corral_buf *b, const char *text);
 

@@ -18,11 +18,6 @@ static void json_wipep(json_t **v)
 	json_decref(*v);
 }
 
-static void secret_freep(char **secret)
-{
-	corral_registry_secret_free(*secret);
-}
-
 static void secret_buf_done(struct corral_buf *b)
 {
 	if (b->data)
