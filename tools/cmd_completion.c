@@ -149,6 +149,20 @@ static const char middle[] =
         "\t\tawk 'NR > 1 { print $1 }')\" -- \"$1\")\n"
         "}\n"
         "\n"
+        "# Names of the images that there are; bash makes words of their own of ':'.\n"
+        "_corral_images()\n"
+        "{\n"
+        "\tlocal word=$1 before\n"
+        "\tif declare -F _get_comp_words_by_ref >/dev/null; then\n"
+        "\t\t_get_comp_words_by_ref -n : -c word\n"
+        "\tfi\n"
+        "\tbefore=${word%\"$1\"}\n"
+        "\tmapfile -t COMPREPLY < <(compgen -W \"$(\"${COMP_WORDS[0]}\" image list "
+        "2>/dev/null |\n"
+        "\t\tawk 'NR > 1 && $1 != \"-\" { print $1 }')\" -- \"$word\")\n"
+        "\tCOMPREPLY=(\"${COMPREPLY[@]#\"$before\"}\")\n"
+        "}\n"
+        "\n"
         "_corral()\n"
         "{\n"
         "\tlocal cur=${COMP_WORDS[COMP_CWORD]} words valued i word first=2 "
@@ -180,7 +194,8 @@ static const char tail[] =
         "\t\telif [[ $word != -* ]]; then\n"
         "\t\t\tgiven=1\n"
         "\t\t\t# Here options may stand behind other words.\n"
-        "\t\t\t[[ $operands == sessions || $operands == checkpoints ]] || break\n"
+        "\t\t\t[[ $operands == sessions || $operands == checkpoints || $operands == "
+        "images ]] || break\n"
         "\t\tfi\n"
         "\tdone\n"
         "\tif ((i == COMP_CWORD)) && [[ $cur == -* && ${COMP_WORDS[i - 1]} != -- ]]; then\n"
@@ -195,6 +210,7 @@ static const char tail[] =
         "\t\treturn ;;\n"
         "\tcontainers) _corral_containers \"$cur\"; return ;;\n"
         "\truntimes) _corral_runtimes \"$cur\"; return ;;\n"
+        "\timages) _corral_images \"$cur\"; return ;;\n"
         "\tsandboxes) _corral_sandboxes \"$cur\"; return ;;\n"
         "\tsessions) _corral_sessions \"$cur\"; return ;;\n"
         "\tcheckpoints)\n"
@@ -279,6 +295,7 @@ static void print_bash(void)
 	print_family(&corral_sandbox_family);
 	print_family(&corral_session_family);
 	print_family(&corral_runtime_family);
+	print_family(&corral_image_family);
 	print_family(&corral_docker_family);
 	(void)fputs(
 	        "\tdoctor)\n\t\tmapfile -t COMPREPLY < <(compgen -W '--json --help' -- \"$cur\")\n"

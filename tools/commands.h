@@ -21,6 +21,7 @@ int corral_cmd_mcp(int argc, char **argv);
 /* ls, read, write, edit, glob and grep: argv[0] says which. */
 int corral_cmd_files(int argc, char **argv);
 int corral_cmd_docker(int argc, char **argv);
+int corral_cmd_image(int argc, char **argv);
 int corral_cmd_runtime(int argc, char **argv);
 int corral_cmd_completion(int argc, char **argv);
 

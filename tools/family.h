@@ -61,6 +61,6 @@ const struct corral_family_command *corral_family_find(const struct corral_famil
                                                        const char *name);
 
 extern const struct corral_family corral_sandbox_family, corral_session_family,
-        corral_runtime_family, corral_docker_family;
+        corral_runtime_family, corral_image_family, corral_docker_family;
 
 #endif

@@ -28,6 +28,7 @@ const struct corral_subcommand corral_subcommands[] = {
 	{ "glob", "find files by name", corral_cmd_files },
 	{ "grep", "find lines", corral_cmd_files },
 	{ "runtime", "named environments, and how each is contained here", corral_cmd_runtime },
+	{ "image", "root filesystems to run on: pull, load, list and more", corral_cmd_image },
 	{ "docker", "containers and images of a Docker engine", corral_cmd_docker },
 	{ "doctor", "what this host can do, what it lacks and what mends it", corral_cmd_doctor },
 	{ "completion", "print the completion script for bash", corral_cmd_completion },

@@ -17,8 +17,10 @@
 	(CORRAL_OPTION_LS | CORRAL_OPTION_READ | CORRAL_OPTION_WRITE | CORRAL_OPTION_EDIT | \
 	 CORRAL_OPTION_GLOB | CORRAL_OPTION_GREP)
 #define IN_DOCKER (CORRAL_OPTION_RUN | CORRAL_OPTION_MCP | FILES)
-#define EVERY     (((uint64_t)CORRAL_OPTION_SESSION_RM << 1) - 1)
-#define SESSIONS  (EVERY & ~((uint64_t)CORRAL_OPTION_SESSION_CREATE - 1))
+#define EVERY     (((uint64_t)CORRAL_OPTION_LAST << 1) - 1)
+#define SESSIONS \
+	(((uint64_t)CORRAL_OPTION_SESSION_RM << 1) - (uint64_t)CORRAL_OPTION_SESSION_CREATE)
+#define IMAGES (EVERY & ~((uint64_t)CORRAL_OPTION_IMAGE_LIST - 1))
 /* Those that may have to wake one. */
 #define WAKE (CORRAL_OPTION_SESSION_EXEC | CORRAL_OPTION_SESSION_SHELL | CORRAL_OPTION_SESSION_CP)
 /* Those that are about files at rest. */
@@ -26,7 +28,7 @@
 	(CORRAL_OPTION_SESSION_FORK | CORRAL_OPTION_SESSION_CHECKPOINT | \
 	 CORRAL_OPTION_SESSION_RESTORE | CORRAL_OPTION_SESSION_DIFF | CORRAL_OPTION_SESSION_UNDO)
 /* No command follows whose options would be taken for these. */
-#define ANYWHERE (SESSIONS & ~(uint64_t)CORRAL_OPTION_SESSION_EXEC)
+#define ANYWHERE ((SESSIONS & ~(uint64_t)CORRAL_OPTION_SESSION_EXEC) | IMAGES)
 #define EXECS    (CORRAL_OPTION_EXEC | CORRAL_OPTION_SESSION_EXEC)
 #define SHELLS   (EXECS | CORRAL_OPTION_SESSION_SHELL)
 
@@ -201,6 +203,29 @@ static int set_place(struct corral_options *o, const struct corral_option *row, 
 	return set_word(o, row, value, err);
 }
 
+/* One more of several; the last place stays NULL. */
+static int set_words(struct corral_options *o, const struct corral_option *row, const char *value,
+                     struct corral_error *err)
+{
+	const char **words = (const char **)(void *)((char *)o + row->detail);
+
+	if (!*value)
+		return corral_error_set(err, EINVAL, "empty");
+	for (size_t i = 0; i < CORRAL_OPTION_WORDS_MAX; i++) {
+		if (words[i])
+			continue;
+		words[i] = value;
+		return 0;
+	}
+	return corral_error_set(err, E2BIG, "more than %d of them", CORRAL_OPTION_WORDS_MAX);
+}
+
+static int set_time(struct corral_options *o, const struct corral_option *row, const char *value,
+                    struct corral_error *err)
+{
+	return corral_parse_duration(value, (uint64_t *)(void *)((char *)o + row->detail), err);
+}
+
 static int set_number(struct corral_options *o, const struct corral_option *row, const char *value,
                       struct corral_error *err)
 {
@@ -254,15 +279,17 @@ static int set_grace(struct corral_options *o, const struct corral_option *row, 
 	return r;
 }
 
-#define TEXT(field)   .set = set_text, .detail = offsetof(struct corral_config, field)
-#define FLAG(field)   .set = set_flag, .detail = offsetof(struct corral_config, field)
-#define OWN(field)    .set = set_own, .detail = offsetof(struct corral_options, field)
-#define WORD(field)   .set = set_word, .detail = offsetof(struct corral_options, field)
-#define PLACE(field)  .set = set_place, .detail = offsetof(struct corral_options, field)
-#define EARLY(field)  .set = set_early, .detail = offsetof(struct corral_options, field)
-#define NUMBER(field) .set = set_number, .detail = offsetof(struct corral_options, field)
-#define LIMIT(limit)  .set = set_limit, .detail = CORRAL_LIMIT_##limit
-#define MOUNT(kind)   .set = set_mount, .detail = CORRAL_MOUNT_##kind
+#define TEXT(field)    .set = set_text, .detail = offsetof(struct corral_config, field)
+#define FLAG(field)    .set = set_flag, .detail = offsetof(struct corral_config, field)
+#define OWN(field)     .set = set_own, .detail = offsetof(struct corral_options, field)
+#define WORD(field)    .set = set_word, .detail = offsetof(struct corral_options, field)
+#define PLACE(field)   .set = set_place, .detail = offsetof(struct corral_options, field)
+#define EARLY(field)   .set = set_early, .detail = offsetof(struct corral_options, field)
+#define SEVERAL(field) .set = set_words, .detail = offsetof(struct corral_options, field)
+#define TIME(field)    .set = set_time, .detail = offsetof(struct corral_options, field)
+#define NUMBER(field)  .set = set_number, .detail = offsetof(struct corral_options, field)
+#define LIMIT(limit)   .set = set_limit, .detail = CORRAL_LIMIT_##limit
+#define MOUNT(kind)    .set = set_mount, .detail = CORRAL_MOUNT_##kind
 
 /* clang-format off */
 const struct corral_option corral_option_table[] = {
@@ -415,6 +442,33 @@ const struct corral_option corral_option_table[] = {
 	{ "root", 0, "DIR", "where sessions are kept (default: /var/lib/corral as root, else ~/.local/share/corral)",
 	  NULL, SESSIONS, false, WORD(root) },
 
+	{ "platform", 0, "OS/ARCH[/VARIANT]", "of an image that there is for several, as linux/arm64/v8 (default: this host's)",
+	  "Image", CORRAL_OPTION_IMAGE_PULL | CORRAL_OPTION_IMAGE_LOAD, false, WORD(platform) },
+	{ "mirror", 0, "REGISTRY=ADDRESS", "ask ADDRESS first, in the place of REGISTRY; may be there several times",
+	  NULL, CORRAL_OPTION_IMAGE_PULL, false, SEVERAL(mirrors) },
+	{ "insecure", 0, "REGISTRY", "one reached by http, or whose certificate is not looked at; may be there several times",
+	  NULL, CORRAL_OPTION_IMAGE_PULL, false, SEVERAL(insecure) },
+	{ "parallel", 0, "N", "layers fetched at a time (default: 4)",
+	  NULL, CORRAL_OPTION_IMAGE_PULL, false, NUMBER(parallel) },
+	{ "name", 0, "NAME", "what to call the one in the archive (default: as it says itself)",
+	  "Image", CORRAL_OPTION_IMAGE_LOAD, false, WORD(image_name) },
+	{ "env", 'e', "NAME[=VALUE]", "an environment variable of the image",
+	  "Image", CORRAL_OPTION_IMAGE_IMPORT, false, .set = set_env },
+	{ "workdir", 'w', "PATH", "the directory to start in",
+	  NULL, CORRAL_OPTION_IMAGE_IMPORT, false, TEXT(work_dir) },
+	{ "user", 'u', "NAME|UID[:GID]", "whom its commands run as",
+	  NULL, CORRAL_OPTION_IMAGE_IMPORT, false, WORD(user) },
+	{ "output", 'o', "FILE", "write it there (default: standard output, which must be no terminal)",
+	  "Image", CORRAL_OPTION_IMAGE_SAVE, false, WORD(output) },
+	{ "format", 0, "docker|oci", "which kind of archive (default: docker)",
+	  NULL, CORRAL_OPTION_IMAGE_SAVE, false, WORD(format) },
+	{ "all", 'a', NULL, "also those with a name, which nothing uses",
+	  "Which", CORRAL_OPTION_IMAGE_PRUNE, false, OWN(all_images) },
+	{ "unused", 0, "TIME", "only those stored that long ago, as 10m, 12h, 7d",
+	  NULL, CORRAL_OPTION_IMAGE_PRUNE, false, TIME(unused_ms) },
+	{ "dry-run", 'n', NULL, "show what would go, and let it be",
+	  NULL, CORRAL_OPTION_IMAGE_PRUNE, false, OWN(dry_run) },
+
 	{ "config", 0, "FILE", "the same as JSON, - for standard input; flags win",
 	  "Other", MAKE, true, .set = set_config },
 	{ "json", 0, "FD", "write the receipt, one JSON object, to descriptor FD at the end",
@@ -422,13 +476,15 @@ const struct corral_option corral_option_table[] = {
 	{ "json", 0, NULL, "print the plan as a JSON array",
 	  NULL, CORRAL_OPTION_PLAN, false, OWN(json) },
 	{ "json", 0, NULL, "print a JSON array",
-	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_PS | CORRAL_OPTION_STATS | CORRAL_OPTION_DOCKER_LIST | CORRAL_OPTION_SESSION_LIST | CORRAL_OPTION_SESSION_CHECKPOINTS | CORRAL_OPTION_SESSION_DIFF, false, OWN(json) },
+	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_PS | CORRAL_OPTION_STATS | CORRAL_OPTION_DOCKER_LIST | CORRAL_OPTION_SESSION_LIST | CORRAL_OPTION_SESSION_CHECKPOINTS | CORRAL_OPTION_SESSION_DIFF | CORRAL_OPTION_IMAGE_LIST | CORRAL_OPTION_IMAGE_HISTORY | CORRAL_OPTION_IMAGE_INSPECT | CORRAL_OPTION_IMAGE_LOAD, false, OWN(json) },
 	{ "json", 0, NULL, "print a JSON array of them; of one, an object with what it wrote",
 	  NULL, CORRAL_OPTION_LOGS, false, OWN(json) },
 	{ "json", 0, NULL, "print JSON",
-	  NULL, FILES | CORRAL_OPTION_DOCKER_INFO | CORRAL_OPTION_DOCKER_PRUNE | CORRAL_OPTION_RUNTIME | CORRAL_OPTION_SESSION_SHOW, false, OWN(json) },
+	  NULL, FILES | CORRAL_OPTION_DOCKER_INFO | CORRAL_OPTION_DOCKER_PRUNE | CORRAL_OPTION_RUNTIME | CORRAL_OPTION_SESSION_SHOW | CORRAL_OPTION_IMAGE_PRUNE | CORRAL_OPTION_IMAGE_RM | CORRAL_OPTION_IMAGE_PULL | CORRAL_OPTION_IMAGE_IMPORT, false, OWN(json) },
 	{ "quiet", 'q', NULL, "print ids alone",
-	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_DOCKER_LIST | CORRAL_OPTION_SESSION_LIST, false, OWN(quiet) },
+	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_DOCKER_LIST | CORRAL_OPTION_SESSION_LIST | CORRAL_OPTION_IMAGE_LIST, false, OWN(quiet) },
+	{ "quiet", 'q', NULL, "say nothing of how it goes on; print the image's digest alone",
+	  NULL, CORRAL_OPTION_IMAGE_PULL | CORRAL_OPTION_IMAGE_LOAD | CORRAL_OPTION_IMAGE_IMPORT | CORRAL_OPTION_IMAGE_SAVE, false, OWN(quiet) },
 	{ "force", 'f', NULL, "also one that is alive: kills all that runs in it",
 	  NULL, CORRAL_OPTION_RM | CORRAL_OPTION_DOCKER_RM, false, OWN(force) },
 	{ "force", 'f', NULL, "end the commands that run in it",
@@ -548,6 +604,26 @@ const char *corral_option_command_name(enum corral_option_command command)
 		return "session hibernate";
 	case CORRAL_OPTION_SESSION_RM:
 		return "session rm";
+	case CORRAL_OPTION_IMAGE_LIST:
+		return "image list";
+	case CORRAL_OPTION_IMAGE_INSPECT:
+		return "image inspect";
+	case CORRAL_OPTION_IMAGE_HISTORY:
+		return "image history";
+	case CORRAL_OPTION_IMAGE_TAG:
+		return "image tag";
+	case CORRAL_OPTION_IMAGE_RM:
+		return "image rm";
+	case CORRAL_OPTION_IMAGE_PRUNE:
+		return "image prune";
+	case CORRAL_OPTION_IMAGE_PULL:
+		return "image pull";
+	case CORRAL_OPTION_IMAGE_LOAD:
+		return "image load";
+	case CORRAL_OPTION_IMAGE_IMPORT:
+		return "image import";
+	case CORRAL_OPTION_IMAGE_SAVE:
+		return "image save";
 	}
 	return "";
 }

@@ -60,10 +60,23 @@ enum corral_option_command {
 	CORRAL_OPTION_SESSION_UNDO = UINT64_C(1) << 39,
 	CORRAL_OPTION_SESSION_HIBERNATE = UINT64_C(1) << 40,
 	CORRAL_OPTION_SESSION_RM = UINT64_C(1) << 41,
+	CORRAL_OPTION_IMAGE_LIST = UINT64_C(1) << 42, /* image list, and so on */
+	CORRAL_OPTION_IMAGE_INSPECT = UINT64_C(1) << 43,
+	CORRAL_OPTION_IMAGE_HISTORY = UINT64_C(1) << 44,
+	CORRAL_OPTION_IMAGE_TAG = UINT64_C(1) << 45,
+	CORRAL_OPTION_IMAGE_RM = UINT64_C(1) << 46,
+	CORRAL_OPTION_IMAGE_PRUNE = UINT64_C(1) << 47,
+	CORRAL_OPTION_IMAGE_PULL = UINT64_C(1) << 48,
+	CORRAL_OPTION_IMAGE_LOAD = UINT64_C(1) << 49,
+	CORRAL_OPTION_IMAGE_IMPORT = UINT64_C(1) << 50,
+	CORRAL_OPTION_IMAGE_SAVE = UINT64_C(1) << 51,
+	CORRAL_OPTION_LAST = UINT64_C(1) << 51, /* of these */
 };
 
 /* A limit of exec's that was not named, so that the sandbox's own counts. */
 #define CORRAL_OPTION_UNSAID UINT64_MAX
+/* Of an option that may be there several times. */
+#define CORRAL_OPTION_WORDS_MAX 32
 
 struct corral_options {
 	struct corral_config *config; /* owned */
@@ -110,6 +123,14 @@ struct corral_options {
 	const char *from, *since, *until; /* checkpoints */
 	uint64_t command;                 /* 0: none; CORRAL_OPTION_UNSAID: the last */
 	bool history, diff, text;
+
+	/* Of images; texts are argv's, NULL without. */
+	const char *platform, *image_name, *output, *format;
+	const char *mirrors[CORRAL_OPTION_WORDS_MAX + 1]; /* end with NULL */
+	const char *insecure[CORRAL_OPTION_WORDS_MAX + 1];
+	uint64_t parallel;  /* downloads; 0: as usual */
+	uint64_t unused_ms; /* image prune; 0: no matter */
+	bool all_images, dry_run;
 };
 
 struct corral_option {

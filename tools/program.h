@@ -11,6 +11,7 @@
 
 #define CORRAL_PROGRAM_DOCKER  "corral-docker"
 #define CORRAL_PROGRAM_SESSION "corral-session"
+#define CORRAL_PROGRAM_OCI     "corral-oci"
 
 /*
  * Goes on as that program, with main()'s whole argv and the same environment, directory and

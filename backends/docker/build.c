@@ -13,7 +13,7 @@
 #include "backends/docker/http.h"
 #include "backends/docker/progress_stream.h"
 #include "backends/docker/pull.h"
-#include "backends/docker/reference.h"
+#include "kernel/image/reference.h"
 #include "kernel/base/cleanup.h"
 
 /* Of an engine's own word for the failure, its end: it names the whole command before the number.
@@ -104,9 +104,9 @@ static int path_make(struct corral_buf *b, const struct corral_runtime *r, const
 static int header_make(const struct corral_runtime *r, const struct corral_docker_image_options *o,
                        char **ret, struct corral_error *err)
 {
-	corral_auto(corral_docker_reference_done) struct corral_docker_reference base = { 0 };
+	corral_auto(corral_image_reference_done) struct corral_image_reference base = { 0 };
 	corral_auto(corral_registry_auth_done) struct corral_registry_auth auth = { 0 };
-	int result = corral_docker_reference_init(&base, r->base_image, err);
+	int result = corral_image_reference_init(&base, r->base_image, err);
 
 	if (result < 0 || base.is_id)
 		return result;

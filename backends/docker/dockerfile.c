@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/docker/reference.h"
+#include "kernel/image/reference.h"
 #include "kernel/base/cleanup.h"
 
 /* A tag is at most 128 bytes: what the digest leaves to the name. */
@@ -132,15 +132,15 @@ static int user_add(struct corral_buf *b, const struct corral_runtime *r, struct
 
 static int base_check(const struct corral_runtime *r, struct corral_error *err)
 {
-	struct corral_docker_reference reference;
+	struct corral_image_reference reference;
 	int result;
 
 	if (!r->base_image)
 		return corral_error_set(err, EINVAL, "there is no base_image to build on");
-	result = corral_docker_reference_init(&reference, r->base_image, err);
+	result = corral_image_reference_init(&reference, r->base_image, err);
 	if (result < 0)
 		return corral_error_wrap(err, result, "base_image");
-	corral_docker_reference_done(&reference);
+	corral_image_reference_done(&reference);
 	return 0;
 }
 

@@ -9,7 +9,7 @@
 #include "backends/docker/http.h"
 #include "backends/docker/progress_stream.h"
 #include "backends/docker/pull.h"
-#include "backends/docker/reference.h"
+#include "kernel/image/reference.h"
 #include "kernel/base/cleanup.h"
 
 static void json_freep(json_t **v)
@@ -66,12 +66,12 @@ static int image_fill(struct corral_docker_image *i, const json_t *v, struct cor
 static int path_make(struct corral_buf *b, const char *name, const char *verb,
                      struct corral_error *err)
 {
-	struct corral_docker_reference r;
-	int result = corral_docker_reference_init(&r, name, err);
+	struct corral_image_reference r;
+	int result = corral_image_reference_init(&r, name, err);
 
 	if (result < 0)
 		return result;
-	corral_docker_reference_done(&r);
+	corral_image_reference_done(&r);
 	corral_buf_str(b, "/images/");
 	corral_docker_escape(b, name);
 	corral_buf_str(b, verb);
@@ -133,8 +133,8 @@ int corral_docker_image_ensure(struct corral_docker_engine *e, const char *name,
                                const struct corral_docker_image_options *o,
                                struct corral_error *err)
 {
-	corral_auto(corral_docker_reference_done) struct corral_docker_reference reference = { 0 };
-	int r = corral_docker_reference_init(&reference, name, err);
+	corral_auto(corral_image_reference_done) struct corral_image_reference reference = { 0 };
+	int r = corral_image_reference_init(&reference, name, err);
 
 	if (r < 0)
 		return r;

@@ -51,7 +51,7 @@ static int put(void *ctx, const void *data, size_t len, struct corral_error *err
 	return corral_docker_progress_stream_feed(ctx, data, len, err);
 }
 
-static void path_add(struct corral_buf *b, const struct corral_docker_reference *r,
+static void path_add(struct corral_buf *b, const struct corral_image_reference *r,
                      const char *platform)
 {
 	corral_buf_str(b, "/images/create?fromImage=");
@@ -66,7 +66,7 @@ static void path_add(struct corral_buf *b, const struct corral_docker_reference 
 }
 
 /* What was said, with what its reader would like to know. */
-static int refuse(const struct corral_docker_reference *r, const struct corral_registry_auth *auth,
+static int refuse(const struct corral_image_reference *r, const struct corral_registry_auth *auth,
                   const char *text, int otherwise, struct corral_error *err)
 {
 	int code = corral_docker_pull_meaning(text, otherwise);
@@ -79,7 +79,7 @@ static int refuse(const struct corral_docker_reference *r, const struct corral_r
 	                        auth->note[0] ? auth->note : "without credentials");
 }
 
-static int create(struct corral_docker_engine *e, const struct corral_docker_reference *r,
+static int create(struct corral_docker_engine *e, const struct corral_image_reference *r,
                   const struct corral_registry_auth *auth, const char *header,
                   const struct corral_docker_image_options *o, struct corral_error *err)
 {
@@ -116,7 +116,7 @@ static int create(struct corral_docker_engine *e, const struct corral_docker_ref
 	return result;
 }
 
-int corral_docker_pull(struct corral_docker_engine *e, const struct corral_docker_reference *r,
+int corral_docker_pull(struct corral_docker_engine *e, const struct corral_image_reference *r,
                        const struct corral_docker_image_options *o, struct corral_error *err)
 {
 	corral_auto(corral_registry_auth_done) struct corral_registry_auth auth = { 0 };

@@ -13,7 +13,7 @@
 #include "backends/docker/http.h"
 #include "backends/docker/image.h"
 #include "backends/docker/pull.h"
-#include "backends/docker/reference.h"
+#include "kernel/image/reference.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/base/trace.h"
 
@@ -29,12 +29,12 @@ static void json_freep(json_t **v)
  * digest. Podman lists them as "docker.io/library/..." or "localhost/...". */
 static bool is_superseded(const char *name, const char *tag)
 {
-	struct corral_docker_reference r;
+	struct corral_image_reference r;
 	const char *ours = strchr(tag, ':') + 1, *path;
 	size_t len = strlen(ours), same = len - CORRAL_DOCKER_TAG_HEX;
 	bool yes;
 
-	if (corral_docker_reference_init(&r, name, NULL) < 0)
+	if (corral_image_reference_init(&r, name, NULL) < 0)
 		return false;
 	path = r.path && strncmp(r.path, "library/", 8) == 0 ? r.path + 8 : r.path;
 	yes = path && r.tag && !r.digest && strcmp(path, CORRAL_DOCKER_RUNTIME_REPOSITORY) == 0 &&
@@ -42,7 +42,7 @@ static bool is_superseded(const char *name, const char *tag)
 	      strlen(r.tag) == len && strncmp(r.tag, ours, same) == 0 &&
 	      strspn(r.tag + same, "0123456789abcdef") == CORRAL_DOCKER_TAG_HEX &&
 	      strcmp(r.tag, ours) != 0;
-	corral_docker_reference_done(&r);
+	corral_image_reference_done(&r);
 	return yes;
 }
 

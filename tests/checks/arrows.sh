@@ -27,7 +27,7 @@ may() {
 	policy) REPLY='kernel/base' ;;
 	kernel/files) REPLY='kernel/base' ;;
 	kernel/init | kernel/layers) REPLY='kernel/base kernel/files' ;;
-	kernel/image) REPLY='kernel/base kernel/files' ;;
+	kernel/image) REPLY='kernel/base policy kernel/files kernel/layers' ;;
 	kernel/image/oci) REPLY='kernel/base policy kernel kernel/files kernel/image kernel/layers' ;;
 	# The wire format between caller and guest init is the one thing of init's that the caller knows.
 	kernel) REPLY='kernel/base policy kernel/files kernel/image kernel/init kernel/layers' ;;

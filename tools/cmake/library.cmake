@@ -28,6 +28,7 @@ set(public_headers
   kernel/files/files.h
   kernel/files/result.h
   kernel/host.h
+  kernel/image/store.h
   kernel/isolation.h
   kernel/layers/layers.h
   kernel/plan.h
@@ -61,6 +62,9 @@ set(private_headers
   kernel/base/trace.h
   kernel/base/utf8.h
   kernel/files/client.h
+  kernel/image/layer.h
+  kernel/image/make.h
+  kernel/image/reference.h
   kernel/keep.h
   policy/environment.h
   policy/guest_path.h
@@ -81,14 +85,14 @@ corral_version_script(${map} ${version} ${exported} ${private})
 file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/libcorral.c CONTENT
   "/* A library needs a source; all of ours are in archives. */\n")
 add_library(libcorral SHARED ${CMAKE_BINARY_DIR}/libcorral.c)
-target_link_libraries(libcorral PRIVATE corral_backends corral_kernel corral_files_client corral_layers corral_files
+target_link_libraries(libcorral PRIVATE corral_backends corral_kernel corral_images corral_files_client corral_layers corral_files
   corral_files_values corral_policy corral_base)
 set_target_properties(libcorral PROPERTIES
   OUTPUT_NAME corral
   VERSION ${PROJECT_VERSION}
   SOVERSION ${PROJECT_VERSION_MAJOR}
   LINK_DEPENDS ${map}
-  LINK_LIBRARY_OVERRIDE "WHOLE_ARCHIVE,corral_backends,corral_kernel,corral_files_client,corral_layers,corral_files,corral_files_values,corral_policy,corral_base")
+  LINK_LIBRARY_OVERRIDE "WHOLE_ARCHIVE,corral_backends,corral_kernel,corral_images,corral_files_client,corral_layers,corral_files,corral_files_values,corral_policy,corral_base")
 target_link_options(libcorral PRIVATE
   -Wl,--version-script=${map} -Wl,-Bsymbolic-functions -Wl,--as-needed -Wl,--gc-sections)
 

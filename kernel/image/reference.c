@@ -1,4 +1,4 @@
-#include "backends/docker/reference.h"
+#include "kernel/image/reference.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -155,14 +155,14 @@ static size_t registry_len(const char *name)
 	return len == 9 && strncmp(name, "localhost", 9) == 0 ? len : 0;
 }
 
-static int name_split(struct corral_docker_reference *r, const char *text, struct corral_error *err)
+static int name_split(struct corral_image_reference *r, const char *text, struct corral_error *err)
 {
 	size_t n = registry_len(r->name);
 	const char *path = n ? r->name + n + 1 : r->name;
 	bool hub;
 	int len;
 
-	if (strlen(r->name) > CORRAL_DOCKER_NAME_MAX)
+	if (strlen(r->name) > CORRAL_IMAGE_NAME_MAX)
 		return refuse(text, "longer than 255 bytes", err);
 	if (n && !is_registry(r->name, n))
 		return refuse(text, "its registry is no host name", err);
@@ -182,7 +182,7 @@ static int name_split(struct corral_docker_reference *r, const char *text, struc
 	return r->registry && r->path ? 0 : corral_error_set(err, ENOMEM, "out of memory");
 }
 
-static int parts_take(struct corral_docker_reference *r, const char *text, struct corral_error *err)
+static int parts_take(struct corral_image_reference *r, const char *text, struct corral_error *err)
 {
 	char *at, *colon, *slash;
 
@@ -213,15 +213,15 @@ static int parts_take(struct corral_docker_reference *r, const char *text, struc
 	return name_split(r, text, err);
 }
 
-int corral_docker_reference_init(struct corral_docker_reference *r, const char *text,
-                                 struct corral_error *err)
+int corral_image_reference_init(struct corral_image_reference *r, const char *text,
+                                struct corral_error *err)
 {
 	int result;
 
 	memset(r, 0, sizeof(*r));
 	if (!*text)
 		return refuse(text, "it is empty", err);
-	if (strlen(text) > CORRAL_DOCKER_REFERENCE_MAX)
+	if (strlen(text) > CORRAL_IMAGE_REFERENCE_MAX)
 		return refuse(text, "longer than 512 bytes", err);
 	if (is_id(text)) {
 		r->is_id = true;
@@ -229,11 +229,11 @@ int corral_docker_reference_init(struct corral_docker_reference *r, const char *
 	}
 	result = parts_take(r, text, err);
 	if (result < 0)
-		corral_docker_reference_done(r);
+		corral_image_reference_done(r);
 	return result;
 }
 
-void corral_docker_reference_done(struct corral_docker_reference *r)
+void corral_image_reference_done(struct corral_image_reference *r)
 {
 	free(r->name);
 	free(r->registry);
@@ -241,4 +241,31 @@ void corral_docker_reference_done(struct corral_docker_reference *r)
 	free(r->tag);
 	free(r->digest);
 	memset(r, 0, sizeof(*r));
+}
+
+int corral_image_reference_full(const char *text, char **ret, struct corral_error *err)
+{
+	corral_auto(corral_image_reference_done) struct corral_image_reference ref = { 0 };
+	int r = corral_image_reference_init(&ref, text, err);
+
+	if (r == 0 && ref.is_id)
+		return refuse(text, "it is an id, and no name", err);
+	if (r < 0)
+		return r;
+	if (asprintf(ret, "%s/%s%c%s", ref.registry, ref.path, ref.digest ? '@' : ':',
+	             ref.digest ? ref.digest : ref.tag) < 0) {
+		*ret = NULL;
+		return corral_error_set(err, ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
+const char *corral_image_reference_short(const char *full)
+{
+	static const char *const usual[] = { "docker.io/library/", "docker.io/" };
+
+	for (size_t i = 0; i < CORRAL_COUNT(usual); i++)
+		if (strncmp(full, usual[i], strlen(usual[i])) == 0)
+			return full + strlen(usual[i]);
+	return full;
 }

@@ -1,4 +1,4 @@
-/* backends/docker/reference.h: an image's name is taken apart as every client does, or refused with
+/* kernel/image/reference.h: an image's name is taken apart as every client does, or refused with
  * a sentence. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "backends/docker/reference.h"
+#include "kernel/image/reference.h"
 
 #define HEX64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -47,10 +47,10 @@ static void names_are_taken_apart(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		struct corral_docker_reference r;
+		struct corral_image_reference r;
 		struct corral_error err = { 0 };
 
-		if (corral_docker_reference_init(&r, rows[i].text, &err) < 0)
+		if (corral_image_reference_init(&r, rows[i].text, &err) < 0)
 			fail_msg("%s: %s", rows[i].text, err.text);
 		same(r.name, rows[i].name);
 		same(r.registry, rows[i].registry);
@@ -58,21 +58,21 @@ static void names_are_taken_apart(void **state)
 		same(r.tag, rows[i].tag);
 		same(r.digest, rows[i].digest);
 		assert_false(r.is_id);
-		corral_docker_reference_done(&r);
+		corral_image_reference_done(&r);
 	}
 }
 
 static void ids_belong_to_no_registry(void **state)
 {
 	static const char *const ids[] = { "sha256:" HEX64, HEX64 };
-	struct corral_docker_reference r;
+	struct corral_image_reference r;
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
-		assert_int_equal(corral_docker_reference_init(&r, ids[i], NULL), 0);
+		assert_int_equal(corral_image_reference_init(&r, ids[i], NULL), 0);
 		assert_true(r.is_id);
 		assert_null(r.registry);
-		corral_docker_reference_done(&r);
+		corral_image_reference_done(&r);
 	}
 }
 
@@ -118,10 +118,10 @@ static void what_is_no_name_is_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
-		struct corral_docker_reference r;
+		struct corral_image_reference r;
 		struct corral_error err = { 0 };
 
-		if (corral_docker_reference_init(&r, bad[i], &err) != -EINVAL)
+		if (corral_image_reference_init(&r, bad[i], &err) != -EINVAL)
 			fail_msg("'%s' is taken", bad[i]);
 		assert_int_equal(err.code, EINVAL);
 		assert_null(r.name);
@@ -130,36 +130,36 @@ static void what_is_no_name_is_refused(void **state)
 
 static void refusal_names_what_is_wrong_in_one_line(void **state)
 {
-	struct corral_docker_reference r;
+	struct corral_image_reference r;
 	struct corral_error err = { 0 };
 
 	(void)state;
-	assert_int_equal(corral_docker_reference_init(&r, "py\nthon:a b", &err), -EINVAL);
+	assert_int_equal(corral_image_reference_init(&r, "py\nthon:a b", &err), -EINVAL);
 	assert_string_equal(err.text, "image name 'py?thon:a?b': a tag is at most 128 letters, "
 	                              "digits, '_', '.' and '-'");
 }
 
 static void long_names_are_refused(void **state)
 {
-	struct corral_docker_reference r;
+	struct corral_image_reference r;
 	char text[1000];
 
 	(void)state;
 	memset(text, 'a', sizeof(text));
 	text[256] = '\0';
-	assert_int_equal(corral_docker_reference_init(&r, text, NULL), -EINVAL);
+	assert_int_equal(corral_image_reference_init(&r, text, NULL), -EINVAL);
 	text[255] = '\0';
-	assert_int_equal(corral_docker_reference_init(&r, text, NULL), 0);
-	corral_docker_reference_done(&r);
+	assert_int_equal(corral_image_reference_init(&r, text, NULL), 0);
+	corral_image_reference_done(&r);
 	memset(text, 'a', sizeof(text));
 	text[999] = '\0';
 	text[1] = ':';
-	assert_int_equal(corral_docker_reference_init(&r, text, NULL), -EINVAL);
+	assert_int_equal(corral_image_reference_init(&r, text, NULL), -EINVAL);
 	text[2 + 129] = '\0';
-	assert_int_equal(corral_docker_reference_init(&r, text, NULL), -EINVAL);
+	assert_int_equal(corral_image_reference_init(&r, text, NULL), -EINVAL);
 	text[2 + 128] = '\0';
-	assert_int_equal(corral_docker_reference_init(&r, text, NULL), 0);
-	corral_docker_reference_done(&r);
+	assert_int_equal(corral_image_reference_init(&r, text, NULL), 0);
+	corral_image_reference_done(&r);
 }
 
 int main(void)
