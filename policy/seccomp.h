@@ -47,6 +47,9 @@ struct corral_seccomp {
 int corral_seccomp_default(uint64_t caps, const char *cache_dir, struct corral_seccomp *ret,
                            struct corral_error *err);
 
+/* The built-in profile of what unpacks images (kernel/image/oci/unpack.h); costs nothing. */
+void corral_seccomp_unpacking(struct corral_seccomp *ret);
+
 /*
  * A profile from JSON text. name is for messages ("my.json"). cache_dir: NULL or a directory of the
  * caller's own; a cache entry is used only if it is a regular file owned by the caller, not
