@@ -130,6 +130,9 @@ static int load(struct layer *l, struct corral_registry_http *h, struct corral_e
 		.ctx = l,
 	};
 
+	/* Another process may have it in the making. */
+	if (tell(l, "wait", 0, l->descriptor->size))
+		return corral_error_set(err, ECANCELED, "canceled");
 	return corral_registry_blob_pull(l->work->c, h, l->work->store, &wanted, err);
 }
 
@@ -145,7 +148,7 @@ static int unpack(struct layer *l, struct corral_error *err)
 	if (r == 0)
 		r = corral_unpack_layer(l->work->store, fd, l->diff_id, &o, NULL, err);
 	if (r < 0)
-		return corral_error_wrap(err, r, "layer %s", l->name);
+		return r;
 	return tell(l, "done", l->descriptor->size, l->descriptor->size) ? -ECANCELED : 0;
 }
 
