@@ -176,7 +176,7 @@ static int manifest_add(struct save *v, const struct corral_image *i, struct sav
 		return r;
 	corral_digest_of(text.data, text.len, d->id);
 	d->manifest_size = text.len;
-	return item_add(v, d->id, text.len, corral_buf_take(&text), NULL, err);
+	return item_add(v, d->id, d->manifest_size, corral_buf_take(&text), NULL, err);
 }
 
 static int image_add(struct save *v, const struct corral_image *i, struct corral_error *err)

@@ -81,6 +81,7 @@ static int save_to(const struct saving *s, const char *path, enum corral_image_f
 	corral_autofree char *partial = NULL;
 	corral_autofd int fd = -1;
 	struct stat st;
+	mode_t mask;
 	int r;
 
 	/* What is there and no file, as /dev/null and named pipes, is written to as it is. */
@@ -100,7 +101,9 @@ static int save_to(const struct saving *s, const char *path, enum corral_image_f
 		return corral_error_sys(err, errno, "create '%s'", path);
 	r = corral_image_save(s->store, (const struct corral_image *const *)s->images, s->n, format,
 	                      fd, progress, err);
-	if (r == 0 && (fchmod(fd, 0644) < 0 || rename(partial, path) < 0))
+	mask = umask(0);
+	(void)umask(mask);
+	if (r == 0 && (fchmod(fd, 0666 & ~mask) < 0 || rename(partial, path) < 0))
 		r = corral_error_sys(err, errno, "write '%s'", path);
 	if (r < 0)
 		(void)unlink(partial);
