@@ -30,7 +30,6 @@ struct corral_net_ports;
 struct corral_net_child {
 	const struct corral_net_connect *request; /* checked by the server */
 	struct corral_net_place place;            /* of CORRAL_NET_VETH: names and addresses */
-	bool is_root;
 	int host_ns_fd, guest_ns_fd;
 	enum corral_net_side side; /* where the process is */
 	bool no_return;            /* an ordinary user's, once it is in the guest's */
