@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "kernel/base/cleanup.h"
 #include "policy/permission.h"
 
 struct corral_config *corral_config_new(void)
@@ -11,6 +12,18 @@ struct corral_config *corral_config_new(void)
 	if (c)
 		c->limits = corral_limits_default;
 	return c;
+}
+
+const char *corral_network_name(enum corral_network_mode mode)
+{
+	static const char *const names[] = {
+		[CORRAL_NETWORK_NONE] = "none",
+		[CORRAL_NETWORK_HOST] = "host",
+		[CORRAL_NETWORK_BRIDGE] = "bridge",
+		[CORRAL_NETWORK_ALLOW] = "allow",
+	};
+
+	return (size_t)mode < CORRAL_COUNT(names) ? names[mode] : NULL;
 }
 
 static void strings_free(char **list, size_t n)
@@ -36,6 +49,9 @@ void corral_config_free(struct corral_config *c)
 		free(c->mounts[i].guest_path);
 	}
 	free(c->mounts);
+	for (size_t i = 0; i < c->n_publish; i++)
+		corral_publish_done(&c->publish[i]);
+	free(c->publish);
 	strings_free(c->layers, c->n_layers);
 	strings_free(c->env, c->n_env);
 	strings_free(c->cap_add, c->n_cap_add);

@@ -93,6 +93,11 @@ static int network_parse(struct corral_config *c, json_t *v, struct corral_error
 	return corral_config_set_network(c, json_string_value(v), err);
 }
 
+static int publish_parse(struct corral_config *c, json_t *v, struct corral_error *err)
+{
+	return strings_each(v, corral_config_add_publish, c, err);
+}
+
 static int ids_parse(struct corral_config *c, json_t *v, struct corral_error *err)
 {
 	if (!json_is_string(v))
@@ -344,6 +349,7 @@ static const struct key {
 	{ "mounts", .parse = mounts_parse },
 	{ "network", .parse = network_parse },
 	{ "permissions", .parse = permissions_parse },
+	{ "publish", .parse = publish_parse },
 	{ "rootfs", .text_offset = offsetof(struct corral_config, rootfs) },
 	{ "runtime", .text_offset = offsetof(struct corral_config, runtime) },
 	{ "seccomp", .text_offset = offsetof(struct corral_config, seccomp) },
@@ -370,7 +376,7 @@ static int key_parse(struct corral_config *c, const struct key *k, json_t *v,
 
 static int unknown_top_key(const char *key, struct corral_error *err)
 {
-	char known[256] = "";
+	char known[320] = "";
 
 	for (size_t i = 0; i < CORRAL_COUNT(keys); i++) {
 		size_t len = strlen(known);

@@ -42,6 +42,9 @@ void corral_policy_free(struct corral_policy *p)
 		free(p->layer_paths[i]);
 	free(p->layer_paths);
 	free(p->hostname);
+	for (size_t i = 0; i < p->n_publish; i++)
+		corral_publish_done(&p->publish[i]);
+	free(p->publish);
 	mounts_free(p->mounts, p->n_mounts);
 	for (size_t i = 0; i < p->n_env; i++)
 		free(p->env[i]);
@@ -178,6 +181,34 @@ static int texts_compile(const struct corral_config *c, struct corral_policy *p,
 			return corral_error_wrap(err, r, "keep");
 	}
 	return layers_compile(c, p, err);
+}
+
+static int publish_compile(const struct corral_config *c, struct corral_policy *p,
+                           struct corral_error *err)
+{
+	int r;
+
+	if (!c->n_publish)
+		return 0;
+	if (c->network == CORRAL_NETWORK_HOST)
+		return corral_error_set(err, EINVAL,
+		                        "publish: with network 'host' the sandbox's ports are the "
+		                        "host's already: leave one of them out");
+	p->publish = calloc(c->n_publish, sizeof(*p->publish));
+	if (!p->publish)
+		return corral_error_sys(err, ENOMEM, "publish");
+	for (; p->n_publish < c->n_publish; p->n_publish++) {
+		for (size_t i = 0; i < p->n_publish; i++)
+			if (corral_publish_same_place(&c->publish[i], &c->publish[p->n_publish]))
+				return corral_error_set(err, EINVAL,
+				                        "publish[%zu]: the same place of the host "
+				                        "as publish[%zu]",
+				                        p->n_publish, i);
+		r = corral_publish_dup(&c->publish[p->n_publish], &p->publish[p->n_publish], err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 static int ids_compile(const struct corral_config *c, struct corral_policy *p,
@@ -340,6 +371,7 @@ int corral_policy_compile(const struct corral_config *c, const char *cache_dir,
 	if (!p)
 		return corral_error_sys(err, ENOMEM, "policy");
 	p->network = c->network;
+	p->network_pasta = c->network_pasta;
 	p->limits = c->limits;
 	p->limits_asked = c->limits_asked;
 	p->allow_weaker = c->allow_weaker;
@@ -347,6 +379,8 @@ int corral_policy_compile(const struct corral_config *c, const char *cache_dir,
 	r = texts_compile(c, p, err);
 	if (r == 0)
 		r = ids_compile(c, p, err);
+	if (r == 0)
+		r = publish_compile(c, p, err);
 	if (r == 0)
 		r = corral_limits_check(&p->limits, err);
 	if (r == 0)
