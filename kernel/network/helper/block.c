@@ -30,7 +30,7 @@ static void block_place(unsigned int n, struct in_addr base, bool has_ipv6, unsi
 {
 	uint32_t first = ntohl(base.s_addr) + 2 * (n * CORRAL_NET_BLOCK_PLACES + index);
 
-	*ret = (struct corral_net_place) { .has_ipv6 = has_ipv6 };
+	*ret = (struct corral_net_place) { .has_ipv6 = has_ipv6, .table_fd = -1 };
 	(void)snprintf(ret->link, sizeof(ret->link), CORRAL_NET_LINK_PREFIX "%u-%u", n, index);
 	ret->host.s_addr = htonl(first);
 	ret->guest.s_addr = htonl(first + 1);
@@ -47,6 +47,7 @@ void corral_net_block_place(const struct corral_net_block *b, unsigned int index
 {
 	block_place(b->number, b->host.base, b->host.has_ipv6, index, ret);
 	ret->mtu = b->host.mtu;
+	ret->table_fd = b->owned ? corral_nft_fd(b->nft) : -1;
 }
 
 static void guests_add(struct corral_buf *out, unsigned int n, struct in_addr base, int family)

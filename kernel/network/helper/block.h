@@ -29,6 +29,7 @@ struct corral_net_place {
 	bool has_ipv6;
 	struct in6_addr host6, guest6;
 	uint32_t mtu;
+	int table_fd; /* keeps the rules in force while anybody has it; borrowed, or -1 */
 };
 
 struct corral_net_block;

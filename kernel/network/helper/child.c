@@ -182,6 +182,28 @@ static void say_failed(int socket_fd, int r, const struct corral_error *err)
 	(void)send(socket_fd, &m, sizeof(m), MSG_NOSIGNAL);
 }
 
+/* With the host's rules for this link, which are to outlive us if we are killed. */
+static int say_ready(struct corral_net_child *c)
+{
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = { &c->ready, sizeof(c->ready) };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	memset(&control, 0, sizeof(control));
+	if (c->request->way == CORRAL_NET_VETH && c->place.table_fd >= 0) {
+		control.head.cmsg_level = SOL_SOCKET;
+		control.head.cmsg_type = SCM_RIGHTS;
+		control.head.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.head), &c->place.table_fd, sizeof(int));
+		m.msg_control = &control;
+		m.msg_controllen = sizeof(control);
+	}
+	return sendmsg(c->caller.fd, &m, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
 int corral_net_child_run(const struct corral_net_connect *request, int socket_fd, int guest_ns_fd,
                          int server_fd, const struct corral_net_place *place)
 {
@@ -200,8 +222,7 @@ int corral_net_child_run(const struct corral_net_connect *request, int socket_fd
 
 	if (r == 0)
 		r = ends_watch(&c, &err);
-	if (r == 0 &&
-	    send(socket_fd, &c.ready, sizeof(c.ready), MSG_NOSIGNAL) == (ssize_t)sizeof(c.ready))
+	if (r == 0 && say_ready(&c) == 0)
 		corral_net_loop_run(&c.loop);
 	/* Before it is said that it failed: whoever hears of it may try again at once. */
 	close_all(&c);

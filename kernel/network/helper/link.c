@@ -80,7 +80,7 @@ static void link_describe(struct rtnl_link *link, const char *name,
 	rtnl_link_set_name(link, name);
 	rtnl_link_set_mtu(link, place->mtu);
 	rtnl_link_set_addr(link, mac);
-	rtnl_link_set_flags(link, IFF_UP | IFF_NOARP);
+	rtnl_link_set_flags(link, IFF_NOARP);
 }
 
 static int pair_make(struct nl_sock *sock, const struct corral_net_place *place, int guest_ns_fd,
@@ -99,6 +99,8 @@ static int pair_make(struct nl_sock *sock, const struct corral_net_place *place,
 	peer = rtnl_link_veth_get_peer(link);
 	link_describe(link, place->link, place, mac);
 	link_describe(peer, CORRAL_NET_GUEST_LINK, place, mac);
+	/* The other end comes to life in its own place: as long as it has no peer it cannot. */
+	rtnl_link_set_flags(link, IFF_UP);
 	rtnl_link_set_ns_fd(peer, guest_ns_fd);
 	r = rtnl_link_add(sock, link, NLM_F_CREATE | NLM_F_EXCL);
 	/* One whose corral-net was killed, and whose block is ours now. */
@@ -189,6 +191,21 @@ static int host_side(struct nl_sock *sock, const struct corral_net_place *p,
 	return r;
 }
 
+static int link_up(struct nl_sock *sock, int index, struct corral_error *err)
+{
+	struct rtnl_link *link = rtnl_link_alloc(), *up = rtnl_link_alloc();
+	int r = -NLE_NOMEM;
+
+	if (link && up) {
+		rtnl_link_set_ifindex(link, index);
+		rtnl_link_set_flags(up, IFF_UP);
+		r = rtnl_link_change(sock, link, up, 0);
+	}
+	rtnl_link_put(link);
+	rtnl_link_put(up);
+	return r < 0 ? refused(r, "bring the sandbox's link up", err) : 0;
+}
+
 static int guest_side(const struct corral_net_place *p, struct corral_error *err)
 {
 	autosock struct nl_sock *sock = NULL;
@@ -197,6 +214,8 @@ static int guest_side(const struct corral_net_place *p, struct corral_error *err
 	if (!index)
 		return corral_error_sys(err, errno, "find link '" CORRAL_NET_GUEST_LINK "'");
 	r = sock_open(&sock, err);
+	if (r == 0)
+		r = link_up(sock, index, err);
 	if (r == 0)
 		r = address_add(sock, index, AF_INET, &p->guest, err);
 	if (r == 0)

@@ -1,8 +1,13 @@
 #include "kernel/network/helper/nft.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <nftables/libnftables.h>
 
@@ -10,7 +15,33 @@
 
 struct corral_nft {
 	struct nft_ctx *ctx;
+	int fd;
 };
+
+/* libnftables opens one socket, and tells nobody which: it has the lowest number that is free. */
+static int next_fd(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		(void)close(fd);
+	return fd;
+}
+
+static bool is_nfnetlink(int fd)
+{
+	int domain = 0, protocol = -1;
+	socklen_t len = sizeof(int);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_NETLINK &&
+	       getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == 0 &&
+	       protocol == NETLINK_NETFILTER;
+}
+
+int corral_nft_fd(const struct corral_nft *nft)
+{
+	return nft->fd;
+}
 
 int corral_nft_new(struct corral_nft **ret, struct corral_error *err)
 {
@@ -18,8 +49,10 @@ int corral_nft_new(struct corral_nft **ret, struct corral_error *err)
 
 	if (!nft)
 		return corral_error_set(err, ENOMEM, "nftables: out of memory");
-	/* Without looking any name up. */
+	nft->fd = next_fd();
 	nft->ctx = nft_ctx_new(NFT_CTX_DEFAULT);
+	if (nft->fd >= 0 && !is_nfnetlink(nft->fd))
+		nft->fd = -1;
 	if (!nft->ctx || nft_ctx_buffer_output(nft->ctx) || nft_ctx_buffer_error(nft->ctx)) {
 		corral_nft_free(nft);
 		return corral_error_set(err, EOPNOTSUPP,

@@ -166,7 +166,7 @@ _Noreturn static void child(struct server *s, const struct served *one, int sock
 static int child_start(struct server *s, const void *message, size_t size, int socket_fd,
                        int guest_fd, struct corral_error *err)
 {
-	struct corral_net_place place = { .mtu = 0 };
+	struct corral_net_place place = { .table_fd = -1 };
 	struct served one = { 0 }, *grown;
 	int r = 0;
 
