@@ -209,6 +209,7 @@ static int network_begin(struct corral_sandbox *s, const struct corral_policy *p
                          struct corral_error *err)
 {
 	s->has_ports = p->n_publish > 0;
+	s->has_list = p->network == CORRAL_NETWORK_ALLOW;
 	return corral_network_begin(s->launcher->network, p, corral_launcher_is_root(s->launcher),
 	                            s->netns_fd, &s->network, err);
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "kernel/cgroup.h"
+#include "kernel/network/ledger.h"
 #include "policy/limits.h"
 
 #ifdef __cplusplus
@@ -105,7 +106,9 @@ struct corral_receipt {
 	uint64_t stage_usec[CORRAL_STAGE_COUNT];
 	struct corral_denial denials[CORRAL_DENIALS_MAX];
 	uint32_t n_denials;
-	uint64_t denials_dropped; /* refused calls of further kinds, beyond the table */
+	uint64_t denials_dropped;    /* refused calls of further kinds, beyond the table */
+	bool has_ledger;             /* network "allow", and what it counted could be had */
+	struct corral_ledger ledger; /* since the last receipt of the same sandbox */
 	uint64_t output_bytes; /* as counted by the caller's pumps; 0 when streams passed straight
 	                          through */
 };

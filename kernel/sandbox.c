@@ -291,6 +291,8 @@ void corral_sandbox_wipe(struct corral_sandbox *s)
 	 * the next one's. */
 	corral_ids_close(&s->ids);
 	corral_network_end(&s->network, s->has_ports);
+	free(s->told);
+	s->told = NULL;
 	corral_fd_closep(&s->netns_fd);
 	corral_fd_closep(&s->socket_fd);
 	corral_fd_closep(&s->event_fd);

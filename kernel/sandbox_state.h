@@ -44,7 +44,10 @@ struct corral_sandbox {
 	struct corral_ids ids;
 	struct corral_network network;
 	bool has_ports;
-	int netns_fd; /* until guest init has it; -1 without */
+	bool has_list; /* network "allow" */
+	struct corral_ledger
+	        *told; /* of network.h, with the lock held: what receipts said so far */
+	int netns_fd;  /* until guest init has it; -1 without */
 	struct corral_keep keep;
 	int socket_fd, pidfd, event_fd, timer_fd, oom_fd, tty_fd;
 	pid_t pid;

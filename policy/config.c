@@ -53,6 +53,7 @@ void corral_config_free(struct corral_config *c)
 		corral_publish_done(&c->publish[i]);
 	free(c->publish);
 	strings_free(c->layers, c->n_layers);
+	strings_free(c->allow, c->n_allow);
 	strings_free(c->env, c->n_env);
 	strings_free(c->cap_add, c->n_cap_add);
 	strings_free(c->cap_drop, c->n_cap_drop);

@@ -80,6 +80,9 @@ struct corral_config {
 	uint32_t guest_uid, guest_gid;
 	enum corral_network_mode network;
 	bool network_pasta; /* bridge by pasta(1), also where root could do better ("pasta") */
+	bool network_said;  /* by name, not by an allowlist */
+	char **allow;       /* what network "allow" allows: policy/egress.h */
+	size_t n_allow;
 	struct corral_publish *publish;
 	size_t n_publish;
 	enum corral_ids_mode ids;
@@ -112,7 +115,8 @@ static inline void corral_config_freep(struct corral_config **p)
  * ...".
  *
  * Keys: runtime, rootfs, workspace, work_dir, keep, hostname, seccomp, network ("none", "host",
- * "bridge", "allow", "pasta"), publish (array of text as corral_publish_parse() takes it), ids
+ * "bridge", "allow", "pasta"), allow (array of text as corral_egress_entry_parse() takes it),
+ * publish (array of text as corral_publish_parse() takes it), ids
  * ("auto", "single", "range"), user ("UID:GID" or number), env (object), clear_env, mounts (array
  * of {type: "bind"|"ro-bind"|"tmpfs", source, target, size}), cap_add, cap_drop (arrays), limits
  * (object: memory, memory_swap, disk, file_size, output as number of bytes or text with unit; cpus
@@ -141,6 +145,8 @@ int corral_config_add_cap(struct corral_config *c, bool add, const char *name,
                           struct corral_error *err);
 int corral_config_set_user(struct corral_config *c, const char *text, struct corral_error *err);
 int corral_config_set_network(struct corral_config *c, const char *text, struct corral_error *err);
+/* policy/egress.h says what text is. Implies network "allow" where none was said. */
+int corral_config_add_allow(struct corral_config *c, const char *text, struct corral_error *err);
 /* policy/publish.h says what text is. */
 int corral_config_add_publish(struct corral_config *c, const char *text, struct corral_error *err);
 int corral_config_set_ids(struct corral_config *c, const char *text, struct corral_error *err);

@@ -93,6 +93,16 @@ static int network_parse(struct corral_config *c, json_t *v, struct corral_error
 	return corral_config_set_network(c, json_string_value(v), err);
 }
 
+static int allow_parse(struct corral_config *c, json_t *v, struct corral_error *err)
+{
+	int r = strings_each(v, corral_config_add_allow, c, err);
+
+	/* An empty list as well: then nothing is reachable. */
+	if (r == 0 && !c->network_said)
+		c->network = CORRAL_NETWORK_ALLOW;
+	return r;
+}
+
 static int publish_parse(struct corral_config *c, json_t *v, struct corral_error *err)
 {
 	return strings_each(v, corral_config_add_publish, c, err);
@@ -336,6 +346,7 @@ static const struct key {
 	int (*parse)(struct corral_config *c, json_t *v, struct corral_error *err);
 	size_t text_offset, bool_offset;
 } keys[] = {
+	{ "allow", .parse = allow_parse },
 	{ "allow_weaker", .bool_offset = offsetof(struct corral_config, allow_weaker) },
 	{ "cap_add", .parse = cap_add_parse },
 	{ "cap_drop", .parse = cap_drop_parse },

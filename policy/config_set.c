@@ -13,6 +13,7 @@
 
 #include "kernel/base/cleanup.h"
 #include "kernel/base/parse.h"
+#include "policy/egress.h"
 
 /* Capabilities are few; a list longer than this is a mistake, not a wish. */
 #define CAPS_MAX 128
@@ -241,9 +242,22 @@ int corral_config_set_network(struct corral_config *c, const char *text, struct 
 
 	if (r < 0)
 		return r;
+	c->network_said = true;
 	c->network_pasta = value == NETWORK_PASTA;
 	c->network = c->network_pasta ? CORRAL_NETWORK_BRIDGE : (enum corral_network_mode)value;
 	return 0;
+}
+
+int corral_config_add_allow(struct corral_config *c, const char *text, struct corral_error *err)
+{
+	struct corral_egress_entry ignored;
+	int r = corral_egress_entry_parse(text, &ignored, err);
+
+	if (r == 0)
+		r = list_append(&c->allow, &c->n_allow, CORRAL_EGRESS_MAX, "entries", text, err);
+	if (r == 0 && !c->network_said)
+		c->network = CORRAL_NETWORK_ALLOW;
+	return r;
 }
 
 int corral_config_add_publish(struct corral_config *c, const char *text, struct corral_error *err)

@@ -104,6 +104,8 @@ static int words_write(const struct corral_config *c, json_t *to, struct corral_
 		                                                 : corral_network_name(c->network)),
 		                    err);
 	if (r == 0)
+		r = corral_json_put_texts(to, "allow", c->allow, c->n_allow, err);
+	if (r == 0)
 		r = publish_write(c, to, err);
 	if (r == 0 && ids[c->ids])
 		r = corral_json_put(to, "ids", json_string(ids[c->ids]), err);

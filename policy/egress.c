@@ -9,7 +9,7 @@
 #include "kernel/base/parse.h"
 
 #define SHOWN     80
-#define OWN_MAX   64
+#define OWN_MAX   512
 #define LABEL_MAX 63
 
 static bool is_name_char(unsigned char c)

@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/capability.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
 #include "policy/caps.h"
+#include "policy/egress.h"
 #include "policy/environment.h"
 #include "policy/guest_path.h"
 #include "policy/limits_check.h"
@@ -42,6 +44,9 @@ void corral_policy_free(struct corral_policy *p)
 		free(p->layer_paths[i]);
 	free(p->layer_paths);
 	free(p->hostname);
+	for (size_t i = 0; i < p->n_allow; i++)
+		free(p->allow[i]);
+	free(p->allow);
 	for (size_t i = 0; i < p->n_publish; i++)
 		corral_publish_done(&p->publish[i]);
 	free(p->publish);
@@ -181,6 +186,42 @@ static int texts_compile(const struct corral_config *c, struct corral_policy *p,
 			return corral_error_wrap(err, r, "keep");
 	}
 	return layers_compile(c, p, err);
+}
+
+/* With one of these a program could send what no rule sees, or change the rules. */
+#define CAPS_NET ((uint64_t)1 << CAP_NET_ADMIN | (uint64_t)1 << CAP_NET_RAW)
+
+static int allow_compile(const struct corral_config *c, struct corral_policy *p,
+                         struct corral_error *err)
+{
+	struct corral_egress *checked = NULL;
+	int r;
+
+	if (c->network != CORRAL_NETWORK_ALLOW && c->n_allow)
+		return corral_error_set(
+		        err, EINVAL,
+		        "allow: only network 'allow' holds to it, and the network is "
+		        "'%s': leave one of them out",
+		        c->network_pasta ? "pasta" : corral_network_name(c->network));
+	if (c->network != CORRAL_NETWORK_ALLOW)
+		return 0;
+	if (p->caps & CAPS_NET)
+		return corral_error_set(err, EINVAL,
+		                        "network: 'allow' does not hold against CAP_NET_RAW and "
+		                        "CAP_NET_ADMIN: leave them out of cap_add");
+	r = corral_egress_compile(c->allow, c->n_allow, &checked, err);
+	corral_egress_free(checked);
+	if (r < 0)
+		return r;
+	p->allow = calloc(c->n_allow + 1, sizeof(*p->allow));
+	if (!p->allow)
+		return corral_error_sys(err, ENOMEM, "allow");
+	for (; p->n_allow < c->n_allow; p->n_allow++) {
+		p->allow[p->n_allow] = strdup(c->allow[p->n_allow]);
+		if (!p->allow[p->n_allow])
+			return corral_error_sys(err, ENOMEM, "allow");
+	}
+	return 0;
 }
 
 static int publish_compile(const struct corral_config *c, struct corral_policy *p,
@@ -393,6 +434,9 @@ int corral_policy_compile(const struct corral_config *c, const char *cache_dir,
 	                        err);
 	if (r < 0)
 		return corral_error_wrap(err, r, "capabilities");
+	r = allow_compile(c, p, err);
+	if (r < 0)
+		return r;
 	r = seccomp_compile(c, cache_dir, p, err);
 	if (r < 0)
 		return r;

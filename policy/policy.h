@@ -40,6 +40,8 @@ struct corral_policy {
 	uint32_t guest_uid, guest_gid;
 	enum corral_network_mode network;
 	bool network_pasta;
+	char **allow; /* as corral_egress_compile() takes it */
+	size_t n_allow;
 	struct corral_publish *publish;
 	size_t n_publish;
 	enum corral_ids_mode ids;

@@ -100,6 +100,7 @@ static int set_network(struct corral_options *o, const struct corral_option *row
 		o->network = value;
 		return 0;
 	}
+	o->has_network = true;
 	if (corral_config_set_network(o->config, value, NULL) == 0)
 		return 0;
 	return corral_error_set(
@@ -107,6 +108,18 @@ static int set_network(struct corral_options *o, const struct corral_option *row
 	        "'%.64s' is not one of 'none', 'host', 'bridge', 'allow', 'pasta'; an engine's "
 	        "networks are for containers, with --docker",
 	        value);
+}
+
+/* Says which network as well, unless another flag does: then the two are held against each other. */
+static int set_allow(struct corral_options *o, const struct corral_option *row, const char *value,
+                     struct corral_error *err)
+{
+	int r = corral_config_add_allow(o->config, value, err);
+
+	(void)row;
+	if (r == 0 && !o->has_network)
+		r = corral_config_set_network(o->config, "allow", err);
+	return r;
 }
 
 static int set_publish(struct corral_options *o, const struct corral_option *row, const char *value,
@@ -345,8 +358,10 @@ const struct corral_option corral_option_table[] = {
 
 	{ "runtime", 0, "NAME", "named environment, or a file that describes one: corral runtime list shows those known here",
 	  "Isolation", MAKE, true, EARLY(runtime_name) },
-	{ "network", 0, "none|host|bridge|pasta", "loopback only (default), the caller's network, or one of its own that reaches what the host reaches (pasta: by pasta, also as root); with Docker one of the engine's",
+	{ "network", 0, "none|host|bridge|allow|pasta", "loopback only (default), the caller's network, or one of its own that reaches what the host reaches (pasta: by pasta, also as root); with Docker one of the engine's",
 	  NULL, MAKE, false, .set = set_network },
+	{ "allow", 0, "WHAT", "a NAME, *.NAME or ADDRESS[/LEN] it may reach, with [:PORT[-PORT][/udp]]; implies --network allow, where nothing else is reached",
+	  NULL, MAKE, false, .set = set_allow },
 	{ "publish", 0, "[ADDR:]PORT:PORT[/udp]", "a port of the sandbox at a port of the host's loopback, or at a socket: unix:/PATH:PORT",
 	  NULL, MAKE, false, .set = set_publish },
 	{ "ids", 0, "auto|single|range", "how ids map: one id, a range of 65536, or what fits (default: auto)",

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -70,6 +71,64 @@ void corral_ledger_add_refusal(struct corral_ledger *l, const struct corral_refu
 	}
 	*slot = *r;
 	slot->name = name_keep(l, name);
+}
+
+static bool same_place(const struct corral_address *a, const struct corral_address *b)
+{
+	return a->family == b->family && !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
+}
+
+/* Counters go up; one that does not is of a place that was given to another in between. */
+static uint64_t less(uint64_t now, uint64_t before)
+{
+	return now >= before ? now - before : now;
+}
+
+static bool contact_renew(struct corral_contact *c, const struct corral_ledger *before)
+{
+	for (uint32_t i = 0; i < before->n_contacts; i++) {
+		const struct corral_contact *b = &before->contacts[i];
+
+		if (b->port != c->port || b->protocol != c->protocol ||
+		    !same_place(&b->address, &c->address))
+			continue;
+		c->connections = (uint32_t)less(c->connections, b->connections);
+		c->sent_bytes = less(c->sent_bytes, b->sent_bytes);
+		c->received_bytes = less(c->received_bytes, b->received_bytes);
+	}
+	return c->connections || c->sent_bytes || c->received_bytes;
+}
+
+static bool refusal_renew(const struct corral_ledger *l, struct corral_refusal *r,
+                          const struct corral_ledger *before)
+{
+	for (uint32_t i = 0; i < before->n_refusals; i++) {
+		const struct corral_refusal *b = &before->refusals[i];
+
+		if (b->reason == r->reason && b->port == r->port && b->protocol == r->protocol &&
+		    same_place(&b->address, &r->address) &&
+		    (r->address.family ||
+		     !strcmp(corral_ledger_name(before, b->name), corral_ledger_name(l, r->name))))
+			r->count = less(r->count, b->count);
+	}
+	return r->count;
+}
+
+void corral_ledger_subtract(struct corral_ledger *l, const struct corral_ledger *before)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < l->n_contacts; i++)
+		if (contact_renew(&l->contacts[i], before))
+			l->contacts[n++] = l->contacts[i];
+	l->n_contacts = n;
+	n = 0;
+	for (uint32_t i = 0; i < l->n_refusals; i++)
+		if (refusal_renew(l, &l->refusals[i], before))
+			l->refusals[n++] = l->refusals[i];
+	l->n_refusals = n;
+	l->contacts_dropped = less(l->contacts_dropped, before->contacts_dropped);
+	l->refusals_dropped = less(l->refusals_dropped, before->refusals_dropped);
 }
 
 int corral_ledger_check(const struct corral_ledger *l)

@@ -61,6 +61,8 @@ void corral_ledger_add_contact(struct corral_ledger *l, const struct corral_cont
                                const char *name);
 void corral_ledger_add_refusal(struct corral_ledger *l, const struct corral_refusal *r,
                                const char *name);
+/* What is new in it since before, the earlier one of the same sandbox. */
+void corral_ledger_subtract(struct corral_ledger *l, const struct corral_ledger *before);
 /* Whether numbers and names lie within their bounds: of one that came from another process. */
 int corral_ledger_check(const struct corral_ledger *l);
 

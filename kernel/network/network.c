@@ -22,6 +22,7 @@
 #define ANSWER_MS  15000
 #define END_MS     3000
 #define PORTS_MS   2000
+#define REPORT_MS  2000
 #define FDS_NEEDED 2
 
 struct corral_network_helper {
@@ -49,7 +50,8 @@ bool corral_network_program(char *ret, size_t size)
 				return true;
 	}
 	/* Of a library that another program has loaded. */
-	return snprintf(ret, size, "%s", CORRAL_LIBEXEC "/corral/" CORRAL_NET_PROGRAM) < (int)size &&
+	return snprintf(ret, size, "%s", CORRAL_LIBEXEC "/corral/" CORRAL_NET_PROGRAM) <
+	               (int)size &&
 	       access(ret, X_OK) == 0;
 }
 
@@ -149,10 +151,10 @@ static int helper_start(struct corral_network_helper *h, struct corral_error *er
 	int pair[2], high, r;
 
 	if (!corral_network_program(path, sizeof(path)))
-		return corral_error_set(
-		        err, ENOENT,
-		        "this corral was built without networks of its own: there is no " CORRAL_NET_PROGRAM
-		        " beside it or in " CORRAL_LIBEXEC "/corral");
+		return corral_error_set(err, ENOENT,
+		                        "this corral was built without networks of its own: there "
+		                        "is no " CORRAL_NET_PROGRAM
+		                        " beside it or in " CORRAL_LIBEXEC "/corral");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return corral_error_sys(err, errno, "create a socket to " CORRAL_NET_PROGRAM);
 	/* Not one of the numbers that the actions overwrite. */
@@ -205,14 +207,16 @@ static enum corral_net_way way_of(const struct corral_policy *p, bool is_root)
 	return is_root && !p->network_pasta ? CORRAL_NET_VETH : CORRAL_NET_PASTA;
 }
 
-/* Head, ports, then the texts that the ports have. */
+/* Head, ports, the texts that the ports have, and those of an allowlist. */
 static void request_compose(const struct corral_policy *p, bool is_root, struct corral_buf *ret)
 {
 	struct corral_net_connect head = { .head = { CORRAL_NET_CONNECT, 0 },
 		                           .way = way_of(p, is_root),
 		                           .mode = p->network,
 		                           .publish = sizeof(head),
-		                           .n_publish = (uint32_t)p->n_publish };
+		                           .n_publish = (uint32_t)p->n_publish,
+		                           .n_egress = (uint32_t)p->n_allow };
+	uint32_t egress, egress_len;
 	uint32_t text = (uint32_t)(sizeof(head) + p->n_publish * sizeof(struct corral_net_publish));
 
 	corral_buf_add(ret, &head, sizeof(head));
@@ -235,8 +239,16 @@ static void request_compose(const struct corral_policy *p, bool is_root, struct 
 			corral_buf_add(ret, p->publish[i].host_path,
 			               strlen(p->publish[i].host_path) + 1);
 	pad(ret);
-	if (!ret->failed)
-		((struct corral_net_connect *)(void *)ret->data)->head.size = (uint32_t)ret->len;
+	egress = (uint32_t)ret->len;
+	for (size_t i = 0; i < p->n_allow; i++)
+		corral_buf_add(ret, p->allow[i], strlen(p->allow[i]) + 1);
+	egress_len = (uint32_t)ret->len - egress;
+	pad(ret);
+	if (ret->failed)
+		return;
+	((struct corral_net_connect *)(void *)ret->data)->egress = egress;
+	((struct corral_net_connect *)(void *)ret->data)->egress_len = egress_len;
+	((struct corral_net_connect *)(void *)ret->data)->head.size = (uint32_t)ret->len;
 }
 
 /* One that died is started again, once. */
@@ -274,8 +286,9 @@ int corral_network_begin(struct corral_network_helper *h, const struct corral_po
 	if (request.failed)
 		return corral_error_set(err, ENOMEM, "network: out of memory");
 	if (request.len > CORRAL_NET_MESSAGE_MAX)
-		return corral_error_set(err, E2BIG, "network: what was asked for does not fit one "
-		                                    "message");
+		return corral_error_set(err, E2BIG,
+		                        "network: what was asked for does not fit one "
+		                        "message");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return corral_error_sys(err, errno, "create a socket to " CORRAL_NET_PROGRAM);
 	ours = pair[0];
@@ -342,6 +355,33 @@ int corral_network_await(struct corral_network *n, struct corral_error *err)
 	memcpy(n->address, m.ready.address, sizeof(n->address));
 	corral_trace(CORRAL_TRACE_SPAWN, "network: address %s, mtu %u",
 	             n->address[0] ? n->address : "none", m.ready.mtu);
+	return 0;
+}
+
+int corral_network_report(struct corral_network *n, struct corral_ledger *ret,
+                          struct corral_error *err)
+{
+	const struct corral_net_head ask = { CORRAL_NET_REPORT, sizeof(ask) };
+	struct pollfd pfd = { .fd = n->socket_fd, .events = POLLIN };
+	struct corral_net_ledger m;
+	ssize_t len = -1;
+	int r = -1;
+
+	/* One that came too late. */
+	while (recv(n->socket_fd, &m, sizeof(m), MSG_DONTWAIT) > 0)
+		;
+	if (send(n->socket_fd, &ask, sizeof(ask), MSG_NOSIGNAL) == (ssize_t)sizeof(ask)) {
+		do {
+			r = poll(&pfd, 1, REPORT_MS);
+		} while (r < 0 && errno == EINTR);
+		len = r == 1 ? recv(n->socket_fd, &m, sizeof(m), MSG_DONTWAIT) : -1;
+	}
+	if (len != (ssize_t)sizeof(m) || m.head.type != CORRAL_NET_LEDGER ||
+	    corral_ledger_check(&m.ledger) < 0)
+		return corral_error_set(err, EPIPE,
+		                        CORRAL_NET_PROGRAM " does not say whom the sandbox talked "
+		                                           "to");
+	*ret = m.ledger;
 	return 0;
 }
 

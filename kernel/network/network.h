@@ -22,8 +22,8 @@ struct corral_network {
 	bool waits;    /* has not answered yet */
 	char address[CORRAL_NET_ADDRESS_MAX];
 };
-#define CORRAL_NETWORK_INIT                    \
-	{                                      \
+#define CORRAL_NETWORK_INIT                     \
+	{                                       \
 		.socket_fd = -1, .table_fd = -1 \
 	}
 
@@ -33,14 +33,17 @@ int corral_network_helper_new(struct corral_network_helper **ret, struct corral_
 void corral_network_helper_free(struct corral_network_helper *h);
 
 /*
- * Asks for what p says, for a network namespace that only this sandbox has, and does not wait. -ENOENT
- * when corral-net is not installed.
+ * Asks for what p says, for a network namespace that only this sandbox has, and does not wait.
+ * -ENOENT when corral-net is not installed.
  */
 int corral_network_begin(struct corral_network_helper *h, const struct corral_policy *p,
                          bool is_root, int netns_fd, struct corral_network *ret,
                          struct corral_error *err);
 /* Waits for the answer: the helper's own words when there is no network to be had. */
 int corral_network_await(struct corral_network *n, struct corral_error *err);
+/* Under network "allow": whom the guest talked to since it was made, and what it was refused. */
+int corral_network_report(struct corral_network *n, struct corral_ledger *ret,
+                          struct corral_error *err);
 /* Takes it away; with ports published, waits until they are free again. */
 void corral_network_end(struct corral_network *n, bool has_ports);
 

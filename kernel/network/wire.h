@@ -4,8 +4,9 @@
  *
  * The launcher has one socket to the helper, on which it says CONNECT alone, with two descriptors:
  * a socket of this sandbox's own, and its network namespace. The helper forks a child for it, which
- * answers on that socket, with READY or FAILED, and whose end of it is the network's: when the
- * caller closes its own, or dies, the child takes the network away and ends.
+ * answers on that socket, with READY or FAILED, later with a LEDGER to each REPORT, and whose end
+ * of it is the network's: when the caller closes its own, or dies, the child takes the network away
+ * and ends.
  */
 #ifndef CORRAL_KERNEL_NETWORK_WIRE_H
 #define CORRAL_KERNEL_NETWORK_WIRE_H
@@ -13,6 +14,7 @@
 #include <stdint.h>
 
 #include "kernel/base/error.h"
+#include "kernel/network/ledger.h"
 
 #define CORRAL_NET_PROGRAM     "corral-net"
 #define CORRAL_NET_FD          3 /* the helper's end of the launcher's socket */
@@ -27,6 +29,8 @@ enum corral_net_type {
 	CORRAL_NET_CONNECT = 1, /* to the helper */
 	CORRAL_NET_READY,       /* to the caller: the guest may start */
 	CORRAL_NET_FAILED,      /* to the caller: there will be no network */
+	CORRAL_NET_REPORT,      /* to the child, when it is READY: whom has the guest talked to? */
+	CORRAL_NET_LEDGER,      /* to the caller, in answer */
 };
 
 /* How it is connected; the mode (enum corral_network_mode) says to what. */
@@ -54,7 +58,8 @@ struct corral_net_connect {
 	uint32_t way;
 	uint32_t mode;
 	uint32_t publish, n_publish; /* offset of struct corral_net_publish[] */
-	uint32_t egress, egress_len; /* offset of what CORRAL_NETWORK_ALLOW allows */
+	/* What CORRAL_NETWORK_ALLOW allows: so many texts, each with its NUL. */
+	uint32_t egress, egress_len, n_egress;
 };
 
 struct corral_net_ready {
@@ -63,6 +68,11 @@ struct corral_net_ready {
 	uint32_t mtu;
 	char address[CORRAL_NET_ADDRESS_MAX]; /* the guest's, "" where it has none */
 	char address6[CORRAL_NET_ADDRESS_MAX];
+};
+
+struct corral_net_ledger {
+	struct corral_net_head head;
+	struct corral_ledger ledger; /* since the sandbox was made */
 };
 
 struct corral_net_failed {

@@ -34,8 +34,8 @@ may() {
 	kernel/network/helper) REPLY='kernel/base policy kernel/network' ;;
 	# The wire format between caller and guest init is the one thing of init's that the caller knows.
 	kernel) REPLY='kernel/base policy kernel/files kernel/image kernel/init kernel/layers kernel/network' ;;
-	backends) REPLY='kernel/base policy kernel kernel/files kernel/image kernel/image/oci kernel/layers' ;;
-	tools) REPLY='kernel/base policy kernel kernel/files kernel/image kernel/image/oci kernel/layers backends' ;;
+	backends) REPLY='kernel/base policy kernel kernel/files kernel/image kernel/image/oci kernel/layers kernel/network' ;;
+	tools) REPLY='kernel/base policy kernel kernel/files kernel/image kernel/image/oci kernel/layers kernel/network backends' ;;
 	*) REPLY= ;;
 	esac
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/network/helper/allow.h"
 #include "kernel/network/helper/dns.h"
 #include "kernel/network/helper/link.h"
 #include "kernel/network/helper/pasta.h"
@@ -89,8 +90,7 @@ static int names_open(struct corral_net_child *c, struct corral_error *err)
 	if (c->request->way == CORRAL_NET_APART)
 		return 0;
 	if (c->request->mode == CORRAL_NETWORK_ALLOW)
-		return corral_error_set(err, EOPNOTSUPP,
-		                        "network 'allow': this corral-net knows no lists");
+		return corral_net_allow_open(c, err);
 	return corral_net_dns_open(c, err);
 }
 
@@ -123,6 +123,8 @@ static int open_all(struct corral_net_child *c, struct corral_error *err)
 
 	if (r == 0)
 		r = corral_net_ports_open(c, err);
+	if (r == 0 && c->request->mode == CORRAL_NETWORK_ALLOW)
+		r = corral_net_allow_prepare(c, err);
 	if (r == 0)
 		r = connect_guest(c, err);
 	if (r == 0)
@@ -139,11 +141,13 @@ static void caller_ended(struct corral_net_watch *w, uint32_t events)
 {
 	struct corral_net_child *c =
 	        (void *)((char *)w - offsetof(struct corral_net_child, caller));
-	char byte;
+	struct corral_net_head m = { .type = 0 };
 
-	/* Nothing is said here; the end of it is all there is to hear. */
-	if ((events & (EPOLLHUP | EPOLLERR)) || recv(w->fd, &byte, 1, MSG_DONTWAIT) <= 0)
+	/* One question may be asked here; else the end of it is all there is to hear. */
+	if ((events & (EPOLLHUP | EPOLLERR)) || recv(w->fd, &m, sizeof(m), MSG_DONTWAIT) <= 0)
 		c->loop.ends = true;
+	else if (m.type == CORRAL_NET_REPORT && c->allow)
+		corral_net_allow_report(c);
 }
 
 static void server_ended(struct corral_net_watch *w, uint32_t events)

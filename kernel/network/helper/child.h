@@ -24,6 +24,7 @@ enum corral_net_side {
 	CORRAL_NET_GUEST,
 };
 
+struct corral_net_allow;
 struct corral_net_dns;
 struct corral_net_ports;
 
@@ -40,6 +41,7 @@ struct corral_net_child {
 	int pasta_pid;
 	struct corral_net_ports *ports;
 	struct corral_net_dns *dns;
+	struct corral_net_allow *allow;
 	struct corral_net_ready ready;
 };
 

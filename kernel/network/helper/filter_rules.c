@@ -7,7 +7,7 @@
 #include "kernel/network/helper/filter_rules.h"
 
 /* Holes in one entry's network: all that is special, and all that is the host's. */
-#define HOLES_MAX 128
+#define HOLES_MAX 600
 
 /* Counted by address, protocol and port, and kept as long as the namespace. */
 static void put_counted_sets(struct corral_buf *b)

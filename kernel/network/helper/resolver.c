@@ -260,7 +260,7 @@ static void query_answered(struct corral_resolver *r, struct query *q, struct co
 	const char *why = NULL;
 
 	/* Who does not answer is not the first to be asked any more. */
-	r->first_upstream = q->upstream;
+	r->first_upstream = q->upstream < r->n_upstreams ? q->upstream : 0;
 	if (a->ttl_s > TTL_MAX_S)
 		a->ttl_s = TTL_MAX_S;
 	if (addresses_open(r, q, a, &why))
@@ -309,8 +309,8 @@ static int query_send(struct corral_resolver *r, struct query *q)
 static void query_retry(struct corral_resolver *r, struct query *q)
 {
 	while (++q->tries < CORRAL_RESOLVER_TRIES) {
-		q->upstream = (q->upstream + 1) % r->n_upstreams;
-		if (query_send(r, q) == 0)
+		q->upstream = r->n_upstreams ? (q->upstream + 1) % r->n_upstreams : 0;
+		if (r->n_upstreams && query_send(r, q) == 0)
 			return;
 	}
 	answer_code(r, &q->from, &q->question, CORRAL_DNS_SERVFAIL, NULL);
@@ -638,6 +638,19 @@ int corral_resolver_fd(const struct corral_resolver *r)
 	return r->epoll_fd;
 }
 
+void corral_resolver_ask(struct corral_resolver *r, const struct corral_upstream *upstreams,
+                         size_t n_upstreams)
+{
+	if (n_upstreams > CORRAL_RESOLVER_UPSTREAMS_MAX)
+		n_upstreams = CORRAL_RESOLVER_UPSTREAMS_MAX;
+	if (n_upstreams == r->n_upstreams &&
+	    !memcmp(r->upstreams, upstreams, n_upstreams * sizeof(*upstreams)))
+		return;
+	memcpy(r->upstreams, upstreams, n_upstreams * sizeof(*upstreams));
+	r->n_upstreams = n_upstreams;
+	r->first_upstream = 0;
+}
+
 int corral_resolver_new(const struct corral_egress *e, const struct corral_resolver_ops *ops,
                         void *context, const struct corral_upstream *upstreams, size_t n_upstreams,
                         int take_udp_fd, int take_tcp_fd, struct corral_resolver **ret,
@@ -661,10 +674,7 @@ int corral_resolver_new(const struct corral_egress *e, const struct corral_resol
 	r->egress = e;
 	r->ops = ops;
 	r->context = context;
-	r->n_upstreams = n_upstreams < CORRAL_RESOLVER_UPSTREAMS_MAX
-	                         ? n_upstreams
-	                         : CORRAL_RESOLVER_UPSTREAMS_MAX;
-	memcpy(r->upstreams, upstreams, r->n_upstreams * sizeof(*upstreams));
+	corral_resolver_ask(r, upstreams, n_upstreams);
 	r->tokens = 2000 * CORRAL_RESOLVER_PER_SECOND;
 	r->tokens_ms = corral_now_ms();
 	watch(r, r->udp_fd, EPOLLIN, WATCH_UDP, 0, EPOLL_CTL_ADD);

@@ -67,6 +67,9 @@ static inline void corral_resolver_freep(struct corral_resolver **p)
 	corral_resolver_free(*p);
 }
 
+/* From now on asks these, of which it copies CORRAL_RESOLVER_UPSTREAMS_MAX. */
+void corral_resolver_ask(struct corral_resolver *r, const struct corral_upstream *upstreams,
+                         size_t n_upstreams);
 /* Readable when there is something to do, time that passed included. Borrowed. */
 int corral_resolver_fd(const struct corral_resolver *r);
 /* Does it, and never waits. What fails is one question's matter. */

@@ -19,6 +19,7 @@
 #include "kernel/network/helper/child.h"
 #include "kernel/network/helper/link.h"
 #include "kernel/network/helper/ports.h"
+#include "policy/egress.h"
 #include "policy/publish.h"
 
 #define RUNTIME_DIR "/run/corral"
@@ -48,6 +49,23 @@ static bool within(const struct corral_net_connect *c, uint32_t at, uint64_t siz
 	return at >= sizeof(*c) && at % 4 == 0 && at + size <= c->head.size;
 }
 
+/* So many texts, and no more. */
+static bool egress_ok(const struct corral_net_connect *c, const void *message)
+{
+	const char *at = (const char *)message + c->egress, *end = at + c->egress_len;
+	uint32_t n = 0;
+
+	if (c->n_egress > CORRAL_EGRESS_MAX)
+		return false;
+	for (; c->egress_len && at < end; n++) {
+		at = memchr(at, 0, (size_t)(end - at));
+		if (!at)
+			return false;
+		at++;
+	}
+	return n == c->n_egress;
+}
+
 bool corral_net_request_ok(const void *message, size_t size)
 {
 	const struct corral_net_connect *c = message;
@@ -58,7 +76,7 @@ bool corral_net_request_ok(const void *message, size_t size)
 		return false;
 	if (c->n_publish > CORRAL_PUBLISH_MAX ||
 	    (c->n_publish && !within(c, c->publish, c->n_publish * sizeof(*p))) ||
-	    (c->egress_len && !within(c, c->egress, c->egress_len)))
+	    (c->egress_len && !within(c, c->egress, c->egress_len)) || !egress_ok(c, message))
 		return false;
 	p = (const void *)((const char *)message + c->publish);
 	for (uint32_t i = 0; i < c->n_publish; i++) {
