@@ -166,15 +166,15 @@ static int route_add(struct nl_sock *sock, int index, int family, const void *ad
 }
 
 /* Only of our own link: whatever the host says of others stays as it is. */
-static void forwarding_on(const char *link)
+static void link_set(const char *family, const char *link, const char *what, const char *value)
 {
 	corral_autofd int fd = -1;
 	char path[96];
 
-	(void)snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/forwarding", link);
+	(void)snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", family, link, what);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd >= 0)
-		(void)!write(fd, "1", 1);
+		(void)!write(fd, value, strlen(value));
 }
 
 static int host_side(struct nl_sock *sock, const struct corral_net_place *p,
@@ -184,7 +184,7 @@ static int host_side(struct nl_sock *sock, const struct corral_net_place *p,
 
 	if (!index)
 		return corral_error_sys(err, errno, "find link '%s'", p->link);
-	forwarding_on(p->link);
+	link_set("ipv4", p->link, "forwarding", "1");
 	r = route_add(sock, index, AF_INET, &p->guest, false, err);
 	if (r == 0 && p->has_ipv6)
 		r = route_add(sock, index, AF_INET6, &p->guest6, false, err);
@@ -213,6 +213,9 @@ static int guest_side(const struct corral_net_place *p, struct corral_error *err
 
 	if (!index)
 		return corral_error_sys(err, errno, "find link '" CORRAL_NET_GUEST_LINK "'");
+	/* No address of its own making (1 is none): there is nobody to be reached by it, and without
+	 * it an attempt fails at once. */
+	link_set("ipv6", CORRAL_NET_GUEST_LINK, "addr_gen_mode", "1");
 	r = sock_open(&sock, err);
 	if (r == 0)
 		r = link_up(sock, index, err);

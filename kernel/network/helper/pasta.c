@@ -55,6 +55,8 @@ _Noreturn static void pasta_become(const char *program, int go_fd, int said_fd)
 
 	(void)snprintf(pid, sizeof(pid), "%d", (int)getppid());
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* It takes one that is ignored already for a failure to ignore it. */
+	(void)signal(SIGPIPE, SIG_DFL);
 	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0 || dup2(said_fd, 2) < 0 ||
 	    read(go_fd, &go, 1) != 1)
