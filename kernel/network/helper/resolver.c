@@ -86,8 +86,8 @@ static bool is_reverse(const char *name)
 	return len >= 5 && !strcmp(name + len - 5, ".arpa");
 }
 
-static void refused(struct corral_resolver *r, const char *name, enum corral_refusal_reason reason,
-                    const struct corral_address *a)
+static void refused(struct corral_resolver *r, const char *name, unsigned int type,
+                    enum corral_refusal_reason reason, const struct corral_address *a)
 {
 	struct corral_refused_name *n = NULL;
 
@@ -97,7 +97,8 @@ static void refused(struct corral_resolver *r, const char *name, enum corral_ref
 		n = &r->refused[i];
 		if (n->reason == reason && !strcmp(n->name, name) &&
 		    !memcmp(n->address.bytes, a->bytes, sizeof(a->bytes))) {
-			n->count++;
+			/* Most ask for both families at once, and mean it once. */
+			n->count += type != CORRAL_DNS_AAAA || a->family;
 			return;
 		}
 	}
@@ -106,7 +107,8 @@ static void refused(struct corral_resolver *r, const char *name, enum corral_ref
 		return;
 	}
 	n = &r->refused[r->n_refused];
-	*n = (struct corral_refused_name) { strdup(name), reason, *a, 1 };
+	*n = (struct corral_refused_name) { strdup(name), reason, *a,
+		                            type != CORRAL_DNS_AAAA || a->family };
 	r->n_refused += n->name != NULL;
 }
 
@@ -117,7 +119,7 @@ void corral_resolver_report(const struct corral_resolver *r, struct corral_ledge
 		const struct corral_refusal refusal = {
 			.reason = (uint8_t)n->reason,
 			.address = n->address,
-			.count = n->count,
+			.count = n->count ? n->count : 1,
 		};
 
 		corral_ledger_add_refusal(to, &refusal, n->name);
@@ -239,7 +241,7 @@ static bool addresses_open(struct corral_resolver *r, struct query *q, struct co
 		if (!corral_egress_special(r->egress, address))
 			lease[n_lease++] = *address;
 		else if (!corral_egress_address_listed(r->egress, address)) {
-			refused(r, q->name, CORRAL_REFUSAL_SPECIAL, address);
+			refused(r, q->name, q->question.type, CORRAL_REFUSAL_SPECIAL, address);
 			*ret_why = not_public;
 			continue;
 		}
@@ -485,7 +487,7 @@ static void question_take(struct corral_resolver *r, const struct origin *from,
 	}
 	sets = corral_egress_name_sets(r->egress, name);
 	if (!sets) {
-		refused(r, name, CORRAL_REFUSAL_NAME, &none);
+		refused(r, name, q.type, CORRAL_REFUSAL_NAME, &none);
 		answer_code(r, from, &q, CORRAL_DNS_NXDOMAIN, not_listed);
 	} else if (q.type != CORRAL_DNS_A && q.type != CORRAL_DNS_AAAA) {
 		/* There is such a name, and nothing of that kind. */
