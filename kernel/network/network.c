@@ -49,7 +49,8 @@ bool corral_network_program(char *ret, size_t size)
 				return true;
 	}
 	/* Of a library that another program has loaded. */
-	return snprintf(ret, size, "%s", CORRAL_LIBEXEC "/corral/" CORRAL_NET_PROGRAM) < (int)size &&
+	return snprintf(ret, size, "%s", CORRAL_LIBEXEC "/corral/" CORRAL_NET_PROGRAM) <
+	               (int)size &&
 	       access(ret, X_OK) == 0;
 }
 
@@ -149,10 +150,10 @@ static int helper_start(struct corral_network_helper *h, struct corral_error *er
 	int pair[2], high, r;
 
 	if (!corral_network_program(path, sizeof(path)))
-		return corral_error_set(
-		        err, ENOENT,
-		        "this corral was built without networks of its own: there is no " CORRAL_NET_PROGRAM
-		        " beside it or in " CORRAL_LIBEXEC "/corral");
+		return corral_error_set(err, ENOENT,
+		                        "this corral was built without networks of its own: there "
+		                        "is no " CORRAL_NET_PROGRAM
+		                        " beside it or in " CORRAL_LIBEXEC "/corral");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return corral_error_sys(err, errno, "create a socket to " CORRAL_NET_PROGRAM);
 	/* Not one of the numbers that the actions overwrite. */
@@ -274,8 +275,9 @@ int corral_network_begin(struct corral_network_helper *h, const struct corral_po
 	if (request.failed)
 		return corral_error_set(err, ENOMEM, "network: out of memory");
 	if (request.len > CORRAL_NET_MESSAGE_MAX)
-		return corral_error_set(err, E2BIG, "network: what was asked for does not fit one "
-		                                    "message");
+		return corral_error_set(err, E2BIG,
+		                        "network: what was asked for does not fit one "
+		                        "message");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return corral_error_sys(err, errno, "create a socket to " CORRAL_NET_PROGRAM);
 	ours = pair[0];

@@ -22,8 +22,8 @@ struct corral_network {
 	bool waits;    /* has not answered yet */
 	char address[CORRAL_NET_ADDRESS_MAX];
 };
-#define CORRAL_NETWORK_INIT                    \
-	{                                      \
+#define CORRAL_NETWORK_INIT                     \
+	{                                       \
 		.socket_fd = -1, .table_fd = -1 \
 	}
 
@@ -33,8 +33,8 @@ int corral_network_helper_new(struct corral_network_helper **ret, struct corral_
 void corral_network_helper_free(struct corral_network_helper *h);
 
 /*
- * Asks for what p says, for a network namespace that only this sandbox has, and does not wait. -ENOENT
- * when corral-net is not installed.
+ * Asks for what p says, for a network namespace that only this sandbox has, and does not wait.
+ * -ENOENT when corral-net is not installed.
  */
 int corral_network_begin(struct corral_network_helper *h, const struct corral_policy *p,
                          bool is_root, int netns_fd, struct corral_network *ret,
