@@ -190,8 +190,8 @@ static int ids_map(struct corral_sandbox *s, enum corral_id_scheme scheme, struc
 }
 
 /*
- * The namespace of whoever has a network, before guest init is told to go: from then on nobody looks
- * into it. As root one that was made for this, which nobody else has had.
+ * The namespace of whoever has a network, before guest init is told to go: from then on nobody
+ * looks into it. As root one that was made for this, which nobody else has had.
  */
 static int netns_open(struct corral_sandbox *s, const struct corral_plan_facts *f,
                       struct corral_error *err)
@@ -564,6 +564,9 @@ static int launch(struct corral_sandbox *s, const struct corral_policy *p, struc
 	oom_reset(s);
 	s->course.receipt.layers = s->plan->layers;
 	s->course.receipt.tier = s->confined ? CORRAL_TIER_CONFINED : CORRAL_TIER_FULL;
+	s->course.receipt.network = p->network;
+	(void)snprintf(s->course.receipt.address, sizeof(s->course.receipt.address), "%s",
+	               s->network.address);
 	r = events_open(s, err);
 	/* Who accepts less must hear of a failed step here, where less can still be tried. */
 	if (r == 0 && (s->allow_weaker || !(s->launcher->flags & CORRAL_LAUNCHER_ONE_SHOT)))

@@ -391,8 +391,8 @@ static void file_add(struct corral_build *b, const char *name, const char *guest
 }
 
 /*
- * Over whatever the root has there, which is of another network. The names of a composed root are in
- * its skeleton already.
+ * Over whatever the root has there, which is of another network. The names of a composed root are
+ * in its skeleton already.
  */
 static void network_steps(struct corral_build *b)
 {

@@ -97,6 +97,8 @@ struct corral_receipt {
 	                   ...; else 0 */
 	enum corral_tier tier;
 	uint32_t layers;          /* set of enum corral_layer */
+	uint32_t network;         /* enum corral_network_mode */
+	char address[46];         /* the sandbox's own in it; "" without */
 	uint32_t limits_enforced; /* set of enum corral_limit */
 	uint32_t limits_lost;     /* wanted by default, but this host cannot */
 	uint64_t wall_usec, user_usec, system_usec;

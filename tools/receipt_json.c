@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kernel/base/cleanup.h"
+#include "policy/config.h"
 #include "policy/seccomp.h"
 #include "tools/write_all.h"
 
@@ -110,6 +111,16 @@ static void put(json_t *o, const char *key, json_t *value)
 	(void)json_object_set_new(o, key, value);
 }
 
+/* A container's is the engine's. */
+static void put_network(json_t *o, const struct corral_receipt *r)
+{
+	if (r->tier != CORRAL_TIER_FULL && r->tier != CORRAL_TIER_CONFINED)
+		return;
+	put(o, "network", json_string(corral_network_name((enum corral_network_mode)r->network)));
+	if (r->address[0])
+		put(o, "address", json_string(r->address));
+}
+
 static void receipt_fill(json_t *o, const struct corral_receipt *r)
 {
 	const char *signal_name = r->signal ? sigabbrev_np(r->signal) : NULL;
@@ -125,6 +136,7 @@ static void receipt_fill(json_t *o, const struct corral_receipt *r)
 	put(o, "signal_name", signal_name ? json_sprintf("SIG%s", signal_name) : json_null());
 	put(o, "tier", json_string(corral_tier_name(r->tier)));
 	put(o, "layers", layers_list(r->layers));
+	put_network(o, r);
 	put(o, "limits_enforced", limits_list(r->limits_enforced));
 	put(o, "limits_lost", limits_list(r->limits_lost));
 	put(o, "wall_usec", known(r->wall_usec));

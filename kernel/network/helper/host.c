@@ -208,6 +208,8 @@ const char *corral_net_firewall_in_the_way(char *ruleset)
 				return drops;
 			table = line + 6;
 			line[strcspn(line, "{")] = '\0';
+			while (line[0] && line[strlen(line) - 1] == ' ')
+				line[strlen(line) - 1] = '\0';
 		} else if (strstr(line, " hook forward ") && strstr(line, "policy drop")) {
 			drops = table;
 		} else if (drops && strstr(line, "\"" CORRAL_NET_LINK_PREFIX)) {

@@ -213,8 +213,8 @@ static int guest_side(const struct corral_net_place *p, struct corral_error *err
 
 	if (!index)
 		return corral_error_sys(err, errno, "find link '" CORRAL_NET_GUEST_LINK "'");
-	/* No address of its own making (1 is none): there is nobody to be reached by it, and without
-	 * it an attempt fails at once. */
+	/* No address of its own making (1 is none): there is nobody to be reached by it, and
+	 * without it an attempt fails at once. */
 	link_set("ipv6", CORRAL_NET_GUEST_LINK, "addr_gen_mode", "1");
 	r = sock_open(&sock, err);
 	if (r == 0)

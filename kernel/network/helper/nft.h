@@ -16,8 +16,8 @@ static inline void corral_nft_freep(struct corral_nft **nft)
 {
 	corral_nft_free(*nft);
 }
-/* The socket that such a table belongs to: whoever has a copy keeps it. Borrowed; -1 when it cannot be
- * told. */
+/* The socket that such a table belongs to: whoever has a copy keeps it. Borrowed; -1 when it cannot
+ * be told. */
 int corral_nft_fd(const struct corral_nft *nft);
 /*
  * One transaction: all of it or nothing. The error has nftables' own first line. After a table with
