@@ -53,6 +53,7 @@ static void look_host(struct corral_launcher *l, struct corral_image_store *imag
 		return;
 	}
 	c->network = rt->sandbox->network;
+	c->network_pasta = rt->sandbox->network_pasta;
 	c->ids = rt->sandbox->ids;
 	c->limits = rt->sandbox->limits;
 	c->limits_asked = rt->sandbox->limits_asked;

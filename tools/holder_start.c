@@ -110,7 +110,7 @@ static json_t *record_of(const struct corral_holder *h, const struct corral_hold
 	                  "holder_pid", (int)getpid(), "init_pid",
 	                  (int)corral_sandbox_pid(h->sandbox), "tier",
 	                  corral_tier_name(corral_sandbox_receipt(h->sandbox)->tier), "network",
-	                  p->network == CORRAL_NETWORK_HOST ? "host" : "none", "rootfs",
+	                  corral_network_name(p->network), "rootfs",
 	                  p->rootfs_is_host    ? "host"
 	                  : p->rootfs_is_image ? "image"
 	                                       : "directory",

@@ -102,13 +102,33 @@ static int set_network(struct corral_options *o, const struct corral_option *row
 		o->network = value;
 		return 0;
 	}
+	o->has_network = true;
 	if (corral_config_set_network(o->config, value, NULL) == 0)
 		return 0;
 	return corral_error_set(
 	        err, EINVAL,
-	        "'%.64s' is not one of 'none', 'host'; an engine's networks are for "
-	        "containers, with --docker",
+	        "'%.64s' is not one of 'none', 'host', 'bridge', 'allow', 'pasta'; an engine's "
+	        "networks are for containers, with --docker",
 	        value);
+}
+
+/* Says which network as well, unless another flag does: then the two are held against each other. */
+static int set_allow(struct corral_options *o, const struct corral_option *row, const char *value,
+                     struct corral_error *err)
+{
+	int r = corral_config_add_allow(o->config, value, err);
+
+	(void)row;
+	if (r == 0 && !o->has_network)
+		r = corral_config_set_network(o->config, "allow", err);
+	return r;
+}
+
+static int set_publish(struct corral_options *o, const struct corral_option *row, const char *value,
+                       struct corral_error *err)
+{
+	(void)row;
+	return corral_config_add_publish(o->config, value, err);
 }
 
 static int set_ids(struct corral_options *o, const struct corral_option *row, const char *value,
@@ -369,8 +389,12 @@ const struct corral_option corral_option_table[] = {
 
 	{ "runtime", 0, "NAME", "named environment, or a file that describes one: corral runtime list shows those known here",
 	  "Isolation", MAKE, true, EARLY(runtime_name) },
-	{ "network", 0, "none|host", "loopback only (default), or the caller's network; with Docker also others of the engine's",
+	{ "network", 0, "none|host|bridge|allow|pasta", "loopback only (default), the caller's network, or one of its own that reaches what the host reaches (pasta: by pasta, also as root); with Docker one of the engine's",
 	  NULL, MAKE, false, .set = set_network },
+	{ "allow", 0, "WHAT", "a NAME, *.NAME or ADDRESS[/LEN] it may reach, with [:PORT[-PORT][/udp]]; implies --network allow, where nothing else is reached",
+	  NULL, MAKE, false, .set = set_allow },
+	{ "publish", 0, "[ADDR:]PORT:PORT[/udp]", "a port of the sandbox at a port of the host's loopback, or at a socket: unix:/PATH:PORT",
+	  NULL, MAKE, false, .set = set_publish },
 	{ "ids", 0, "auto|single|range", "how ids map: one id, a range of 65536, or what fits (default: auto)",
 	  NULL, MAKE, false, .set = set_ids },
 	{ "cap-add", 0, "CAP", "keep a capability, in the sandbox's own user namespace; or ALL",
@@ -663,7 +687,7 @@ static const struct {
 	{ "detach", "one that stays runs commands in the background: corral sandbox create, then "
 	            "corral exec -d" },
 	{ "interactive", "write --stdin" },
-	{ "net", "write --network none or --network host" },
+	{ "net", "write --network none, bridge or host" },
 	{ "pids-limit", "write --pids N" },
 	{ "cpu-shares", "write --cpu-weight N (1 to 10000)" },
 	{ "chdir", "write --workdir PATH" },

@@ -108,6 +108,7 @@ struct corral_options {
 
 	/* Of those that can work in a container; texts are argv's, NULL without. */
 	const char *docker, *container, *docker_runtime;
+	bool has_network; /* --network was given */
 	const char *network, *user; /* as they were said, with one of these */
 
 	/* Of mcp and the file commands; texts are argv's, NULL without. */

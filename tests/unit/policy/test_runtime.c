@@ -105,12 +105,14 @@ static void unknown_key_is_named_with_the_known_ones(void **state)
 	refused("{\"name\":\"x\",\"pakages\":[]}",
 	        "unknown key 'pakages': known here: name, description, image, base_image, "
 	        "packages, package_manager, setup_commands, env_vars, work_dir, cache_image, "
-	        "run_as_uid, isolation, scope, rootfs, limits, network, ids, user, hostname, "
+	        "run_as_uid, isolation, scope, rootfs, limits, network, publish, ids, user, "
+	        "hostname, "
 	        "seccomp, cap_add, cap_drop, mounts, allow_weaker");
 	refused("{\"name\":\"x\",\"command\":[\"sh\"]}",
 	        "unknown key 'command': known here: name, description, image, base_image, "
 	        "packages, package_manager, setup_commands, env_vars, work_dir, cache_image, "
-	        "run_as_uid, isolation, scope, rootfs, limits, network, ids, user, hostname, "
+	        "run_as_uid, isolation, scope, rootfs, limits, network, publish, ids, user, "
+	        "hostname, "
 	        "seccomp, cap_add, cap_drop, mounts, allow_weaker");
 }
 
@@ -303,7 +305,7 @@ static void mistakes_in_a_sandbox_name_their_place(void **state)
 	        "limits: limit 'memory': 1 is too little (no program could start): give at least "
 	        "4M, or 0 for no limit");
 	refused("{\"name\":\"x\",\"network\":\"all\"}",
-	        "network: 'all' is not one of 'none', 'host'");
+	        "network: 'all' is not one of 'none', 'host', 'bridge', 'allow', 'pasta'");
 	refused("{\"name\":\"x\",\"mounts\":[{\"type\":\"bind\",\"target\":\"/a\"}]}",
 	        "mounts[0].source: missing: the path on the host");
 	refused("{\"name\":\"x\",\"mounts\":[{\"type\":\"bind\",\"source\":\"a\","
