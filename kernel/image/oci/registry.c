@@ -67,6 +67,15 @@ static int watch_blob(void *ctx, uint64_t current, struct corral_error *err)
 	return watch(ctx, err);
 }
 
+static int watch_done(const struct pull *p, struct corral_error *err)
+{
+	const struct corral_progress *progress = p->o->unpack.progress;
+
+	if (progress && progress->tell(progress->ctx, p->doing, "done", 0, 0))
+		return corral_error_set(err, ECANCELED, "canceled");
+	return 0;
+}
+
 /* ---- manifests ---- */
 
 /* What is said of a document before it is there: by whom, and what it must be. */
@@ -347,6 +356,8 @@ static int pull(struct pull *p, const char *name, struct corral_image **ret,
 		r = manifest_keep(p, err);
 	if (r == 0)
 		r = config_take(p, err);
+	if (r == 0)
+		r = watch_done(p, err);
 	if (r == 0)
 		r = corral_registry_layers_pull(&p->client, p->server, p->store, p->manifest,
 		                                p->image->layers, p->o, err);
