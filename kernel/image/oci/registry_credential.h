@@ -1,15 +1,15 @@
 /*
- * Inside the Docker backend: a credential helper of the user's, asked for what it keeps.
+ * A credential helper of the user's, asked for what it keeps.
  */
-#ifndef CORRAL_BACKENDS_DOCKER_CREDENTIAL_H
-#define CORRAL_BACKENDS_DOCKER_CREDENTIAL_H
+#ifndef CORRAL_KERNEL_IMAGE_OCI_REGISTRY_CREDENTIAL_H
+#define CORRAL_KERNEL_IMAGE_OCI_REGISTRY_CREDENTIAL_H
 
 #include "kernel/base/buf.h"
 #include "kernel/base/error.h"
 
 /* A helper may ask the user for a passphrase; nobody waits for ever. */
-#define CORRAL_DOCKER_CREDENTIAL_TIMEOUT_MS 30000
-#define CORRAL_DOCKER_CREDENTIAL_MAX        (64u << 10)
+#define CORRAL_REGISTRY_CREDENTIAL_TIMEOUT_MS 30000
+#define CORRAL_REGISTRY_CREDENTIAL_MAX        (64u << 10)
 
 /*
  * Runs "docker-credential-{name} get" with the server on its stdin; appends what it wrote, which is
@@ -17,7 +17,7 @@
  * ended with a failure, as it does when it has nothing; -ETIMEDOUT; -EMSGSIZE. The texts hold
  * nothing of what it wrote.
  */
-int corral_docker_credential_get(const char *name, const char *server, int timeout_ms,
-                                 struct corral_buf *ret, struct corral_error *err);
+int corral_registry_credential_get(const char *name, const char *server, int timeout_ms,
+                                   struct corral_buf *ret, struct corral_error *err);
 
 #endif

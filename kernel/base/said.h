@@ -1,8 +1,8 @@
 /*
- * Inside the Docker backend: what an engine said, made fit to be shown to people.
+ * What somebody hostile said, made fit to be shown to people.
  */
-#ifndef CORRAL_BACKENDS_DOCKER_SAID_H
-#define CORRAL_BACKENDS_DOCKER_SAID_H
+#ifndef CORRAL_KERNEL_BASE_SAID_H
+#define CORRAL_KERNEL_BASE_SAID_H
 
 #include <stddef.h>
 
@@ -13,6 +13,6 @@
  * lines or words, "?" for other control characters, without blanks at its ends; "..." when it had
  * to be cut. b->failed when memory ran out.
  */
-void corral_docker_said(struct corral_buf *b, const char *text, size_t len, size_t max);
+void corral_said(struct corral_buf *b, const char *text, size_t len, size_t max);
 
 #endif

@@ -1,4 +1,4 @@
-#include "backends/docker/said.h"
+#include "kernel/base/said.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,7 +26,7 @@ static void add_character(struct corral_buf *b, const char *at, size_t len, size
 		corral_buf_add(b, " ", 1);
 }
 
-void corral_docker_said(struct corral_buf *b, const char *text, size_t len, size_t max)
+void corral_said(struct corral_buf *b, const char *text, size_t len, size_t max)
 {
 	corral_autobuf struct corral_buf valid = CORRAL_BUF_INIT;
 	size_t from = b->len, whole = b->len, n = 0;

@@ -4,7 +4,7 @@
  * the child has ended and the socket holds nothing more; what it started may live on, with a socket
  * that nobody reads.
  */
-#include "backends/docker/credential.h"
+#include "kernel/image/oci/registry_credential.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -98,7 +98,7 @@ static int drain(int fd, struct corral_buf *b)
 		explicit_bzero(chunk, sizeof(chunk));
 		if (b->failed)
 			return -ENOMEM;
-		if (b->len > CORRAL_DOCKER_CREDENTIAL_MAX)
+		if (b->len > CORRAL_REGISTRY_CREDENTIAL_MAX)
 			return -EMSGSIZE;
 	}
 	return n < 0 && errno == EAGAIN ? -EAGAIN : 0;
@@ -152,8 +152,8 @@ static int converse(pid_t pid, int fd, const char *server, int timeout_ms, struc
 	return r < 0 ? r : status;
 }
 
-int corral_docker_credential_get(const char *name, const char *server, int timeout_ms,
-                                 struct corral_buf *ret, struct corral_error *err)
+int corral_registry_credential_get(const char *name, const char *server, int timeout_ms,
+                                   struct corral_buf *ret, struct corral_error *err)
 {
 	corral_autofd int ours = -1, theirs = -1;
 	char program[NAME_MAX_BYTES + 32];
@@ -179,7 +179,7 @@ int corral_docker_credential_get(const char *name, const char *server, int timeo
 		                        timeout_ms);
 	if (r == -EMSGSIZE)
 		return corral_error_set(err, EMSGSIZE, "%s wrote more than %u bytes", program,
-		                        CORRAL_DOCKER_CREDENTIAL_MAX);
+		                        CORRAL_REGISTRY_CREDENTIAL_MAX);
 	if (r < 0)
 		return corral_error_sys(err, -r, "%s", program);
 	if (!WIFEXITED(r) || WEXITSTATUS(r) != 0)
