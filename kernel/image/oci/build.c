@@ -256,6 +256,7 @@ static int steps_run(struct building *b, const char *keep_path, struct corral_er
 		.network = b->o->network,
 		.log_path = b->log_path,
 		.memory_bytes = b->o->memory_bytes,
+		.seccomp_cache_dir = b->o->seccomp_cache_dir,
 		.deadline_ms = b->deadline_ms,
 		.log = &b->log,
 	};
