@@ -192,7 +192,7 @@ static int policy_check(const struct corral_policy *p, const struct corral_host 
 		        "this host refuses namespaces, and without Landlock nothing is left to "
 		        "contain the command with: corral doctor says what mends either");
 	if (!p->rootfs_is_host)
-		return needs("--rootfs", err);
+		return needs(p->rootfs_is_image ? "--image" : "--rootfs", err);
 	if (strcmp(p->hostname, CORRAL_HOSTNAME_DEFAULT) != 0)
 		return needs("--hostname", err);
 	if (p->keep_path)

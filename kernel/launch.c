@@ -204,6 +204,9 @@ static int slot_open(struct corral_sandbox *s, const struct corral_slot *slot,
 	case CORRAL_SLOT_LEASE:
 		*ret_fd = s->ids.lease_fd;
 		return 0;
+	case CORRAL_SLOT_IMAGE:
+		*ret_fd = p->rootfs_lease_fd;
+		return 0;
 	case CORRAL_SLOT_NETNS:
 		*ret_owned = true;
 		return corral_confined_offer(s,

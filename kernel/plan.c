@@ -284,7 +284,8 @@ static void dir_root_steps(struct corral_build *b)
 	uint16_t kept = keep_steps(b);
 	struct corral_step *s = step_add(b, CORRAL_STEP_LAYER);
 
-	source_put(b, s, b->policy->rootfs_path, "--rootfs", CORRAL_MAP_RANGE, ATTR_RO, false);
+	source_put(b, s, b->policy->rootfs_path, b->policy->rootfs_is_image ? "image" : "--rootfs",
+	           CORRAL_MAP_RANGE, ATTR_RO, false);
 	s->s[2] = text_put(b, b->policy->rootfs_path);
 	(void)overlay_add(b, LAYER_ROOT, 0, NULL, b->policy->rootfs_path, kept);
 	s = step_add(b, CORRAL_STEP_ROOT);
@@ -346,6 +347,8 @@ static void work_dir_step(struct corral_build *b)
 	const struct corral_policy *p = b->policy;
 	struct corral_step *s;
 
+	if (p->bare_work_dir)
+		return;
 	if (p->workspace_path) {
 		bind_add(b, p->workspace_path, p->work_dir, "--workspace", CORRAL_MAP_OWNER, false,
 		         true);
@@ -452,7 +455,7 @@ static void confine_steps(struct corral_build *b)
 	const struct corral_policy *p = b->policy;
 	struct corral_plan *plan = b->plan;
 	struct corral_step *s;
-	int16_t lease = -1;
+	int16_t lease = -1, image = -1;
 
 	(void)step_add(b, CORRAL_STEP_SESSION);
 	plan->layers |= CORRAL_LAYER_KEYRING | CORRAL_LAYER_USER_NS;
@@ -466,12 +469,15 @@ static void confine_steps(struct corral_build *b)
 	} else {
 		s->n[0] = b->facts->scheme == CORRAL_ID_SUBIDS ? 65536 : 1;
 	}
+	if (p->rootfs_is_image)
+		(void)slot_add(b, CORRAL_SLOT_IMAGE, &image);
 	plan->layers |= CORRAL_LAYER_MOUNTS_LOCKED;
 	s = step_add(b, CORRAL_STEP_IDS);
 	s->uid = p->guest_uid;
 	s->gid = p->guest_gid;
 	s->fd = lease; /* stays open until guest init is gone, and with it the last process of these
 	                  ids */
+	s->n[0] = (uint32_t)(image + 1); /* and with it the last that uses the root */
 	s = step_add(b, CORRAL_STEP_CAPS);
 	s->attr = p->caps;
 	plan->layers |= CORRAL_LAYER_CAPS | CORRAL_LAYER_NO_NEW_PRIVS | CORRAL_LAYER_SECCOMP;

@@ -43,6 +43,7 @@ enum corral_slot_kind {
 	CORRAL_SLOT_NETNS,
 	CORRAL_SLOT_USERNS,
 	CORRAL_SLOT_LEASE,  /* held by init as well, until it is gone */
+	CORRAL_SLOT_IMAGE,  /* the same, of the policy's root */
 	CORRAL_SLOT_SOURCE, /* a detached copy of host_path with attributes */
 };
 

@@ -71,7 +71,7 @@ int corral_sources_look(const struct corral_policy *p, struct corral_error *err)
 	int r = 0;
 
 	if (!p->rootfs_is_host)
-		r = look("--rootfs", p->rootfs_path, true, err);
+		r = look(p->rootfs_is_image ? "image" : "--rootfs", p->rootfs_path, true, err);
 	if (r == 0 && p->workspace_path)
 		r = look("--workspace", p->workspace_path, true, err);
 	if (r == 0 && p->keep_path)

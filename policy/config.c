@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "kernel/base/cleanup.h"
 #include "policy/permission.h"
 
 struct corral_config *corral_config_new(void)
@@ -26,6 +27,9 @@ void corral_config_free(struct corral_config *c)
 		return;
 	free(c->runtime);
 	free(c->rootfs);
+	free(c->image);
+	if (c->rootfs_is_image)
+		corral_fd_closep(&c->rootfs_lease_fd);
 	free(c->workspace);
 	free(c->work_dir);
 	free(c->keep);

@@ -52,6 +52,7 @@ enum corral_ids_mode {
 struct corral_config {
 	char *runtime;   /* NULL: "host" */
 	char *rootfs;    /* NULL or "host": the host's /usr; else a directory */
+	char *image;     /* NULL; the name of one whose root is taken (kernel/image/apply.h) */
 	char *workspace; /* host directory at work_dir; NULL: an empty one in memory */
 	char *work_dir;  /* guest path; NULL: /workspace */
 	char *keep;      /* host directory for all other changes; NULL: they go with the sandbox */
@@ -63,6 +64,14 @@ struct corral_config {
 	char **layers;
 	size_t n_layers;
 	bool keep_work_dir;
+	/*
+	 * Not from JSON: of images, and what makes rootfs and the rest of them. Nobody changes such
+	 * a root as long as the descriptor is open, which is owned; and nothing is mounted on the
+	 * work directory, which is the root's own.
+	 */
+	bool rootfs_is_image;
+	int rootfs_lease_fd;
+	bool bare_work_dir;
 	char *hostname; /* NULL: "corral" */
 	char *seccomp;  /* NULL or "default": the built-in profile; else a host path */
 	struct corral_config_mount *mounts;
@@ -102,8 +111,8 @@ static inline void corral_config_freep(struct corral_config **p)
  * wrong types and values out of range are -EINVAL with the place in the text: "mounts[2].source:
  * ...".
  *
- * Keys: runtime, rootfs, workspace, work_dir, keep, hostname, seccomp, network ("none", "host"),
- * ids
+ * Keys: runtime, rootfs, image, workspace, work_dir, keep, hostname, seccomp, network ("none",
+ * "host"), ids
  * ("auto", "single", "range"), user ("UID:GID" or number), env (object), clear_env, mounts (array
  * of {type: "bind"|"ro-bind"|"tmpfs", source, target, size}), cap_add, cap_drop (arrays), limits
  * (object: memory, memory_swap, disk, file_size, output as number of bytes or text with unit; cpus

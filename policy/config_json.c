@@ -340,6 +340,7 @@ static const struct key {
 	{ "hostname", .text_offset = offsetof(struct corral_config, hostname) },
 	{ "ids", .parse = ids_parse },
 	{ "keep", .text_offset = offsetof(struct corral_config, keep) },
+	{ "image", .text_offset = offsetof(struct corral_config, image) },
 	{ "limits", .parse = limits_parse },
 	{ "mounts", .parse = mounts_parse },
 	{ "network", .parse = network_parse },

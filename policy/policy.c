@@ -35,6 +35,8 @@ void corral_policy_free(struct corral_policy *p)
 	if (!p || __atomic_fetch_sub(&p->shares, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
 	free(p->rootfs_path);
+	if (p->rootfs_is_image)
+		corral_fd_closep(&p->rootfs_lease_fd);
 	free(p->workspace_path);
 	free(p->work_dir);
 	free(p->keep_path);
@@ -139,6 +141,22 @@ static int layers_compile(const struct corral_config *c, struct corral_policy *p
 	return 0;
 }
 
+static int image_compile(const struct corral_config *c, struct corral_policy *p,
+                         struct corral_error *err)
+{
+	if (c->image && !c->rootfs_is_image)
+		return corral_error_set(err, EINVAL,
+		                        "image: '%.200s' has not been looked for in a store",
+		                        c->image);
+	if (!c->rootfs_is_image)
+		return 0;
+	p->rootfs_lease_fd = fcntl(c->rootfs_lease_fd, F_DUPFD_CLOEXEC, 3);
+	if (p->rootfs_lease_fd < 0)
+		return corral_error_sys(err, errno, "image");
+	p->rootfs_is_image = true;
+	return 0;
+}
+
 static int texts_compile(const struct corral_config *c, struct corral_policy *p,
                          struct corral_error *err)
 {
@@ -154,9 +172,14 @@ static int texts_compile(const struct corral_config *c, struct corral_policy *p,
 	if (!p->hostname)
 		return corral_error_sys(err, ENOMEM, "hostname");
 
+	if (c->bare_work_dir && (c->workspace || c->keep_work_dir))
+		return corral_error_set(err, EINVAL,
+		                        "work_dir: it is the root's own, and there is a workspace "
+		                        "for it");
+	p->bare_work_dir = c->bare_work_dir;
 	r = corral_guest_path_normalise(c->work_dir ? c->work_dir : CORRAL_WORK_DIR_DEFAULT,
 	                                &p->work_dir, err);
-	if (r == 0)
+	if (r == 0 && !p->bare_work_dir)
 		r = corral_guest_path_free(p->work_dir, false, err);
 	if (r < 0)
 		return corral_error_wrap(err, r, "work_dir");
@@ -167,6 +190,9 @@ static int texts_compile(const struct corral_config *c, struct corral_policy *p,
 		if (r < 0)
 			return corral_error_wrap(err, r, "rootfs");
 	}
+	r = image_compile(c, p, err);
+	if (r < 0)
+		return r;
 	if (c->workspace) {
 		r = host_path_absolute(c->workspace, &p->workspace_path, err);
 		if (r < 0)

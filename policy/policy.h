@@ -26,12 +26,17 @@ extern "C" {
 struct corral_policy {
 	bool rootfs_is_host; /* the host's /usr and a composed /etc; else rootfs_path */
 	char *rootfs_path;
+	/* The root of an image, which nobody changes as long as this is open: each of its
+	 * sandboxes has it as well. */
+	bool rootfs_is_image;
+	int rootfs_lease_fd;
 	char *workspace_path; /* NULL: empty, in memory */
 	char *work_dir;       /* where the command starts and the workspace is */
 	char *keep_path;    /* what the sandbox changes outside of the workspace; NULL: in memory */
 	char **layer_paths; /* frozen ones beneath it, the nearest first */
 	size_t n_layers;
 	bool keep_work_dir; /* the work directory is kept as well */
+	bool bare_work_dir; /* it is the root's own, and nothing is mounted on it */
 	char *hostname;
 	struct corral_config_mount *mounts; /* in the order in which they are made */
 	size_t n_mounts;
@@ -61,8 +66,8 @@ const struct corral_policy *corral_policy_share(const struct corral_policy *p);
  * Whether a sandbox made for one serves the other: alike in all but the environment, the workspace,
  * the limits that its control group has (memory, swap, processor) and those that the caller counts
  * (time, output), which it gets when it is handed out; and made of nothing else that may change on
- * the host between the making and the use (no directory bound, no root but the host's /usr, no
- * network).
+ * the host between the making and the use (no directory bound, no root but the host's /usr or
+ * an image's, no network).
  */
 bool corral_policy_interchangeable(const struct corral_policy *a, const struct corral_policy *b);
 /* Whether a control group has the same limits for both, that of processes aside. */

@@ -42,8 +42,15 @@ static bool same_limits(const struct corral_limits *a, const struct corral_limit
 
 static bool self_contained(const struct corral_policy *p)
 {
-	return p->rootfs_is_host && !p->keep_path && !p->n_mounts &&
+	return (p->rootfs_is_host || p->rootfs_is_image) && !p->keep_path && !p->n_mounts &&
 	       p->network == CORRAL_NETWORK_NONE;
+}
+
+static bool same_root(const struct corral_policy *a, const struct corral_policy *b)
+{
+	if (a->rootfs_is_host || b->rootfs_is_host)
+		return a->rootfs_is_host && b->rootfs_is_host;
+	return !strcmp(a->rootfs_path, b->rootfs_path) && a->bare_work_dir == b->bare_work_dir;
 }
 
 bool corral_policy_interchangeable(const struct corral_policy *a, const struct corral_policy *b)
@@ -51,9 +58,10 @@ bool corral_policy_interchangeable(const struct corral_policy *a, const struct c
 	if (!self_contained(a) || !self_contained(b))
 		return false;
 	return a == b ||
-	       (!strcmp(a->work_dir, b->work_dir) && !strcmp(a->hostname, b->hostname) &&
-	        a->guest_uid == b->guest_uid && a->guest_gid == b->guest_gid && a->ids == b->ids &&
-	        a->caps == b->caps && same_limits(&a->limits, &b->limits) &&
+	       (same_root(a, b) && !strcmp(a->work_dir, b->work_dir) &&
+	        !strcmp(a->hostname, b->hostname) && a->guest_uid == b->guest_uid &&
+	        a->guest_gid == b->guest_gid && a->ids == b->ids && a->caps == b->caps &&
+	        same_limits(&a->limits, &b->limits) &&
 	        ((a->limits_asked ^ b->limits_asked) & ~ADOPTED) == 0 &&
 	        a->allow_weaker == b->allow_weaker && same_seccomp(&a->seccomp, &b->seccomp));
 }

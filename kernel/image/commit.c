@@ -174,6 +174,10 @@ static int image_put(struct corral_image_store *s, struct corral_image *i, struc
 		i->stored_ms = before->stored_ms;
 		return 0;
 	}
+	/* Those of its life before, if whoever removed it was killed. */
+	r = store_names_clean(s, err);
+	if (r < 0)
+		return r;
 	i->stored_ms = corral_wall_ms();
 	r = store_image_write(i, &text, err);
 	if (r < 0)

@@ -110,6 +110,21 @@ int store_names_give(const struct store_names *names, struct corral_image *i,
 	return 0;
 }
 
+int store_names_clean(struct corral_image_store *s, struct corral_error *err)
+{
+	corral_auto(store_names_done) struct store_names names = { NULL, 0 };
+	int r = store_names_read(s, &names, err);
+
+	for (size_t k = 0; r == 0 && k < names.n; k++) {
+		if (store_is_there(s, STORE_IMAGES, names.items[k].hex))
+			continue;
+		if (unlinkat(s->dirs[STORE_NAMES], names.items[k].file, 0) < 0 && errno != ENOENT)
+			r = corral_error_sys(err, errno, "take the name '%.200s' away",
+			                     names.items[k].name);
+	}
+	return r;
+}
+
 int store_name_put(struct corral_image_store *s, const char *name, const char *hex,
                    struct corral_error *err)
 {

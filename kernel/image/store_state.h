@@ -132,6 +132,8 @@ void store_names_done(struct store_names *names);
 /* i->names, of those. */
 int store_names_give(const struct store_names *names, struct corral_image *i,
                      struct corral_error *err);
+/* With the lock: names of images that are gone. */
+int store_names_clean(struct corral_image_store *s, struct corral_error *err);
 /* With the lock. */
 int store_name_put(struct corral_image_store *s, const char *name, const char *hex,
                    struct corral_error *err);

@@ -73,17 +73,22 @@ static int name_remove(struct sweep *w, const struct store_name *name)
 	return r < 0 ? r : told(w, &w->removed->names, &w->removed->n_names, name->name);
 }
 
-/* With all of its names; they go first, so that none leads nowhere. */
+/* Whole or not at all: its names, which then lead nowhere, are behind it. */
+static int image_unlink(struct sweep *w, const char *hex)
+{
+	int r = unlink_one(w, STORE_IMAGES, hex);
+
+	for (size_t k = 0; r == 0 && k < w->names.n; k++)
+		if (strcmp(w->names.items[k].hex, hex) == 0)
+			r = name_remove(w, &w->names.items[k]);
+	return r;
+}
+
 static int image_remove(struct sweep *w, size_t at)
 {
 	struct corral_image *i = w->images.items[at];
-	int r = 0;
+	int r = image_unlink(w, store_hex(i->id));
 
-	for (size_t k = 0; r == 0 && k < w->names.n; k++)
-		if (strcmp(w->names.items[k].hex, store_hex(i->id)) == 0)
-			r = name_remove(w, &w->names.items[k]);
-	if (r == 0)
-		r = unlink_one(w, STORE_IMAGES, store_hex(i->id));
 	if (r == 0)
 		r = told(w, &w->removed->ids, &w->removed->n_ids, i->id);
 	if (r < 0)
@@ -245,11 +250,7 @@ static int remove_broken(struct sweep *w, const char *name, const char *hex)
 	if (keeper)
 		return corral_error_set(w->err, EBUSY, "image '%.150s' is kept by '%.200s'", name,
 		                        keeper);
-	for (size_t k = 0; r == 0 && k < w->names.n; k++)
-		if (strcmp(w->names.items[k].hex, hex) == 0)
-			r = name_remove(w, &w->names.items[k]);
-	if (r == 0)
-		r = unlink_one(w, STORE_IMAGES, hex);
+	r = image_unlink(w, hex);
 	if (r == 0)
 		r = told(w, &w->removed->ids, &w->removed->n_ids, name);
 	if (r == 0)
@@ -333,16 +334,6 @@ static bool is_wanted(const struct sweep *w, const struct corral_image *i,
 	return keeper_check(w, i, i->id, NULL) < 0 || store_root_is_used(w->s, i->root_id);
 }
 
-static int dangling_names_remove(struct sweep *w)
-{
-	int r = 0;
-
-	for (size_t k = 0; r == 0 && k < w->names.n; k++)
-		if (!store_is_there(w->s, STORE_IMAGES, w->names.items[k].hex))
-			r = unlink_one(w, STORE_NAMES, w->names.items[k].file);
-	return r;
-}
-
 static int prune(struct sweep *w, const struct corral_image_prune_options *o)
 {
 	int r = sweep_open(w);
@@ -358,7 +349,7 @@ static int prune(struct sweep *w, const struct corral_image_prune_options *o)
 	if (r == 0)
 		r = sweep(w, true);
 	if (r == 0 && !w->dry_run)
-		r = dangling_names_remove(w);
+		r = store_names_clean(w->s, w->err);
 	if (r == 0 && !w->dry_run)
 		r = store_pins_clean(w->s, w->err);
 	return r;

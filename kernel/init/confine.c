@@ -138,17 +138,17 @@ long step_userns(struct init *in, const struct corral_step *s)
 
 long step_ids(struct init *in, const struct corral_step *s)
 {
+	int image = (int)s->n[0] - 1; /* held to the end, as the lease of s->fd is */
 	long r;
 
 	/* The last use of all the others: a small limit of open files must hold for the guest, and
 	 * may come next. */
 	(void)init_fd(in, s->fd);
+	(void)init_fd(in, image);
 	for (unsigned int i = 0; i < in->n_fds; i++)
-		if ((int)i != s->fd)
+		if ((int)i != s->fd && (int)i != image)
 			(void)sys1(__NR_close, in->fds[i]);
-	if (s->fd >= 0)
-		in->fds[0] = in->fds[s->fd];
-	in->n_fds = s->fd >= 0;
+	in->n_fds = 0;
 	r = sys2(__NR_setgroups, 0, 0);
 	/* Denied in a namespace of one id without privilege; the caller's groups stay then
 	 * (CVE-2014-8989 is why). */

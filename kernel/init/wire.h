@@ -43,7 +43,7 @@ enum corral_step_kind {
 	CORRAL_STEP_SESSION,  /* own session, own keyring, signals and umask as new */
 	CORRAL_STEP_USERNS,   /* enter fd, or (fd < 0) one below the current that maps uid to itself
 	                       */
-	CORRAL_STEP_IDS,      /* uid, gid; no supplementary groups */
+	CORRAL_STEP_IDS,      /* uid, gid; no other groups; n[0]: of a descriptor to keep, and 1 */
 	CORRAL_STEP_RLIMITS,  /* blob: pairs of resource and value */
 	CORRAL_STEP_CAPS,     /* attr: what stays, of every set */
 	CORRAL_STEP_LANDLOCK, /* n[0]: abi; with CORRAL_STEP_NO_ROOT, blob: corral_wire_allow[],

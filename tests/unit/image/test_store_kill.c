@@ -1,0 +1,393 @@
+/*
+ * A store of images whose user is killed in the middle: a child does one operation under ptrace(2),
+ * and is killed when it is about to do its k-th system call that changes anything, for one k after
+ * the other. The store then holds all or nothing of the operation (or what was made, without its
+ * name), what it holds can be used, the operation can be done again, and nothing is left behind for
+ * good.
+ *
+ * CORRAL_STORE_KILLS says at how many of these calls (a number, or "all"); otherwise some, evenly
+ * from a place that is another each time.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "kernel/base/buf.h"
+#include "tests/unit/image/store_support.h"
+
+#define KILLS 4
+
+/* Those that change what is on disk. */
+static const int calls[] = {
+	SYS_mkdirat, SYS_renameat2, SYS_renameat, SYS_unlinkat,  SYS_linkat,    SYS_symlinkat,
+	SYS_write,   SYS_pwrite64,  SYS_fsync,    SYS_ftruncate, SYS_utimensat, SYS_syncfs,
+	SYS_fchmod,  SYS_fchown,    SYS_fchmodat, SYS_flock,
+#ifdef SYS_unlink
+	SYS_unlink,  SYS_rename,    SYS_mkdir,    SYS_rmdir,
+#endif
+};
+
+/* Each of them stops, and every openat(2) that may make a file. */
+static int calls_stop(void)
+{
+	struct sock_filter code[2 * CORRAL_COUNT(calls) + 8];
+	struct sock_fprog program = { .filter = code };
+	size_t n = 0;
+
+#define ADD(...) code[n++] = (struct sock_filter)__VA_ARGS__
+	ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)));
+	for (size_t i = 0; i < CORRAL_COUNT(calls); i++) {
+		ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned int)calls[i], 0, 1));
+		ADD(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE));
+	}
+	ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 3));
+	ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])));
+	ADD(BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_CREAT, 0, 1));
+	ADD(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE));
+	ADD(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+#undef ADD
+	program.len = (unsigned short)n;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -1;
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+/* --- the operations, on two images that share a layer; -errno --- */
+
+static int layer_again(struct place *p, const char *name)
+{
+	struct corral_image_layer_making *m = NULL;
+	char id[80];
+	int fd, r = corral_image_layer_begin(p->store, digest_of(name, id), &m, &p->err);
+
+	if (r < 0 || !m)
+		return r;
+	fd = open(corral_image_layer_making_path(m), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	tree_fill(fd, WORDS("etc/", "etc/new=1", "-usr/b"));
+	(void)close(fd);
+	return corral_image_layer_commit_take(m, id, &p->err);
+}
+
+/* All that a pull does. */
+static int do_pull(struct place *p)
+{
+	corral_auto(corral_image_freep) struct corral_image *i = NULL;
+	corral_autofd int hold = -1;
+	int r = corral_image_store_hold(p->store, &hold, &p->err);
+
+	if (r == 0)
+		r = layer_again(p, "third");
+	if (r < 0)
+		return r;
+	i = image_of(p, "new", WORDS("base", "third"));
+	return corral_image_commit(p->store, i, "new", &p->err);
+}
+
+/* The same name for another image. */
+static int do_pull_anew(struct place *p)
+{
+	corral_auto(corral_image_freep) struct corral_image *i = image_of(p, "a2", WORDS("top"));
+
+	return corral_image_commit(p->store, i, "a", &p->err);
+}
+
+static int do_tag(struct place *p)
+{
+	corral_auto(corral_image_freep) struct corral_image *i = NULL;
+	int r = corral_image_find(p->store, "a", &i, &p->err);
+
+	return r < 0 ? r : corral_image_tag(p->store, i, "b", &p->err);
+}
+
+static int removed(struct place *p, const char *name)
+{
+	struct corral_image_removal gone = { 0 };
+	int r = corral_image_remove(p->store, name, &gone, &p->err);
+
+	if (r == 0)
+		corral_image_removal_done(&gone);
+	return r;
+}
+
+static int do_remove(struct place *p)
+{
+	return removed(p, "a");
+}
+
+static int do_remove_all_names(struct place *p)
+{
+	corral_auto(corral_image_freep) struct corral_image *i = NULL;
+	int r = corral_image_find(p->store, "b", &i, &p->err);
+
+	return r < 0 ? r : removed(p, i->id);
+}
+
+static int pruned(struct place *p, bool all)
+{
+	const struct corral_image_prune_options o = { .all = all };
+	struct corral_image_removal gone = { 0 };
+	int r = corral_image_prune(p->store, &o, &gone, &p->err);
+
+	if (r == 0)
+		corral_image_removal_done(&gone);
+	return r;
+}
+
+static int do_prune(struct place *p)
+{
+	return pruned(p, false);
+}
+
+static int do_pin(struct place *p)
+{
+	corral_auto(corral_image_freep) struct corral_image *i = NULL;
+	int r = corral_image_find(p->store, "a", &i, &p->err);
+
+	return r < 0 ? r : corral_image_pin(p->store, i, p->root, &p->err);
+}
+
+static int do_open(struct place *p)
+{
+	place_close(p);
+	place_open(p);
+	return 0;
+}
+
+static void scenario(struct place *p)
+{
+	corral_auto(corral_image_freep) struct corral_image *b = NULL;
+
+	place_make(p);
+	layer_make(p, "base", WORDS("usr/", "usr/a=1", "usr/b=2"));
+	layer_make(p, "top", WORDS("usr/", "usr/c=3"));
+	image_make(p, "a", "a", WORDS("base", "top"));
+	image_make(p, "b", "b", WORDS("base"));
+	OK(p, corral_image_find(p->store, "b", &b, &p->err));
+	OK(p, corral_image_tag(p->store, b, "c", &p->err));
+	layer_make(p, "loose", WORDS("x=1"));
+	image_make(p, NULL, "unnamed", WORDS("loose"));
+}
+
+/* --- what is seen --- */
+
+static void describe(struct place *p, struct corral_buf *ret)
+{
+	struct corral_images images = { NULL, 0 };
+	size_t broken = 0;
+
+	OK(p, corral_images_list(p->store, &images, &broken, &p->err));
+	assert_int_equal(broken, 0);
+	for (size_t k = 0; k < images.n; k++) {
+		const struct corral_image *i = images.items[k];
+		corral_autofree char *root = NULL, *keeper = NULL;
+		corral_autofd int fd = -1, root_fd = -1;
+		char path[80];
+
+		/* Whatever there is, is whole. */
+		OK(p, corral_image_use(p->store, i, &root, &fd, &p->err));
+		root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		assert_true(root_fd >= 0);
+		OK(p, store_pin_find(p->store, store_hex(i->id), &keeper, &p->err));
+		corral_buf_fmt(ret, "%.12s", i->id + 7);
+		for (size_t n = 0; n < i->n_names; n++)
+			corral_buf_fmt(ret, " %s", i->names[n]);
+		for (const char *const *f = WORDS("usr/a", "usr/b", "usr/c", "etc/new", "x"); *f;
+		     f++)
+			if (faccessat(root_fd, *f, F_OK, 0) == 0)
+				corral_buf_fmt(ret, " %s", *f);
+		corral_buf_fmt(ret, "%s\n", keeper ? " kept" : "");
+		for (size_t n = 0; n < i->n_layers; n++) {
+			assert_true(corral_image_layer_is_there(p->store, i->layers[n]));
+			(void)snprintf(path, sizeof(path), "%s", i->blobs[n] + 7);
+			assert_true(store_is_there(p->store, STORE_BLOBS, path));
+		}
+		assert_true(store_is_there(p->store, STORE_BLOBS, i->id + 7));
+	}
+	corral_images_done(&images);
+	assert_false(ret->failed);
+}
+
+struct operation {
+	const char *name;
+	int (*run)(struct place *p);
+	bool unnamed; /* what it makes may be there before it has its name */
+};
+
+static __attribute__((noreturn)) void child(struct place *p, const struct operation *op)
+{
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+		_exit(121);
+	(void)raise(SIGSTOP);
+	if (calls_stop() < 0)
+		_exit(122);
+	_exit(op->run(p) < 0 ? 123 : 0);
+}
+
+/* How many calls it came to; it is killed before the k-th (0: never). */
+static unsigned int run_killed(struct place *p, const struct operation *op, unsigned int k)
+{
+	unsigned int n = 0;
+	int status;
+	pid_t pid;
+
+	(void)fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		child(p, op);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSTOPPED(status));
+	assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, NULL,
+	                        PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL),
+	                 0);
+	for (;;) {
+		assert_int_equal(ptrace(PTRACE_CONT, pid, NULL, 0), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (!WIFSTOPPED(status))
+			break;
+		if (status >> 8 != (SIGTRAP | PTRACE_EVENT_SECCOMP << 8))
+			continue;
+		if (++n == k) {
+			(void)kill(pid, SIGKILL);
+			assert_int_equal(waitpid(pid, &status, 0), pid);
+			break;
+		}
+	}
+	if (k == 0 || n < k)
+		assert_int_equal(status, 0);
+	else
+		assert_int_equal(WTERMSIG(status), SIGKILL);
+	return n;
+}
+
+static bool can_trace(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+			_exit(1);
+		_exit(calls_stop() < 0);
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+struct seen {
+	struct corral_buf before, after;
+	unsigned int calls, n_layers, n_blobs;
+};
+
+static const char *text(const struct corral_buf *b)
+{
+	return b->len ? b->data : "";
+}
+
+static void kill_at(const struct operation *op, const struct seen *seen, unsigned int k)
+{
+	corral_autobuf struct corral_buf found = CORRAL_BUF_INIT, again = CORRAL_BUF_INIT;
+	bool undone;
+	struct place p;
+
+	scenario(&p);
+	(void)run_killed(&p, op, k);
+	describe(&p, &found);
+	undone = strcmp(text(&found), text(&seen->before)) == 0;
+	if (!undone && op->unnamed)
+		undone = found.len > seen->before.len &&
+		         strcmp(text(&found), text(&seen->after)) != 0;
+	if (!undone && strcmp(text(&found), text(&seen->after)) != 0)
+		fail_msg("%s killed at call %u of %u left\n%sbefore\n%safter\n%s", op->name, k,
+		         seen->calls, text(&found), text(&seen->before), text(&seen->after));
+	if (undone)
+		OK(&p, op->run(&p));
+	describe(&p, &again);
+	assert_string_equal(text(&again), text(&seen->after));
+	OK(&p, pruned(&p, false));
+	if (entries(&p, STORE_LAYERS) != seen->n_layers ||
+	    entries(&p, STORE_BLOBS) != seen->n_blobs || entries(&p, STORE_PARTIAL) != 0)
+		fail_msg("%s killed at call %u of %u left %u layers, %u blobs, %u in the making",
+		         op->name, k, seen->calls, entries(&p, STORE_LAYERS),
+		         entries(&p, STORE_BLOBS), entries(&p, STORE_PARTIAL));
+	place_remove(&p);
+}
+
+static unsigned int kills_wanted(const struct seen *seen)
+{
+	const char *wanted = getenv("CORRAL_STORE_KILLS");
+	unsigned long kills = KILLS;
+
+	if (wanted)
+		kills = strcmp(wanted, "all") == 0 ? seen->calls : strtoul(wanted, NULL, 10);
+	return kills < seen->calls ? (unsigned int)kills : seen->calls;
+}
+
+static void kill_everywhere(const struct operation *op)
+{
+	struct seen seen = { CORRAL_BUF_INIT, CORRAL_BUF_INIT, 0, 0, 0 };
+	unsigned int kills, begin = (unsigned int)getpid();
+	struct place p;
+
+	if (!can_trace()) {
+		corral_test_skip("ptrace(2) of a child");
+		return;
+	}
+	scenario(&p);
+	describe(&p, &seen.before);
+	seen.calls = run_killed(&p, op, 0);
+	describe(&p, &seen.after);
+	OK(&p, pruned(&p, false));
+	seen.n_layers = entries(&p, STORE_LAYERS);
+	seen.n_blobs = entries(&p, STORE_BLOBS);
+	place_remove(&p);
+	kills = kills_wanted(&seen);
+	for (unsigned int i = 0; i < kills; i++)
+		kill_at(op, &seen, 1 + (begin + i * seen.calls / kills) % seen.calls);
+	print_message("%s: killed at %u of %u calls\n", op->name, kills, seen.calls);
+	corral_buf_done(&seen.before);
+	corral_buf_done(&seen.after);
+}
+
+#define KILLED(what, ...)                                                             \
+	static void what##_is_done_or_not(void **state)                               \
+	{                                                                             \
+		static const struct operation op = { #what, do_##what, __VA_ARGS__ }; \
+                                                                                      \
+		(void)state;                                                          \
+		kill_everywhere(&op);                                                 \
+	}
+KILLED(pull, true)
+KILLED(pull_anew, true)
+KILLED(tag, false)
+KILLED(remove, false)
+KILLED(remove_all_names, false)
+KILLED(prune, false)
+KILLED(pin, false)
+KILLED(open, false)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pull_is_done_or_not),
+		cmocka_unit_test(pull_anew_is_done_or_not),
+		cmocka_unit_test(tag_is_done_or_not),
+		cmocka_unit_test(remove_is_done_or_not),
+		cmocka_unit_test(remove_all_names_is_done_or_not),
+		cmocka_unit_test(prune_is_done_or_not),
+		cmocka_unit_test(pin_is_done_or_not),
+		cmocka_unit_test(open_is_done_or_not),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
