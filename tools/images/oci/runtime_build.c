@@ -7,6 +7,7 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/image/oci/build.h"
 #include "policy/runtime_build.h"
+#include "tools/compile.h"
 #include "tools/images/oci/maker.h"
 #include "tools/images/oci/puller.h"
 #include "tools/images/runtimes.h"
@@ -21,6 +22,7 @@ struct builder {
 	struct corral_images_puller puller;
 	struct corral_progress progress;
 	struct corral_build_options options;
+	char *cache_dir;
 	bool is_quiet;
 };
 
@@ -62,10 +64,12 @@ static int builder_init(struct builder *b, const struct corral_call *call, struc
 	if (r == 0)
 		r = corral_images_puller_init(&b->puller, &b->maker, NULL, NULL, err);
 	b->progress = (struct corral_progress) { tell, b };
+	b->cache_dir = corral_cache_dir();
 	b->options = (struct corral_build_options) {
 		.launcher = b->maker.launcher,
 		.network = call->options.build_network,
 		.no_cache = call->options.no_cache,
+		.seccomp_cache_dir = b->cache_dir,
 		.progress = &b->progress,
 		.fetch = fetch,
 		.fetch_ctx = b,
@@ -77,6 +81,7 @@ static void builder_done(struct builder *b)
 {
 	corral_images_puller_done(&b->puller);
 	corral_images_maker_done(&b->maker);
+	free(b->cache_dir);
 }
 
 static json_t *image_json(const struct corral_runtime *rt, const struct corral_image *i)
