@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernel/base/cleanup.h"
 #include "kernel/image/apply.h"
@@ -76,9 +77,17 @@ static int wishes_add(const struct corral_options *o, struct corral_runtime *rt,
 	return rootfs ? corral_config_set_text(&rt->rootfs, rootfs, err) : 0;
 }
 
-/* The image that somebody named is fetched before it is asked whether it is there; of a runtime's
- * own it is said what brings it here. */
-static int image_find(struct corral_options *o, struct corral_error *err)
+/* Whoever only asks what would be done gets no image for it. */
+static bool makes_images(const struct corral_options *o, enum corral_option_command command)
+{
+	return command != CORRAL_OPTION_PLAN && (!o->pull || strcmp(o->pull, "never") != 0) &&
+	       corral_images_can_make();
+}
+
+/* The image that somebody named is fetched before it is asked whether it is there, and a runtime's
+ * own is built or fetched the first time; else it is said what brings it here. */
+static int image_find(struct corral_options *o, enum corral_option_command command,
+                      const char *name, struct corral_error *err)
 {
 	const char *said = o->image ? o->image : o->config->image;
 	corral_auto(corral_image_store_closep) struct corral_image_store *s = NULL;
@@ -92,9 +101,28 @@ static int image_find(struct corral_options *o, struct corral_error *err)
 		return corral_images_fetch(s, said, o->pull, err);
 	if (r == 0)
 		r = corral_image_of_runtime(s, o->runtime, &i, err);
+	if (r == -ENOENT && makes_images(o, command))
+		return corral_images_prewarm(name, err);
 	if (r < 0)
 		return corral_error_wrap(err, r, "runtime '%.60s'", o->runtime->name);
 	return 0;
+}
+
+/* Where neither native nor Docker can be had, and the image is what is missing, it is made. */
+static int choose_or_make(struct corral_options *o, enum corral_option_command command,
+                          const char *name, struct corral_error *err)
+{
+	struct corral_error why = { 0 };
+	int r = choose(o, command, &why);
+
+	if (r < 0 && !o->image_is_settled && o->runtime->isolation == CORRAL_ISOLATION_AUTO &&
+	    makes_images(o, command)) {
+		r = image_find(o, command, name, err);
+		return r < 0 ? r : choose(o, command, err);
+	}
+	if (r < 0 && err)
+		*err = why;
+	return r;
 }
 
 int corral_runtime_use(struct corral_options *o, enum corral_option_command command,
@@ -105,11 +133,11 @@ int corral_runtime_use(struct corral_options *o, enum corral_option_command comm
 	if (r == 0)
 		r = wishes_add(o, o->runtime, err);
 	if (r == 0 && !o->docker_runtime && (o->image || o->config->image))
-		r = image_find(o, err);
+		r = image_find(o, command, name, err);
 	if (r == 0 && !o->docker_runtime)
-		r = choose(o, command, err);
+		r = choose_or_make(o, command, name, err);
 	if (r == 0 && !o->docker_runtime && !o->in_docker && !o->image_is_settled)
-		r = image_find(o, err);
+		r = image_find(o, command, name, err);
 	if (r < 0)
 		return r;
 	return o->docker_runtime || o->in_docker ? container_config(o->runtime, ret, err)

@@ -19,10 +19,12 @@
 #include "tools/message.h"
 #include "tools/program.h"
 
-static _Noreturn void fetcher(const char *name, pid_t parent)
+/* "image" "pull" WORD, or "runtime" "prewarm" WORD. */
+static _Noreturn void maker(const char *family, const char *command, const char *word, pid_t parent)
 {
-	char *const argv[] = { (char[]) { "corral" }, (char[]) { "image" },    (char[]) { "pull" },
-		               (char[]) { "--" },     (char *)(uintptr_t)name, NULL };
+	char *const argv[] = { (char *)(uintptr_t) "corral", (char *)(uintptr_t)family,
+		               (char *)(uintptr_t)command,   (char *)(uintptr_t) "--",
+		               (char *)(uintptr_t)word,      NULL };
 	struct corral_error err = { 0 };
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -37,7 +39,8 @@ static _Noreturn void fetcher(const char *name, pid_t parent)
 	_exit(corral_complain(&err));
 }
 
-static int fetch(const char *name, struct corral_error *err)
+static int make(const char *family, const char *command, const char *word, const char *failed,
+                struct corral_error *err)
 {
 	pid_t self = getpid(), pid;
 	int status = 0;
@@ -45,21 +48,30 @@ static int fetch(const char *name, struct corral_error *err)
 	(void)fflush(NULL);
 	pid = fork();
 	if (pid < 0)
-		return corral_error_sys(err, errno, "fork what fetches images");
+		return corral_error_sys(err, errno, "fork what makes images");
 	if (pid == 0)
-		fetcher(name, self);
+		maker(family, command, word, self);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
-			return corral_error_sys(err, errno, "wait for what fetches images");
+			return corral_error_sys(err, errno, "wait for what makes images");
 	if (WIFSIGNALED(status))
 		return corral_error_set(err, EINTR,
-		                        "image '%.150s': its fetching was ended by "
-		                        "signal %d",
-		                        name, WTERMSIG(status));
+		                        "%s '%.150s': corral %s %s was ended by signal %d", family,
+		                        word, family, command, WTERMSIG(status));
 	/* Why, it has said itself. */
 	return WEXITSTATUS(status) == 0
 	               ? 0
-	               : corral_error_set(err, EIO, "image '%.150s' could not be fetched", name);
+	               : corral_error_set(err, EIO, "%s '%.150s' %s", family, word, failed);
+}
+
+bool corral_images_can_make(void)
+{
+	return corral_program_is_installed(CORRAL_PROGRAM_OCI);
+}
+
+int corral_images_prewarm(const char *runtime, struct corral_error *err)
+{
+	return make("runtime", "prewarm", runtime, "could not be prepared", err);
 }
 
 static int is_there(struct corral_image_store *s, const char *name, struct corral_error *err)
@@ -88,13 +100,13 @@ int corral_images_fetch(struct corral_image_store *s, const char *name, const ch
 		                        "image '%.150s' is not in corral's store, and --pull never "
 		                        "keeps it from being fetched: corral image pull %.150s",
 		                        name, name);
-	if (!corral_program_is_installed(CORRAL_PROGRAM_OCI))
+	if (!corral_images_can_make())
 		return corral_error_set(
 		        err, ENOENT,
 		        "image '%.150s' is not in corral's store, and this corral was "
 		        "built without what fetches images (%s)",
 		        name, CORRAL_PROGRAM_OCI);
-	return fetch(name, err);
+	return make("image", "pull", name, "could not be fetched", err);
 }
 
 int corral_images_use(struct corral_options *o, struct corral_error *err)
