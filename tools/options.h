@@ -110,6 +110,10 @@ struct corral_options {
 	const char *from, *since, *until; /* checkpoints */
 	uint64_t command;                 /* 0: none; CORRAL_OPTION_UNSAID: the last */
 	bool history, diff, text;
+	/* Of what a session's sandboxes are to be: set of enum corral_limit, and whether its
+	 * network was named; the values are config's. */
+	uint32_t limits_said;
+	bool network_said;
 };
 
 struct corral_option {

@@ -45,6 +45,10 @@ struct corral_session_store;
  * for some milliseconds what is in the trash. Not to be carried across fork(2). */
 int corral_session_store_open(const char *root, struct corral_session_store **ret,
                               struct corral_error *err);
+/* The same for who only looks: makes nothing. -ENOENT: nobody keeps sessions there, or there is no
+ * such directory. */
+int corral_session_store_open_existing(const char *root, struct corral_session_store **ret,
+                                       struct corral_error *err);
 /* Takes NULL. */
 void corral_session_store_close(struct corral_session_store *s);
 /* Borrowed; absolute. */
@@ -66,6 +70,9 @@ struct corral_session_record {
 	int64_t created_ms, active_ms; /* wall clock, since 1970 */
 	unsigned int n_layers;
 	uint64_t data; /* owner's: of whoever keeps more about it (a token's hash, say) */
+	/* Owned: of one that the registry has, and nobody can use, as what it says of the runtime
+	 * cannot be read: why. runtime is NULL then. Else NULL. */
+	char *fault;
 };
 void corral_session_record_done(struct corral_session_record *r);
 
@@ -80,10 +87,13 @@ struct corral_session_order {
 int corral_session_store_create(struct corral_session_store *s,
                                 const struct corral_session_order *order,
                                 struct corral_session_record *ret, struct corral_error *err);
-/* -ENOENT: "No such session: ID". */
+/* -ENOENT: "No such session: ID"; -EIO: its fault. */
 int corral_session_store_find(struct corral_session_store *s, const char *id,
                               struct corral_session_record *ret, struct corral_error *err);
-/* All of them, by id; freed with corral_session_records_free(). */
+/* The same, with its fault as well. */
+int corral_session_store_find_any(struct corral_session_store *s, const char *id,
+                                  struct corral_session_record *ret, struct corral_error *err);
+/* All of them, those with a fault as well, by id; freed with corral_session_records_free(). */
 int corral_session_store_list(struct corral_session_store *s, struct corral_session_record **ret,
                               size_t *ret_n, struct corral_error *err);
 void corral_session_records_free(struct corral_session_record *records, size_t n);
@@ -94,7 +104,7 @@ int corral_session_store_set_closed(struct corral_session_store *s, const char *
                                     struct corral_error *err);
 int corral_session_store_set_data(struct corral_session_store *s, const char *id, uint64_t data,
                                   struct corral_error *err);
-/* With all its files. -EBUSY while it runs. */
+/* With all its files, also one with a fault. -EBUSY while it runs. */
 int corral_session_store_remove(struct corral_session_store *s, const char *id,
                                 struct corral_error *err);
 

@@ -33,6 +33,7 @@ struct turn {
 	struct corral_session_record session;
 	char text[TEXT_SIZE]; /* of the command */
 	int lock_fd;          /* its turn; -1: it needs none */
+	bool is_new;          /* made for this command */
 	unsigned int number;  /* in the history; 0: there is none */
 	/* What to compare with where there is no history, "" without. */
 	char mark[CORRAL_SESSION_ID_SIZE];
@@ -66,14 +67,19 @@ static int runtime_check(const char *word, const struct corral_session_record *s
 }
 
 /* The session of that id, which is made when there is none. */
-static int session_take(struct corral_call *call, const char *id, struct corral_session_record *ret,
-                        struct corral_error *err)
+static int session_take(struct turn *t, const char *id, struct corral_error *err)
 {
+	struct corral_session_record *ret = &t->session;
+	struct corral_call *call = t->call;
 	const char *runtime = call->options.runtime_name;
 	int r = corral_session_store_find(call->store, id, ret, NULL);
 
 	if (r == -ENOENT || r == -EINVAL) {
 		r = corral_session_make(call, id, ret, err);
+		/* A word that was mistyped is told where somebody looks; programs know. */
+		t->is_new = r == 0;
+		if (r == 0 && call->options.json_fd < 0 && isatty(STDERR_FILENO))
+			corral_say("session '%s' is new", id);
 		if (r != -EEXIST)
 			return r;
 		/* Somebody else has just made it. */
@@ -85,6 +91,8 @@ static int session_take(struct corral_call *call, const char *id, struct corral_
 		return r;
 	if (runtime)
 		r = runtime_check(runtime, ret, err);
+	if (r == 0)
+		r = corral_session_limits_check(call, ret, err);
 	if (r < 0)
 		corral_session_record_done(ret);
 	return r;
@@ -137,6 +145,9 @@ static void turn_end(struct turn *t)
 	if (t->box.record.words) {
 		corral_session_box_close(t->call, &t->box);
 		(void)corral_session_store_touch(t->call->store, t->session.id, wall_ms(), NULL);
+	} else if (t->is_new && t->session.isolation == CORRAL_ISOLATION_NATIVE) {
+		/* It would be in the way of one with limits that can be had. */
+		(void)corral_session_store_remove(t->call->store, t->session.id, NULL);
 	}
 	if (t->mark[0])
 		(void)corral_session_checkpoint_drop(t->call->store, t->session.id, t->mark, NULL);
@@ -210,7 +221,7 @@ static int execute(struct corral_call *call, const struct corral_exec_run *given
 		x.ctx = &t;
 	}
 	corral_words_line(x.argv, t.text, sizeof(t.text));
-	r = session_take(call, call->operands[0], &t.session, err);
+	r = session_take(&t, call->operands[0], err);
 	if (r == 0 && t.session.isolation == CORRAL_ISOLATION_DOCKER) {
 		r = contained(&t, &x, err);
 	} else if (r == 0) {
@@ -265,8 +276,7 @@ static int guest_open(struct corral_call *call, const char *word, bool out,
 	(void)snprintf(t->text, sizeof(t->text), "cp %.1000s %.1000s", call->operands[0],
 	               call->operands[1]);
 	/* A session that is not there has nothing to copy out. */
-	r = out ? corral_session_find(call, word, &t->session, err)
-	        : session_take(call, word, &t->session, err);
+	r = out ? corral_session_find(call, word, &t->session, err) : session_take(t, word, err);
 	if (r == 0 && t->session.isolation == CORRAL_ISOLATION_DOCKER)
 		r = corral_error_set(err, EOPNOTSUPP,
 		                     "session %s is a container: docker cp corral-session-%s:PATH",

@@ -113,6 +113,77 @@ static void the_list_is_by_id(void **state)
 	corral_session_records_free(list, n);
 }
 
+/* As a later corral's could be: a description that this one does not take. */
+static void fault_make(struct place *p, const char *id)
+{
+	struct corral_session_order o = { .id = id, .isolation = CORRAL_ISOLATION_NATIVE };
+	struct corral_runtime *rt = NULL;
+
+	OK(p, corral_runtime_dup(p->runtime, &rt, &p->err));
+	free(rt->work_dir);
+	rt->work_dir = strdup("nowhere");
+	o.runtime = rt;
+	OK(p, corral_session_store_create(p->store, &o, NULL, &p->err));
+	corral_runtime_free(rt);
+}
+
+static void one_that_cannot_be_read_keeps_nobody_from_the_others(void **state)
+{
+	static const char said[] =
+	        "Session 'b': what registry.db says of its runtime cannot be read: "
+	        "work_dir";
+	struct place *p = *state;
+	struct corral_session_record *list = NULL, r = { 0 };
+	struct corral_session_cleaned told;
+	size_t n = 0;
+
+	session_make(p, "a", false);
+	fault_make(p, "b");
+	fault_make(p, "b2");
+	session_make(p, "c", false);
+	file_put(p, "c", "f", "1");
+	OK(p, corral_session_store_list(p->store, &list, &n, &p->err));
+	assert_int_equal(n, 4);
+	for (size_t i = 0; i < n; i++) {
+		bool broken = list[i].id[0] == 'b';
+
+		assert_int_equal(list[i].fault != NULL, broken);
+		assert_int_equal(list[i].runtime == NULL, broken);
+	}
+	assert_int_equal(strncmp(list[1].fault, said, strlen(said)), 0);
+	corral_session_records_free(list, n);
+	FAILS(p, corral_session_store_find(p->store, "b", &r, &p->err), EIO, said);
+	FAILS(p, corral_session_checkpoint(p->store, "b", NULL, NULL, &p->err), EIO, said);
+	OK(p, corral_session_store_find_any(p->store, "b", &r, &p->err));
+	assert_int_equal(strncmp(r.fault, said, strlen(said)), 0);
+	corral_session_record_done(&r);
+	OK(p, corral_session_store_clean(p->store, &told, &p->err));
+	assert_int_equal(told.failed, 0);
+	OK(p, corral_session_store_remove(p->store, "b", &p->err));
+	OK(p, corral_session_store_remove(p->store, "b2", &p->err));
+	FAILS(p, corral_session_store_find(p->store, "b", &r, &p->err), ENOENT, "No such session");
+	assert_int_equal(entries(p, "layers"), 2);
+	HAS(p, "c", "f", "1");
+}
+
+static void who_looks_makes_no_store(void **state)
+{
+	struct place *p = *state;
+	struct corral_session_store *s = NULL;
+
+	OK(p, corral_session_store_open_existing(p->root, &s, &p->err));
+	corral_session_store_close(s);
+	place_close(p);
+	place_empty(p);
+	FAILS(p, corral_session_store_open_existing(p->root, &s, &p->err), ENOENT,
+	      "there are none");
+	assert_int_equal(entries(p, "."), 0);
+	assert_int_equal(rmdir(p->root), 0);
+	FAILS(p, corral_session_store_open_existing(p->root, &s, &p->err), ENOENT, "No such file");
+	assert_int_equal(access(p->root, F_OK), -1);
+	place_reopen(p);
+}
+
 static void a_removed_session_leaves_nothing(void **state)
 {
 	struct place *p = *state;
@@ -162,7 +233,7 @@ static void checkpoints_are_gone_back_to(void **state)
 	OK(p, corral_session_restore(p->store, "a", "begin", &p->err));
 	HAS(p, "a", "f", "");
 	FAILS(p, corral_session_restore(p->store, "a", "three", &p->err), ENOENT,
-	      "has no checkpoint 'three'");
+	      "has no checkpoint 'three': it has begin, c2, two");
 	OK(p, corral_session_checkpoints(p->store, "a", &list, &p->err));
 	assert_int_equal(list.n, 3);
 	assert_string_equal(list.items[0].name, "begin");
@@ -267,6 +338,10 @@ static void what_is_taken_back_is_what_led_here(void **state)
 	file_put(p, "a", "f", "1");
 	OK(p, corral_session_checkpoint(p->store, "a", "one", NULL, &p->err));
 	OK(p, corral_session_command(p->store, "a", "second", NULL, &p->err));
+	FAILS(p,
+	      corral_session_diff(p->store, "a", &(struct corral_session_span) { .command = 3 },
+	                          NULL, NULL, NULL, &p->err),
+	      ENOENT, "has no command 3: there are those from 1 to 2");
 	file_put(p, "a", "f", "2");
 	OK(p, corral_session_checkpoint(p->store, "a", "two", NULL, &p->err));
 	OK(p, corral_session_restore(p->store, "a", "one", &p->err));
@@ -629,6 +704,8 @@ int main(void)
 		TEST(what_was_made_is_found_again_by_another_process),
 		TEST(without_an_id_one_is_chosen),
 		TEST(the_list_is_by_id),
+		TEST(who_looks_makes_no_store),
+		TEST(one_that_cannot_be_read_keeps_nobody_from_the_others),
 		TEST(a_removed_session_leaves_nothing),
 		TEST(checkpoints_are_gone_back_to),
 		TEST(an_empty_layer_is_not_frozen),
