@@ -137,7 +137,8 @@ void corral_checkpoints_done(struct corral_checkpoints *c);
 
 /*
  * Keeps the session's files as they are, in constant time: its layer is frozen, an empty one put on
- * it. name NULL: "c1", "c2", ... -EEXIST for a name that is taken.
+ * it. name NULL: "c1", "c2", ... -EEXIST for a name that is taken; -EMLINK when it has no room for
+ * another layer (see corral_session_command()).
  */
 int corral_session_checkpoint(struct corral_session_store *s, const char *id, const char *name,
                               char ret_name[CORRAL_SESSION_ID_SIZE], struct corral_error *err);
@@ -157,7 +158,9 @@ int corral_session_fork(struct corral_session_store *s, const char *id, const ch
 /*
  * With history (else -EOPNOTSUPP): to be called before each command, with no sandbox over it. Gives
  * the command its number (1, 2, ...). An empty topmost layer is not frozen, so reading commands
- * cost none.
+ * cost none. 0: there is no state before this one, and taking back the one before takes back both,
+ * as the session has all the layers that it can have, and a guest made what cannot be merged (links
+ * without number, names without end). It goes on so until undo or restore gives it room.
  */
 int corral_session_command(struct corral_session_store *s, const char *id, const char *text,
                            unsigned int *ret_number, struct corral_error *err);

@@ -235,10 +235,20 @@ int store_session_make_dir(struct store_change *c, const char *id, int64_t layer
 
 int store_session_room(struct store_session *e, struct corral_error *err)
 {
+	struct corral_error why = { 0 };
+	int r;
+
 	/* One is put on what there is. */
 	if (e->depth < CORRAL_LAYERS_MAX)
 		return 0;
-	return store_session_merge(e, NULL, err);
+	r = store_session_merge(e, NULL, &why);
+	if (r == -EMLINK)
+		return corral_error_set(err, EMLINK,
+		                        "Session '%s' has %u layers, as many as there can be, and "
+		                        "they cannot be merged: take back what it did last, or go "
+		                        "back to a checkpoint: %.200s",
+		                        e->id, e->depth, why.text);
+	return r < 0 ? corral_error_set(err, -r, "%s", why.text) : 0;
 }
 
 static int now_move(struct store_session *e, struct store_change *c, int64_t parent, int64_t head,

@@ -124,7 +124,8 @@ int store_session_commit(struct store_session *e, struct store_change *c, struct
 /* Its directory, in a transaction that adds it to the registry. layer: all it has, or 0. */
 int store_session_make_dir(struct store_change *c, const char *id, int64_t layer,
                            struct corral_error *err);
-/* For one more layer; before the topmost is locked. */
+/* For one more layer; before the topmost is locked. -EMLINK: there is none, and merging gives none.
+ */
 int store_session_room(struct store_session *e, struct corral_error *err);
 
 /*
@@ -166,7 +167,7 @@ int store_stack_fill(const struct store_session *e, const struct store_numbers *
 /* Where layers are merged, in the session's directory. */
 #define STORE_MERGE "merge"
 /* store_merge.c: fewer layers; *ret_n (may be NULL) grows by how many are one then. -EBUSY while it
- * runs. */
+ * runs. -EMLINK for what a guest made so that it cannot be merged, which is not tried twice. */
 int store_session_merge(struct store_session *e, unsigned int *ret_n, struct corral_error *err);
 
 #endif

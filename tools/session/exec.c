@@ -98,13 +98,34 @@ static int session_take(struct turn *t, const char *id, struct corral_error *err
 	return r;
 }
 
+/* There is no room for a state before this command. It runs all the same. */
+static int no_state(const struct turn *t, struct corral_error *err)
+{
+	const char *id = t->session.id;
+
+	if (t->call->options.diff)
+		return corral_error_set(err, EMLINK,
+		                        "session %s: it has as many layers as there can be, and "
+		                        "they cannot be merged, so nobody could tell what this "
+		                        "command alone changes: leave --diff out, or make room: "
+		                        "corral session undo %s 2",
+		                        id, id);
+	corral_say("session %s: it has as many layers as there can be, and they cannot be merged: "
+	           "this command can be taken back with those before it alone; corral session "
+	           "undo %s 2 makes room",
+	           id, id);
+	return 0;
+}
+
 static int keep_before(struct corral_call *call, void *ctx, struct corral_error *err)
 {
 	struct turn *t = ctx;
 	int r;
 
-	if (t->session.history)
-		return corral_session_command(call->store, t->session.id, t->text, &t->number, err);
+	if (t->session.history) {
+		r = corral_session_command(call->store, t->session.id, t->text, &t->number, err);
+		return r == 0 && !t->number ? no_state(t, err) : r;
+	}
 	/* One that was killed in his turn has left it. */
 	(void)corral_session_checkpoint_drop(call->store, t->session.id, MARK, NULL);
 	(void)snprintf(t->mark, sizeof(t->mark), MARK);

@@ -576,6 +576,45 @@ static void what_cannot_be_merged_stands_in_the_way_of_nothing_else(void **state
 	HAS(p, "a", "f13", "f13");
 }
 
+/* As a guest would, who wants to be in the way: each of them cannot be merged. */
+static void session_goes_on_when_nothing_can_be_merged(void **state)
+{
+	struct place *p = *state;
+	unsigned int n = 0, last = 0;
+	char name[16], path[128], said[24];
+	corral_autofree char *text = NULL;
+
+	session_make(p, "a", true);
+	for (int i = 0; i < CORRAL_LAYERS_MAX + 3; i++) {
+		(void)snprintf(name, sizeof(name), "f%d", i);
+		OK(p, corral_session_command(p->store, "a", name, &n, &p->err));
+		last = n ? n : last;
+		assert_int_equal(n, i < CORRAL_LAYERS_MAX ? i + 1 : 0);
+		/* From where merging begins: of the nearest two, one is in the way. */
+		if (n && i >= CORRAL_SESSION_LAYERS_MERGE - 1)
+			deep_put(p, "a");
+		file_put(p, "a", name, name);
+	}
+	assert_int_equal(session_layers(p, "a"), CORRAL_LAYERS_MAX);
+	FAILS(p, corral_session_checkpoint(p->store, "a", NULL, NULL, &p->err), EMLINK,
+	      "cannot be merged: take back what it did last, or go back to a checkpoint");
+	FAILS(p, corral_session_fork(p->store, "a", NULL, "b", NULL, &p->err), EMLINK,
+	      "as many as there can be");
+	HAS(p, "a", "f0", "f0");
+	HAS(p, "a", name, name);
+	(void)snprintf(path, sizeof(path), "%s/sessions/a/unmergeable", p->root);
+	assert_true(readlink(path, said, sizeof(said)) > 0);
+	/* Ways out: the last command with those that had no state, then one more. */
+	OK(p, corral_session_undo(p->store, "a", 1, &text, &p->err));
+	(void)snprintf(name, sizeof(name), "f%u", last - 1);
+	assert_string_equal(text, name);
+	HAS(p, "a", name, "");
+	OK(p, corral_session_undo(p->store, "a", 1, NULL, &p->err));
+	OK(p, corral_session_command(p->store, "a", "again", &n, &p->err));
+	assert_int_equal(n, last + 1);
+	HAS(p, "a", "f0", "f0");
+}
+
 static void what_a_crash_left_goes(void **state)
 {
 	struct place *p = *state;
@@ -720,6 +759,7 @@ int main(void)
 		TEST(the_work_directory_stays_as_the_guest_made_it),
 		TEST(many_layers_are_merged_before_it_wakes),
 		TEST(what_cannot_be_merged_stands_in_the_way_of_nothing_else),
+		TEST(session_goes_on_when_nothing_can_be_merged),
 		TEST(what_a_crash_left_goes),
 		TEST(opening_waits_for_nothing_large),
 		TEST(the_directory_is_the_callers_alone),
