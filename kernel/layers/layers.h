@@ -108,7 +108,8 @@ int corral_layer_remove(int dir_fd, const char *name, struct corral_error *err);
 int corral_layer_remove_until(int dir_fd, const char *name, uint64_t deadline_nsec,
                               struct corral_error *err);
 
-/* Bytes on disk of what the layer holds, and how many files. */
+/* Bytes on disk of what the layer holds, and how many files; without what lies deeper than 4096
+ * directories. */
 int corral_layer_usage(const char *path, uint64_t *ret_bytes, uint64_t *ret_files,
                        struct corral_error *err);
 

@@ -793,6 +793,7 @@ static void too_deep_is_told_so_far(void **state)
 	struct corral_layer_stack s;
 	struct corral_error err = { 0 };
 	struct told_deep t = { 0 };
+	uint64_t bytes = 0, files = 0;
 
 	(void)state;
 	deep_make("1/u2", 4100, false, NULL);
@@ -803,6 +804,9 @@ static void too_deep_is_told_so_far(void **state)
 	assert_int_equal(t.unread, 1);
 	assert_int_equal(t.n, 4097 + 1);
 	assert_true(t.behind);
+	if (corral_layer_usage("1", &bytes, &files, &err) != 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(files, 1);
 }
 
 static void removal_takes_all_and_nothing_else(void **state)
