@@ -110,6 +110,32 @@ static json_t *entry_json(const struct corral_runtime *rt, const char *path, con
 	                 source.failed ? "" : source.data, "file", text_or_null(path));
 }
 
+/* Files that are none: a row each, with what is wrong in the place of a description. */
+static void faults_add(const struct corral_runtime_catalogue *all, struct corral_table *t,
+                       json_t *words)
+{
+	const struct corral_runtime_fault *faults;
+	size_t n = corral_runtime_catalogue_faults(all, &faults);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct corral_runtime_fault *f = &faults[i];
+		/* The file has a column of its own. */
+		const char *why = f->text + strlen(f->path) + 2;
+		char broken[600];
+
+		if (strncmp(f->text, f->path, strlen(f->path)) != 0)
+			why = f->text;
+		(void)snprintf(broken, sizeof(broken), "broken: %s", why);
+		corral_table_add(t, (const char *const[]) { f->name, "-", "-", broken, f->path });
+		(void)json_array_append_new(
+		        words,
+		        json_pack("{s:o, s:s, s:n, s:n, s:b, s:o, s:s, s:o, s:o}", "name",
+		                  text_or_null(f->name), "description", "", "isolation", "here",
+		                  "weaker", false, "reason", text_or_null(why), "source", "",
+		                  "file", text_or_null(f->path), "error", text_or_null(f->text)));
+	}
+}
+
 static int list(struct corral_call *call, struct corral_error *err)
 {
 	static const char *const headings[] = { "NAME", "HERE", "ROOT", "DESCRIPTION", "FILE" };
@@ -132,6 +158,8 @@ static int list(struct corral_call *call, struct corral_error *err)
 		else
 			r = row_add(&table, e, &a);
 	}
+	if (r == 0)
+		faults_add(all, &table, words);
 	if (r == 0 && call->options.json)
 		r = corral_json_print(json_incref(words), err);
 	else if (r == 0 && corral_table_print(&table, stdout) < 0)

@@ -33,6 +33,9 @@
 #define ANYWHERE ((SESSIONS & ~(uint64_t)CORRAL_OPTION_SESSION_EXEC) | IMAGES)
 #define EXECS    (CORRAL_OPTION_EXEC | CORRAL_OPTION_SESSION_EXEC)
 #define SHELLS   (EXECS | CORRAL_OPTION_SESSION_SHELL)
+/* Those that make a session, and so may say what its sandboxes are to be. */
+#define BEGIN \
+	(CORRAL_OPTION_SESSION_CREATE | CORRAL_OPTION_SESSION_EXEC | CORRAL_OPTION_SESSION_SHELL)
 
 static int set_text(struct corral_options *o, const struct corral_option *row, const char *value,
                     struct corral_error *err)
@@ -54,6 +57,7 @@ static int set_flag(struct corral_options *o, const struct corral_option *row, c
 static int set_limit(struct corral_options *o, const struct corral_option *row, const char *value,
                      struct corral_error *err)
 {
+	o->limits_said |= (uint32_t)row->detail;
 	return corral_config_set_limit(o->config, (enum corral_limit)row->detail, value, err);
 }
 
@@ -104,7 +108,7 @@ static int set_network(struct corral_options *o, const struct corral_option *row
 		o->network = value;
 		return 0;
 	}
-	o->has_network = true;
+	o->network_said = true;
 	if (corral_config_set_network(o->config, value, NULL) == 0)
 		return 0;
 	return corral_error_set(
@@ -121,7 +125,7 @@ static int set_allow(struct corral_options *o, const struct corral_option *row, 
 	int r = corral_config_add_allow(o->config, value, err);
 
 	(void)row;
-	if (r == 0 && !o->has_network)
+	if (r == 0 && !o->network_said)
 		r = corral_config_set_network(o->config, "allow", err);
 	return r;
 }
@@ -397,6 +401,8 @@ const struct corral_option corral_option_table[] = {
 	  NULL, MAKE, false, .set = set_allow },
 	{ "publish", 0, "[ADDR:]PORT:PORT[/udp]", "a port of the sandbox at a port of the host's loopback, or at a socket: unix:/PATH:PORT",
 	  NULL, MAKE, false, .set = set_publish },
+	{ "network", 0, "none|host|bridge|allow|pasta", "of a new session: as of corral run (default: what its runtime says)",
+	  NULL, BEGIN, false, .set = set_network },
 	{ "ids", 0, "auto|single|range", "how ids map: one id, a range of 65536, or what fits (default: auto)",
 	  NULL, MAKE, false, .set = set_ids },
 	{ "cap-add", 0, "CAP", "keep a capability, in the sandbox's own user namespace; or ALL",
@@ -412,38 +418,38 @@ const struct corral_option corral_option_table[] = {
 
 	{ "memory", 'm', "SIZE", "memory (default: 1G); sizes as 512K, 64M, 1.5G",
 	  "Limits (0: none; one asked for by name must hold, or nothing runs)",
-	  MAKE, false, LIMIT(MEMORY) },
+	  MAKE | BEGIN, false, LIMIT(MEMORY) },
 	{ "memory-swap", 0, "SIZE", "swap on top of memory (default: 0, no swap)",
-	  NULL, MAKE, false, LIMIT(MEMORY_SWAP) },
+	  NULL, MAKE | BEGIN, false, LIMIT(MEMORY_SWAP) },
 	{ "cpus", 0, "N", "processor time, as 0.5 or 2 (default: no limit)",
-	  NULL, MAKE, false, LIMIT(CPUS) },
+	  NULL, MAKE | BEGIN, false, LIMIT(CPUS) },
 	{ "cpu-weight", 0, "N", "share under contention, 1 to 10000 (default: 100)",
-	  NULL, MAKE, false, LIMIT(CPU_WEIGHT) },
+	  NULL, MAKE | BEGIN, false, LIMIT(CPU_WEIGHT) },
 	{ "pids", 0, "N", "processes and threads (default: 512)",
-	  NULL, MAKE, false, LIMIT(PIDS) },
+	  NULL, MAKE | BEGIN, false, LIMIT(PIDS) },
 	{ "disk", 0, "SIZE", "all that is written outside of bound directories (default: 1G)",
-	  NULL, MAKE, false, LIMIT(DISK) },
+	  NULL, MAKE | BEGIN, false, LIMIT(DISK) },
 	{ "disk-inodes", 0, "N", "files in it (default: 200000)",
-	  NULL, MAKE, false, LIMIT(DISK_INODES) },
+	  NULL, MAKE | BEGIN, false, LIMIT(DISK_INODES) },
 	{ "file-size", 0, "SIZE", "one file (default: 1G)",
-	  NULL, MAKE, false, LIMIT(FILE_SIZE) },
+	  NULL, MAKE | BEGIN, false, LIMIT(FILE_SIZE) },
 	{ "open-files", 0, "N", "descriptors of one process (default: 4096)",
-	  NULL, MAKE, false, LIMIT(OPEN_FILES) },
+	  NULL, MAKE | BEGIN, false, LIMIT(OPEN_FILES) },
 	{ "output", 0, "SIZE", "standard output and error together (default: no limit)",
 	  NULL, RUN, false, LIMIT(OUTPUT) },
 	{ "timeout", 0, "TIME", "wall time, as 10s, 500ms, 2m (default: no limit)",
 	  NULL, RUN, false, LIMIT(TIMEOUT) },
 	{ "output", 0, "SIZE", "output of each command (default: no limit)",
-	  NULL, CORRAL_OPTION_CREATE | CORRAL_OPTION_MCP, false, LIMIT(OUTPUT) },
+	  NULL, CORRAL_OPTION_CREATE | CORRAL_OPTION_MCP | CORRAL_OPTION_SESSION_CREATE, false, LIMIT(OUTPUT) },
 	{ "timeout", 0, "TIME", "wall time of each command (default: no limit)",
-	  NULL, CORRAL_OPTION_CREATE | CORRAL_OPTION_MCP, false, LIMIT(TIMEOUT) },
+	  NULL, CORRAL_OPTION_CREATE | CORRAL_OPTION_MCP | CORRAL_OPTION_SESSION_CREATE, false, LIMIT(TIMEOUT) },
 	{ "output", 0, "SIZE", "standard output and error together (default: what create said)",
 	  NULL, CORRAL_OPTION_EXEC, false, LIMIT(OUTPUT) },
 	{ "timeout", 0, "TIME", "wall time, as 10s, 500ms, 2m (default: what create said)",
 	  NULL, CORRAL_OPTION_EXEC, false, LIMIT(TIMEOUT) },
-	{ "output", 0, "SIZE", "standard output and error together (default: what its runtime says)",
+	{ "output", 0, "SIZE", "standard output and error together (default: what create or its runtime said)",
 	  NULL, CORRAL_OPTION_SESSION_EXEC, false, LIMIT(OUTPUT) },
-	{ "timeout", 0, "TIME", "wall time, as 10s, 500ms, 2m (default: what its runtime says)",
+	{ "timeout", 0, "TIME", "wall time, as 10s, 500ms, 2m (default: what create or its runtime said)",
 	  NULL, CORRAL_OPTION_SESSION_EXEC, false, LIMIT(TIMEOUT) },
 
 	{ "name", 0, "NAME", "a name for it, beside its id",

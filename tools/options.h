@@ -111,7 +111,6 @@ struct corral_options {
 
 	/* Of those that can work in a container; texts are argv's, NULL without. */
 	const char *docker, *container, *docker_runtime;
-	bool has_network; /* --network was given */
 	const char *network, *user; /* as they were said, with one of these */
 
 	/* Of mcp and the file commands; texts are argv's, NULL without. */
@@ -140,6 +139,10 @@ struct corral_options {
 	/* Of builds of runtimes. */
 	const char *build_network;
 	bool no_cache;
+	/* Of what a session's sandboxes are to be: set of enum corral_limit, and whether its
+	 * network was named; the values are config's. */
+	uint32_t limits_said;
+	bool network_said;
 };
 
 struct corral_option {

@@ -123,12 +123,15 @@ struct store_session {
 	unsigned int kept_depth;
 	int64_t head, command;
 	bool history;
-	struct corral_runtime *runtime;
+	struct corral_runtime *runtime; /* NULL: of one with a fault; see below */
 };
 #define store_autosession corral_auto(store_session_close)
 /* -ENOENT. Others who change it wait. */
 int store_session_open(struct corral_session_store *s, const char *id, struct store_session *ret,
                        struct corral_error *err);
+/* Also one whose runtime cannot be read, for what needs none. */
+int store_session_open_any(struct corral_session_store *s, const char *id,
+                           struct store_session *ret, struct corral_error *err);
 /* With no sandbox over it, whose lock ret_top_fd has then, and a change of it begun. */
 int store_session_begin(struct corral_session_store *s, const char *id, struct store_session *ret,
                         int *ret_top_fd, struct store_change *ret_change, struct corral_error *err);
@@ -138,7 +141,8 @@ int store_session_commit(struct store_session *e, struct store_change *c, struct
 /* Its directory, in a transaction that adds it to the registry. layer: all it has, or 0. */
 int store_session_make_dir(struct store_change *c, const char *id, int64_t layer,
                            struct corral_error *err);
-/* For one more layer; before the topmost is locked. */
+/* For one more layer; before the topmost is locked. -EMLINK: there is none, and merging gives none.
+ */
 int store_session_room(struct store_session *e, struct corral_error *err);
 
 /*
@@ -153,7 +157,9 @@ int store_session_go(struct store_session *e, struct store_change *c, int top_fd
 /* Within a transaction: 1 and the state of that name, or 0. */
 int store_state_find(struct corral_session_store *s, const char *id, const char *name,
                      int64_t *ret_layer, int64_t *ret_head, struct corral_error *err);
-int store_state_missing(const char *id, const char *name, struct corral_error *err);
+/* -ENOENT, with the names of those that there are. */
+int store_state_missing(struct corral_session_store *s, const char *id, const char *name,
+                        struct corral_error *err);
 /* Forgets what that question takes away, and its layers. */
 int store_states_drop(struct store_change *c, enum registry_question q,
                       const struct registry_value *values, struct corral_error *err);
@@ -178,7 +184,7 @@ int store_stack_fill(const struct store_session *e, const struct store_numbers *
 /* Where layers are merged, in the session's directory. */
 #define STORE_MERGE "merge"
 /* store_merge.c: fewer layers; *ret_n (may be NULL) grows by how many are one then. -EBUSY while it
- * runs. */
+ * runs. -EMLINK for what a guest made so that it cannot be merged, which is not tried twice. */
 int store_session_merge(struct store_session *e, unsigned int *ret_n, struct corral_error *err);
 
 #endif
