@@ -318,6 +318,8 @@ int corral_launcher_open(unsigned int flags, struct corral_launcher **ret, struc
 		r = corral_cgroup_host_open(&l->cgroups, err);
 	if (r == 0)
 		r = image_open(&l->image_fd, err);
+	if (r == 0)
+		r = corral_network_helper_new(&l->network, err);
 	if (r == 0) {
 		corral_etc_scan(&l->etc);
 		l->reset_oom = oom_protected();
@@ -356,6 +358,7 @@ void corral_launcher_close(struct corral_launcher *l)
 		corral_ids_close(&l->ids[i]);
 	corral_fd_closep(&l->image_fd);
 	corral_fd_closep(&l->launchpad_fd);
+	corral_network_helper_free(l->network);
 	corral_cgroup_host_close(l->cgroups);
 	(void)pthread_mutex_destroy(&l->lock);
 	(void)pthread_cond_destroy(&l->work);

@@ -13,6 +13,7 @@
 #include "kernel/etc.h"
 #include "kernel/host.h"
 #include "kernel/ids.h"
+#include "kernel/network/network.h"
 #include "kernel/plan_build.h"
 #include "kernel/sandbox.h"
 
@@ -43,6 +44,7 @@ struct corral_launcher {
 	char template_path[192]; /* "" without */
 	int image_fd;            /* guest init, sealed */
 	int launchpad_fd;        /* a mount namespace of one mount, or -1 */
+	struct corral_network_helper *network;
 	bool swept; /* with __atomic_*: what killed callers left in the control groups is gone */
 	bool reset_oom; /* we are protected from the out-of-memory killer, and the guest must not be
 	                 */

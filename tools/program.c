@@ -25,18 +25,41 @@ static int own_folder(const char *program, char folder[PATH_MAX], struct corral_
 	return 0;
 }
 
+static bool find(const char *program, const char *folder, char *path, size_t size)
+{
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+		if (snprintf(path, size, "%s%s%s", folder, places[i], program) < (int)size &&
+		    access(path, X_OK) == 0)
+			return true;
+	return false;
+}
+
+static int missing(const char *program, const char *what, const char *folder,
+                   struct corral_error *err)
+{
+	return corral_error_set(
+	        err, ENOENT, "this corral was built without %s: there is no %s in %.*s or %.*s%s",
+	        what, program, 150, folder, 150, folder, CORRAL_LIBEXEC_FROM_BIN "/corral");
+}
+
 bool corral_program_is_installed(const char *program)
 {
 	char folder[PATH_MAX], path[PATH_MAX + 256];
 
-	if (own_folder(program, folder, NULL) < 0)
-		return false;
-	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
-		if (snprintf(path, sizeof(path), "%s%s%s", folder, places[i], program) <
-		            (int)sizeof(path) &&
-		    access(path, X_OK) == 0)
-			return true;
-	return false;
+	return own_folder(program, folder, NULL) == 0 && find(program, folder, path, sizeof(path));
+}
+
+int corral_program_find(const char *program, const char *what, char **ret, struct corral_error *err)
+{
+	char folder[PATH_MAX], path[PATH_MAX + 256];
+	int r = own_folder(program, folder, err);
+
+	if (r < 0)
+		return r;
+	if (!find(program, folder, path, sizeof(path)))
+		return missing(program, what, folder, err);
+	*ret = strdup(path);
+	return *ret ? 0 : corral_error_set(err, ENOMEM, "out of memory");
 }
 
 int corral_program_exec(const char *program, const char *what, char **argv,
@@ -56,7 +79,5 @@ int corral_program_exec(const char *program, const char *what, char **argv,
 		if ((errno != ENOENT && errno != ENOTDIR) || access(path, F_OK) == 0)
 			return corral_error_sys(err, errno, "run '%.*s'", 300, path);
 	}
-	return corral_error_set(
-	        err, ENOENT, "this corral was built without %s: there is no %s in %.*s or %.*s%s",
-	        what, program, 150, folder, 150, folder, CORRAL_LIBEXEC_FROM_BIN "/corral");
+	return missing(program, what, folder, err);
 }

@@ -21,5 +21,8 @@
 int corral_program_exec(const char *program, const char *what, char **argv,
                         struct corral_error *err);
 bool corral_program_is_installed(const char *program);
+/* Its path, the caller's to free. -ENOENT as above. */
+int corral_program_find(const char *program, const char *what, char **ret,
+                        struct corral_error *err);
 
 #endif

@@ -1,46 +1,16 @@
 /*
- * Inside the Docker backend: what a registry is told about who asks. It is looked for where the
- * docker command keeps it: config.json of the user's configuration, and the helpers named there.
- *
- * Secrets live in struct corral_docker_auth and in the headers made of it, and nowhere else: no
- * error, note or trace has them.
+ * Inside the Docker backend: what an engine is told of who asks a registry, as headers of requests.
  */
 #ifndef CORRAL_BACKENDS_DOCKER_AUTH_H
 #define CORRAL_BACKENDS_DOCKER_AUTH_H
 
-#include <stdbool.h>
-
-#include "kernel/base/error.h"
-
-/* Of config.json. */
-#define CORRAL_DOCKER_CONFIG_MAX (1u << 20)
-
-struct corral_docker_auth {
-	char *server; /* as registries are called there: "https://index.docker.io/v1/" */
-	char *username, *password;
-	char *identity_token, *registry_token;
-	/* Where was looked and what came of it, for errors: "no credentials for 'x' in '...'". */
-	char note[400];
-};
-
-/*
- * registry: host and port, as in struct corral_image_reference; config_dir may be NULL. 0 with and
- * without credentials: what was broken on the way is in the note, and whoever goes on does it as
- * nobody in particular, as the docker command does. -ENOMEM. The caller gives ret to done().
- */
-int corral_docker_auth_find(const char *config_dir, const char *registry,
-                            struct corral_docker_auth *ret, struct corral_error *err);
-/* Wipes the secrets. */
-void corral_docker_auth_done(struct corral_docker_auth *a);
-bool corral_docker_auth_is_found(const struct corral_docker_auth *a);
+#include "kernel/image/oci/registry_auth.h"
 
 /* "X-Registry-Auth: ..." for a pull, "X-Registry-Config: ..." for a build. *ret is the caller's to
- * give to corral_docker_secret_free(); NULL when there are no credentials. */
-int corral_docker_auth_header(const struct corral_docker_auth *a, char **ret,
+ * give to corral_registry_secret_free(); NULL when there are no credentials. */
+int corral_docker_auth_header(const struct corral_registry_auth *a, char **ret,
                               struct corral_error *err);
-int corral_docker_auth_config_header(const struct corral_docker_auth *a, char **ret,
+int corral_docker_auth_config_header(const struct corral_registry_auth *a, char **ret,
                                      struct corral_error *err);
-/* Wiped before it is freed. Takes NULL. */
-void corral_docker_secret_free(char *secret);
 
 #endif

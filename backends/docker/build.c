@@ -27,7 +27,7 @@ static void json_freep(json_t **v)
 
 static void secret_freep(char **secret)
 {
-	corral_docker_secret_free(*secret);
+	corral_registry_secret_free(*secret);
 }
 
 static void archive_freep(struct archive **a)
@@ -105,12 +105,12 @@ static int header_make(const struct corral_runtime *r, const struct corral_docke
                        char **ret, struct corral_error *err)
 {
 	corral_auto(corral_image_reference_done) struct corral_image_reference base = { 0 };
-	corral_auto(corral_docker_auth_done) struct corral_docker_auth auth = { 0 };
+	corral_auto(corral_registry_auth_done) struct corral_registry_auth auth = { 0 };
 	int result = corral_image_reference_init(&base, r->base_image, err);
 
 	if (result < 0 || base.is_id)
 		return result;
-	result = corral_docker_auth_find(o->config_dir, base.registry, &auth, err);
+	result = corral_registry_auth_find(o->config_dir, base.registry, &auth, err);
 	return result < 0 ? result : corral_docker_auth_config_header(&auth, ret, err);
 }
 

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "backends/docker/engine.h"
-#include "backends/docker/said.h"
 #include "backends/docker/socket.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/base/said.h"
 
 /* Connections that are kept while nobody uses them. */
 #define IDLE_MAX 32
@@ -211,7 +211,7 @@ int docker_curl_error(CURL *easy, const struct corral_docker_endpoint *at, CURLc
 		                        "nobody without one: DOCKER_CERT_PATH names a directory "
 		                        "with cert.pem and key.pem",
 		                        at->text);
-	corral_docker_said(&text, reason, strlen(reason), 200);
+	corral_said(&text, reason, strlen(reason), 200);
 	return corral_error_set(err, code_of(result), "%s: %s", at->text,
 	                        text.data && !text.failed ? text.data : "failed");
 }

@@ -15,9 +15,9 @@
 #include <jansson.h>
 #include <sha256.h>
 
-#include "backends/docker/said.h"
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/base/said.h"
 
 #define CONFIG_MAX (1u << 20)
 
@@ -144,7 +144,7 @@ int corral_docker_context_find(const char *dir, const char *name,
 	if (strcmp(name, "default") == 0)
 		return 0;
 	corral_buf_str(&found_by, "context '");
-	corral_docker_said(&found_by, name, strlen(name), 64);
+	corral_said(&found_by, name, strlen(name), 64);
 	corral_buf_str(&found_by, "'");
 	if (found_by.failed)
 		return corral_error_set(err, ENOMEM, "no memory");

@@ -7,10 +7,10 @@
 
 #include "backends/docker/engine_state.h"
 #include "backends/docker/http.h"
-#include "backends/docker/said.h"
 #include "backends/docker/socket.h"
 #include "backends/docker/version.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/base/said.h"
 #include "kernel/base/trace.h"
 
 /* Of the first word to an engine, which may be slow to answer but not for a minute. */
@@ -63,7 +63,7 @@ static int keep_word(const json_t *j, const char *key, char **ret, struct corral
 	const char *text = json_string_value(json_object_get(j, key));
 	corral_autobuf struct corral_buf word = CORRAL_BUF_INIT;
 
-	corral_docker_said(&word, text ? text : "", text ? strlen(text) : 0, VERSION_MAX);
+	corral_said(&word, text ? text : "", text ? strlen(text) : 0, VERSION_MAX);
 	corral_buf_str(&word, "");
 	*ret = corral_buf_take(&word);
 	return *ret ? 0 : corral_error_set(err, ENOMEM, "no memory");

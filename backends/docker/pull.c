@@ -14,7 +14,7 @@
 
 static void secret_freep(char **secret)
 {
-	corral_docker_secret_free(*secret);
+	corral_registry_secret_free(*secret);
 }
 
 /*
@@ -66,7 +66,7 @@ static void path_add(struct corral_buf *b, const struct corral_image_reference *
 }
 
 /* What was said, with what its reader would like to know. */
-static int refuse(const struct corral_image_reference *r, const struct corral_docker_auth *auth,
+static int refuse(const struct corral_image_reference *r, const struct corral_registry_auth *auth,
                   const char *text, int otherwise, struct corral_error *err)
 {
 	int code = corral_docker_pull_meaning(text, otherwise);
@@ -80,7 +80,7 @@ static int refuse(const struct corral_image_reference *r, const struct corral_do
 }
 
 static int create(struct corral_docker_engine *e, const struct corral_image_reference *r,
-                  const struct corral_docker_auth *auth, const char *header,
+                  const struct corral_registry_auth *auth, const char *header,
                   const struct corral_docker_image_options *o, struct corral_error *err)
 {
 	struct corral_docker_progress_stream stream;
@@ -119,11 +119,11 @@ static int create(struct corral_docker_engine *e, const struct corral_image_refe
 int corral_docker_pull(struct corral_docker_engine *e, const struct corral_image_reference *r,
                        const struct corral_docker_image_options *o, struct corral_error *err)
 {
-	corral_auto(corral_docker_auth_done) struct corral_docker_auth auth = { 0 };
+	corral_auto(corral_registry_auth_done) struct corral_registry_auth auth = { 0 };
 	corral_auto(secret_freep) char *header = NULL;
 	int result;
 
-	result = corral_docker_auth_find(o->config_dir, r->registry, &auth, err);
+	result = corral_registry_auth_find(o->config_dir, r->registry, &auth, err);
 	if (result == 0)
 		result = corral_docker_auth_header(&auth, &header, err);
 	if (result == 0)

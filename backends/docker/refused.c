@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "backends/docker/said.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/base/said.h"
 
 #define MESSAGE_MAX 400
 
@@ -34,10 +34,10 @@ static void add_reason(struct corral_buf *b, const struct corral_docker_answer *
 	const json_t *message = json_object_get(a->json, "message");
 
 	if (json_is_string(message))
-		corral_docker_said(b, json_string_value(message), json_string_length(message),
-		                   MESSAGE_MAX);
+		corral_said(b, json_string_value(message), json_string_length(message),
+		            MESSAGE_MAX);
 	else if (!a->json && a->body.len)
-		corral_docker_said(b, a->body.data, a->body.len, MESSAGE_MAX);
+		corral_said(b, a->body.data, a->body.len, MESSAGE_MAX);
 }
 
 int corral_docker_refused(const struct corral_docker_answer *a, struct corral_error *err)

@@ -145,11 +145,19 @@ static const char *const questions[REGISTRY_QUESTIONS] = {
 	/* session, command: layer of the first state after it */
 	[REGISTRY_STATE_AFTER] =
 	        "SELECT layer FROM states WHERE session = ?1 AND head = ?2 ORDER BY number LIMIT 1",
+	/* session: number of the first command that is known, and of the last; 0: there is none */
+	[REGISTRY_STATE_FIRST] =
+	        "SELECT ifnull(min(command), 0) FROM states WHERE session = ?1 AND "
+	        "command > 0",
+	[REGISTRY_STATE_LAST] = "SELECT ifnull(max(command), 0) FROM states WHERE session = ?1",
 	[REGISTRY_STATE_COUNT] =
 	        "SELECT count(*) FROM states WHERE session = ?1 AND name IS NOT NULL",
 	[REGISTRY_STATE_LIST] =
 	        "SELECT name, at_ms, layer, command, text FROM states WHERE session = ?1 ORDER BY"
 	        " number",
+	/* session: of its checkpoints */
+	[REGISTRY_STATE_NAMES] = "SELECT name FROM states WHERE session = ?1 AND name IS NOT NULL"
+	                         " ORDER BY number",
 	/* These give the layers of what they took away. */
 	[REGISTRY_STATE_DROP] =
 	        "DELETE FROM states WHERE session = ?1 AND name = ?2 RETURNING layer",

@@ -20,7 +20,7 @@
 
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
-#include "kernel/image/oci/build_user.h"
+#include "kernel/image/account.h"
 #include "kernel/layers/layers.h"
 #include "kernel/sandbox.h"
 #include "policy/environment.h"
@@ -37,6 +37,12 @@
 static const char *const capabilities[] = {
 	"CHOWN",   "DAC_OVERRIDE", "FOWNER", "FSETID",     "KILL",
 	"SETFCAP", "SETGID",       "SETUID", "SYS_CHROOT",
+};
+
+/* Whom a step runs as. */
+struct build_user {
+	uint32_t uid, gid;
+	char home[256]; /* "" where nobody says */
 };
 
 struct running {
@@ -150,10 +156,10 @@ static int config_make(const struct running *run, const struct build_user *user,
 }
 
 /* Packages bring set-id programs; what keeps those is the store, which is closed to others. */
-static int installing(struct corral_policy *p, struct corral_error *err)
+static int installing(const struct build_run *b, struct corral_policy *p, struct corral_error *err)
 {
 	struct corral_seccomp seccomp;
-	int r = corral_seccomp_installing(p->caps, NULL, &seccomp, err);
+	int r = corral_seccomp_installing(p->caps, b->seccomp_cache_dir, &seccomp, err);
 
 	if (r < 0)
 		return r;
@@ -170,9 +176,9 @@ static int box_try(struct running *run, const struct build_user *user, enum corr
 	int r = config_make(run, user, ids, network, &c, err);
 
 	if (r == 0)
-		r = corral_policy_compile(c, NULL, &p, err);
+		r = corral_policy_compile(c, run->b->seccomp_cache_dir, &p, err);
 	if (r == 0)
-		r = installing(p, err);
+		r = installing(run->b, p, err);
 	return r == 0 ? corral_sandbox_open(run->b->launcher, p, &run->box, err) : r;
 }
 
@@ -470,6 +476,21 @@ static int steps_run(struct running *run, const struct corral_runtime_steps *ste
 	return r;
 }
 
+static int image_user_find(struct running *run, struct corral_error *err)
+{
+	struct corral_image_account account = { 0 };
+	int r = corral_image_account_find(run->root_fd, run->b->base->user, &account, err);
+
+	if (r < 0)
+		return corral_error_wrap(err, r, "base image");
+	run->image_user.uid = account.guest_uid;
+	run->image_user.gid = account.guest_gid;
+	(void)snprintf(run->image_user.home, sizeof(run->image_user.home), "%s",
+	               account.guest_home ? account.guest_home : "");
+	corral_image_account_done(&account);
+	return 0;
+}
+
 /* The root's own mode and owner are the layer's, so they are to be as they were. */
 static int root_begin(const struct build_run *b, int root_fd, struct corral_error *err)
 {
@@ -496,7 +517,7 @@ int build_run_steps(const struct build_run *b, struct corral_error *err)
 		return corral_error_sys(err, errno, "open '%s'", b->root_path);
 	r = corral_runtime_steps(b->runtime, b->cache_path != NULL, &steps, err);
 	if (r == 0)
-		r = build_user_find(root_fd, b->base->user, &run.image_user, err);
+		r = image_user_find(&run, err);
 	if (r == 0)
 		r = root_begin(b, root_fd, err);
 	if (r == 0)

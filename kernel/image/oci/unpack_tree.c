@@ -66,6 +66,11 @@ static bool looks_compressed(const unsigned char *d, size_t len)
 	       (len >= 4 && memcmp(d, "BZh", 3) == 0 && d[3] >= '1' && d[3] <= '9');
 }
 
+static bool stream_has_room(const struct stream *s)
+{
+	return s->at == s->end || s->end < BUFFER_SIZE;
+}
+
 /* What there is, into the room behind what is there. 1, 0 at the end, or -errno. */
 static int stream_fill(struct stream *s, int fd, size_t *ret_n)
 {
@@ -141,7 +146,7 @@ static int archive_read(struct unpacking *u, struct corral_error *err)
 	size_t n;
 	int r;
 
-	if (s->ended || s->end == BUFFER_SIZE)
+	if (s->ended || !stream_has_room(s))
 		return 0;
 	r = stream_fill(s, u->blob_fd, &n);
 	if (r < 0)
@@ -177,7 +182,7 @@ static int tar_read(struct unpacking *u, struct corral_error *err)
 	int r;
 	size_t n;
 
-	if (u->tar.end == BUFFER_SIZE)
+	if (!stream_has_room(&u->tar))
 		return 0;
 	r = stream_fill(&u->tar, u->decompress.out_fd, &n);
 	if (r < 0)

@@ -16,9 +16,9 @@
 #include "backends/docker/endpoint.h"
 #include "backends/docker/engine_state.h"
 #include "backends/docker/http.h"
-#include "backends/docker/said.h"
 #include "backends/docker/version.h"
 #include "kernel/base/clock.h"
+#include "kernel/base/said.h"
 #include "tests/unit/backends/docker/fake.h"
 
 struct fixture {
@@ -611,7 +611,7 @@ static void what_an_engine_says_is_one_line_of_bounded_length(void **state)
 	for (size_t i = 0; i < CORRAL_COUNT(rows); i++) {
 		corral_autobuf struct corral_buf b = CORRAL_BUF_INIT;
 
-		corral_docker_said(&b, rows[i].text, strlen(rows[i].text), 20);
+		corral_said(&b, rows[i].text, strlen(rows[i].text), 20);
 		assert_string_equal(b.data ? b.data : "", rows[i].want);
 	}
 }
