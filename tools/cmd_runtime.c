@@ -220,10 +220,11 @@ static int meaning_check(struct corral_runtime *rt, struct corral_error *err)
 	struct corral_policy *p = NULL;
 	int r = 0;
 
-	if (corral_runtime_root(rt, NULL) < 0)
-		r = corral_config_set_text(&rt->rootfs, "host", err);
-	if (r == 0)
-		r = corral_runtime_config(rt, &c, err);
+	r = corral_runtime_config(rt, &c, err);
+	if (r == 0) {
+		free(c->image);
+		c->image = NULL;
+	}
 	/* An engine's own profile is the engine's to know. */
 	if (r == 0 && c->seccomp && !strcmp(c->seccomp, "engine")) {
 		free(c->seccomp);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
+#include "tools/images/use.h"
 
 int corral_options_add_term(const struct corral_options *o, struct corral_error *err)
 {
@@ -68,8 +69,10 @@ int corral_options_compile(struct corral_options *o, struct corral_policy **ret,
                            struct corral_error *err)
 {
 	struct corral_config *c = o->config;
-	int r;
+	int r = corral_images_use(o, err);
 
+	if (r < 0)
+		return r;
 	if (c->tty && !c->clear_env) {
 		r = corral_options_add_term(o, err);
 		if (r < 0)

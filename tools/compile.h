@@ -13,7 +13,8 @@ int corral_options_add_term(const struct corral_options *o, struct corral_error 
 int corral_config_compile(const struct corral_config *c, struct corral_policy **ret,
                           struct corral_error *err);
 
-/* The same for options, with their texts in messages. Adds TERM for a terminal. */
+/* The same for options, with their texts in messages. Finds their image, and adds TERM for a
+ * terminal. */
 int corral_options_compile(struct corral_options *o, struct corral_policy **ret,
                            struct corral_error *err);
 

@@ -341,6 +341,10 @@ const struct corral_option corral_option_table[] = {
 	  NULL, MAKE, false, TEXT(keep) },
 	{ "rootfs", 0, "host|DIR", "root: the host's /usr with a small /etc (default), or a directory",
 	  NULL, MAKE, true, EARLY(rootfs) },
+	{ "image", 0, "NAME", "root: an image of corral's store, fetched where it is missing; its variables, user, directory and command where nothing else is said",
+	  NULL, MAKE, true, EARLY(image) },
+	{ "pull", 0, "missing|always|never", "when to fetch --image (default: missing)",
+	  NULL, MAKE, true, EARLY(pull) },
 	{ "bind", 0, "SRC:DST", "host directory or file SRC, read-write at DST",
 	  NULL, MAKE, false, MOUNT(BIND) },
 	{ "ro-bind", 0, "SRC:DST", "the same, read-only",
@@ -857,6 +861,31 @@ static int runtime_put(struct corral_options *o, enum corral_option_command comm
 	return r;
 }
 
+/* A root is one thing; of flags and files the flags win. */
+static int roots_check(const struct corral_options *o, struct corral_error *err)
+{
+	if (o->rootfs && o->image)
+		return corral_error_set(err, EINVAL, "--rootfs and --image: leave one of them out");
+	if (o->config->rootfs && o->config->image)
+		return corral_error_set(err, EINVAL,
+		                        "--config: rootfs and image: leave one of them out");
+	return 0;
+}
+
+static int root_put(struct corral_options *o, struct corral_error *err)
+{
+	struct corral_config *c = o->config;
+
+	if (o->rootfs || o->image) {
+		free(c->image);
+		free(c->rootfs);
+		c->image = c->rootfs = NULL;
+	}
+	if (o->rootfs)
+		return corral_config_set_text(&c->rootfs, o->rootfs, err);
+	return o->image ? corral_config_set_text(&c->image, o->image, err) : 0;
+}
+
 static void usual_env_drop(struct corral_config *c, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -883,6 +912,8 @@ int corral_options_parse(struct corral_options *o, enum corral_option_command co
 	}
 	r = read_words(o, &at, err);
 	if (r == 0)
+		r = roots_check(o, err);
+	if (r == 0)
 		r = runtime_put(o, command, err);
 	if (r < 0)
 		return r;
@@ -890,8 +921,7 @@ int corral_options_parse(struct corral_options *o, enum corral_option_command co
 	r = read_words(o, &at, err);
 	if (r < 0 || o->help)
 		return r;
-	if (o->rootfs)
-		r = corral_config_set_text(&o->config->rootfs, o->rootfs, err);
+	r = root_put(o, err);
 	if (r < 0)
 		return r;
 	o->config->allow_weaker |= o->allow_weaker;

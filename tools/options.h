@@ -98,10 +98,11 @@ struct corral_options {
 	 */
 	int (*use_runtime)(struct corral_options *o, enum corral_option_command command,
 	                   const char *name, struct corral_config **ret, struct corral_error *err);
-	const char *runtime_name, *rootfs; /* of the flags; NULL without */
-	struct corral_runtime *runtime;    /* owned; NULL without */
-	bool in_docker;                    /* its sandboxes are containers */
-	size_t n_usual_env;                /* variables of config that nobody here asked for */
+	const char *runtime_name, *rootfs, *image, *pull; /* of the flags; NULL without */
+	bool image_is_settled; /* nobody is to fetch it: it was, or it is a runtime's own */
+	struct corral_runtime *runtime; /* owned; NULL without */
+	bool in_docker;                 /* its sandboxes are containers */
+	size_t n_usual_env;             /* variables of config that nobody here asked for */
 	bool allow_weaker;
 	struct corral_config_texts config_texts;
 

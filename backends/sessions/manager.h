@@ -58,6 +58,9 @@ struct corral_session_maker {
 struct corral_session_manager_options {
 	/* Where sessions and their files outlive the manager; NULL: they end with it. */
 	struct corral_session_store *store;
+	/* Of runtimes whose root is an image's, natively; those of a store are its own to say
+	 * (corral_session_store_set_images()). NULL: none. */
+	struct corral_image_store *images;
 	const struct corral_runtime_catalogue *catalogue; /* NULL: the built-in runtimes */
 	const char *default_runtime;                      /* NULL: CORRAL_RUNTIME_DEFAULT */
 	struct corral_launcher *launcher; /* NULL: one of the manager's own, opened when needed */

@@ -18,6 +18,9 @@
 /* How long who ends a session waits for the operations that are in it. */
 #define SESSION_PATIENCE_MS 20000
 
+/* store_image.c; NULL: it has none. */
+struct corral_image_store *store_images(const struct corral_session_store *s);
+
 /* All but the first five are under the manager's lock. */
 struct session {
 	struct corral_session_manager *m;

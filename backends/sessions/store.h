@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "kernel/base/error.h"
+#include "kernel/image/store.h"
 #include "kernel/layers/layers.h"
 #include "policy/config.h"
 #include "policy/isolation.h"
@@ -47,6 +48,10 @@ int corral_session_store_open(const char *root, struct corral_session_store **re
                               struct corral_error *err);
 /* Takes NULL. */
 void corral_session_store_close(struct corral_session_store *s);
+/* Where the images are that native sessions run on, which keep them: borrowed, and set before
+ * anything else. Without, there are none. */
+void corral_session_store_set_images(struct corral_session_store *s,
+                                     struct corral_image_store *images);
 /* Borrowed; absolute. */
 const char *corral_session_store_root(const struct corral_session_store *s);
 
@@ -76,7 +81,8 @@ struct corral_session_order {
 	const char *reason, *tenant;          /* NULL: "" */
 	bool history;
 };
-/* -EEXIST: "Session exists: ID". ret may be NULL. */
+/* -EEXIST: "Session exists: ID". -ENOENT: the image of its runtime is not there. ret may be NULL.
+ */
 int corral_session_store_create(struct corral_session_store *s,
                                 const struct corral_session_order *order,
                                 struct corral_session_record *ret, struct corral_error *err);
@@ -175,6 +181,7 @@ struct corral_session_stack {
 	struct corral_layer_stack stack;
 	char **paths;
 	char *guest_work_dir, *rootfs;
+	int image_fd;                    /* and 1; 0: rootfs is no image's */
 	int lock_fds[CORRAL_LAYERS_MAX]; /* they are not taken away meanwhile */
 };
 int corral_session_stack_open(struct corral_session_store *s, const char *id,

@@ -232,6 +232,8 @@ static int fork_add(struct store_session *from, struct store_change *c, int64_t 
 	if (r == 0)
 		r = store_session_make_dir(c, new_id, layer ? 0 : own, err);
 	if (r == 0)
+		r = store_image_keep_too(from->store, new_id, from->id, err);
+	if (r == 0)
 		r = registry_do(g, REGISTRY_SESSION_FORK,
 		                REGISTRY_VALUES(REGISTRY_T(new_id), REGISTRY_T(from->id),
 		                                REGISTRY_N(corral_wall_ms()), REGISTRY_N(own)),

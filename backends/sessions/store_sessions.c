@@ -55,6 +55,8 @@ static int session_add(struct store_change *c, const struct corral_session_order
 		r = store_layer_make(c, 0, o->runtime, &layer, err);
 	if (r == 0)
 		r = store_session_make_dir(c, id, layer, err);
+	if (r == 0 && o->isolation == CORRAL_ISOLATION_NATIVE)
+		r = store_image_keep(c->store, id, o->runtime, NULL, err);
 	if (r < 0)
 		return r;
 	r = registry_do(g, REGISTRY_SESSION_ADD,

@@ -29,6 +29,7 @@ struct corral_session_store {
 	char *root;
 	int root_fd, layers_fd, sessions_fd, trash_fd;
 	struct registry *registry;
+	struct corral_image_store *images; /* borrowed; NULL: none */
 };
 
 /* store_change.c: a transaction that makes or drops directories. */
@@ -54,6 +55,22 @@ void store_change_end(struct store_change *c);
 
 /* store.c: for who removes on a full file system; false when it is given already. */
 bool store_reserve_give(const struct corral_session_store *s);
+
+/* store_image.c */
+struct store_session;
+/* The image of a session of that runtime, which it keeps from now on: *ret (may be NULL) is NULL
+ * where its root is no image's. */
+int store_image_keep(struct corral_session_store *s, const char *id,
+                     const struct corral_runtime *rt, struct corral_image **ret,
+                     struct corral_error *err);
+/* The same image as that of another session. */
+int store_image_keep_too(struct corral_session_store *s, const char *id, const char *of,
+                         struct corral_error *err);
+/* Of a configuration that names it. */
+int store_image_apply(struct store_session *e, struct corral_config *c, struct corral_error *err);
+/* Its root, for readers, as long as *ret_fd is open; both as they were where there is none. */
+int store_image_root(const struct store_session *e, char **ret_path, int *ret_fd,
+                     struct corral_error *err);
 
 /* store_trash.c */
 /* Away with it, in constant time; 0 as well when it is not there. */

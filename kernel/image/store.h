@@ -114,6 +114,9 @@ int corral_image_use(struct corral_image_store *s, const struct corral_image *i,
  */
 int corral_image_pin(struct corral_image_store *s, const struct corral_image *i,
                      const char *keeper_path, struct corral_error *err);
+/* The image that it keeps (the first, of several). -ENOENT: none that is there. */
+int corral_image_pinned(struct corral_image_store *s, const char *keeper_path,
+                        struct corral_image **ret, struct corral_error *err);
 int corral_image_unpin(struct corral_image_store *s, const char *keeper_path,
                        struct corral_error *err);
 

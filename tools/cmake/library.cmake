@@ -28,6 +28,7 @@ set(public_headers
   kernel/files/files.h
   kernel/files/result.h
   kernel/host.h
+  kernel/image/apply.h
   kernel/image/store.h
   kernel/isolation.h
   kernel/layers/layers.h
@@ -69,6 +70,7 @@ set(private_headers
   policy/environment.h
   policy/guest_path.h
   policy/json_words.h
+  policy/runtime_build.h
   policy/seccomp_builtin.h
   policy/seccomp_oci.h)
 

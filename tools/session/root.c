@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
+#include "tools/images/place.h"
+#include "tools/message.h"
 #include "tools/session/commands.h"
 
 #define ROOTS_OWN   "/var/lib/corral"
@@ -70,6 +72,7 @@ static int root_error(const struct corral_options *o, const char *root, int r,
 
 int corral_session_all_open(struct corral_call *call, struct corral_error *err)
 {
+	struct corral_error images = { 0 };
 	corral_autofree char *root = NULL;
 	int r;
 
@@ -78,11 +81,16 @@ int corral_session_all_open(struct corral_call *call, struct corral_error *err)
 		r = corral_session_store_open(root, &call->store, err);
 	if (r < 0)
 		return root_error(&call->options, root, r, err);
+	/* What is wrong with images is no matter of those who have none. */
+	if (corral_images_look(&call->images, &images) < 0)
+		corral_say("%s", images.text);
+	corral_session_store_set_images(call->store, call->images);
 	return corral_sandboxes_open(&call->sandboxes, err);
 }
 
 void corral_session_all_close(struct corral_call *call)
 {
 	corral_session_store_close(call->store);
+	corral_image_store_close(call->images);
 	corral_sandboxes_close(&call->sandboxes);
 }
