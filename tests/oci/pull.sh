@@ -176,7 +176,7 @@ def serve(c):
                 threading.Event().wait()
     except OSError:
         pass
-    c.shutdown(socket.SHUT_RDWR)
+    c.close()
     u.close()
 s = socket.socket()
 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
