@@ -345,7 +345,7 @@ const struct corral_option corral_option_table[] = {
 
 	{ "runtime", 0, "NAME", "named environment, or a file that describes one: corral runtime list shows those known here",
 	  "Isolation", MAKE, true, EARLY(runtime_name) },
-	{ "network", 0, "none|host|bridge|pasta", "loopback only (default), the caller's network, or one of its own that reaches what the host reaches (pasta: by pasta, also as root); with Docker one of the engine's",
+	{ "network", 0, "none|host|bridge|pasta", "loopback only (default), the caller's network, or one of its own that reaches what the host reaches; with Docker one of the engine's",
 	  NULL, MAKE, false, .set = set_network },
 	{ "publish", 0, "[ADDR:]PORT:PORT[/udp]", "a port of the sandbox at a port of the host's loopback, or at a socket: unix:/PATH:PORT",
 	  NULL, MAKE, false, .set = set_publish },
