@@ -125,8 +125,10 @@ static int set_allow(struct corral_options *o, const struct corral_option *row, 
 	int r = corral_config_add_allow(o->config, value, err);
 
 	(void)row;
-	if (r == 0 && !o->network_said)
+	if (r == 0 && !o->network_said) {
+		o->network_said = true;
 		r = corral_config_set_network(o->config, "allow", err);
+	}
 	return r;
 }
 
@@ -398,7 +400,7 @@ const struct corral_option corral_option_table[] = {
 	{ "network", 0, "none|host|bridge|allow|pasta", "loopback only (default), the caller's network, or one of its own that reaches what the host reaches (pasta: by pasta, also as root); with Docker one of the engine's",
 	  NULL, MAKE, false, .set = set_network },
 	{ "allow", 0, "WHAT", "a NAME, *.NAME or ADDRESS[/LEN] it may reach, with [:PORT[-PORT][/udp]]; implies --network allow, where nothing else is reached",
-	  NULL, MAKE, false, .set = set_allow },
+	  NULL, MAKE | BEGIN, false, .set = set_allow },
 	{ "publish", 0, "[ADDR:]PORT:PORT[/udp]", "a port of the sandbox at a port of the host's loopback, or at a socket: unix:/PATH:PORT",
 	  NULL, MAKE, false, .set = set_publish },
 	{ "network", 0, "none|host|bridge|allow|pasta", "of a new session: as of corral run (default: what its runtime says)",
