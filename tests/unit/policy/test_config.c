@@ -118,7 +118,7 @@ static void wrong_values_are_refused_with_their_place(void **state)
 		{ "{\"a\":1", "line 1, column " },
 		{ "[]", "an array where an object is expected" },
 		{ "{\"tty\":true,\"tty\":false}", "line 1, column " },
-		{ "{\"memory\":1}", "unknown key 'memory': known here: allow_weaker, " },
+		{ "{\"memory\":1}", "unknown key 'memory': known here: allow, allow_weaker, " },
 		{ "{\"hostname\":1}", "hostname: a number where text is expected" },
 		{ "{\"hostname\":\"a\\u0000b\"}", "line 1, column " },
 		{ "{\"workspace\":\"\"}", "workspace: empty" },
