@@ -358,7 +358,7 @@ const struct corral_option corral_option_table[] = {
 
 	{ "runtime", 0, "NAME", "named environment, or a file that describes one: corral runtime list shows those known here",
 	  "Isolation", MAKE, true, EARLY(runtime_name) },
-	{ "network", 0, "none|host|bridge|allow|pasta", "loopback only (default), the caller's network, or one of its own that reaches what the host reaches (pasta: by pasta, also as root); with Docker one of the engine's",
+	{ "network", 0, "none|host|bridge|allow|pasta", "loopback only (default), the caller's network, or one of its own that reaches what the host reaches, or what --allow lists; with Docker one of the engine's",
 	  NULL, MAKE, false, .set = set_network },
 	{ "allow", 0, "WHAT", "a NAME, *.NAME or ADDRESS[/LEN] it may reach, with [:PORT[-PORT][/udp]]; implies --network allow, where nothing else is reached",
 	  NULL, MAKE, false, .set = set_allow },

@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -295,6 +296,167 @@ static inline bool net_missing(void)
 static inline bool net_is_clean(void)
 {
 	return sh("! ip -br link | grep -q '^crl' && ! nft list tables | grep -q corral") == 0;
+}
+
+#define NOBODY         65534
+#define BRIDGE(r, ...) RUN((r), "--network", "bridge", NET_PROBE, "--", "/net", __VA_ARGS__)
+
+#define assert_out(r, wanted)                                                              \
+	do {                                                                               \
+		if (strcmp((r)->out, wanted) != 0)                                         \
+			fail_msg("'%s' instead of '%s' (%s)", (r)->out, wanted, (r)->err); \
+	} while (0)
+
+static inline bool says(int fd, const char *part)
+{
+	char text[4096];
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+
+	text[n > 0 ? n : 0] = '\0';
+	return strstr(text, part) != NULL;
+}
+
+/* The processes of corral-net below that one: the helper, and with child the first of its own. */
+static inline pid_t net_process_of(pid_t caller, bool child)
+{
+	char path[64], name[32];
+	pid_t found = 0, pid;
+	FILE *list, *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)caller, (int)caller);
+	list = fopen(path, "re");
+	while (list && !found && fscanf(list, "%d", &pid) == 1) {
+		(void)snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+		f = fopen(path, "re");
+		if (f && fgets(name, sizeof(name), f) && !strcmp(name, "corral-net\n"))
+			found = pid;
+		if (f)
+			(void)fclose(f);
+	}
+	if (list)
+		(void)fclose(list);
+	return found && child ? net_process_of(found, false) : found;
+}
+
+/* --- Published ports --- */
+
+static inline int dial(int family, const char *place, int port)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), r;
+
+	(void)inet_pton(AF_INET, place, &in.sin_addr);
+	(void)snprintf(un.sun_path, sizeof(un.sun_path), "%s", place);
+	r = family == AF_UNIX ? connect(fd, (struct sockaddr *)&un, sizeof(un))
+	                      : connect(fd, (struct sockaddr *)&in, sizeof(in));
+	if (r < 0) {
+		(void)close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* A megabyte there and back, while it is still being written. */
+static inline void assert_echoes(int fd)
+{
+	const size_t size = 1 << 20;
+	char *back = calloc(1, size);
+	size_t got = 0;
+	ssize_t n;
+	pid_t writer;
+
+	assert_true(fd >= 0);
+	writer = fork();
+	if (writer == 0) {
+		char *text = malloc(size);
+
+		for (size_t i = 0; i < size; i++)
+			text[i] = (char)('a' + i % 23);
+		for (size_t at = 0; at < size; at += (size_t)n)
+			if ((n = send(fd, text + at, size - at, MSG_NOSIGNAL)) < 0)
+				_exit(1);
+		(void)shutdown(fd, SHUT_WR);
+		_exit(0);
+	}
+	while (got < size && (n = recv(fd, back + got, size - got, 0)) > 0)
+		got += (size_t)n;
+	assert_int_equal(got, size);
+	for (size_t i = 0; i < size; i++)
+		if (back[i] != (char)('A' + i % 23))
+			fail_msg("byte %zu is %c", i, back[i]);
+	/* The end comes through as well. */
+	assert_int_equal(recv(fd, back, 1, 0), 0);
+	assert_int_equal(status_of(writer), 0);
+	(void)close(fd);
+	free(back);
+}
+
+static inline void assert_answers(const char *address, int port)
+{
+	const struct timeval patience = { .tv_sec = 5 };
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	char text[32] = "";
+
+	(void)inet_pton(AF_INET, address, &to.sin_addr);
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	assert_int_equal(sendto(fd, "hello", 5, 0, (struct sockaddr *)&to, sizeof(to)), 5);
+	assert_int_equal(recv(fd, text, sizeof(text), 0), 5);
+	assert_string_equal(text, "HELLO");
+	(void)close(fd);
+}
+
+static inline void ports_are_published(const char *network, uid_t uid, const char *binary)
+{
+	char path[96], place[160];
+	const char *argv[] = { binary,      "run",       "--network", network,
+		               "--publish", "5000:7000", "--publish", "127.0.0.2:5001:7001/udp",
+		               "--publish", place,       NET_PROBE,   "--",
+		               "/net",      "serve",     "7000",      "7001",
+		               NULL };
+	struct run r = { 0 };
+	struct stat st;
+	int out = memfd_create("out", MFD_CLOEXEC);
+	pid_t pid;
+
+	(void)snprintf(path, sizeof(path), "%s/s%u", net.dir, (unsigned int)uid);
+	(void)snprintf(place, sizeof(place), "unix:%s:7000", path);
+	pid = fork();
+	if (pid == 0) {
+		(void)dup2(out, 1);
+		(void)dup2(out, 2);
+		if (uid && (setgid(uid) < 0 || setuid(uid) < 0))
+			_exit(98);
+		(void)execv(binary, (char *const *)(uintptr_t)argv);
+		_exit(99);
+	}
+	if (!EVENTUALLY(says(out, "up\n"))) {
+		char text[600] = "";
+
+		(void)!pread(out, text, sizeof(text) - 1, 0);
+		fail_msg("%s", text);
+	}
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(st.st_uid, uid);
+	assert_echoes(dial(AF_INET, "127.0.0.1", 5000));
+	assert_echoes(dial(AF_UNIX, path, 0));
+	assert_answers("127.0.0.2", 5001);
+	/* Nowhere but where it was asked for. */
+	assert_int_equal(dial(AF_INET, HOST, 5000), -1);
+	/* Who is there stays. */
+	RUN(&r, "--publish", "5000:7000", "--", "true");
+	assert_error(&r, "publish '127.0.0.1:5000:7000'");
+	RUN(&r, "--publish", place, "--", "true");
+	assert_error(&r, "corral does not replace it");
+	assert_echoes(dial(AF_UNIX, path, 0));
+	(void)kill(pid, SIGTERM);
+	(void)status_of(pid);
+	assert_eventually(access(path, F_OK) < 0 && dial(AF_INET, "127.0.0.1", 5000) < 0);
+	(void)close(out);
+	run_done(&r);
+	assert_eventually(net_is_clean());
 }
 
 #endif
