@@ -1,7 +1,7 @@
 /*
  * What an allowlist costs: connections and throughput of a sandbox under --network allow, to those
  * of one under --network bridge, in one run. As root; makes itself a host with a network beside it,
- * in namespaces of its own. usage: corral-bench-network CORRAL [ROUNDS]
+ * in namespaces of its own. usage: corral-bench-network CORRAL [ROUNDS [TSV]]
  *
  * Theory of operation: a process in a network namespace of its own plays the rest of the world: a
  * name server that knows one address, a port that takes connections and one that swallows bytes.
@@ -280,6 +280,12 @@ int main(int argc, char **argv)
 	static const char *const titles[TASKS] = { "a new connection, to an address that is open",
 		                                   "a name looked up and connected to",
 		                                   "768 MB sent" };
+	static const char *const names[TASKS][KINDS] = {
+		{ "connection, bridge", "connection, allow" },
+		{ "look-up, bridge", "look-up, allow" },
+		{ "bulk, bridge", "bulk, allow" },
+	};
+	FILE *tsv = argc > 3 ? fopen(argv[3], "we") : NULL;
 	unsigned int rounds = argc > 2 ? (unsigned int)strtoul(argv[2], NULL, 10) : 5;
 	char self[400];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -290,7 +296,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (argc < 2 || n < 0 || rounds > ROUNDS_MAX) {
-		(void)fprintf(stderr, "usage: corral-bench-network CORRAL [ROUNDS]\n");
+		(void)fprintf(stderr, "usage: corral-bench-network CORRAL [ROUNDS [TSV]]\n");
 		return 2;
 	}
 	self[n] = '\0';
@@ -299,17 +305,21 @@ int main(int argc, char **argv)
 		return 77;
 	}
 	for (int task = 0; task < TASKS; task++) {
-		series[task][BRIDGE].name = "bridge";
-		series[task][ALLOW].name = "allow";
+		series[task][BRIDGE].name = names[task][BRIDGE];
+		series[task][ALLOW].name = names[task][ALLOW];
 	}
 	for (unsigned int i = 0; i < rounds && !status; i++)
 		for (int k = 0; k < KINDS && !status; k++)
 			status = sandbox_run(argv[1], self, i % 2 ? k : KINDS - 1 - k, series);
 	for (int task = 0; task < TASKS; task++) {
 		bench_print(titles[task], series[task], KINDS, BRIDGE);
+		if (tsv)
+			bench_write_tsv(tsv, series[task], KINDS, BRIDGE);
 		bench_series_done(&series[task][BRIDGE]);
 		bench_series_done(&series[task][ALLOW]);
 	}
+	if (tsv && fclose(tsv))
+		status = 1;
 	(void)kill(world, SIGKILL);
 	(void)waitpid(world, NULL, 0);
 	return status ? 1 : 0;
