@@ -41,6 +41,8 @@ int corral_network_begin(struct corral_network_helper *h, const struct corral_po
                          struct corral_error *err);
 /* Waits for the answer: the helper's own words when there is no network to be had. */
 int corral_network_await(struct corral_network *n, struct corral_error *err);
+/* False when its process has died. */
+bool corral_network_is_alive(const struct corral_network *n);
 /* Takes it away; with ports published, waits until they are free again. */
 void corral_network_end(struct corral_network *n, bool has_ports);
 
