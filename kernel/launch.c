@@ -236,9 +236,9 @@ static int slot_open(struct corral_sandbox *s, const struct corral_slot *slot,
 		return 0;
 	case CORRAL_SLOT_NETNS:
 		*ret_owned = true;
-		if (s->network.waits) {
+		if (s->netns_fd >= 0) {
 			/* Guest init waits for this descriptor, and so for its network. */
-			r = corral_network_await(&s->network, err);
+			r = s->network.waits ? corral_network_await(&s->network, err) : 0;
 			if (r == 0)
 				*ret_fd = corral_take_fd(&s->netns_fd);
 			return r;
@@ -531,6 +531,7 @@ static int launch(struct corral_sandbox *s, const struct corral_policy *p, struc
 	struct corral_plan_facts f = { 0 };
 	uint64_t t = corral_now_nsec();
 	bool has_network = corral_policy_has_network(p);
+	struct corral_connected connected;
 	int r;
 
 	r = prepare(s, p, &f, &peer, err);
@@ -544,6 +545,11 @@ static int launch(struct corral_sandbox *s, const struct corral_policy *p, struc
 	/* Before it is told what to build. */
 	if (r == 0)
 		corral_keep_own(&s->keep, s->pid);
+	if (r == 0 && has_network && corral_launcher_take_connected(s->launcher, p, &connected)) {
+		s->netns_fd = connected.netns_fd;
+		s->network = connected.network;
+		has_network = false;
+	}
 	if (r == 0 && has_network)
 		r = netns_open(s, &f, err);
 	/* As root at once: its connection is made while the root is. */

@@ -118,18 +118,11 @@ static int set_network(struct corral_options *o, const struct corral_option *row
 	        value);
 }
 
-/* Says which network as well, unless another flag does: then the two are held against each other. */
 static int set_allow(struct corral_options *o, const struct corral_option *row, const char *value,
                      struct corral_error *err)
 {
-	int r = corral_config_add_allow(o->config, value, err);
-
 	(void)row;
-	if (r == 0 && !o->network_said) {
-		o->network_said = true;
-		r = corral_config_set_network(o->config, "allow", err);
-	}
-	return r;
+	return corral_config_add_allow(o->config, value, err);
 }
 
 static int set_publish(struct corral_options *o, const struct corral_option *row, const char *value,
@@ -397,7 +390,7 @@ const struct corral_option corral_option_table[] = {
 
 	{ "runtime", 0, "NAME", "named environment, or a file that describes one: corral runtime list shows those known here",
 	  "Isolation", MAKE, true, EARLY(runtime_name) },
-	{ "network", 0, "none|host|bridge|allow|pasta", "loopback only (default), the caller's network, or one of its own that reaches what the host reaches (pasta: by pasta, also as root); with Docker one of the engine's",
+	{ "network", 0, "none|host|bridge|allow|pasta", "loopback only (default), the caller's network, or one of its own that reaches what the host reaches, or what --allow lists; with Docker one of the engine's",
 	  NULL, MAKE, false, .set = set_network },
 	{ "allow", 0, "WHAT", "a NAME, *.NAME or ADDRESS[/LEN] it may reach, with [:PORT[-PORT][/udp]]; implies --network allow, where nothing else is reached",
 	  NULL, MAKE | BEGIN, false, .set = set_allow },

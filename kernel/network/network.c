@@ -385,6 +385,13 @@ int corral_network_report(struct corral_network *n, struct corral_ledger *ret,
 	return 0;
 }
 
+bool corral_network_is_alive(const struct corral_network *n)
+{
+	struct pollfd pfd = { .fd = n->socket_fd, .events = POLLIN };
+
+	return poll(&pfd, 1, 0) == 0;
+}
+
 void corral_network_end(struct corral_network *n, bool has_ports)
 {
 	struct pollfd pfd = { .fd = n->socket_fd, .events = POLLIN };

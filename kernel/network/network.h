@@ -44,6 +44,8 @@ int corral_network_await(struct corral_network *n, struct corral_error *err);
 /* Under network "allow": whom the guest talked to since it was made, and what it was refused. */
 int corral_network_report(struct corral_network *n, struct corral_ledger *ret,
                           struct corral_error *err);
+/* False when its process has died. */
+bool corral_network_is_alive(const struct corral_network *n);
 /* Takes it away; with ports published, waits until they are free again. */
 void corral_network_end(struct corral_network *n, bool has_ports);
 

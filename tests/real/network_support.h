@@ -307,13 +307,18 @@ static inline bool net_is_clean(void)
 			fail_msg("'%s' instead of '%s' (%s)", (r)->out, wanted, (r)->err); \
 	} while (0)
 
-static inline bool says(int fd, const char *part)
+static inline bool says_behind(int fd, off_t at, const char *part)
 {
 	char text[4096];
-	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+	ssize_t n = pread(fd, text, sizeof(text) - 1, at);
 
 	text[n > 0 ? n : 0] = '\0';
 	return strstr(text, part) != NULL;
+}
+
+static inline bool says(int fd, const char *part)
+{
+	return says_behind(fd, 0, part);
 }
 
 /* The processes of corral-net below that one: the helper, and with child the first of its own. */

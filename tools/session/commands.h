@@ -34,7 +34,8 @@ int corral_session_root_find(const char *said, char **ret, struct corral_error *
 int corral_session_make(struct corral_call *call, const char *id, struct corral_session_record *ret,
                         struct corral_error *err);
 /* Limits and network of the options, over what a runtime says. */
-void corral_session_limits_put(const struct corral_call *call, struct corral_config *to);
+int corral_session_limits_put(const struct corral_call *call, struct corral_config *to,
+                              struct corral_error *err);
 /* Of one that is there: -EEXIST where the options want others than it has. */
 int corral_session_limits_check(const struct corral_call *call,
                                 const struct corral_session_record *session,

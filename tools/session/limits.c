@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
@@ -20,7 +21,8 @@ static uint32_t limits_said(const struct corral_call *call)
 	               : call->options.limits_said & ~of_command;
 }
 
-void corral_session_limits_put(const struct corral_call *call, struct corral_config *to)
+int corral_session_limits_put(const struct corral_call *call, struct corral_config *to,
+                              struct corral_error *err)
 {
 	const struct corral_config *c = call->options.config;
 	uint32_t said = limits_said(call);
@@ -32,8 +34,15 @@ void corral_session_limits_put(const struct corral_call *call, struct corral_con
 			corral_limit_set(&to->limits, limit, corral_limit_get(&c->limits, limit));
 	}
 	to->limits_asked = (to->limits_asked & ~said) | (c->limits_asked & said);
-	if (call->options.network_said)
+	if (call->options.network_said || c->n_allow)
 		to->network = c->network;
+	for (size_t i = 0; i < c->n_allow; i++) {
+		int r = corral_config_add_allow(to, c->allow[i], err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 static int differs(const struct corral_session_record *session, const char *option,
@@ -73,6 +82,9 @@ int corral_session_limits_check(const struct corral_call *call,
 	}
 	if (call->options.network_said && has->network != c->network)
 		return differs(session, "network", err);
+	for (size_t i = 0; i < c->n_allow; i++)
+		if (i >= has->n_allow || strcmp(c->allow[i], has->allow[i]) != 0)
+			return differs(session, "allow", err);
 	return 0;
 }
 

@@ -37,10 +37,10 @@ int corral_session_make(struct corral_call *call, const char *id, struct corral_
 	if (r == 0)
 		r = corral_runtimes_find(o->runtime_name ? o->runtime_name : CORRAL_RUNTIME_DEFAULT,
 		                         &rt, err);
-	if (r == 0) {
-		corral_session_limits_put(call, rt->sandbox);
+	if (r == 0)
+		r = corral_session_limits_put(call, rt->sandbox, err);
+	if (r == 0)
 		r = corral_isolation_here_choose(rt, NULL, &choice, err);
-	}
 	/* What knows engines makes sure of it. */
 	if (r == 0 && choice.isolation == CORRAL_ISOLATION_DOCKER)
 		r = corral_docker_exec(call->main_argv, err);

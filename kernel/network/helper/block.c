@@ -23,6 +23,7 @@ struct corral_net_block {
 	struct corral_nft *nft;
 	bool owned; /* the table goes with nft */
 	bool taken[CORRAL_NET_BLOCK_PLACES];
+	unsigned int next;
 };
 
 static void block_place(unsigned int n, struct in_addr base, bool has_ipv6, unsigned int index,
@@ -270,10 +271,14 @@ void corral_net_block_close(struct corral_net_block *b)
 bool corral_net_block_take(struct corral_net_block *b, struct corral_net_place *ret,
                            unsigned int *ret_index)
 {
-	for (unsigned int i = 0; i < CORRAL_NET_BLOCK_PLACES; i++) {
+	/* Round and round: the link of one that was given back may still be about to go. */
+	for (unsigned int n = 0; n < CORRAL_NET_BLOCK_PLACES; n++) {
+		unsigned int i = (b->next + n) % CORRAL_NET_BLOCK_PLACES;
+
 		if (b->taken[i])
 			continue;
 		b->taken[i] = true;
+		b->next = i + 1;
 		corral_net_block_place(b, i, ret);
 		*ret_index = i;
 		return true;

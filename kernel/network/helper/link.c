@@ -169,12 +169,13 @@ static int route_add(struct nl_sock *sock, int index, int family, const void *ad
 static void link_set(const char *family, const char *link, const char *what, const char *value)
 {
 	corral_autofd int fd = -1;
-	char path[96];
+	char path[96], now;
 
 	(void)snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", family, link, what);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd >= 0)
-		(void)!write(fd, value, strlen(value));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	/* Setting what is set already would take the kernel's one lock of all links. */
+	if (fd >= 0 && (read(fd, &now, 1) != 1 || now != value[0]))
+		(void)!pwrite(fd, value, strlen(value), 0);
 }
 
 static int host_side(struct nl_sock *sock, const struct corral_net_place *p,

@@ -105,13 +105,13 @@ static void unknown_key_is_named_with_the_known_ones(void **state)
 	refused("{\"name\":\"x\",\"pakages\":[]}",
 	        "unknown key 'pakages': known here: name, description, image, base_image, "
 	        "packages, package_manager, setup_commands, env_vars, work_dir, cache_image, "
-	        "run_as_uid, isolation, scope, rootfs, limits, network, publish, ids, user, "
+	        "run_as_uid, isolation, scope, rootfs, limits, network, allow, publish, ids, user, "
 	        "hostname, "
 	        "seccomp, cap_add, cap_drop, mounts, allow_weaker");
 	refused("{\"name\":\"x\",\"command\":[\"sh\"]}",
 	        "unknown key 'command': known here: name, description, image, base_image, "
 	        "packages, package_manager, setup_commands, env_vars, work_dir, cache_image, "
-	        "run_as_uid, isolation, scope, rootfs, limits, network, publish, ids, user, "
+	        "run_as_uid, isolation, scope, rootfs, limits, network, allow, publish, ids, user, "
 	        "hostname, "
 	        "seccomp, cap_add, cap_drop, mounts, allow_weaker");
 }
