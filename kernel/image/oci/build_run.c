@@ -30,6 +30,7 @@
 #define PIDS_MAX    8192
 #define READ_SIZE   (64u << 10)
 #define TELL_MS     1000
+#define TAG_MAX     145          /* of an image's name, which comes before what is said here */
 #define SHOWN_MAX   70           /* of a step's command */
 #define DISK_SPARED (256u << 20) /* of the store's disk, for everybody else */
 
@@ -408,7 +409,7 @@ static int step_failed(const struct running *run, const char *text, const char *
 	                 strlen(text) > SHOWN_MAX ? "..." : "", how, hint,
 	                 run->b->log_path ? "; the log is '" : "",
 	                 run->b->log_path ? run->b->log_path : "", run->b->log_path ? "'" : "");
-	size_t used = (n < 0 ? 0 : (size_t)n) + sizeof("Building  failed:\n\n") + 130;
+	size_t used = (n < 0 ? 0 : (size_t)n) + sizeof("Building  failed:\n\n") + TAG_MAX;
 	const char *tail =
 	        build_log_tail(run->b->log,
 	                       used < CORRAL_ERROR_TEXT_SIZE ? CORRAL_ERROR_TEXT_SIZE - used : 0);
