@@ -334,7 +334,9 @@ static int client_init(struct pull *p, struct corral_error *err)
 	return r < 0 ? r : corral_registry_http_new(&p->client.http, &p->http, err);
 }
 
-static int pull(struct pull *p, const char *name, struct corral_error *err)
+/* What there is now, as the store itself tells it. */
+static int pull(struct pull *p, const char *name, struct corral_image **ret,
+                struct corral_error *err)
 {
 	int r = client_init(p, err);
 
@@ -350,7 +352,9 @@ static int pull(struct pull *p, const char *name, struct corral_error *err)
 		                                p->image->layers, p->o, err);
 	if (r == 0)
 		r = image_blobs(p, err);
-	return r < 0 ? r : corral_image_commit(p->store, p->image, name, err);
+	if (r == 0)
+		r = corral_image_commit(p->store, p->image, name, err);
+	return r < 0 ? r : corral_image_find(p->store, p->image->id, ret, err);
 }
 
 /* One that is there under that name and for that platform. */
@@ -386,9 +390,6 @@ int corral_image_pull(struct corral_image_store *s, const char *name,
 		return corral_error_set(err, ENOMEM, "out of memory");
 	r = corral_image_store_hold(s, &hold, err);
 	if (r == 0)
-		r = pull(&p, name, err);
-	if (r < 0)
-		return corral_error_wrap(err, r, "pull %.200s", name);
-	*ret = corral_take_ptr(&p.image);
-	return 0;
+		r = pull(&p, name, ret, err);
+	return r < 0 ? corral_error_wrap(err, r, "pull %.200s", name) : 0;
 }

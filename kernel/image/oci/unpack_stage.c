@@ -20,8 +20,9 @@ static const char *const capabilities[] = { "CHOWN", "FOWNER", "FSETID" };
 static int config_compose(struct corral_config *c, const struct corral_unpack_options *o,
                           const char *tree_path, uint64_t file_size_max, struct corral_error *err)
 {
-	int r = corral_config_add_cap(c, false, "ALL", err);
+	int r = 0;
 
+	/* Without being added there are none. */
 	if (tree_path && geteuid() == 0)
 		for (size_t i = 0; r == 0 && i < CORRAL_COUNT(capabilities); i++)
 			r = corral_config_add_cap(c, true, capabilities[i], err);

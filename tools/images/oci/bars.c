@@ -53,7 +53,7 @@ static const char *doing_text(const char *doing)
 	} known[] = {
 		{ "wait", "waiting" },     { "download", "downloading" },
 		{ "unpack", "unpacking" }, { "there", "is there" },
-		{ "done", "done" },
+		{ "done", "done" },        { "write", "writing" },
 	};
 
 	for (size_t i = 0; i < CORRAL_COUNT(known); i++)
