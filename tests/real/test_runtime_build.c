@@ -472,25 +472,33 @@ static void a_later_build_does_not_find_another_bases_downloads(void **state)
 	assert_int_equal(entries("cache"), 2);
 }
 
-/* A guest that leaves a link where the host writes its apt.conf. */
-static void what_a_guest_left_in_the_cache_is_not_followed(void **state)
+/* A guest leaves a link where the host writes: to what the host would make, or make things in. */
+static void planted(const char *command, const char *made)
 {
 	corral_auto(corral_image_freep) struct corral_image *one = NULL, *two = NULL;
 	char json[1024], path[256];
 	struct stat st;
 
-	(void)state;
-	(void)snprintf(
-	        json, sizeof(json),
-	        RT(",\"setup_commands\":[\"cd /.corral-build/cache && rm -r apt apt.conf && ln "
-	           "-s %s/planted apt.conf && ln -s %s apt && ln -s / pip2\"]"),
-	        dir, dir);
+	(void)snprintf(json, sizeof(json),
+	               RT(",\"setup_commands\":[\"cd /.corral-build/cache && D=%s; %s\"]"), dir,
+	               command);
 	one = built(json);
-	two = built(RT(",\"packages\":[\"jq\"],\"package_manager\":\"apt\""));
-	(void)snprintf(path, sizeof(path), "%s/planted", dir);
-	assert_int_equal(lstat(path, &st), -1);
-	(void)snprintf(path, sizeof(path), "%s/archives", dir);
-	assert_int_equal(lstat(path, &st), -1);
+	(void)snprintf(json, sizeof(json),
+	               RT(",\"packages\":[\"jq\"],\"package_manager\":\"apt\",\"setup_commands\":"
+	                  "[\"echo %s\"]"),
+	               made);
+	two = built(json);
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, made);
+	if (lstat(path, &st) == 0)
+		fail_msg("the host followed a link to %s", path);
+}
+
+static void what_a_guest_left_in_the_cache_is_not_followed(void **state)
+{
+	(void)state;
+	planted("rm apt.conf; ln -s $D/planted apt.conf", "planted");
+	planted("rm -r apt; ln -s $D apt", "archives");
+	planted("rm apt.conf; mkdir apt.conf; ln -s $D/other apt.conf/x", "other");
 }
 
 /* --- failures --- */
