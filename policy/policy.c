@@ -180,11 +180,8 @@ static int texts_compile(const struct corral_config *c, struct corral_policy *p,
 	if (!p->hostname)
 		return corral_error_sys(err, ENOMEM, "hostname");
 
-	if (c->bare_work_dir && (c->workspace || c->keep_work_dir))
-		return corral_error_set(err, EINVAL,
-		                        "work_dir: it is the root's own, and there is a workspace "
-		                        "for it");
-	p->bare_work_dir = c->bare_work_dir;
+	/* What is the sandbox's own, or is kept, lies over the root's. */
+	p->bare_work_dir = c->bare_work_dir && !c->workspace && !c->keep_work_dir;
 	r = corral_guest_path_normalise(c->work_dir ? c->work_dir : CORRAL_WORK_DIR_DEFAULT,
 	                                &p->work_dir, err);
 	if (r == 0 && !p->bare_work_dir)

@@ -103,10 +103,13 @@ static int work_dir_put(struct corral_config *c, const struct corral_image *i, i
 	corral_autofree char *path = NULL;
 	int r;
 
-	if (c->work_dir || c->workspace || c->keep_work_dir || !*i->work_dir)
+	if (c->workspace || c->keep_work_dir || !*i->work_dir)
 		return 0;
 	r = corral_guest_path_normalise(i->work_dir, &path, err);
-	if (r == 0)
+	/* What a build put there, as npm does, is the same directory of a runtime's. */
+	if (r == 0 && c->work_dir && strcmp(c->work_dir, path) != 0)
+		return 0;
+	if (r == 0 && !c->work_dir)
 		r = corral_config_set_text(&c->work_dir, path, err);
 	if (r < 0)
 		return corral_error_wrap(err, r, "its work directory");

@@ -18,9 +18,9 @@ extern "C" {
  * as it is there (corral_image_use()); a rootfs of c's goes. Of the image: its variables, beneath
  * those of c, and HOME and USER of its own accounts (none of these with c->clear_env); its user,
  * where c says none, by name as its /etc/passwd and /etc/group have it; its directory, where c says
- * neither a work_dir nor a workspace; and its own command, where c has none. Again is no mistake;
- * without c->image nothing is done. -ENOENT as of corral_image_find(); -EINVAL: "image 'x': its
- * user 'y' is not in its /etc/passwd: ...".
+ * neither a workspace nor another work_dir; and its own command, where c has none. Again is no
+ * mistake; without c->image nothing is done. -ENOENT as of corral_image_find(); -EINVAL: "image
+ * 'x': its user 'y' is not in its /etc/passwd: ...".
  */
 int corral_image_apply(struct corral_image_store *s, struct corral_config *c,
                        struct corral_error *err);

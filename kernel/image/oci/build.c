@@ -477,9 +477,13 @@ static int build_alone(struct building *b, struct corral_image **ret, struct cor
 		build_log_say(&b->log, "built %s", b->tag);
 		superseded_remove(b);
 	}
-	if (r < 0)
-		r = corral_error_wrap(err, r, "Building %s failed", b->tag);
-	return r;
+	if (r == -EIO) {
+		/* With lines of the build's, which clients of the field expect so. */
+		struct corral_error why = *err;
+
+		return corral_error_set(err, EIO, "Building %s failed:\n%s", b->tag, why.text);
+	}
+	return r < 0 ? corral_error_wrap(err, r, "Building %s failed", b->tag) : 0;
 }
 
 /* With the turn. began_ms: when it was asked for: what is younger was built for whoever asks. */

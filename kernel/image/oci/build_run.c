@@ -30,6 +30,7 @@
 #define PIDS_MAX    8192
 #define READ_SIZE   (64u << 10)
 #define TELL_MS     1000
+#define TAG_MAX     145          /* of an image's name, which comes before what is said here */
 #define SHOWN_MAX   70           /* of a step's command */
 #define DISK_SPARED (256u << 20) /* of the store's disk, for everybody else */
 
@@ -52,7 +53,7 @@ struct running {
 	struct build_user image_user;
 	int root_fd;
 	bool is_single; /* the guest has one id alone */
-	char why_single[CORRAL_ERROR_TEXT_SIZE];
+	bool no_bridge;
 	size_t step, n_steps;
 };
 
@@ -199,26 +200,32 @@ static int box_with_ids(struct running *run, const struct build_user *user, cons
 	r = box_try(run, user, CORRAL_IDS_SINGLE, network, err);
 	if (r == 0 && !run->is_single) {
 		run->is_single = true;
-		(void)snprintf(run->why_single, sizeof(run->why_single), "%s", why.text);
 		build_log_say(run->b->log, "one user id alone is to be had here (%s)", why.text);
 	}
 	return r;
 }
 
-/* Nobody asked for a mode: a network of its own where this host can, and said where it is not. */
+static bool knows_network(const char *mode)
+{
+	corral_auto(corral_config_freep) struct corral_config *c = corral_config_new();
+
+	return c && corral_config_set_network(c, mode, NULL) == 0;
+}
+
+/* Nobody asked for a mode: a network of its own where this host can, and said where it cannot. */
 static int box_open(struct running *run, const struct build_user *user, struct corral_error *err)
 {
 	struct corral_error why = { 0 };
-	int r;
 
 	if (run->b->network)
 		return box_with_ids(run, user, run->b->network, err);
-	r = box_with_ids(run, user, "bridge", &why);
-	if (r == 0)
-		return 0;
-	if (r != -EINVAL && r != -EOPNOTSUPP && r != -ENOENT)
-		build_log_say(run->b->log, "no bridge to be had here (%s): the host's network",
+	if (knows_network("bridge") && !run->no_bridge) {
+		if (box_with_ids(run, user, "bridge", &why) == 0)
+			return 0;
+		build_log_say(run->b->log, "a network of its own is not to be had (%s): the host's",
 		              why.text);
+		run->no_bridge = true;
+	}
 	return box_with_ids(run, user, "host", err);
 }
 
@@ -408,7 +415,7 @@ static int step_failed(const struct running *run, const char *text, const char *
 	                 strlen(text) > SHOWN_MAX ? "..." : "", how, hint,
 	                 run->b->log_path ? "; the log is '" : "",
 	                 run->b->log_path ? run->b->log_path : "", run->b->log_path ? "'" : "");
-	size_t used = (n < 0 ? 0 : (size_t)n) + sizeof("Building  failed:\n\n") + 130;
+	size_t used = (n < 0 ? 0 : (size_t)n) + sizeof("Building  failed:\n\n") + TAG_MAX;
 	const char *tail =
 	        build_log_tail(run->b->log,
 	                       used < CORRAL_ERROR_TEXT_SIZE ? CORRAL_ERROR_TEXT_SIZE - used : 0);

@@ -142,6 +142,21 @@ static int prewarm_one(struct builder *b, const struct corral_runtime *rt,
 	return r < 0 ? corral_error_wrap(err, r, "runtime '%.60s'", rt->name) : 0;
 }
 
+/* Its last lines were shown as they came; who wanted nothing of it gets them now. */
+static void failure_show(const struct builder *b, int r, struct corral_error *err)
+{
+	struct corral_error whole = *err;
+	char *first = strchr(whole.text, '\n'), *last = strrchr(whole.text, '\n');
+
+	if (r != -EIO || !first)
+		return;
+	*first = '\0';
+	*last = '\0';
+	if (b->is_quiet && last > first)
+		(void)fprintf(stderr, "%s\n", first + 1);
+	(void)corral_error_set(err, EIO, "%s %s", whole.text, last + 1);
+}
+
 static int each(struct corral_call *call,
                 int (*one)(struct builder *b, const struct corral_runtime *rt,
                            struct corral_image **ret, struct corral_error *err),
@@ -158,8 +173,10 @@ static int each(struct corral_call *call,
 		r = corral_runtimes_find(call->operands[k], &rt, err);
 		if (r == 0)
 			r = one(&b, rt, &i, err);
-		if (r < 0)
+		if (r < 0) {
+			failure_show(&b, r, err);
 			break;
+		}
 		if (call->options.json)
 			(void)json_array_append_new(all, image_json(rt, i));
 		else
