@@ -50,9 +50,11 @@ static void layers_remove(struct layers *l)
 
 static int layer_add(struct layers *l, const char *const *words)
 {
+	char dir[sizeof(l->dir)];
 	int fd;
 
-	(void)snprintf(l->paths[l->n], sizeof(l->paths[l->n]), "%s/%zu", l->dir, l->n);
+	memcpy(dir, l->dir, sizeof(dir));
+	(void)snprintf(l->paths[l->n], sizeof(l->paths[0]), "%s/%zu", dir, l->n);
 	assert_int_equal(mkdir(l->paths[l->n], 0755), 0);
 	fd = open(l->paths[l->n], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(fd >= 0);

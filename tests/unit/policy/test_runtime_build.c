@@ -137,8 +137,7 @@ static void name_of_a_build_changes_with_what_shapes_it(void **state)
 		corral_autofree char *other = named(others[i]);
 
 		assert_string_not_equal(one, other);
-		assert_true(corral_runtime_tag_is_superseded(strchr(other, ':') + 1,
-		                                             strchr(one, ':') + 1));
+		assert_true(corral_runtime_tag_is_superseded(other + 15, one + 15));
 	}
 }
 
