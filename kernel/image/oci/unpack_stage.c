@@ -179,7 +179,8 @@ int corral_unpack_stage_result(struct corral_unpack_stage *s, struct corral_erro
 		return corral_error_set(err, ETIMEDOUT, "unpacking it takes too long");
 	if (receipt->exit_code != 0 || !s->report.done) {
 		corral_unpack_report_rest(&s->report, rest);
-		return corral_error_set(err, EIO, "what unpacks it ended too early (%s %d)%s%s",
+		/* An archive that brings its reader down is no archive. */
+		return corral_error_set(err, EBADMSG, "what unpacks it ended too early (%s %d)%s%s",
 		                        corral_reason_name(receipt->reason),
 		                        receipt->signal ? receipt->signal : receipt->exit_code,
 		                        *rest ? ": " : "", rest);
