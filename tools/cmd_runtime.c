@@ -10,9 +10,11 @@
 #include "tools/commands.h"
 #include "tools/docker_exec.h"
 #include "tools/family.h"
+#include "tools/images/runtimes.h"
 #include "tools/isolation_here.h"
 #include "tools/json_print.h"
 #include "tools/message.h"
+#include "tools/program.h"
 #include "tools/runtimes.h"
 #include "tools/table.h"
 
@@ -274,6 +276,14 @@ static int validate(struct corral_call *call, struct corral_error *err)
 	return r < 0 ? r : bad != 0;
 }
 
+/* What it takes to make images is in a program of its own: here are the words alone. */
+#ifdef CORRAL_WITH_OCI
+#define OCI(function) function
+#else
+#define OCI(function) NULL
+#endif
+#define ANY CORRAL_FAMILY_ANY
+
 /* clang-format off */
 static const struct corral_family_command commands[] = {
 	{ "list", CORRAL_OPTION_RUNTIME, "", 0, 0, "none",
@@ -288,6 +298,21 @@ static const struct corral_family_command commands[] = {
 	{ "validate", CORRAL_OPTION_RUNTIME, " FILE.json...", 1, CORRAL_FAMILY_ANY, "files",
 	  "look for mistakes in files that describe runtimes",
 	  "\nExit status: 0, or 1 where there are mistakes.\n", validate },
+	{ "build", CORRAL_OPTION_RUNTIME_BUILD, " NAME|FILE.json...", 1, ANY, "runtimes",
+	  "build the image of one with a base_image, unless it is there",
+	  "\nIts setup commands and packages are run in a sandbox on the base image, which is fetched\n"
+	  "when it is not there. The first session of a runtime builds it as well.\n"
+	  "\nExamples:\n"
+	  "  corral runtime build python-datascience\n"
+	  "  corral runtime build --no-cache --network host ./mine.json\n",
+	  OCI(corral_runtimes_cmd_build) },
+	{ "prewarm", CORRAL_OPTION_RUNTIME_PREWARM, " NAME|FILE.json...", 1, ANY, "runtimes",
+	  "build or fetch what is not there, so that the first session starts at once", NULL,
+	  OCI(corral_runtimes_cmd_prewarm) },
+	{ "rm", CORRAL_OPTION_RUNTIME_RM, " NAME|FILE.json...", 1, ANY, "runtimes",
+	  "remove what was built for one",
+	  "\nIts description and its base image stay. What a sandbox or a session uses stays, too.\n",
+	  OCI(corral_runtimes_cmd_rm) },
 	{ NULL, 0, NULL, 0, 0, NULL, NULL, NULL, NULL },
 };
 /* clang-format on */
@@ -296,6 +321,9 @@ static const struct corral_family_alias aliases[] = {
 	{ "ls", "runtime list" },
 	{ "inspect", "runtime show NAME" },
 	{ "check", "runtime validate FILE.json" },
+	{ "pull", "runtime prewarm" },
+	{ "remove", "runtime rm" },
+	{ "delete", "runtime rm" },
 	{ NULL, NULL },
 };
 
@@ -314,5 +342,15 @@ const struct corral_family corral_runtime_family = {
 
 int corral_cmd_runtime(int argc, char **argv)
 {
+#ifndef CORRAL_WITH_OCI
+	const struct corral_family_command *c =
+	        argc > 1 ? corral_family_find(&corral_runtime_family, argv[1]) : NULL;
+	struct corral_error err = { 0 };
+
+	/* main()'s argv. */
+	if (c && !c->run &&
+	    corral_program_exec(CORRAL_PROGRAM_OCI, "what builds images", argv - 1, &err) < 0)
+		return corral_complain(&err);
+#endif
 	return corral_family_main(&corral_runtime_family, argc, argv);
 }

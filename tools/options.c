@@ -21,6 +21,8 @@
 #define SESSIONS \
 	(((uint64_t)CORRAL_OPTION_SESSION_RM << 1) - (uint64_t)CORRAL_OPTION_SESSION_CREATE)
 #define IMAGES (EVERY & ~((uint64_t)CORRAL_OPTION_IMAGE_LIST - 1))
+#define RUNTIME_IMAGES \
+	(CORRAL_OPTION_RUNTIME_BUILD | CORRAL_OPTION_RUNTIME_PREWARM | CORRAL_OPTION_RUNTIME_RM)
 /* Those that may have to wake one. */
 #define WAKE (CORRAL_OPTION_SESSION_EXEC | CORRAL_OPTION_SESSION_SHELL | CORRAL_OPTION_SESSION_CP)
 /* Those that are about files at rest. */
@@ -473,6 +475,11 @@ const struct corral_option corral_option_table[] = {
 	{ "dry-run", 'n', NULL, "show what would go, and let it be",
 	  NULL, CORRAL_OPTION_IMAGE_PRUNE, false, OWN(dry_run) },
 
+	{ "network", 0, "MODE", "what its commands reach: host, none (default: a network of its own where there is one, else the host's)",
+	  "Build", CORRAL_OPTION_RUNTIME_BUILD | CORRAL_OPTION_RUNTIME_PREWARM, false, WORD(build_network) },
+	{ "no-cache", 0, NULL, "build though there is one, and without what was downloaded for others",
+	  NULL, CORRAL_OPTION_RUNTIME_BUILD, false, OWN(no_cache) },
+
 	{ "config", 0, "FILE", "the same as JSON, - for standard input; flags win",
 	  "Other", MAKE, true, .set = set_config },
 	{ "json", 0, "FD", "write the receipt, one JSON object, to descriptor FD at the end",
@@ -480,7 +487,7 @@ const struct corral_option corral_option_table[] = {
 	{ "json", 0, NULL, "print the plan as a JSON array",
 	  NULL, CORRAL_OPTION_PLAN, false, OWN(json) },
 	{ "json", 0, NULL, "print a JSON array",
-	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_PS | CORRAL_OPTION_STATS | CORRAL_OPTION_DOCKER_LIST | CORRAL_OPTION_SESSION_LIST | CORRAL_OPTION_SESSION_CHECKPOINTS | CORRAL_OPTION_SESSION_DIFF | CORRAL_OPTION_IMAGE_LIST | CORRAL_OPTION_IMAGE_HISTORY | CORRAL_OPTION_IMAGE_INSPECT | CORRAL_OPTION_IMAGE_PULL | CORRAL_OPTION_IMAGE_LOAD, false, OWN(json) },
+	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_PS | CORRAL_OPTION_STATS | CORRAL_OPTION_DOCKER_LIST | CORRAL_OPTION_SESSION_LIST | CORRAL_OPTION_SESSION_CHECKPOINTS | CORRAL_OPTION_SESSION_DIFF | CORRAL_OPTION_IMAGE_LIST | CORRAL_OPTION_IMAGE_HISTORY | CORRAL_OPTION_IMAGE_INSPECT | CORRAL_OPTION_IMAGE_PULL | CORRAL_OPTION_IMAGE_LOAD | RUNTIME_IMAGES, false, OWN(json) },
 	{ "json", 0, NULL, "print a JSON array of them; of one, an object with what it wrote",
 	  NULL, CORRAL_OPTION_LOGS, false, OWN(json) },
 	{ "json", 0, NULL, "print JSON",
@@ -488,7 +495,7 @@ const struct corral_option corral_option_table[] = {
 	{ "quiet", 'q', NULL, "print ids alone",
 	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_DOCKER_LIST | CORRAL_OPTION_SESSION_LIST | CORRAL_OPTION_IMAGE_LIST, false, OWN(quiet) },
 	{ "quiet", 'q', NULL, "say nothing of how it goes on; print the image's digest alone",
-	  NULL, CORRAL_OPTION_IMAGE_PULL | CORRAL_OPTION_IMAGE_LOAD | CORRAL_OPTION_IMAGE_IMPORT | CORRAL_OPTION_IMAGE_SAVE, false, OWN(quiet) },
+	  NULL, CORRAL_OPTION_IMAGE_PULL | CORRAL_OPTION_IMAGE_LOAD | CORRAL_OPTION_IMAGE_IMPORT | CORRAL_OPTION_IMAGE_SAVE | CORRAL_OPTION_RUNTIME_BUILD | CORRAL_OPTION_RUNTIME_PREWARM, false, OWN(quiet) },
 	{ "force", 'f', NULL, "also one that is alive: kills all that runs in it",
 	  NULL, CORRAL_OPTION_RM | CORRAL_OPTION_DOCKER_RM, false, OWN(force) },
 	{ "force", 'f', NULL, "end the commands that run in it",
@@ -628,6 +635,12 @@ const char *corral_option_command_name(enum corral_option_command command)
 		return "image import";
 	case CORRAL_OPTION_IMAGE_SAVE:
 		return "image save";
+	case CORRAL_OPTION_RUNTIME_BUILD:
+		return "runtime build";
+	case CORRAL_OPTION_RUNTIME_PREWARM:
+		return "runtime prewarm";
+	case CORRAL_OPTION_RUNTIME_RM:
+		return "runtime rm";
 	}
 	return "";
 }

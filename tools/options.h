@@ -70,7 +70,10 @@ enum corral_option_command {
 	CORRAL_OPTION_IMAGE_LOAD = UINT64_C(1) << 49,
 	CORRAL_OPTION_IMAGE_IMPORT = UINT64_C(1) << 50,
 	CORRAL_OPTION_IMAGE_SAVE = UINT64_C(1) << 51,
-	CORRAL_OPTION_LAST = UINT64_C(1) << 51, /* of these */
+	CORRAL_OPTION_RUNTIME_BUILD = UINT64_C(1) << 52,
+	CORRAL_OPTION_RUNTIME_PREWARM = UINT64_C(1) << 53,
+	CORRAL_OPTION_RUNTIME_RM = UINT64_C(1) << 54,
+	CORRAL_OPTION_LAST = UINT64_C(1) << 54, /* of these */
 };
 
 /* A limit of exec's that was not named, so that the sandbox's own counts. */
@@ -132,6 +135,10 @@ struct corral_options {
 	uint64_t parallel;  /* downloads; 0: as usual */
 	uint64_t unused_ms; /* image prune; 0: no matter */
 	bool all_images, dry_run;
+
+	/* Of builds of runtimes. */
+	const char *build_network;
+	bool no_cache;
 };
 
 struct corral_option {

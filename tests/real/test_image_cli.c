@@ -288,6 +288,23 @@ static void id_of(struct place *p, const char *name, char ret[80])
 	json_decref(list);
 }
 
+/* Guest init itself has it open, whatever becomes of its holder. */
+static bool init_holds(pid_t init)
+{
+	bool found = false;
+	char path[64], target[600];
+
+	for (int fd = 0; fd < 64 && !found; fd++) {
+		ssize_t n;
+
+		(void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)init, fd);
+		n = readlink(path, target, sizeof(target) - 1);
+		target[n > 0 ? n : 0] = '\0';
+		found = strstr(target, "/images/roots/") && strstr(target, "/lock");
+	}
+	return found;
+}
+
 static void image_of_a_sandbox_stays_until_its_end(void **state)
 {
 	struct place *p = *state;
@@ -315,6 +332,8 @@ static void image_of_a_sandbox_stays_until_its_end(void **state)
 	assert_non_null(o);
 	assert_true(object_has(o, "rootfs", "image"));
 	holder = (pid_t)json_integer_value(json_object_get(o, "holder_pid"));
+	if (geteuid() == 0)
+		assert_true(init_holds((pid_t)json_integer_value(json_object_get(o, "init_pid"))));
 	json_decref(o);
 	json_decref(list);
 	/* Guest init holds it as long as it lives, which it does not without its holder. */

@@ -23,7 +23,7 @@
 #include "tests/real/image_support.h"
 #include "tests/real/library_support.h"
 
-static char dir[64], store_path[96];
+static char dir[64], store_path[96], profiles[64];
 static struct corral_launcher *launcher;
 static struct corral_image_store *store;
 
@@ -79,6 +79,20 @@ static void store_make(void)
 	           base_fill);
 }
 
+static void tree_remove(const char *path)
+{
+	struct corral_error err = { 0 };
+	char above[64];
+	int fd;
+
+	(void)snprintf(above, sizeof(above), "%.*s", (int)(strrchr(path, '/') - path), path);
+	fd = open(*above ? above : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	if (corral_layer_remove(fd, strrchr(path, '/') + 1, &err) < 0)
+		fail_msg("%s", err.text);
+	(void)close(fd);
+}
+
 static int setup(void **state)
 {
 	const char *tmp = getenv("TMPDIR");
@@ -92,17 +106,9 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	struct corral_error err = { 0 };
-	int parent;
-
 	(void)state;
 	corral_image_store_close(store);
-	*strrchr(dir, '/') = '\0';
-	parent = open(*dir ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_true(parent >= 0);
-	if (corral_layer_remove(parent, dir + strlen(dir) + 1, &err) < 0)
-		fail_msg("%s", err.text);
-	(void)close(parent);
+	tree_remove(dir);
 	return 0;
 }
 
@@ -162,6 +168,7 @@ static int build_with(const char *json, const struct corral_build_options *wante
 
 	o.launcher = launcher;
 	o.progress = w ? &progress : NULL;
+	o.seccomp_cache_dir = profiles;
 	if (!o.network)
 		o.network = "none";
 	return corral_runtime_build(store, rt, &o, ret, err);
@@ -857,10 +864,15 @@ static void removing_takes_all_of_a_runtimes_builds(void **state)
 static int suite_setup(void **state)
 {
 	struct corral_error err = { 0 };
+	const char *tmp = getenv("TMPDIR");
 
 	(void)state;
 	if (corral_launcher_open(0, &launcher, &err) < 0)
 		fail_msg("%s", err.text);
+	/* To compile those anew for each takes longer than all else. */
+	(void)snprintf(profiles, sizeof(profiles), "%s/corral-test-XXXXXX",
+	               tmp && *tmp ? tmp : "/tmp");
+	assert_non_null(mkdtemp(profiles));
 	return 0;
 }
 
@@ -868,6 +880,7 @@ static int suite_teardown(void **state)
 {
 	(void)state;
 	corral_launcher_close(launcher);
+	tree_remove(profiles);
 	return 0;
 }
 

@@ -60,6 +60,7 @@ set(private_headers
   kernel/base/clock.h
   kernel/base/life.h
   kernel/base/parse.h
+  kernel/base/said.h
   kernel/base/trace.h
   kernel/base/utf8.h
   kernel/files/client.h
@@ -116,5 +117,7 @@ corral_library_beside(corral-sessions backends/sessions
 if(TARGET corral_docker)
   corral_library_beside(corral-docker backends/docker
     HEADERS docker.h engine.h image.h session.h
-    LIBRARIES ${CURL_LIBRARIES} ${ARCHIVE_LIBRARIES} ${JANSSON_LIBRARIES} ${MD_LIBRARIES})
+    # Credentials of registries, in an archive that takes nothing which is not in libcorral.
+    LIBRARIES $<TARGET_FILE:corral_registry_auth> ${CURL_LIBRARIES} ${ARCHIVE_LIBRARIES} ${JANSSON_LIBRARIES} ${MD_LIBRARIES})
+  add_dependencies(libcorral-docker corral_registry_auth)
 endif()

@@ -150,10 +150,10 @@ static int config_make(const struct running *run, const struct build_user *user,
 }
 
 /* Packages bring set-id programs; what keeps those is the store, which is closed to others. */
-static int installing(struct corral_policy *p, struct corral_error *err)
+static int installing(const struct build_run *b, struct corral_policy *p, struct corral_error *err)
 {
 	struct corral_seccomp seccomp;
-	int r = corral_seccomp_installing(p->caps, NULL, &seccomp, err);
+	int r = corral_seccomp_installing(p->caps, b->seccomp_cache_dir, &seccomp, err);
 
 	if (r < 0)
 		return r;
@@ -170,9 +170,9 @@ static int box_try(struct running *run, const struct build_user *user, enum corr
 	int r = config_make(run, user, ids, network, &c, err);
 
 	if (r == 0)
-		r = corral_policy_compile(c, NULL, &p, err);
+		r = corral_policy_compile(c, run->b->seccomp_cache_dir, &p, err);
 	if (r == 0)
-		r = installing(p, err);
+		r = installing(run->b, p, err);
 	return r == 0 ? corral_sandbox_open(run->b->launcher, p, &run->box, err) : r;
 }
 
