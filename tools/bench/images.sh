@@ -56,7 +56,7 @@ find /usr/lib /usr/share -xdev -type f -size -20000k -printf '%s\t%p\0' | LC_ALL
 	awk -v RS='\0' -v ORS='\0' -F'\t' -v max=$((size * 1000000)) '(n += $1) <= max { print $2 }' >"$work/files"
 split -t '\0' -n "l/$layers" -a 3 "$work/files" "$work/share."
 for share in "$work"/share.*; do
-	xargs -0 -a "$share" cp --parents -a -t "$work/bundle/rootfs"
+	tar -c --null --ignore-failed-read -T "$share" 2>/dev/null | tar -x -C "$work/bundle/rootfs"
 	umoci repack --refresh-bundle --image "$work/layout:1" "$work/bundle" 2>/dev/null
 done
 

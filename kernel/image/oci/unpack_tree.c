@@ -139,6 +139,14 @@ static int tar_came(struct unpacking *u, size_t n, struct corral_error *err)
 	return 0;
 }
 
+/* Its flags are shared with whoever has the same pipe: it is asked whether a read would wait. */
+static bool would_block(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 0;
+}
+
 /* Of the archive as it came, what there is. */
 static int archive_read(struct unpacking *u, struct corral_error *err)
 {
@@ -148,6 +156,11 @@ static int archive_read(struct unpacking *u, struct corral_error *err)
 
 	if (s->ended || !stream_has_room(s))
 		return 0;
+	if (would_block(u->blob_fd)) {
+		/* Whoever writes it takes his time, not what unpacks it. */
+		u->moved_ms = corral_now_ms();
+		return 0;
+	}
 	r = stream_fill(s, u->blob_fd, &n);
 	if (r < 0)
 		return corral_error_sys(err, -r, "read the archive");
@@ -316,13 +329,16 @@ static int begin(struct unpacking *u, struct corral_error *err)
 	while (s->end < 6 && !s->ended) {
 		struct pollfd p = { .fd = u->blob_fd, .events = POLLIN };
 		size_t n;
-		int r = stream_fill(s, u->blob_fd, &n);
+		int r = tell(u, false, err);
 
+		if (r < 0)
+			return r;
+		if (poll(&p, 1, TELL_MS) == 0)
+			continue;
+		r = stream_fill(s, u->blob_fd, &n);
 		if (r < 0)
 			return corral_error_sys(err, -r, "read the archive");
 		u->archive_bytes += n;
-		if (r > 0 && !n)
-			(void)poll(&p, 1, -1);
 	}
 	if (!s->end)
 		return corral_error_set(err, EBADMSG, "it is empty");

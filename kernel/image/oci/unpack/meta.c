@@ -118,8 +118,7 @@ static bool can_be_missed(int code, const char *name)
 
 int meta_apply(const struct meta *m, int fd, bool squash, struct corral_error *err)
 {
-	if (!squash && (m->uid || m->gid) && fchown(fd, m->uid, m->gid) < 0)
-		return corral_error_sys(err, errno, "give to %u:%u", m->uid, m->gid);
+	/* Before the owner: whoever is not may not set them. */
 	for (size_t i = 0; i < m->n_attributes; i++) {
 		const struct meta_attribute *a = &m->attributes[i];
 
@@ -128,6 +127,8 @@ int meta_apply(const struct meta *m, int fd, bool squash, struct corral_error *e
 			return corral_error_sys(err, errno, "attribute '%.100s' of %zu bytes",
 			                        a->name, a->size);
 	}
+	if (!squash && (m->uid || m->gid) && fchown(fd, m->uid, m->gid) < 0)
+		return corral_error_sys(err, errno, "give to %u:%u", m->uid, m->gid);
 	/* After the owner, since a change of that takes set-id bits away. */
 	if (fchmod(fd, m->mode) < 0)
 		return corral_error_sys(err, errno, "mode %04o", m->mode);
