@@ -46,6 +46,7 @@ static bool is_isolation(enum corral_step_kind kind)
 	case CORRAL_STEP_LAYER:
 	case CORRAL_STEP_BIND:
 	case CORRAL_STEP_SCRATCH_BIND:
+	case CORRAL_STEP_FILE:
 	case CORRAL_STEP_TMPFS:
 	case CORRAL_STEP_SESSION:
 	case CORRAL_STEP_IDS:
@@ -197,6 +198,10 @@ static int policy_check(const struct corral_policy *p, const struct corral_host 
 		return needs("--hostname", err);
 	if (p->keep_path)
 		return needs("--keep", err);
+	if (p->n_publish)
+		return needs("--publish", err);
+	if (corral_policy_has_network(p))
+		return needs("a network that is neither none nor the host's", err);
 	if ((p->guest_uid && p->guest_uid != host->uid) ||
 	    (p->guest_gid && p->guest_gid != host->gid))
 		return needs("--user other than yourself", err);

@@ -2,6 +2,7 @@
  * What is told of one command when it has ended.
  */
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -128,6 +129,26 @@ static uint32_t quota_struck(const struct corral_sandbox *s, int status)
 	       (q.inodes_limit && q.inodes >= q.inodes_limit ? CORRAL_LIMIT_DISK_INODES : 0u);
 }
 
+/* Whoever ends first tells what happened on the network since somebody else did. */
+static void network_tell(struct corral_sandbox *s, struct corral_receipt *r)
+{
+	struct corral_ledger now;
+
+	r->has_ledger = false;
+	if (!s->has_list || s->network.socket_fd < 0)
+		return;
+	pthread_mutex_lock(&s->lock);
+	if (!s->told)
+		s->told = calloc(1, sizeof(*s->told));
+	if (s->told && corral_network_report(&s->network, &now, NULL) == 0) {
+		r->ledger = now;
+		corral_ledger_subtract(&r->ledger, s->told);
+		*s->told = now;
+		r->has_ledger = true;
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
 void corral_course_exited(struct corral_sandbox *s, struct corral_course *c,
                           const struct corral_wire_exited *m)
 {
@@ -156,6 +177,7 @@ void corral_course_exited(struct corral_sandbox *s, struct corral_course *c,
 	if (m->gone_nsec > m->end_nsec)
 		r->stage_usec[CORRAL_STAGE_KILL] = (m->gone_nsec - m->end_nsec) / 1000;
 	finish(s, c, m->status, disk_full);
+	network_tell(s, r);
 }
 
 void corral_course_gone(struct corral_sandbox *s, struct corral_course *c)
@@ -171,6 +193,7 @@ void corral_course_gone(struct corral_sandbox *s, struct corral_course *c)
 	}
 	c->receipt.written_bytes = UINT64_MAX;
 	finish(s, c, SIGKILL, false);
+	network_tell(s, &c->receipt);
 	if (!c->has_pending && c->receipt.reason == CORRAL_REASON_SIGNAL)
 		c->receipt.reason = CORRAL_REASON_KILLED;
 }

@@ -24,6 +24,7 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/doctor_confine.h"
 #include "kernel/doctor_enter.h"
+#include "kernel/network/network.h"
 
 /* By number: the libc's <sys/mount.h> and the kernel's <linux/mount.h> cannot always be had in one
  * file, and the new calls are only in the second. */
@@ -460,6 +461,39 @@ static void try_runtime_dir(const ctx_t *ctx, out_t *out)
 	corral_doctor_fail(out, "open for writing");
 }
 
+static void try_network_helper(const ctx_t *ctx, out_t *out)
+{
+	char path[4096];
+
+	(void)ctx;
+	errno = ENOENT;
+	if (!corral_network_program(path, sizeof(path)))
+		corral_doctor_fail(out, "find corral-net");
+}
+
+/* What corral-net looks at when it is asked; of the host's firewall it tells then. */
+static void try_bridge(const ctx_t *ctx, out_t *out)
+{
+	corral_autofd int fd = -1;
+	char on = '0';
+
+	if (ctx->privileged) {
+		fd = open("/proc/sys/net/ipv4/ip_forward", O_RDONLY | O_CLOEXEC);
+		if (fd >= 0 && read(fd, &on, 1) == 1 && on != '0')
+			return;
+		errno = EOPNOTSUPP;
+		corral_doctor_fail(out, "net.ipv4.ip_forward");
+		return;
+	}
+	if (access("/usr/bin/pasta", X_OK) < 0 && access("/usr/local/bin/pasta", X_OK) < 0) {
+		out->what = "network-pasta";
+		corral_doctor_fail(out, "pasta");
+	} else if (access("/dev/net/tun", R_OK | W_OK) < 0) {
+		out->what = "network-tun";
+		corral_doctor_fail(out, "open /dev/net/tun");
+	}
+}
+
 #define MISSING CORRAL_DOCTOR_MISSING
 #define LESS    CORRAL_DOCTOR_DEGRADED
 #define USERNS  CORRAL_DOCTOR_IN_USERNS
@@ -480,6 +514,10 @@ const struct corral_doctor_step corral_doctor_steps[] = {
 	  "the host's cgroup paths are seen inside", try_cgroup },
 	{ "network-namespaces", "network-namespace", MISSING, USERNS,
 	  "the host's network is open to the guest", try_net },
+	{ "network-helper", "network-helper", LESS, 0,
+	  "no networks but none and host, and no published ports", try_network_helper },
+	{ "network-bridge", "network-forwarding", LESS, 0,
+	  "no network that is neither none nor the host's", try_bridge },
 	{ "tmpfs", "mount", MISSING, USERNS, "no private root, no size-limited scratch space",
 	  try_tmpfs },
 	{ "overlay", "overlay", LESS, USERNS, "no writable layer over the host's programs",

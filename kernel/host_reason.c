@@ -40,6 +40,10 @@ static const struct step steps[] = {
 	{ "uts-namespace", NS, 4, 2, 6, "CONFIG_UTS_NS" },
 	{ "cgroup-namespace", NS, 5, 4, 6, "CONFIG_CGROUPS" },
 	{ "network-namespace", NS, 6, 2, 6, "CONFIG_NET_NS" },
+	{ "network-helper", 0, -1, 0, 0, NULL },
+	{ "network-forwarding", 0, -1, 0, 0, NULL },
+	{ "network-pasta", 0, -1, 0, 0, NULL },
+	{ "network-tun", 0, -1, 0, 0, NULL },
 	{ "id-map", STEP_MAP, -1, 3, 8, NULL },
 	{ "newuidmap", STEP_MAP, -1, 3, 8, NULL },
 	{ "mount", MNT, -1, 2, 6, NULL },
@@ -102,6 +106,31 @@ __attribute__((format(printf, 2, 3))) static void remedy(struct answer *a, const
 	va_start(ap, fmt);
 	(void)vsnprintf(a->remedy, a->remedy_size, fmt, ap);
 	va_end(ap);
+}
+
+static bool cause_network(const struct inquiry *q, struct answer *a)
+{
+	static const struct {
+		const char *what, *why, *remedy;
+	} rows[] = {
+		{ "network-helper", "corral-net is neither beside corral nor in its libexec folder",
+		  "build corral with -DCORRAL_NETWORK=ON, and install all of it" },
+		{ "network-forwarding", "this host does not forward (net.ipv4.ip_forward=0)",
+		  "sudo sysctl -w net.ipv4.ip_forward=1" },
+		{ "network-pasta", "without root it takes pasta, which is not installed",
+		  "sudo apt-get install passt" },
+		{ "network-tun", "/dev/net/tun, which pasta opens, is not this user's to open",
+		  "sudo chmod 666 /dev/net/tun" },
+	};
+
+	for (size_t i = 0; i < CORRAL_COUNT(rows); i++) {
+		if (!is(q, rows[i].what))
+			continue;
+		why(a, "%s", rows[i].why);
+		remedy(a, "%s", rows[i].remedy);
+		return true;
+	}
+	return false;
 }
 
 static bool cause_newuidmap(const struct inquiry *q, struct answer *a)
@@ -482,11 +511,11 @@ static bool cause_no_proc(const struct inquiry *q, struct answer *a)
 typedef bool cause_fn(const struct inquiry *q, struct answer *a);
 
 static cause_fn *const causes[] = {
-	cause_no_proc,    cause_newuidmap,       cause_namespace_limit,  cause_memfd,
-	cause_landlock,   cause_listener,        cause_not_built,        cause_userns_clone,
-	cause_chroot,     cause_masked_proc,     cause_initramfs,        cause_seccomp,
-	cause_old_kernel, cause_apparmor_userns, cause_apparmor_profile, cause_selinux,
-	cause_cgroup,     cause_capability,      cause_absent,
+	cause_network,      cause_no_proc,    cause_newuidmap,       cause_namespace_limit,
+	cause_memfd,        cause_landlock,   cause_listener,        cause_not_built,
+	cause_userns_clone, cause_chroot,     cause_masked_proc,     cause_initramfs,
+	cause_seccomp,      cause_old_kernel, cause_apparmor_userns, cause_apparmor_profile,
+	cause_selinux,      cause_cgroup,     cause_capability,      cause_absent,
 };
 
 void corral_host_reason(const struct corral_host_facts *f, const char *what, int code,

@@ -12,8 +12,9 @@
 
 /*
  * what: the step that failed: "user-namespace", "mount-namespace", "pid-namespace",
- * "ipc-namespace", "uts-namespace", "cgroup-namespace", "network-namespace", "id-map", "newuidmap",
- * "mount", "mount-proc", "overlay", "id-mapped", "devpts", "mqueue", "pivot-root", "mount-api",
+ * "ipc-namespace", "uts-namespace", "cgroup-namespace", "network-namespace", "network-helper",
+ * "network-forwarding", "network-pasta", "network-tun", "id-map", "newuidmap", "mount",
+ * "mount-proc", "overlay", "id-mapped", "devpts", "mqueue", "pivot-root", "mount-api",
  * "mount-setattr", "openat2", "clone3", "clone-into-cgroup", "seccomp", "user-notification",
  * "landlock", "keyring", "no-new-privs", "memfd-exec". code: its errno, positive. Both texts are
  * always terminated, and empty when the cause is not known; a remedy is a line to type or to add.

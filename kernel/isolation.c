@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/image/apply.h"
 
 /* Whether a sandbox of that comes to life. */
 static int launches(struct corral_launcher *l, const struct corral_config *c,
@@ -22,13 +23,15 @@ static int launches(struct corral_launcher *l, const struct corral_config *c,
 }
 
 /* With the runtime's consent taken for granted, and all else as it is. */
-static void look_weaker(struct corral_launcher *l, const struct corral_runtime *rt, uint32_t asked,
+static void look_weaker(struct corral_launcher *l, struct corral_image_store *images,
+                        const struct corral_runtime *rt, uint32_t asked,
                         struct corral_isolation_look *ret)
 {
 	corral_auto(corral_config_freep) struct corral_config *c = NULL;
 	struct corral_error err = { 0 };
 
-	if (corral_runtime_config(rt, &c, NULL) < 0)
+	if (corral_runtime_config(rt, &c, NULL) < 0 ||
+	    (c->image && corral_image_apply(images, c, NULL) < 0))
 		return;
 	c->allow_weaker = true;
 	c->limits_asked = 0;
@@ -39,8 +42,8 @@ static void look_weaker(struct corral_launcher *l, const struct corral_runtime *
 		(void)snprintf(ret->limits_why, sizeof(ret->limits_why), "%s", err.text);
 }
 
-static void look_host(struct corral_launcher *l, const struct corral_runtime *rt,
-                      struct corral_isolation_look *ret)
+static void look_host(struct corral_launcher *l, struct corral_image_store *images,
+                      const struct corral_runtime *rt, struct corral_isolation_look *ret)
 {
 	corral_auto(corral_config_freep) struct corral_config *c = corral_config_new();
 	struct corral_error err = { 0 };
@@ -50,6 +53,7 @@ static void look_host(struct corral_launcher *l, const struct corral_runtime *rt
 		return;
 	}
 	c->network = rt->sandbox->network;
+	c->network_pasta = rt->sandbox->network_pasta;
 	c->ids = rt->sandbox->ids;
 	c->limits = rt->sandbox->limits;
 	c->limits_asked = rt->sandbox->limits_asked;
@@ -65,15 +69,17 @@ static void look_host(struct corral_launcher *l, const struct corral_runtime *rt
 		return;
 	}
 	(void)snprintf(ret->native_why, sizeof(ret->native_why), "%s", err.text);
-	look_weaker(l, rt, rt->sandbox->limits_asked, ret);
+	look_weaker(l, images, rt, rt->sandbox->limits_asked, ret);
 }
 
 /* Whether its root is there to be taken. */
-static void look_rootfs(const struct corral_runtime *rt, struct corral_isolation_look *ret)
+static void look_rootfs(struct corral_image_store *images, const struct corral_runtime *rt,
+                        struct corral_isolation_look *ret)
 {
+	corral_auto(corral_image_freep) struct corral_image *image = NULL;
 	struct corral_error err = { 0 };
 	struct stat st;
-	int r = corral_runtime_root(rt, &err);
+	int r = corral_image_of_runtime(images, rt, &image, &err);
 
 	if (r == 0 && rt->rootfs && strcmp(rt->rootfs, "host") != 0) {
 		if (stat(rt->rootfs, &st) < 0)
@@ -92,14 +98,15 @@ static const char *or_null(const char *text)
 }
 
 void corral_isolation_look(struct corral_launcher *launcher, const struct corral_error *trouble,
-                           const struct corral_runtime *rt, struct corral_isolation_look *ret)
+                           struct corral_image_store *images, const struct corral_runtime *rt,
+                           struct corral_isolation_look *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->facts.limits = true;
-	look_rootfs(rt, ret);
+	look_rootfs(images, rt, ret);
 	/* Without its root, whatever the host can do will not be asked. */
 	if (ret->facts.rootfs && launcher)
-		look_host(launcher, rt, ret);
+		look_host(launcher, images, rt, ret);
 	else if (ret->facts.rootfs)
 		(void)snprintf(ret->native_why, sizeof(ret->native_why), "%s",
 		               trouble ? trouble->text : "no launcher");

@@ -203,7 +203,17 @@ static bool has_begun(const struct corral_keep *k)
 	return false;
 }
 
-/* Nobody ran in it as long as BEGIN is not there, so what a killed one left is as we made it. */
+/* Whether what the root was made of is kept as well. */
+static bool begins(const struct corral_policy *p)
+{
+	return p->keep_work_dir && p->rootfs_is_host;
+}
+
+/*
+ * For a user, whose root begins as a copy of it, nobody ran in it as long as BEGIN is not there, so
+ * what a killed one left is as we made it. Root's begins with the template: BEGIN is for who
+ * compares.
+ */
 static int begin(const struct corral_keep *k, const struct corral_policy *p,
                  const struct corral_etc *etc, struct corral_error *err)
 {
@@ -258,9 +268,15 @@ static int parts_make(const struct corral_keep *k, const struct corral_policy *p
 	    (st.st_uid != p->guest_uid || st.st_gid != p->guest_gid) &&
 	    fchownat(k->fd, "u2", p->guest_uid, p->guest_gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return corral_error_sys(err, errno, "--keep '%s': chown 'u2'", p->keep_path);
-	if (r == 0 && p->keep_work_dir && p->rootfs_is_host)
+	if (r == 0 && begins(p) && !k->is_root)
 		r = begin(k, p, etc, err);
 	return r;
+}
+
+int corral_keep_begin(const struct corral_keep *k, const struct corral_policy *p,
+                      const struct corral_etc *etc, struct corral_error *err)
+{
+	return k->fd >= 0 && k->overlays && k->is_root && begins(p) ? begin(k, p, etc, err) : 0;
 }
 
 /* "PID BEGAN BOOT", of no other process ever; false of one that has ended. */

@@ -12,6 +12,7 @@
 #include "kernel/base/error.h"
 #include "kernel/layers/layers.h"
 
+struct corral_etc;
 struct corral_plan_facts;
 struct corral_policy;
 
@@ -43,6 +44,9 @@ int corral_keep_check(const struct corral_policy *p, const struct corral_plan_fa
  */
 int corral_keep_open(const struct corral_policy *p, const struct corral_plan_facts *f,
                      struct corral_keep *ret, struct corral_error *err);
+/* The rest of it, which no sandbox of root's waits for: while guest init builds the root. */
+int corral_keep_begin(const struct corral_keep *k, const struct corral_policy *p,
+                      const struct corral_etc *etc, struct corral_error *err);
 /* Lets others have them, also while a child that was cloned a moment ago still holds a copy. */
 void corral_keep_close(struct corral_keep *k);
 

@@ -189,10 +189,37 @@ static int ids_map(struct corral_sandbox *s, enum corral_id_scheme scheme, struc
 	return corral_wire_send(s->socket_fd, "g", 1, NULL, 0, err);
 }
 
+/*
+ * The namespace of whoever has a network, before guest init is told to go: from then on nobody
+ * looks into it. As root one that was made for this, which nobody else has had.
+ */
+static int netns_open(struct corral_sandbox *s, const struct corral_plan_facts *f,
+                      struct corral_error *err)
+{
+	char path[64];
+
+	if (f->netns_ready)
+		return corral_launcher_take_netns(s->launcher, &s->netns_fd, err);
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)s->pid);
+	s->netns_fd = open(path, O_RDONLY | O_CLOEXEC);
+	return s->netns_fd < 0 ? corral_error_sys(err, errno, "open '%s'", path) : 0;
+}
+
+static int network_begin(struct corral_sandbox *s, const struct corral_policy *p,
+                         struct corral_error *err)
+{
+	s->has_ports = p->n_publish > 0;
+	s->has_list = p->network == CORRAL_NETWORK_ALLOW;
+	return corral_network_begin(s->launcher->network, p, corral_launcher_is_root(s->launcher),
+	                            s->netns_fd, &s->network, err);
+}
+
 static int slot_open(struct corral_sandbox *s, const struct corral_slot *slot,
                      const struct corral_policy *p, int *ret_fd, bool *ret_owned,
                      struct corral_error *err)
 {
+	int r;
+
 	*ret_owned = false;
 	switch (slot->kind) {
 	case CORRAL_SLOT_JOIN:
@@ -209,6 +236,13 @@ static int slot_open(struct corral_sandbox *s, const struct corral_slot *slot,
 		return 0;
 	case CORRAL_SLOT_NETNS:
 		*ret_owned = true;
+		if (s->netns_fd >= 0) {
+			/* Guest init waits for this descriptor, and so for its network. */
+			r = s->network.waits ? corral_network_await(&s->network, err) : 0;
+			if (r == 0)
+				*ret_fd = corral_take_fd(&s->netns_fd);
+			return r;
+		}
 		return corral_confined_offer(s,
 		                             corral_launcher_take_netns(s->launcher, ret_fd, err),
 		                             err);
@@ -496,6 +530,8 @@ static int launch(struct corral_sandbox *s, const struct corral_policy *p, struc
 	corral_autofd int peer = -1;
 	struct corral_plan_facts f = { 0 };
 	uint64_t t = corral_now_nsec();
+	bool has_network = corral_policy_has_network(p);
+	struct corral_connected connected;
 	int r;
 
 	r = prepare(s, p, &f, &peer, err);
@@ -509,11 +545,23 @@ static int launch(struct corral_sandbox *s, const struct corral_policy *p, struc
 	/* Before it is told what to build. */
 	if (r == 0)
 		corral_keep_own(&s->keep, s->pid);
+	if (r == 0 && has_network && corral_launcher_take_connected(s->launcher, p, &connected)) {
+		s->netns_fd = connected.netns_fd;
+		s->network = connected.network;
+		has_network = false;
+	}
+	if (r == 0 && has_network)
+		r = netns_open(s, &f, err);
+	/* As root at once: its connection is made while the root is. */
+	if (r == 0 && has_network && f.scheme == CORRAL_ID_RANGE)
+		r = network_begin(s, p, err);
 	if (r == 0)
 		r = corral_plan_compile(p, &f, &s->plan, err);
 	stage_add(s, CORRAL_STAGE_PLAN, &t);
 	if (r == 0)
 		r = ids_map(s, f.scheme, err);
+	if (r == 0 && has_network && f.scheme != CORRAL_ID_RANGE)
+		r = network_begin(s, p, err);
 	if (r == 0)
 		r = plan_send(s, s->plan, p, &f, err);
 	stage_add(s, CORRAL_STAGE_PREPARE, &t);
@@ -525,7 +573,12 @@ static int launch(struct corral_sandbox *s, const struct corral_policy *p, struc
 	oom_reset(s);
 	s->course.receipt.layers = s->plan->layers;
 	s->course.receipt.tier = s->confined ? CORRAL_TIER_CONFINED : CORRAL_TIER_FULL;
+	s->course.receipt.network = p->network;
+	(void)snprintf(s->course.receipt.address, sizeof(s->course.receipt.address), "%s",
+	               s->network.address);
 	r = events_open(s, err);
+	if (r == 0)
+		r = corral_keep_begin(&s->keep, p, f.etc, err);
 	/* Who accepts less must hear of a failed step here, where less can still be tried. */
 	if (r == 0 && (s->allow_weaker || !(s->launcher->flags & CORRAL_LAUNCHER_ONE_SHOT)))
 		r = corral_sandbox_ready(s, err);
@@ -546,6 +599,8 @@ static int open_tier(struct corral_launcher *l, const struct corral_policy *p, b
 	s->socket_fd = s->pidfd = s->event_fd = s->timer_fd = s->oom_fd = s->tty_fd = -1;
 	s->keep = (struct corral_keep)CORRAL_KEEP_INIT;
 	s->ids = (struct corral_ids) { 0, -1, -1 };
+	s->network = (struct corral_network)CORRAL_NETWORK_INIT;
+	s->netns_fd = -1;
 	s->confined = confined;
 	s->allow_weaker = p->allow_weaker;
 	r = launch(s, p, err);

@@ -165,6 +165,33 @@ static void launchpad_make(struct corral_launcher *l)
 	             l->launchpad_fd >= 0 ? "ready" : strerror(code));
 }
 
+/* With the lock held, which is let go meanwhile. */
+static bool connect_ahead(struct corral_launcher *l)
+{
+	const struct corral_policy bridge = { .network = CORRAL_NETWORK_BRIDGE };
+	struct corral_connected c = { .netns_fd = -1, .network = CORRAL_NETWORK_INIT };
+	int r;
+
+	pthread_mutex_unlock(&l->lock);
+	r = corral_netns_open(&c.netns_fd, NULL);
+	if (r == 0)
+		r = corral_network_begin(l->network, &bridge, true, c.netns_fd, &c.network, NULL);
+	if (r == 0)
+		r = corral_network_await(&c.network, NULL);
+	pthread_mutex_lock(&l->lock);
+	if (r == -ENOTRECOVERABLE)
+		l->stopping = true;
+	if (r < 0) {
+		/* Whoever asks hears why. */
+		l->bridged_ms = 0;
+		corral_network_end(&c.network, false);
+		corral_fd_closep(&c.netns_fd);
+		return false;
+	}
+	l->connected[l->n_connected++] = c;
+	return true;
+}
+
 /* One thing made ahead; true when there may be more to make. Called with the lock held, which is
  * let go meanwhile. */
 static bool keeper_refill(struct corral_launcher *l)
@@ -184,6 +211,9 @@ static bool keeper_refill(struct corral_launcher *l)
 			l->netns[l->n_netns++] = fd;
 		return r == 0;
 	}
+	if (l->bridged_ms && l->n_connected < CORRAL_CONNECTED_SIZE &&
+	    corral_now_ms() - l->bridged_ms < CORRAL_CONNECTED_AGE_MS)
+		return connect_ahead(l);
 	if (l->n_ids < CORRAL_POOL_SIZE / 2) {
 		pthread_mutex_unlock(&l->lock);
 		r = corral_ids_open(l->runtime_dir, &ids, NULL);
@@ -214,6 +244,17 @@ static void keeper_sleep(struct corral_launcher *l, int ms)
 	}
 	until = corral_clock_after((uint64_t)ms);
 	(void)pthread_cond_timedwait(&l->work, &l->lock, &until);
+}
+
+/*
+ * While some are left, what was taken is replaced when a sandbox is wiped, and not beside the
+ * launch that took it: both would wait for the same processors and the same locks of the kernel's.
+ * With the lock held.
+ */
+static void keeper_wake(struct corral_launcher *l, bool few)
+{
+	if (few)
+		pthread_cond_signal(&l->work);
 }
 
 /*
@@ -307,6 +348,8 @@ int corral_launcher_open(unsigned int flags, struct corral_launcher **ret, struc
 		r = corral_cgroup_host_open(&l->cgroups, err);
 	if (r == 0)
 		r = image_open(&l->image_fd, err);
+	if (r == 0)
+		r = corral_network_helper_new(&l->network, err);
 	if (r == 0) {
 		corral_etc_scan(&l->etc);
 		l->reset_oom = oom_protected();
@@ -341,10 +384,15 @@ void corral_launcher_close(struct corral_launcher *l)
 	}
 	for (unsigned int i = 0; i < l->n_netns; i++)
 		(void)close(l->netns[i]);
+	for (unsigned int i = 0; i < l->n_connected; i++) {
+		corral_network_end(&l->connected[i].network, false);
+		(void)close(l->connected[i].netns_fd);
+	}
 	for (unsigned int i = 0; i < l->n_ids; i++)
 		corral_ids_close(&l->ids[i]);
 	corral_fd_closep(&l->image_fd);
 	corral_fd_closep(&l->launchpad_fd);
+	corral_network_helper_free(l->network);
 	corral_cgroup_host_close(l->cgroups);
 	(void)pthread_mutex_destroy(&l->lock);
 	(void)pthread_cond_destroy(&l->work);
@@ -361,7 +409,7 @@ int corral_launcher_take_ids(struct corral_launcher *l, struct corral_ids *ret,
 		found = l->n_ids > 0;
 		if (found)
 			*ret = l->ids[--l->n_ids];
-		pthread_cond_signal(&l->work);
+		keeper_wake(l, l->n_ids < CORRAL_POOL_SIZE / 4);
 		pthread_mutex_unlock(&l->lock);
 	}
 	if (found)
@@ -382,7 +430,7 @@ int corral_launcher_take_netns(struct corral_launcher *l, int *ret_fd, struct co
 		pthread_mutex_lock(&l->lock);
 		if (l->n_netns)
 			fd = l->netns[--l->n_netns];
-		pthread_cond_signal(&l->work);
+		keeper_wake(l, l->n_netns < CORRAL_POOL_SIZE / 2);
 		pthread_mutex_unlock(&l->lock);
 	}
 	if (fd >= 0) {
@@ -390,6 +438,30 @@ int corral_launcher_take_netns(struct corral_launcher *l, int *ret_fd, struct co
 		return 0;
 	}
 	return corral_netns_open(ret_fd, err);
+}
+
+bool corral_launcher_take_connected(struct corral_launcher *l, const struct corral_policy *p,
+                                    struct corral_connected *ret)
+{
+	bool found = false;
+
+	if (p->network != CORRAL_NETWORK_BRIDGE || p->network_pasta || p->n_publish ||
+	    !corral_launcher_is_root(l) || !corral_launcher_keeps(l))
+		return false;
+	pthread_mutex_lock(&l->lock);
+	l->bridged_ms = corral_now_ms();
+	while (!found && l->n_connected) {
+		*ret = l->connected[0];
+		memmove(l->connected, l->connected + 1, --l->n_connected * sizeof(l->connected[0]));
+		found = corral_network_is_alive(&ret->network);
+		if (!found) {
+			corral_network_end(&ret->network, false);
+			(void)close(ret->netns_fd);
+		}
+	}
+	pthread_cond_signal(&l->work);
+	pthread_mutex_unlock(&l->lock);
+	return found;
 }
 
 bool corral_launcher_wipe_later(struct corral_launcher *l, struct corral_sandbox *s)

@@ -13,11 +13,16 @@
 #include "kernel/etc.h"
 #include "kernel/host.h"
 #include "kernel/ids.h"
+#include "kernel/network/network.h"
 #include "kernel/plan_build.h"
 #include "kernel/sandbox.h"
 
 #define CORRAL_POOL_SIZE  8
 #define CORRAL_WIPE_QUEUE 32
+
+/* Networks that are connected ahead, as long as somebody asked for one in the last minute. */
+#define CORRAL_CONNECTED_SIZE   4
+#define CORRAL_CONNECTED_AGE_MS 60000
 
 #define CORRAL_WARM_POLICIES  4
 #define CORRAL_WARM_SANDBOXES 4
@@ -34,6 +39,12 @@ struct corral_warm {
 	uint64_t failed_ms; /* when the last could not be made; whoever opens one hears why */
 };
 
+/* A network namespace of CORRAL_NETWORK_BRIDGE, without published ports, that nobody has had. */
+struct corral_connected {
+	int netns_fd;
+	struct corral_network network;
+};
+
 struct corral_launcher {
 	unsigned int flags;
 	struct corral_host host;
@@ -43,6 +54,7 @@ struct corral_launcher {
 	char template_path[192]; /* "" without */
 	int image_fd;            /* guest init, sealed */
 	int launchpad_fd;        /* a mount namespace of one mount, or -1 */
+	struct corral_network_helper *network;
 	bool swept; /* with __atomic_*: what killed callers left in the control groups is gone */
 	bool reset_oom; /* we are protected from the out-of-memory killer, and the guest must not be
 	                 */
@@ -56,6 +68,9 @@ struct corral_launcher {
 	pthread_cond_t work;
 	int netns[CORRAL_POOL_SIZE];
 	unsigned int n_netns;
+	struct corral_connected connected[CORRAL_CONNECTED_SIZE];
+	unsigned int n_connected;
+	uint64_t bridged_ms; /* when one was asked for; 0: never, or the last try failed */
 	struct corral_ids ids[CORRAL_POOL_SIZE];
 	unsigned int n_ids;
 	struct corral_warm warm[CORRAL_WARM_POLICIES];
@@ -79,6 +94,11 @@ void corral_launcher_sweep_once(struct corral_launcher *l);
 int corral_launcher_take_ids(struct corral_launcher *l, struct corral_ids *ret,
                              struct corral_error *err);
 int corral_launcher_take_netns(struct corral_launcher *l, int *ret_fd, struct corral_error *err);
+
+/* One that is connected already, if p says no more than that; from now on more are made. False: it
+ * has to be made. */
+bool corral_launcher_take_connected(struct corral_launcher *l, const struct corral_policy *p,
+                                    struct corral_connected *ret);
 
 /* Hands a dead sandbox to the keeper; false when there is none or its queue is full, and the caller
  * must do it. */

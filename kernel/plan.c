@@ -12,6 +12,7 @@
 
 #include "kernel/base/cleanup.h"
 #include "kernel/keep.h"
+#include "kernel/network/wire.h"
 #include "kernel/receipt.h"
 #include "kernel/plan_steps.h"
 #include "kernel/skeleton.h"
@@ -75,7 +76,7 @@ uint64_t corral_plan_clone_flags(const struct corral_policy *p, const struct cor
 	flags |= f->launchpad ? 0 : CLONE_NEWNS;
 	flags |= f->scheme == CORRAL_ID_RANGE ? 0 : CLONE_NEWUSER;
 	flags |= f->n_join ? 0 : CLONE_NEWCGROUP;
-	flags |= p->network == CORRAL_NETWORK_NONE && !f->netns_ready ? CLONE_NEWNET : 0;
+	flags |= p->network != CORRAL_NETWORK_HOST && !f->netns_ready ? CLONE_NEWNET : 0;
 	return flags;
 }
 
@@ -87,7 +88,7 @@ static void enter_steps(struct corral_build *b)
 	plan->clone_flags = corral_plan_clone_flags(b->policy, b->facts);
 	plan->layers |= CORRAL_LAYER_PID_NS | CORRAL_LAYER_IPC_NS | CORRAL_LAYER_UTS_NS |
 	                CORRAL_LAYER_MOUNT_NS | CORRAL_LAYER_CGROUP_NS;
-	if (b->policy->network == CORRAL_NETWORK_NONE)
+	if (b->policy->network != CORRAL_NETWORK_HOST)
 		plan->layers |= CORRAL_LAYER_NET_NS;
 	if (plan->clone_flags & CLONE_NEWNET)
 		(void)step_add(b, CORRAL_STEP_LOOPBACK);
@@ -113,14 +114,19 @@ static void late_steps(struct corral_build *b)
 		s = step_add(b, CORRAL_STEP_UNSHARE);
 		s->attr = CLONE_NEWCGROUP;
 	}
-	if (b->policy->network == CORRAL_NETWORK_NONE && f->netns_ready) {
+	/* With a network also where it has the namespace already: it comes when it is connected. */
+	if (b->policy->network != CORRAL_NETWORK_HOST &&
+	    (f->netns_ready || corral_policy_has_network(b->policy))) {
 		s = step_add(b, CORRAL_STEP_SETNS);
 		s->attr = CLONE_NEWNET;
+		s->n[0] = b->policy->network;
+		s->n[1] = (uint32_t)b->policy->n_publish;
 		(void)slot_add(b, CORRAL_SLOT_NETNS, &s->fd);
 	}
 }
 
 #define OWN_INODES      40
+#define NETWORK_INODES  4
 #define SKELETON_INODES 56
 
 static void scratch_step(struct corral_build *b)
@@ -131,7 +137,8 @@ static void scratch_step(struct corral_build *b)
 	/* What the sandbox itself puts there is not the program's. */
 	if (b->policy->limits.disk_inodes)
 		s->n[0] = (uint32_t)b->policy->limits.disk_inodes +
-		          (b->facts->template_path ? OWN_INODES : OWN_INODES + SKELETON_INODES);
+		          (b->facts->template_path ? OWN_INODES : OWN_INODES + SKELETON_INODES) +
+		          (corral_policy_has_network(b->policy) ? NETWORK_INODES : 0);
 	s->flags |= detached(b);
 }
 
@@ -375,6 +382,37 @@ static void work_dir_step(struct corral_build *b)
 	}
 }
 
+static void file_add(struct corral_build *b, const char *name, const char *guest_path,
+                     const char *text)
+{
+	struct corral_step *s = step_add(b, CORRAL_STEP_FILE);
+
+	s->s[0] = text_put(b, name);
+	s->s[1] = text_put(b, guest_path);
+	s->attr = ATTR_PLAIN;
+	blob_put(b, s, text, strlen(text));
+}
+
+/*
+ * Over whatever the root has there, which is of another network. The names of a composed root are
+ * in its skeleton already.
+ */
+static void network_steps(struct corral_build *b)
+{
+	const struct corral_policy *p = b->policy;
+	char hosts[256];
+
+	if (p->network != CORRAL_NETWORK_BRIDGE && p->network != CORRAL_NETWORK_ALLOW)
+		return;
+	file_add(b, "n0", "/etc/resolv.conf", "nameserver " CORRAL_NET_RESOLVER "\n");
+	if (p->rootfs_is_host)
+		return;
+	corral_skeleton_hosts(p->hostname, hosts, sizeof(hosts));
+	file_add(b, "n1", "/etc/hosts", hosts);
+	(void)snprintf(hosts, sizeof(hosts), "%s\n", p->hostname);
+	file_add(b, "n2", "/etc/hostname", hosts);
+}
+
 static void user_mount_steps(struct corral_build *b)
 {
 	const struct corral_policy *p = b->policy;
@@ -385,6 +423,7 @@ static void user_mount_steps(struct corral_build *b)
 		         true, false);
 		b->steps[b->n_steps - 1].flags |= CORRAL_STEP_OPTIONAL;
 	}
+	network_steps(b);
 	for (size_t i = 0; i < p->n_mounts; i++)
 		mount_add(b, &p->mounts[i]);
 }

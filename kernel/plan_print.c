@@ -30,6 +30,7 @@ static const struct {
 	[CORRAL_STEP_ROOT] = { "root", "mount" },
 	[CORRAL_STEP_BIND] = { "bind", "mount" },
 	[CORRAL_STEP_SCRATCH_BIND] = { "bind", "mount" },
+	[CORRAL_STEP_FILE] = { "file", "mount" },
 	[CORRAL_STEP_TMPFS] = { "tmpfs", "mount" },
 	[CORRAL_STEP_DEVICES] = { "devices", "mount" },
 	[CORRAL_STEP_PROC] = { "proc", "mount-proc" },
@@ -158,7 +159,13 @@ static void describe(const struct corral_plan *p, const struct corral_step *s,
 		namespaces_add(out, s->attr);
 		break;
 	case CORRAL_STEP_SETNS:
-		corral_buf_str(out, "an empty namespace made for this sandbox, loopback up");
+		corral_buf_fmt(out, "%s namespace made for this sandbox, loopback up",
+		               s->n[0] == CORRAL_NETWORK_NONE ? "an empty" : "the");
+		if (s->n[0] != CORRAL_NETWORK_NONE)
+			corral_buf_fmt(out, ", connected by corral-net (%s)",
+			               corral_network_name((enum corral_network_mode)s->n[0]));
+		if (s->n[1])
+			corral_buf_fmt(out, ", %u of its ports published", s->n[1]);
 		break;
 	case CORRAL_STEP_LOOPBACK:
 		corral_buf_str(out, "lo up");
@@ -206,6 +213,11 @@ static void describe(const struct corral_plan *p, const struct corral_step *s,
 		corral_buf_fmt(out, "%s on %s",
 		               s->flags & CORRAL_STEP_KEPT ? "a directory of --keep"
 		                                           : "an empty directory of the scratch",
+		               corral_plan_text(p, s->s[1]));
+		attributes_add(out, s->attr);
+		break;
+	case CORRAL_STEP_FILE:
+		corral_buf_fmt(out, "%u bytes in memory on %s", s->blob_len,
 		               corral_plan_text(p, s->s[1]));
 		attributes_add(out, s->attr);
 		break;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "kernel/cgroup.h"
+#include "kernel/network/ledger.h"
 #include "policy/limits.h"
 
 #ifdef __cplusplus
@@ -96,6 +97,8 @@ struct corral_receipt {
 	                   ...; else 0 */
 	enum corral_tier tier;
 	uint32_t layers;          /* set of enum corral_layer */
+	uint32_t network;         /* enum corral_network_mode */
+	char address[46];         /* the sandbox's own in it; "" without */
 	uint32_t limits_enforced; /* set of enum corral_limit */
 	uint32_t limits_lost;     /* wanted by default, but this host cannot */
 	uint64_t wall_usec, user_usec, system_usec;
@@ -105,7 +108,9 @@ struct corral_receipt {
 	uint64_t stage_usec[CORRAL_STAGE_COUNT];
 	struct corral_denial denials[CORRAL_DENIALS_MAX];
 	uint32_t n_denials;
-	uint64_t denials_dropped; /* refused calls of further kinds, beyond the table */
+	uint64_t denials_dropped;    /* refused calls of further kinds, beyond the table */
+	bool has_ledger;             /* network "allow", and what it counted could be had */
+	struct corral_ledger ledger; /* since the last receipt of the same sandbox */
 	uint64_t output_bytes; /* as counted by the caller's pumps; 0 when streams passed straight
 	                          through */
 };

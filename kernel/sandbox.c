@@ -290,6 +290,10 @@ void corral_sandbox_wipe(struct corral_sandbox *s)
 	/* Not into a pool: what a guest left with the user namespace, its users' keyrings, would be
 	 * the next one's. */
 	corral_ids_close(&s->ids);
+	corral_network_end(&s->network, s->has_ports);
+	free(s->told);
+	s->told = NULL;
+	corral_fd_closep(&s->netns_fd);
 	corral_fd_closep(&s->socket_fd);
 	corral_fd_closep(&s->event_fd);
 	corral_fd_closep(&s->timer_fd);

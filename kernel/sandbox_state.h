@@ -42,6 +42,12 @@ struct corral_sandbox {
 	bool allow_weaker; /* the caller accepts that tier */
 	bool refused;      /* the launch failed for want of namespaces or mounts */
 	struct corral_ids ids;
+	struct corral_network network;
+	bool has_ports;
+	bool has_list; /* network "allow" */
+	struct corral_ledger
+	        *told; /* of network.h, with the lock held: what receipts said so far */
+	int netns_fd;  /* until guest init has it; -1 without */
 	struct corral_keep keep;
 	int socket_fd, pidfd, event_fd, timer_fd, oom_fd, tty_fd;
 	pid_t pid;

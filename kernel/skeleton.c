@@ -78,15 +78,20 @@ static void accounts_add(struct corral_buf *out, uint32_t uid, uint32_t gid, con
 	entry_add(out, 'f', 0644, "etc/group", group);
 }
 
+void corral_skeleton_hosts(const char *hostname, char *ret, size_t size)
+{
+	(void)snprintf(ret, size,
+	               "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n127.0.1.1\t%s\n",
+	               hostname);
+}
+
 static void host_names_add(struct corral_buf *out, const char *hostname)
 {
 	char text[256];
 
 	(void)snprintf(text, sizeof(text), "%s\n", hostname);
 	entry_add(out, 'f', 0644, "etc/hostname", text);
-	(void)snprintf(text, sizeof(text),
-	               "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n127.0.1.1\t%s\n",
-	               hostname);
+	corral_skeleton_hosts(hostname, text, sizeof(text));
 	entry_add(out, 'f', 0644, "etc/hosts", text);
 }
 
@@ -119,7 +124,7 @@ void corral_skeleton_build(struct corral_buf *out, const struct corral_policy *p
 		entry_add(out, 'd', 0755, CORRAL_WORK_DIR_DEFAULT, "");
 	accounts_add(out, p->guest_uid, p->guest_gid, p->work_dir);
 	host_names_add(out, p->hostname);
-	if (p->network == CORRAL_NETWORK_NONE)
+	if (p->network != CORRAL_NETWORK_HOST)
 		entry_add(out, 'f', 0644, "etc/resolv.conf", "");
 }
 

@@ -18,4 +18,7 @@ void corral_skeleton_template(struct corral_buf *out, const struct corral_etc *e
 /* What a sandbox of this policy has above that layer; often nothing. */
 void corral_skeleton_beside_template(struct corral_buf *out, const struct corral_policy *p);
 
+/* The text of /etc/hosts: loopback, and the sandbox's own name. */
+void corral_skeleton_hosts(const char *hostname, char *ret, size_t size);
+
 #endif

@@ -90,7 +90,10 @@ struct corral_sandbox *corral_warm_take(struct corral_launcher *l, const struct 
 		}
 		l->pool.misses -= s != NULL;
 		l->pool.hits += s != NULL;
-		pthread_cond_signal(&l->work);
+		/* The next one is made when this one is wiped, and not beside its command, which
+		 * would wait for the same processors and the same locks of the kernel's. */
+		if (w->n < CORRAL_WARM_SANDBOXES / 2)
+			pthread_cond_signal(&l->work);
 	}
 	pthread_mutex_unlock(&l->lock);
 	return s;

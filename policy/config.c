@@ -14,6 +14,18 @@ struct corral_config *corral_config_new(void)
 	return c;
 }
 
+const char *corral_network_name(enum corral_network_mode mode)
+{
+	static const char *const names[] = {
+		[CORRAL_NETWORK_NONE] = "none",
+		[CORRAL_NETWORK_HOST] = "host",
+		[CORRAL_NETWORK_BRIDGE] = "bridge",
+		[CORRAL_NETWORK_ALLOW] = "allow",
+	};
+
+	return (size_t)mode < CORRAL_COUNT(names) ? names[mode] : NULL;
+}
+
 static void strings_free(char **list, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -40,7 +52,11 @@ void corral_config_free(struct corral_config *c)
 		free(c->mounts[i].guest_path);
 	}
 	free(c->mounts);
+	for (size_t i = 0; i < c->n_publish; i++)
+		corral_publish_done(&c->publish[i]);
+	free(c->publish);
 	strings_free(c->layers, c->n_layers);
+	strings_free(c->allow, c->n_allow);
 	strings_free(c->env, c->n_env);
 	strings_free(c->cap_add, c->n_cap_add);
 	strings_free(c->cap_drop, c->n_cap_drop);

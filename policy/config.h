@@ -12,6 +12,7 @@
 
 #include "kernel/base/error.h"
 #include "policy/limits.h"
+#include "policy/publish.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -39,9 +40,14 @@ struct corral_config_mount {
 };
 
 enum corral_network_mode {
-	CORRAL_NETWORK_NONE, /* loopback only */
-	CORRAL_NETWORK_HOST, /* the caller's own network namespace */
+	CORRAL_NETWORK_NONE,   /* loopback only */
+	CORRAL_NETWORK_HOST,   /* the caller's own network namespace */
+	CORRAL_NETWORK_BRIDGE, /* its own, connected to what the host reaches, but not to the host
+	                        */
+	CORRAL_NETWORK_ALLOW,  /* the same, for what is on a list alone */
 };
+/* "none", "host", "bridge", "allow"; static. */
+const char *corral_network_name(enum corral_network_mode mode);
 
 enum corral_ids_mode {
 	CORRAL_IDS_AUTO,   /* a range of its own as root, one id otherwise */
@@ -82,6 +88,12 @@ struct corral_config {
 	bool has_user;
 	uint32_t guest_uid, guest_gid;
 	enum corral_network_mode network;
+	bool network_pasta; /* bridge by pasta(1), also where root could do better ("pasta") */
+	bool network_said;  /* by name, not by an allowlist */
+	char **allow;       /* what network "allow" allows: policy/egress.h */
+	size_t n_allow;
+	struct corral_publish *publish;
+	size_t n_publish;
 	enum corral_ids_mode ids;
 	char **cap_add, **cap_drop; /* names as given: "CAP_CHOWN", "chown", "ALL" */
 	size_t n_cap_add, n_cap_drop;
@@ -112,7 +124,8 @@ static inline void corral_config_freep(struct corral_config **p)
  * ...".
  *
  * Keys: runtime, rootfs, image, workspace, work_dir, keep, hostname, seccomp, network ("none",
- * "host"), ids
+ * "host", "bridge", "allow", "pasta"), allow (array of text as corral_egress_entry_parse() takes
+ * it), publish (array of text as corral_publish_parse() takes it), ids
  * ("auto", "single", "range"), user ("UID:GID" or number), env (object), clear_env, mounts (array
  * of {type: "bind"|"ro-bind"|"tmpfs", source, target, size}), cap_add, cap_drop (arrays), limits
  * (object: memory, memory_swap, disk, file_size, output as number of bytes or text with unit; cpus
@@ -141,6 +154,10 @@ int corral_config_add_cap(struct corral_config *c, bool add, const char *name,
                           struct corral_error *err);
 int corral_config_set_user(struct corral_config *c, const char *text, struct corral_error *err);
 int corral_config_set_network(struct corral_config *c, const char *text, struct corral_error *err);
+/* policy/egress.h says what text is. Implies network "allow" where none was said. */
+int corral_config_add_allow(struct corral_config *c, const char *text, struct corral_error *err);
+/* policy/publish.h says what text is. */
+int corral_config_add_publish(struct corral_config *c, const char *text, struct corral_error *err);
 int corral_config_set_ids(struct corral_config *c, const char *text, struct corral_error *err);
 /*
  * Sets one limit from its text as on the command line and marks it as asked for; 0 takes the limit

@@ -93,6 +93,21 @@ static int network_parse(struct corral_config *c, json_t *v, struct corral_error
 	return corral_config_set_network(c, json_string_value(v), err);
 }
 
+static int allow_parse(struct corral_config *c, json_t *v, struct corral_error *err)
+{
+	int r = strings_each(v, corral_config_add_allow, c, err);
+
+	/* An empty list as well: then nothing is reachable. */
+	if (r == 0 && !c->network_said)
+		c->network = CORRAL_NETWORK_ALLOW;
+	return r;
+}
+
+static int publish_parse(struct corral_config *c, json_t *v, struct corral_error *err)
+{
+	return strings_each(v, corral_config_add_publish, c, err);
+}
+
 static int ids_parse(struct corral_config *c, json_t *v, struct corral_error *err)
 {
 	if (!json_is_string(v))
@@ -331,6 +346,7 @@ static const struct key {
 	int (*parse)(struct corral_config *c, json_t *v, struct corral_error *err);
 	size_t text_offset, bool_offset;
 } keys[] = {
+	{ "allow", .parse = allow_parse },
 	{ "allow_weaker", .bool_offset = offsetof(struct corral_config, allow_weaker) },
 	{ "cap_add", .parse = cap_add_parse },
 	{ "cap_drop", .parse = cap_drop_parse },
@@ -345,6 +361,7 @@ static const struct key {
 	{ "mounts", .parse = mounts_parse },
 	{ "network", .parse = network_parse },
 	{ "permissions", .parse = permissions_parse },
+	{ "publish", .parse = publish_parse },
 	{ "rootfs", .text_offset = offsetof(struct corral_config, rootfs) },
 	{ "runtime", .text_offset = offsetof(struct corral_config, runtime) },
 	{ "seccomp", .text_offset = offsetof(struct corral_config, seccomp) },
@@ -371,7 +388,7 @@ static int key_parse(struct corral_config *c, const struct key *k, json_t *v,
 
 static int unknown_top_key(const char *key, struct corral_error *err)
 {
-	char known[256] = "";
+	char known[320] = "";
 
 	for (size_t i = 0; i < CORRAL_COUNT(keys); i++) {
 		size_t len = strlen(known);

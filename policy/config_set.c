@@ -13,9 +13,13 @@
 
 #include "kernel/base/cleanup.h"
 #include "kernel/base/parse.h"
+#include "policy/egress.h"
 
 /* Capabilities are few; a list longer than this is a mistake, not a wish. */
 #define CAPS_MAX 128
+
+/* No mode of its own, but a way to one. */
+#define NETWORK_PASTA 1000u
 
 static int no_memory(struct corral_error *err)
 {
@@ -229,15 +233,52 @@ static int word_find(const struct word *words, size_t n, const char *text, unsig
 int corral_config_set_network(struct corral_config *c, const char *text, struct corral_error *err)
 {
 	static const struct word words[] = {
-		{ "none", CORRAL_NETWORK_NONE },
-		{ "host", CORRAL_NETWORK_HOST },
+		{ "none", CORRAL_NETWORK_NONE },     { "host", CORRAL_NETWORK_HOST },
+		{ "bridge", CORRAL_NETWORK_BRIDGE }, { "allow", CORRAL_NETWORK_ALLOW },
+		{ "pasta", NETWORK_PASTA },
 	};
 	unsigned int value = 0;
 	int r = word_find(words, CORRAL_COUNT(words), text, &value, err);
 
+	if (r < 0)
+		return r;
+	c->network_said = true;
+	c->network_pasta = value == NETWORK_PASTA;
+	c->network = c->network_pasta ? CORRAL_NETWORK_BRIDGE : (enum corral_network_mode)value;
+	return 0;
+}
+
+int corral_config_add_allow(struct corral_config *c, const char *text, struct corral_error *err)
+{
+	struct corral_egress_entry ignored;
+	int r = corral_egress_entry_parse(text, &ignored, err);
+
 	if (r == 0)
-		c->network = (enum corral_network_mode)value;
+		r = list_append(&c->allow, &c->n_allow, CORRAL_EGRESS_MAX, "entries", text, err);
+	if (r == 0 && !c->network_said)
+		c->network = CORRAL_NETWORK_ALLOW;
 	return r;
+}
+
+int corral_config_add_publish(struct corral_config *c, const char *text, struct corral_error *err)
+{
+	struct corral_publish p, *grown;
+	int r;
+
+	if (c->n_publish >= CORRAL_PUBLISH_MAX)
+		return corral_error_set(err, EINVAL, "too many published ports: at most %d",
+		                        CORRAL_PUBLISH_MAX);
+	r = corral_publish_parse(text, &p, err);
+	if (r < 0)
+		return r;
+	grown = realloc(c->publish, (c->n_publish + 1) * sizeof(*grown));
+	if (!grown) {
+		corral_publish_done(&p);
+		return no_memory(err);
+	}
+	c->publish = grown;
+	c->publish[c->n_publish++] = p;
+	return 0;
 }
 
 int corral_config_set_ids(struct corral_config *c, const char *text, struct corral_error *err)

@@ -73,6 +73,22 @@ static int mounts_write(const struct corral_config *c, json_t *to, struct corral
 	return corral_json_put(to, "mounts", json_incref(list), err);
 }
 
+static int publish_write(const struct corral_config *c, json_t *to, struct corral_error *err)
+{
+	json_auto_t *list = json_array();
+	char text[CORRAL_PUBLISH_TEXT_SIZE];
+
+	if (!c->n_publish)
+		return 0;
+	for (size_t i = 0; i < c->n_publish; i++) {
+		corral_publish_text(&c->publish[i], text);
+		if (json_array_append_new(list, json_string(text)) < 0)
+			return corral_error_set(err, EINVAL,
+			                        "publish[%zu]: a text that is no UTF-8", i);
+	}
+	return corral_json_put(to, "publish", json_incref(list), err);
+}
+
 static int words_write(const struct corral_config *c, json_t *to, struct corral_error *err)
 {
 	static const char *const ids[] = {
@@ -82,8 +98,15 @@ static int words_write(const struct corral_config *c, json_t *to, struct corral_
 	};
 	int r = 0;
 
-	if (c->network == CORRAL_NETWORK_HOST)
-		r = corral_json_put(to, "network", json_string("host"), err);
+	if (c->network != CORRAL_NETWORK_NONE)
+		r = corral_json_put(to, "network",
+		                    json_string(c->network_pasta ? "pasta"
+		                                                 : corral_network_name(c->network)),
+		                    err);
+	if (r == 0)
+		r = corral_json_put_texts(to, "allow", c->allow, c->n_allow, err);
+	if (r == 0)
+		r = publish_write(c, to, err);
 	if (r == 0 && ids[c->ids])
 		r = corral_json_put(to, "ids", json_string(ids[c->ids]), err);
 	if (r == 0 && c->has_user)

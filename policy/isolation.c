@@ -67,14 +67,11 @@ bool corral_isolation_docker(const struct corral_runtime *rt,
 static int as_told(const struct corral_runtime *rt, bool can, const char *yes, const char *why,
                    struct corral_isolation_choice *ret, struct corral_error *err)
 {
-	const char *name = corral_isolation_name(rt->isolation), *mend = "";
+	const char *name = corral_isolation_name(rt->isolation);
 
-	if (rt->isolation == CORRAL_ISOLATION_NATIVE && corral_runtime_root(rt, NULL) < 0)
-		mend = ": choose isolation docker, or give rootfs a directory";
 	if (!can)
-		return corral_error_set(err, EOPNOTSUPP,
-		                        "runtime '%.60s': its isolation is %s: %s%s", rt->name,
-		                        name, why, mend);
+		return corral_error_set(err, EOPNOTSUPP, "runtime '%.60s': its isolation is %s: %s",
+		                        rt->name, name, why);
 	ret->isolation = rt->isolation;
 	(void)snprintf(ret->reason, sizeof(ret->reason), "its isolation is %s, and %s", name, yes);
 	return 0;

@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/capability.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
 #include "policy/caps.h"
+#include "policy/egress.h"
 #include "policy/environment.h"
 #include "policy/guest_path.h"
 #include "policy/limits_check.h"
@@ -44,6 +46,12 @@ void corral_policy_free(struct corral_policy *p)
 		free(p->layer_paths[i]);
 	free(p->layer_paths);
 	free(p->hostname);
+	for (size_t i = 0; i < p->n_allow; i++)
+		free(p->allow[i]);
+	free(p->allow);
+	for (size_t i = 0; i < p->n_publish; i++)
+		corral_publish_done(&p->publish[i]);
+	free(p->publish);
 	mounts_free(p->mounts, p->n_mounts);
 	for (size_t i = 0; i < p->n_env; i++)
 		free(p->env[i]);
@@ -172,11 +180,8 @@ static int texts_compile(const struct corral_config *c, struct corral_policy *p,
 	if (!p->hostname)
 		return corral_error_sys(err, ENOMEM, "hostname");
 
-	if (c->bare_work_dir && (c->workspace || c->keep_work_dir))
-		return corral_error_set(err, EINVAL,
-		                        "work_dir: it is the root's own, and there is a workspace "
-		                        "for it");
-	p->bare_work_dir = c->bare_work_dir;
+	/* What is the sandbox's own, or is kept, lies over the root's. */
+	p->bare_work_dir = c->bare_work_dir && !c->workspace && !c->keep_work_dir;
 	r = corral_guest_path_normalise(c->work_dir ? c->work_dir : CORRAL_WORK_DIR_DEFAULT,
 	                                &p->work_dir, err);
 	if (r == 0 && !p->bare_work_dir)
@@ -204,6 +209,70 @@ static int texts_compile(const struct corral_config *c, struct corral_policy *p,
 			return corral_error_wrap(err, r, "keep");
 	}
 	return layers_compile(c, p, err);
+}
+
+/* With one of these a program could send what no rule sees, or change the rules. */
+#define CAPS_NET ((uint64_t)1 << CAP_NET_ADMIN | (uint64_t)1 << CAP_NET_RAW)
+
+static int allow_compile(const struct corral_config *c, struct corral_policy *p,
+                         struct corral_error *err)
+{
+	struct corral_egress *checked = NULL;
+	int r;
+
+	if (c->network != CORRAL_NETWORK_ALLOW && c->n_allow)
+		return corral_error_set(
+		        err, EINVAL,
+		        "allow: only network 'allow' holds to it, and the network is "
+		        "'%s': leave one of them out",
+		        c->network_pasta ? "pasta" : corral_network_name(c->network));
+	if (c->network != CORRAL_NETWORK_ALLOW)
+		return 0;
+	if (p->caps & CAPS_NET)
+		return corral_error_set(err, EINVAL,
+		                        "network: 'allow' does not hold against CAP_NET_RAW and "
+		                        "CAP_NET_ADMIN: leave them out of cap_add");
+	r = corral_egress_compile(c->allow, c->n_allow, &checked, err);
+	corral_egress_free(checked);
+	if (r < 0)
+		return r;
+	p->allow = calloc(c->n_allow + 1, sizeof(*p->allow));
+	if (!p->allow)
+		return corral_error_sys(err, ENOMEM, "allow");
+	for (; p->n_allow < c->n_allow; p->n_allow++) {
+		p->allow[p->n_allow] = strdup(c->allow[p->n_allow]);
+		if (!p->allow[p->n_allow])
+			return corral_error_sys(err, ENOMEM, "allow");
+	}
+	return 0;
+}
+
+static int publish_compile(const struct corral_config *c, struct corral_policy *p,
+                           struct corral_error *err)
+{
+	int r;
+
+	if (!c->n_publish)
+		return 0;
+	if (c->network == CORRAL_NETWORK_HOST)
+		return corral_error_set(err, EINVAL,
+		                        "publish: with network 'host' the sandbox's ports are the "
+		                        "host's already: leave one of them out");
+	p->publish = calloc(c->n_publish, sizeof(*p->publish));
+	if (!p->publish)
+		return corral_error_sys(err, ENOMEM, "publish");
+	for (; p->n_publish < c->n_publish; p->n_publish++) {
+		for (size_t i = 0; i < p->n_publish; i++)
+			if (corral_publish_same_place(&c->publish[i], &c->publish[p->n_publish]))
+				return corral_error_set(err, EINVAL,
+				                        "publish[%zu]: the same place of the host "
+				                        "as publish[%zu]",
+				                        p->n_publish, i);
+		r = corral_publish_dup(&c->publish[p->n_publish], &p->publish[p->n_publish], err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 static int ids_compile(const struct corral_config *c, struct corral_policy *p,
@@ -366,6 +435,7 @@ int corral_policy_compile(const struct corral_config *c, const char *cache_dir,
 	if (!p)
 		return corral_error_sys(err, ENOMEM, "policy");
 	p->network = c->network;
+	p->network_pasta = c->network_pasta;
 	p->limits = c->limits;
 	p->limits_asked = c->limits_asked;
 	p->allow_weaker = c->allow_weaker;
@@ -373,6 +443,8 @@ int corral_policy_compile(const struct corral_config *c, const char *cache_dir,
 	r = texts_compile(c, p, err);
 	if (r == 0)
 		r = ids_compile(c, p, err);
+	if (r == 0)
+		r = publish_compile(c, p, err);
 	if (r == 0)
 		r = corral_limits_check(&p->limits, err);
 	if (r == 0)
@@ -385,6 +457,9 @@ int corral_policy_compile(const struct corral_config *c, const char *cache_dir,
 	                        err);
 	if (r < 0)
 		return corral_error_wrap(err, r, "capabilities");
+	r = allow_compile(c, p, err);
+	if (r < 0)
+		return r;
 	r = seccomp_compile(c, cache_dir, p, err);
 	if (r < 0)
 		return r;

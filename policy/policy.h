@@ -44,6 +44,11 @@ struct corral_policy {
 	size_t n_env;
 	uint32_t guest_uid, guest_gid;
 	enum corral_network_mode network;
+	bool network_pasta;
+	char **allow; /* as corral_egress_compile() takes it */
+	size_t n_allow;
+	struct corral_publish *publish;
+	size_t n_publish;
 	enum corral_ids_mode ids;
 	uint64_t caps; /* what stays, in the sandbox's own user namespace */
 	struct corral_limits limits;
@@ -72,6 +77,9 @@ const struct corral_policy *corral_policy_share(const struct corral_policy *p);
 bool corral_policy_interchangeable(const struct corral_policy *a, const struct corral_policy *b);
 /* Whether a control group has the same limits for both, that of processes aside. */
 bool corral_limits_same_group(const struct corral_limits *a, const struct corral_limits *b);
+/* Whether it takes more than the namespace: a helper that connects it (kernel/network/network.h).
+ */
+bool corral_policy_has_network(const struct corral_policy *p);
 /* Takes NULL. */
 void corral_policy_free(struct corral_policy *p);
 /* For corral_auto(). */

@@ -13,6 +13,12 @@ const struct corral_policy *corral_policy_share(const struct corral_policy *p)
 	return p;
 }
 
+bool corral_policy_has_network(const struct corral_policy *p)
+{
+	return p->network == CORRAL_NETWORK_BRIDGE || p->network == CORRAL_NETWORK_ALLOW ||
+	       p->n_publish;
+}
+
 /* Limits that a sandbox need not be made with. */
 #define ADOPTED                                                                        \
 	((uint32_t)(CORRAL_LIMIT_TIMEOUT | CORRAL_LIMIT_OUTPUT | CORRAL_LIMIT_MEMORY | \
@@ -43,7 +49,7 @@ static bool same_limits(const struct corral_limits *a, const struct corral_limit
 static bool self_contained(const struct corral_policy *p)
 {
 	return (p->rootfs_is_host || p->rootfs_is_image) && !p->keep_path && !p->n_mounts &&
-	       p->network == CORRAL_NETWORK_NONE;
+	       p->network == CORRAL_NETWORK_NONE && !p->n_publish;
 }
 
 static bool same_root(const struct corral_policy *a, const struct corral_policy *b)

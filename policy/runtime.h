@@ -109,15 +109,11 @@ int corral_runtime_dup(const struct corral_runtime *r, struct corral_runtime **r
 int corral_runtime_write(const struct corral_runtime *r, struct corral_buf *ret,
                          struct corral_error *err);
 
-/* Whether its root filesystem can be had natively. -EOPNOTSUPP: it names an image, and no rootfs:
- * "its root filesystem is the image 'golang:1.23-alpine', which ...". */
-int corral_runtime_root(const struct corral_runtime *r, struct corral_error *err);
-
 /*
  * What a native sandbox of it is made from, the caller's own: the environment that every sandbox
  * has (policy/environment.h) under the runtime's, its work directory, user, root and all of
- * r->sandbox. -EOPNOTSUPP for one whose root filesystem is an image: "runtime 'go': its root
- * filesystem is the image 'golang:1.23-alpine', which ...: choose ...".
+ * r->sandbox. Where that root is an image's, the configuration names it
+ * (corral_runtime_image_name()) for kernel/image/apply.h to find.
  */
 int corral_runtime_config(const struct corral_runtime *r, struct corral_config **ret,
                           struct corral_error *err);

@@ -85,11 +85,15 @@ void corral_runtime_apt_conf(const char *guest_dir, struct corral_buf *ret)
 {
 	/*
 	 * Not in /var/cache/apt and /var/lib/apt/lists: images have hooks that empty the one, and
-	 * setup commands that remove the other. As root, since nobody else owns what is there.
+	 * setup commands that remove the other. Without files of its own of what it has read in
+	 * memory, which are large and would be in the layer. As root, since nobody else owns what
+	 * is there.
 	 */
 	corral_buf_fmt(ret,
 	               "Dir::Cache::archives \"%s/archives\";\n"
 	               "Dir::State::lists \"%s/lists\";\n"
+	               "Dir::Cache::pkgcache \"\";\n"
+	               "Dir::Cache::srcpkgcache \"\";\n"
 	               "APT::Keep-Downloaded-Packages \"true\";\n"
 	               "Binary::apt::APT::Keep-Downloaded-Packages \"true\";\n"
 	               "APT::Sandbox::User \"root\";\n",

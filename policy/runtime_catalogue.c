@@ -22,6 +22,8 @@ extern const char corral_runtimes_json[], corral_runtimes_json_end[];
 struct corral_runtime_catalogue {
 	struct corral_runtime_entry *entries; /* each owns what it points to */
 	size_t n;
+	struct corral_runtime_fault *faults; /* likewise; no name is in both */
+	size_t n_faults;
 };
 
 static void catalogue_closep(struct corral_runtime_catalogue **c)
@@ -41,14 +43,35 @@ static void entry_done(struct corral_runtime_entry *e)
 	free((char *)(uintptr_t)e->path);
 }
 
+static void fault_done(struct corral_runtime_fault *f)
+{
+	free((char *)(uintptr_t)f->name);
+	free((char *)(uintptr_t)f->path);
+	free((char *)(uintptr_t)f->text);
+}
+
 void corral_runtime_catalogue_close(struct corral_runtime_catalogue *c)
 {
 	if (!c)
 		return;
 	for (size_t i = 0; i < c->n; i++)
 		entry_done(&c->entries[i]);
+	for (size_t i = 0; i < c->n_faults; i++)
+		fault_done(&c->faults[i]);
 	free(c->entries);
+	free(c->faults);
 	free(c);
+}
+
+/* The file's name, without its folders and ".json"; NULL without memory. */
+static char *stem(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	size_t len = strlen(name), tail = strlen(SUFFIX);
+
+	if (len > tail && !strcmp(name + len - tail, SUFFIX))
+		len -= tail;
+	return strndup(name, len);
 }
 
 static struct corral_runtime_entry *find(const struct corral_runtime_catalogue *c, const char *name)
@@ -59,17 +82,58 @@ static struct corral_runtime_entry *find(const struct corral_runtime_catalogue *
 	return NULL;
 }
 
+/* What an earlier directory had under that name, whether it could be read or not. */
+static void forget(struct corral_runtime_catalogue *c, const char *name)
+{
+	struct corral_runtime_entry *e = find(c, name);
+
+	if (e) {
+		entry_done(e);
+		*e = c->entries[--c->n];
+	}
+	for (size_t i = 0; i < c->n_faults; i++) {
+		if (!strcmp(c->faults[i].name, name)) {
+			fault_done(&c->faults[i]);
+			c->faults[i] = c->faults[--c->n_faults];
+			return;
+		}
+	}
+}
+
+static int fault_add(struct corral_runtime_catalogue *c, const char *dir, const char *file,
+                     const struct corral_error *why, struct corral_error *err)
+{
+	struct corral_runtime_fault f = { .name = stem(file), .code = why->code }, *grown;
+	char *path = NULL, *text = NULL;
+
+	if (asprintf(&path, "%s/%s", dir, file) < 0)
+		path = NULL;
+	if (asprintf(&text, "%.200s/%s: %s", dir, file, why->text) < 0)
+		text = NULL;
+	f.path = path;
+	f.text = text;
+	grown = f.name && path && text && c->n_faults < COUNT_MAX
+	                ? realloc(c->faults, (c->n_faults + 1) * sizeof(*grown))
+	                : NULL;
+	if (!grown) {
+		fault_done(&f);
+		return c->n_faults < COUNT_MAX
+		               ? corral_error_set(err, ENOMEM, "runtimes: out of memory")
+		               : corral_error_set(err, E2BIG, "more than %d runtimes", COUNT_MAX);
+	}
+	c->faults = grown;
+	forget(c, f.name);
+	c->faults[c->n_faults++] = f;
+	return 0;
+}
+
 /* In the place of one of the same name. Takes both. */
 static int put_take(struct corral_runtime_catalogue *c, struct corral_runtime *runtime, char *path,
                     struct corral_error *err)
 {
-	struct corral_runtime_entry e = { runtime, path }, *slot = find(c, runtime->name), *grown;
+	struct corral_runtime_entry e = { runtime, path }, *grown;
 
-	if (slot) {
-		entry_done(slot);
-		*slot = e;
-		return 0;
-	}
+	forget(c, runtime->name);
 	grown = c->n < COUNT_MAX ? realloc(c->entries, (c->n + 1) * sizeof(*grown)) : NULL;
 	if (!grown) {
 		entry_done(&e);
@@ -122,17 +186,6 @@ static int trust(int fd, struct corral_error *err)
 		                        "others can write to it, and a runtime names mounts and "
 		                        "capabilities: chmod go-w");
 	return 0;
-}
-
-/* The file's name, without its folders and ".json"; NULL without memory. */
-static char *stem(const char *path)
-{
-	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-	size_t len = strlen(name), tail = strlen(SUFFIX);
-
-	if (len > tail && !strcmp(name + len - tail, SUFFIX))
-		len -= tail;
-	return strndup(name, len);
 }
 
 static int file_parse(int fd, const char *path, struct corral_runtime **ret,
@@ -199,10 +252,13 @@ static int file_add(struct corral_runtime_catalogue *c, int dir_fd, const char *
 {
 	corral_autofree char *path = NULL;
 	struct corral_runtime *rt = NULL;
-	int r = file_load(dir_fd, name, &rt, err);
+	struct corral_error why = { 0 };
+	int r = file_load(dir_fd, name, &rt, &why);
 
+	if (!rt && r != -ENOMEM)
+		return fault_add(c, dir, name, &why, err);
 	if (!rt)
-		return corral_error_wrap(err, r, "%.200s/%s", dir, name);
+		return corral_error_set(err, ENOMEM, "runtimes: out of memory");
 	if (asprintf(&path, "%s/%s", dir, name) < 0) {
 		path = NULL;
 		corral_runtime_free(rt);
@@ -237,6 +293,13 @@ static int dir_add(struct corral_runtime_catalogue *c, const char *path, struct 
 	return errno ? corral_error_sys(err, errno, "read '%.200s'", path) : 0;
 }
 
+static int faults_by_name(const void *a, const void *b)
+{
+	const struct corral_runtime_fault *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
 static int by_name(const void *a, const void *b)
 {
 	const struct corral_runtime_entry *x = a, *y = b;
@@ -259,6 +322,8 @@ int corral_runtime_catalogue_open(const char *const *dirs, struct corral_runtime
 		return r;
 	if (c->n)
 		qsort(c->entries, c->n, sizeof(*c->entries), by_name);
+	if (c->n_faults)
+		qsort(c->faults, c->n_faults, sizeof(*c->faults), faults_by_name);
 	*ret = corral_take_ptr(&c);
 	return 0;
 }
@@ -274,6 +339,13 @@ const struct corral_runtime_entry *corral_runtime_catalogue_at(
 	return &c->entries[i];
 }
 
+size_t corral_runtime_catalogue_faults(const struct corral_runtime_catalogue *c,
+                                       const struct corral_runtime_fault **ret)
+{
+	*ret = c->faults;
+	return c->n_faults;
+}
+
 int corral_runtime_catalogue_get(const struct corral_runtime_catalogue *c, const char *name,
                                  const struct corral_runtime **ret, struct corral_error *err)
 {
@@ -284,6 +356,9 @@ int corral_runtime_catalogue_get(const struct corral_runtime_catalogue *c, const
 		*ret = e->runtime;
 		return 0;
 	}
+	for (size_t i = 0; i < c->n_faults; i++)
+		if (!strcmp(c->faults[i].name, name))
+			return corral_error_set(err, c->faults[i].code, "%s", c->faults[i].text);
 	for (size_t i = 0; i < c->n; i++)
 		corral_buf_fmt(&names, "%s%s", i ? ", " : "", c->entries[i].runtime->name);
 	return corral_error_set(err, ENOENT, "Unknown runtime '%.60s'. Available: %s", name,

@@ -23,12 +23,21 @@ struct corral_runtime_entry {
 
 struct corral_runtime_catalogue;
 
+/* A file that no runtime can be made of. */
+struct corral_runtime_fault {
+	const char *name, *path; /* borrowed; the name is the file's */
+	const char *text;        /* "PATH: packages[1]: ..." */
+	int code;                /* errno */
+};
+
 /*
  * The built-in ones and what *.json of these directories describe (the later directory wins over
- * the earlier, both over the built-in; a directory that is not there is no mistake, a file that
- * cannot be parsed is: "PATH: packages[1]: ..."). A file's name without .json is the runtime's
- * name. Files and directories that somebody other than root and the caller can write to are
- * -EPERM: a runtime names mounts and capabilities. dirs: NULL-terminated, or NULL.
+ * the earlier, both over the built-in; a directory that is not there is no mistake). A file's name
+ * without .json is the runtime's name. One that cannot be read or parsed, or that somebody other
+ * than root and the caller can write to, keeps nobody from the others; it takes the place of what
+ * was before it all the same, so that nobody gets another runtime than the one he described. A
+ * directory that others can write to is -EPERM: a runtime names mounts and capabilities. dirs:
+ * NULL-terminated, or NULL.
  */
 int corral_runtime_catalogue_open(const char *const *dirs, struct corral_runtime_catalogue **ret,
                                   struct corral_error *err);
@@ -40,7 +49,12 @@ size_t corral_runtime_catalogue_count(const struct corral_runtime_catalogue *c);
 const struct corral_runtime_entry *corral_runtime_catalogue_at(
         const struct corral_runtime_catalogue *c, size_t i);
 
-/* Borrowed. -ENOENT: "Unknown runtime 'x'. Available: a, b, c". */
+/* Files that are none; sorted by name, borrowed. */
+size_t corral_runtime_catalogue_faults(const struct corral_runtime_catalogue *c,
+                                       const struct corral_runtime_fault **ret);
+
+/* Borrowed. A fault's code and text for its name. -ENOENT: "Unknown runtime 'x'. Available: a, b,
+ * c". */
 int corral_runtime_catalogue_get(const struct corral_runtime_catalogue *c, const char *name,
                                  const struct corral_runtime **ret, struct corral_error *err);
 

@@ -10,18 +10,7 @@
 #include "policy/environment.h"
 #include "policy/json_words.h"
 #include "policy/runtime.h"
-
-int corral_runtime_root(const struct corral_runtime *rt, struct corral_error *err)
-{
-	const char *image = rt->image ? rt->image : rt->base_image;
-
-	if (rt->rootfs || !image)
-		return 0;
-	return corral_error_set(err, EOPNOTSUPP,
-	                        "its root filesystem is %sthe image '%.100s', which corral cannot "
-	                        "have without a container engine yet",
-	                        rt->image ? "" : "built upon ", image);
-}
+#include "policy/runtime_build.h"
 
 int corral_runtime_sandbox(const struct corral_runtime *rt, struct corral_config *c,
                            struct corral_error *err)
@@ -66,18 +55,12 @@ int corral_runtime_config(const struct corral_runtime *rt, struct corral_config 
                           struct corral_error *err)
 {
 	corral_auto(corral_config_freep) struct corral_config *c = corral_config_new();
-	struct corral_error root = { 0 };
 	int r;
 
 	if (!c)
 		return corral_error_set(err, ENOMEM, "runtime '%.60s': out of memory", rt->name);
-	r = corral_runtime_root(rt, &root);
-	if (r < 0)
-		return corral_error_set(err, root.code,
-		                        "runtime '%.60s': %s: choose isolation docker, or give "
-		                        "rootfs a directory",
-		                        rt->name, root.text);
-	if (rt->rootfs)
+	r = corral_runtime_image_name(rt, &c->image, err);
+	if (r == 0 && rt->rootfs)
 		r = corral_config_set_text(&c->rootfs, rt->rootfs, err);
 	if (r == 0)
 		r = corral_config_set_text(&c->work_dir, rt->work_dir, err);

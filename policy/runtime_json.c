@@ -255,6 +255,8 @@ static const struct key {
 	{ "rootfs", rootfs_parse },
 	{ "limits", NULL },
 	{ "network", NULL },
+	{ "allow", NULL },
+	{ "publish", NULL },
 	{ "ids", NULL },
 	{ "user", NULL },
 	{ "hostname", NULL },

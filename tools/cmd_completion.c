@@ -58,6 +58,7 @@ static void print_values(void)
 
 	(void)fputs("\t--container) _corral_containers \"$cur\" ;;\n"
 	            "\t--runtime|--docker-runtime) _corral_runtimes \"$cur\" ;;\n"
+	            "\t--image) _corral_images \"$cur\" ;;\n"
 	            "\t--session) _corral_sandboxes \"$cur\" ;;\n"
 	            "\t--from|--since|--until) _corral_checkpoints \"$cur\" ;;\n",
 	            stdout);

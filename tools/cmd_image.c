@@ -8,10 +8,6 @@
 
 /* What it takes to make images is in a program of its own: here are the words alone. */
 #ifdef CORRAL_WITH_OCI
-#pragma weak corral_images_cmd_pull
-#pragma weak corral_images_cmd_load
-#pragma weak corral_images_cmd_import
-#pragma weak corral_images_cmd_save
 #define OCI(function) function
 #else
 #define OCI(function) NULL

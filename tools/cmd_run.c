@@ -17,6 +17,7 @@
 #include "tools/compile.h"
 #include "tools/docker/docker.h"
 #include "tools/docker_exec.h"
+#include "tools/images/use.h"
 #include "tools/message.h"
 #include "tools/options.h"
 #include "tools/relay.h"
@@ -130,6 +131,19 @@ static int finish(struct run *run, int r, struct corral_error *err)
 	return status;
 }
 
+static int no_command(const struct corral_options *o, struct corral_error *err)
+{
+	const char *image = o->config->image;
+
+	if (!image)
+		return corral_error_set(
+		        err, EINVAL, "no command given: corral run [options] -- COMMAND [ARG...]");
+	return corral_error_set(err, EINVAL,
+	                        "no command given, and the image '%.150s' has none of its own: "
+	                        "corral run --image %.150s -- COMMAND [ARG...]",
+	                        image, image);
+}
+
 static void help(void)
 {
 	(void)fputs("Usage: corral run [options] [--] COMMAND [ARG...]\n"
@@ -143,6 +157,7 @@ static void help(void)
 	        "\nExamples:\n"
 	        "  corral run -- python3 -c 'print(6 * 7)'\n"
 	        "  corral run -it --workspace . -- bash\n"
+	        "  corral run --image python:3.12-slim -- python3 --version\n"
 	        "  corral run --memory 256M --timeout 10s --json 3 -- ./test 3>receipt.json\n",
 	        stdout);
 }
@@ -166,9 +181,10 @@ int corral_cmd_run(int argc, char **argv)
 		corral_options_done(&run.options);
 		return 0;
 	}
+	if (r == 0)
+		r = corral_images_use(&run.options, &err);
 	if (r == 0 && !run.options.config->n_argv)
-		r = corral_error_set(&err, EINVAL,
-		                     "no command given: corral run [options] -- COMMAND [ARG...]");
+		r = no_command(&run.options, &err);
 	if (r == 0)
 		r = corral_docker_exec_runtime(&run.options, argv, &err);
 	if (r == 0 && corral_options_have_docker(&run.options)) {

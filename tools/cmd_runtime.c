@@ -10,9 +10,11 @@
 #include "tools/commands.h"
 #include "tools/docker_exec.h"
 #include "tools/family.h"
+#include "tools/images/runtimes.h"
 #include "tools/isolation_here.h"
 #include "tools/json_print.h"
 #include "tools/message.h"
+#include "tools/program.h"
 #include "tools/runtimes.h"
 #include "tools/table.h"
 
@@ -108,6 +110,32 @@ static json_t *entry_json(const struct corral_runtime *rt, const char *path, con
 	                 source.failed ? "" : source.data, "file", text_or_null(path));
 }
 
+/* Files that are none: a row each, with what is wrong in the place of a description. */
+static void faults_add(const struct corral_runtime_catalogue *all, struct corral_table *t,
+                       json_t *words)
+{
+	const struct corral_runtime_fault *faults;
+	size_t n = corral_runtime_catalogue_faults(all, &faults);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct corral_runtime_fault *f = &faults[i];
+		/* The file has a column of its own. */
+		const char *why = f->text + strlen(f->path) + 2;
+		char broken[600];
+
+		if (strncmp(f->text, f->path, strlen(f->path)) != 0)
+			why = f->text;
+		(void)snprintf(broken, sizeof(broken), "broken: %s", why);
+		corral_table_add(t, (const char *const[]) { f->name, "-", "-", broken, f->path });
+		(void)json_array_append_new(
+		        words,
+		        json_pack("{s:o, s:s, s:n, s:n, s:b, s:o, s:s, s:o, s:o}", "name",
+		                  text_or_null(f->name), "description", "", "isolation", "here",
+		                  "weaker", false, "reason", text_or_null(why), "source", "",
+		                  "file", text_or_null(f->path), "error", text_or_null(f->text)));
+	}
+}
+
 static int list(struct corral_call *call, struct corral_error *err)
 {
 	static const char *const headings[] = { "NAME", "HERE", "ROOT", "DESCRIPTION", "FILE" };
@@ -130,6 +158,8 @@ static int list(struct corral_call *call, struct corral_error *err)
 		else
 			r = row_add(&table, e, &a);
 	}
+	if (r == 0)
+		faults_add(all, &table, words);
 	if (r == 0 && call->options.json)
 		r = corral_json_print(json_incref(words), err);
 	else if (r == 0 && corral_table_print(&table, stdout) < 0)
@@ -220,10 +250,11 @@ static int meaning_check(struct corral_runtime *rt, struct corral_error *err)
 	struct corral_policy *p = NULL;
 	int r = 0;
 
-	if (corral_runtime_root(rt, NULL) < 0)
-		r = corral_config_set_text(&rt->rootfs, "host", err);
-	if (r == 0)
-		r = corral_runtime_config(rt, &c, err);
+	r = corral_runtime_config(rt, &c, err);
+	if (r == 0) {
+		free(c->image);
+		c->image = NULL;
+	}
 	/* An engine's own profile is the engine's to know. */
 	if (r == 0 && c->seccomp && !strcmp(c->seccomp, "engine")) {
 		free(c->seccomp);
@@ -273,6 +304,14 @@ static int validate(struct corral_call *call, struct corral_error *err)
 	return r < 0 ? r : bad != 0;
 }
 
+/* What it takes to make images is in a program of its own: here are the words alone. */
+#ifdef CORRAL_WITH_OCI
+#define OCI(function) function
+#else
+#define OCI(function) NULL
+#endif
+#define ANY CORRAL_FAMILY_ANY
+
 /* clang-format off */
 static const struct corral_family_command commands[] = {
 	{ "list", CORRAL_OPTION_RUNTIME, "", 0, 0, "none",
@@ -287,6 +326,21 @@ static const struct corral_family_command commands[] = {
 	{ "validate", CORRAL_OPTION_RUNTIME, " FILE.json...", 1, CORRAL_FAMILY_ANY, "files",
 	  "look for mistakes in files that describe runtimes",
 	  "\nExit status: 0, or 1 where there are mistakes.\n", validate },
+	{ "build", CORRAL_OPTION_RUNTIME_BUILD, " NAME|FILE.json...", 1, ANY, "runtimes",
+	  "build the image of one with a base_image, unless it is there",
+	  "\nIts setup commands and packages are run in a sandbox on the base image, which is fetched\n"
+	  "when it is not there. The first session of a runtime builds it as well.\n"
+	  "\nExamples:\n"
+	  "  corral runtime build python-datascience\n"
+	  "  corral runtime build --no-cache --network host ./mine.json\n",
+	  OCI(corral_runtimes_cmd_build) },
+	{ "prewarm", CORRAL_OPTION_RUNTIME_PREWARM, " NAME|FILE.json...", 1, ANY, "runtimes",
+	  "build or fetch what is not there, so that the first session starts at once", NULL,
+	  OCI(corral_runtimes_cmd_prewarm) },
+	{ "rm", CORRAL_OPTION_RUNTIME_RM, " NAME|FILE.json...", 1, ANY, "runtimes",
+	  "remove what was built for one",
+	  "\nIts description and its base image stay. What a sandbox or a session uses stays, too.\n",
+	  OCI(corral_runtimes_cmd_rm) },
 	{ NULL, 0, NULL, 0, 0, NULL, NULL, NULL, NULL },
 };
 /* clang-format on */
@@ -295,6 +349,9 @@ static const struct corral_family_alias aliases[] = {
 	{ "ls", "runtime list" },
 	{ "inspect", "runtime show NAME" },
 	{ "check", "runtime validate FILE.json" },
+	{ "pull", "runtime prewarm" },
+	{ "remove", "runtime rm" },
+	{ "delete", "runtime rm" },
 	{ NULL, NULL },
 };
 
@@ -313,5 +370,15 @@ const struct corral_family corral_runtime_family = {
 
 int corral_cmd_runtime(int argc, char **argv)
 {
+#ifndef CORRAL_WITH_OCI
+	const struct corral_family_command *c =
+	        argc > 1 ? corral_family_find(&corral_runtime_family, argv[1]) : NULL;
+	struct corral_error err = { 0 };
+
+	/* main()'s argv. */
+	if (c && !c->run &&
+	    corral_program_exec(CORRAL_PROGRAM_OCI, "what builds images", argv - 1, &err) < 0)
+		return corral_complain(&err);
+#endif
 	return corral_family_main(&corral_runtime_family, argc, argv);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
+#include "tools/images/use.h"
 
 int corral_options_add_term(const struct corral_options *o, struct corral_error *err)
 {
@@ -25,12 +26,8 @@ int corral_options_add_term(const struct corral_options *o, struct corral_error 
 	return corral_config_add_env(c, assignment, err);
 }
 
-/*
- * Compiled profiles live in the caller's cache directory. No cache is no error: compiling again
- * costs milliseconds. Root's is not below $HOME, which sudo may have left pointing to somebody
- * else's.
- */
-static char *cache_dir_make(void)
+/* Root's is not below $HOME, which sudo may have left pointing to somebody else's. */
+char *corral_cache_dir(void)
 {
 	const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 	char *dir = NULL;
@@ -60,7 +57,7 @@ int corral_config_compile(const struct corral_config *c, struct corral_policy **
 
 	/* The built-in profile needs none: it was compiled with corral. */
 	if (c->seccomp || c->n_cap_add)
-		cache_dir = cache_dir_make();
+		cache_dir = corral_cache_dir();
 	return corral_policy_compile(c, cache_dir, ret, err);
 }
 
@@ -68,8 +65,10 @@ int corral_options_compile(struct corral_options *o, struct corral_policy **ret,
                            struct corral_error *err)
 {
 	struct corral_config *c = o->config;
-	int r;
+	int r = corral_images_use(o, err);
 
+	if (r < 0)
+		return r;
 	if (c->tty && !c->clear_env) {
 		r = corral_options_add_term(o, err);
 		if (r < 0)

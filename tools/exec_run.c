@@ -277,6 +277,30 @@ static void tell_cut(const struct client *c, json_t *receipt)
 	(void)json_object_set_new(receipt, "exit_status", json_integer(corral_exit_status(&cut)));
 }
 
+static bool is_of_session(const struct client *c)
+{
+	return !strncmp(c->run->name, "session ", strlen("session "));
+}
+
+/* Its advice is for who makes the sandbox; but for these two, which each command can name, that was
+ * another. */
+static void verdict_say(const struct client *c, const char *verdict)
+{
+	static const char begin[] = " (--", end[] = " gives it more)";
+	const char *option = strstr(verdict, begin), *behind = option ? strstr(option, end) : NULL;
+	int len;
+
+	if (!behind || behind[strlen(end)] || !strncmp(option, " (--timeout ", 12) ||
+	    !strncmp(option, " (--output ", 11)) {
+		corral_say("%s", verdict);
+		return;
+	}
+	len = (int)(option - verdict);
+	option += strlen(" (");
+	corral_say("%.*s (corral %s create %.*s gives another one more)", len, verdict,
+	           is_of_session(c) ? "session" : "sandbox", (int)(behind - option), option);
+}
+
 /* What the holder told of the command's end: the exit status. */
 static int conclude(struct client *c)
 {
@@ -289,14 +313,14 @@ static int conclude(struct client *c)
 	if (failure) {
 		(void)corral_error_set(&err, (int)corral_talk_number(c->ended, "code", EIO), "%s",
 		                       failure);
-		corral_exec_hint(c->exec.argv[0], &err);
+		corral_exec_hint(c->exec.argv[0], is_of_session(c), &err);
 		(void)corral_complain(&err);
 		(void)json_object_set_new(receipt, "error", json_string(err.text));
 	} else if (cut_unheard(c, receipt)) {
 		tell_cut(c, receipt);
 		status = corral_talk_number(receipt, "exit_status", CORRAL_EXIT_FAILED);
 	} else if (verdict && *verdict) {
-		corral_say("%s", verdict);
+		verdict_say(c, verdict);
 	}
 	if (c->run->ended && c->run->ended(c->run->ctx, receipt, &err) < 0)
 		status = corral_complain(&err);

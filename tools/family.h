@@ -23,7 +23,8 @@ struct corral_call {
 	/* Open where the family has an open() that does it. */
 	struct corral_sandboxes sandboxes;
 	struct corral_session_store *store;
-	void *ctx; /* of the command's own */
+	struct corral_image_store *images; /* NULL where there are none */
+	void *ctx;                         /* of the command's own */
 };
 
 struct corral_family_command {

@@ -52,19 +52,29 @@ static int signals_collect(struct corral_holder *h, struct corral_error *err)
 
 /* Nothing of the caller's is held: no directory, terminal, pipe or lock. Standard error for as long
  * as it may be needed. */
-static int let_go(int report_fd, struct corral_error *err)
+static int let_go(int report_fd, struct corral_policy *policy, struct corral_error *err)
 {
 	struct rlimit files;
-	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC), lease_fd = -1;
 
 	if (null_fd < 0)
 		return corral_error_sys(err, errno, "open /dev/null");
+	/* What keeps the root of an image as it is is the sandbox's own. */
+	if (policy->rootfs_is_image) {
+		lease_fd = fcntl(policy->rootfs_lease_fd, F_DUPFD_CLOEXEC, 5);
+		if (lease_fd < 0)
+			return corral_error_sys(err, errno, "keep the image");
+	}
 	(void)setsid();
 	(void)dup2(null_fd, STDIN_FILENO);
 	(void)dup2(null_fd, STDOUT_FILENO);
 	if (report_fd != 3 && dup3(report_fd, 3, O_CLOEXEC) < 0)
 		return corral_error_sys(err, errno, "keep the socket to whoever asked");
-	if (close_range(4, ~0U, 0) < 0)
+	if (lease_fd >= 0 && dup3(lease_fd, 4, O_CLOEXEC) < 0)
+		return corral_error_sys(err, errno, "keep the image");
+	if (lease_fd >= 0)
+		policy->rootfs_lease_fd = 4;
+	if (close_range(lease_fd >= 0 ? 5 : 4, ~0U, 0) < 0)
 		return corral_error_sys(err, errno, "close the caller's descriptors");
 	if (chdir("/") < 0)
 		return corral_error_sys(err, errno, "chdir to /");
@@ -100,9 +110,12 @@ static json_t *record_of(const struct corral_holder *h, const struct corral_hold
 	                  "holder_pid", (int)getpid(), "init_pid",
 	                  (int)corral_sandbox_pid(h->sandbox), "tier",
 	                  corral_tier_name(corral_sandbox_receipt(h->sandbox)->tier), "network",
-	                  p->network == CORRAL_NETWORK_HOST ? "host" : "none", "rootfs",
-	                  p->rootfs_is_host ? "host" : "directory", "mounts", (int)p->n_mounts,
-	                  "idle_limit_ms", (json_int_t)o->idle_ms, "limits", limits_of(p));
+	                  corral_network_name(p->network), "rootfs",
+	                  p->rootfs_is_host    ? "host"
+	                  : p->rootfs_is_image ? "image"
+	                                       : "directory",
+	                  "mounts", (int)p->n_mounts, "idle_limit_ms", (json_int_t)o->idle_ms,
+	                  "limits", limits_of(p));
 	if (words && *o->name)
 		(void)json_object_set_new(words, "name", json_string(o->name));
 	if (words && o->session) {
@@ -172,7 +185,8 @@ static _Noreturn void hold(const struct corral_holder_options *o, int report_fd)
 	h.policy = o->policy;
 	h.idle_ms = o->idle_ms;
 	signals_as_new();
-	r = let_go(report_fd, &report.err);
+	/* Nobody else has this process's copy. */
+	r = let_go(report_fd, (struct corral_policy *)(uintptr_t)o->policy, &report.err);
 	if (r == 0) {
 		report_fd = 3;
 		r = build(&h, o, &report.err);

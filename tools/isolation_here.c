@@ -7,16 +7,23 @@
 #include "tools/docker/docker.h"
 #include "tools/docker_exec.h"
 #include "tools/docker_ping.h"
+#include "tools/images/place.h"
+#include "tools/message.h"
 
 static void look_native(struct corral_isolation_here *here, const struct corral_runtime *rt,
                         struct corral_isolation_look *ret)
 {
+	struct corral_error images = { 0 };
+
 	if (!here->opened) {
 		here->opened = true;
 		if (corral_launcher_open(0, &here->launcher, &here->trouble) < 0)
 			here->launcher = NULL;
+		/* One that is not to be had is as good as none, and told. */
+		if (corral_images_look(&here->images, &images) < 0)
+			corral_say("%s", images.text);
 	}
-	corral_isolation_look(here->launcher, &here->trouble, rt, ret);
+	corral_isolation_look(here->launcher, &here->trouble, here->images, rt, ret);
 }
 
 /* The hand-made question has a deadline, and what it finds to be out of order is so. */
@@ -61,6 +68,8 @@ void corral_isolation_here_done(struct corral_isolation_here *here)
 {
 	corral_launcher_close(here->launcher);
 	here->launcher = NULL;
+	corral_image_store_close(here->images);
+	here->images = NULL;
 }
 
 int corral_isolation_here_choose(const struct corral_runtime *rt, const char *no_docker,

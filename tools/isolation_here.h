@@ -8,6 +8,7 @@
 struct corral_isolation_here {
 	struct corral_launcher *launcher; /* or trouble */
 	struct corral_error trouble;
+	struct corral_image_store *images; /* NULL: none */
 	bool opened, asked, docker;
 	char docker_why[CORRAL_ERROR_TEXT_SIZE];
 };

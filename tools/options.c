@@ -21,6 +21,8 @@
 #define SESSIONS \
 	(((uint64_t)CORRAL_OPTION_SESSION_RM << 1) - (uint64_t)CORRAL_OPTION_SESSION_CREATE)
 #define IMAGES (EVERY & ~((uint64_t)CORRAL_OPTION_IMAGE_LIST - 1))
+#define RUNTIME_IMAGES \
+	(CORRAL_OPTION_RUNTIME_BUILD | CORRAL_OPTION_RUNTIME_PREWARM | CORRAL_OPTION_RUNTIME_RM)
 /* Those that may have to wake one. */
 #define WAKE (CORRAL_OPTION_SESSION_EXEC | CORRAL_OPTION_SESSION_SHELL | CORRAL_OPTION_SESSION_CP)
 /* Those that are about files at rest. */
@@ -31,6 +33,9 @@
 #define ANYWHERE ((SESSIONS & ~(uint64_t)CORRAL_OPTION_SESSION_EXEC) | IMAGES)
 #define EXECS    (CORRAL_OPTION_EXEC | CORRAL_OPTION_SESSION_EXEC)
 #define SHELLS   (EXECS | CORRAL_OPTION_SESSION_SHELL)
+/* Those that make a session, and so may say what its sandboxes are to be. */
+#define BEGIN \
+	(CORRAL_OPTION_SESSION_CREATE | CORRAL_OPTION_SESSION_EXEC | CORRAL_OPTION_SESSION_SHELL)
 
 static int set_text(struct corral_options *o, const struct corral_option *row, const char *value,
                     struct corral_error *err)
@@ -52,6 +57,7 @@ static int set_flag(struct corral_options *o, const struct corral_option *row, c
 static int set_limit(struct corral_options *o, const struct corral_option *row, const char *value,
                      struct corral_error *err)
 {
+	o->limits_said |= (uint32_t)row->detail;
 	return corral_config_set_limit(o->config, (enum corral_limit)row->detail, value, err);
 }
 
@@ -102,13 +108,28 @@ static int set_network(struct corral_options *o, const struct corral_option *row
 		o->network = value;
 		return 0;
 	}
+	o->network_said = true;
 	if (corral_config_set_network(o->config, value, NULL) == 0)
 		return 0;
 	return corral_error_set(
 	        err, EINVAL,
-	        "'%.64s' is not one of 'none', 'host'; an engine's networks are for "
-	        "containers, with --docker",
+	        "'%.64s' is not one of 'none', 'host', 'bridge', 'allow', 'pasta'; an engine's "
+	        "networks are for containers, with --docker",
 	        value);
+}
+
+static int set_allow(struct corral_options *o, const struct corral_option *row, const char *value,
+                     struct corral_error *err)
+{
+	(void)row;
+	return corral_config_add_allow(o->config, value, err);
+}
+
+static int set_publish(struct corral_options *o, const struct corral_option *row, const char *value,
+                       struct corral_error *err)
+{
+	(void)row;
+	return corral_config_add_publish(o->config, value, err);
 }
 
 static int set_ids(struct corral_options *o, const struct corral_option *row, const char *value,
@@ -341,6 +362,10 @@ const struct corral_option corral_option_table[] = {
 	  NULL, MAKE, false, TEXT(keep) },
 	{ "rootfs", 0, "host|DIR", "root: the host's /usr with a small /etc (default), or a directory",
 	  NULL, MAKE, true, EARLY(rootfs) },
+	{ "image", 0, "NAME", "root: an image of corral's store, fetched where it is missing; its variables, user, directory and command where nothing else is said",
+	  NULL, MAKE, true, EARLY(image) },
+	{ "pull", 0, "missing|always|never", "when to fetch --image (default: missing)",
+	  NULL, MAKE, true, EARLY(pull) },
 	{ "bind", 0, "SRC:DST", "host directory or file SRC, read-write at DST",
 	  NULL, MAKE, false, MOUNT(BIND) },
 	{ "ro-bind", 0, "SRC:DST", "the same, read-only",
@@ -365,8 +390,14 @@ const struct corral_option corral_option_table[] = {
 
 	{ "runtime", 0, "NAME", "named environment, or a file that describes one: corral runtime list shows those known here",
 	  "Isolation", MAKE, true, EARLY(runtime_name) },
-	{ "network", 0, "none|host", "loopback only (default), or the caller's network; with Docker also others of the engine's",
+	{ "network", 0, "none|host|bridge|allow|pasta", "loopback only (default), the caller's network, or one of its own that reaches what the host reaches, or what --allow lists; with Docker one of the engine's",
 	  NULL, MAKE, false, .set = set_network },
+	{ "allow", 0, "WHAT", "a NAME, *.NAME or ADDRESS[/LEN] it may reach, with [:PORT[-PORT][/udp]]; implies --network allow, where nothing else is reached",
+	  NULL, MAKE | BEGIN, false, .set = set_allow },
+	{ "publish", 0, "[ADDR:]PORT:PORT[/udp]", "a port of the sandbox at a port of the host's loopback, or at a socket: unix:/PATH:PORT",
+	  NULL, MAKE, false, .set = set_publish },
+	{ "network", 0, "none|host|bridge|allow|pasta", "of a new session: as of corral run (default: what its runtime says)",
+	  NULL, BEGIN, false, .set = set_network },
 	{ "ids", 0, "auto|single|range", "how ids map: one id, a range of 65536, or what fits (default: auto)",
 	  NULL, MAKE, false, .set = set_ids },
 	{ "cap-add", 0, "CAP", "keep a capability, in the sandbox's own user namespace; or ALL",
@@ -382,38 +413,38 @@ const struct corral_option corral_option_table[] = {
 
 	{ "memory", 'm', "SIZE", "memory (default: 1G); sizes as 512K, 64M, 1.5G",
 	  "Limits (0: none; one asked for by name must hold, or nothing runs)",
-	  MAKE, false, LIMIT(MEMORY) },
+	  MAKE | BEGIN, false, LIMIT(MEMORY) },
 	{ "memory-swap", 0, "SIZE", "swap on top of memory (default: 0, no swap)",
-	  NULL, MAKE, false, LIMIT(MEMORY_SWAP) },
+	  NULL, MAKE | BEGIN, false, LIMIT(MEMORY_SWAP) },
 	{ "cpus", 0, "N", "processor time, as 0.5 or 2 (default: no limit)",
-	  NULL, MAKE, false, LIMIT(CPUS) },
+	  NULL, MAKE | BEGIN, false, LIMIT(CPUS) },
 	{ "cpu-weight", 0, "N", "share under contention, 1 to 10000 (default: 100)",
-	  NULL, MAKE, false, LIMIT(CPU_WEIGHT) },
+	  NULL, MAKE | BEGIN, false, LIMIT(CPU_WEIGHT) },
 	{ "pids", 0, "N", "processes and threads (default: 512)",
-	  NULL, MAKE, false, LIMIT(PIDS) },
+	  NULL, MAKE | BEGIN, false, LIMIT(PIDS) },
 	{ "disk", 0, "SIZE", "all that is written outside of bound directories (default: 1G)",
-	  NULL, MAKE, false, LIMIT(DISK) },
+	  NULL, MAKE | BEGIN, false, LIMIT(DISK) },
 	{ "disk-inodes", 0, "N", "files in it (default: 200000)",
-	  NULL, MAKE, false, LIMIT(DISK_INODES) },
+	  NULL, MAKE | BEGIN, false, LIMIT(DISK_INODES) },
 	{ "file-size", 0, "SIZE", "one file (default: 1G)",
-	  NULL, MAKE, false, LIMIT(FILE_SIZE) },
+	  NULL, MAKE | BEGIN, false, LIMIT(FILE_SIZE) },
 	{ "open-files", 0, "N", "descriptors of one process (default: 4096)",
-	  NULL, MAKE, false, LIMIT(OPEN_FILES) },
+	  NULL, MAKE | BEGIN, false, LIMIT(OPEN_FILES) },
 	{ "output", 0, "SIZE", "standard output and error together (default: no limit)",
 	  NULL, RUN, false, LIMIT(OUTPUT) },
 	{ "timeout", 0, "TIME", "wall time, as 10s, 500ms, 2m (default: no limit)",
 	  NULL, RUN, false, LIMIT(TIMEOUT) },
 	{ "output", 0, "SIZE", "output of each command (default: no limit)",
-	  NULL, CORRAL_OPTION_CREATE | CORRAL_OPTION_MCP, false, LIMIT(OUTPUT) },
+	  NULL, CORRAL_OPTION_CREATE | CORRAL_OPTION_MCP | CORRAL_OPTION_SESSION_CREATE, false, LIMIT(OUTPUT) },
 	{ "timeout", 0, "TIME", "wall time of each command (default: no limit)",
-	  NULL, CORRAL_OPTION_CREATE | CORRAL_OPTION_MCP, false, LIMIT(TIMEOUT) },
+	  NULL, CORRAL_OPTION_CREATE | CORRAL_OPTION_MCP | CORRAL_OPTION_SESSION_CREATE, false, LIMIT(TIMEOUT) },
 	{ "output", 0, "SIZE", "standard output and error together (default: what create said)",
 	  NULL, CORRAL_OPTION_EXEC, false, LIMIT(OUTPUT) },
 	{ "timeout", 0, "TIME", "wall time, as 10s, 500ms, 2m (default: what create said)",
 	  NULL, CORRAL_OPTION_EXEC, false, LIMIT(TIMEOUT) },
-	{ "output", 0, "SIZE", "standard output and error together (default: what its runtime says)",
+	{ "output", 0, "SIZE", "standard output and error together (default: what create or its runtime said)",
 	  NULL, CORRAL_OPTION_SESSION_EXEC, false, LIMIT(OUTPUT) },
-	{ "timeout", 0, "TIME", "wall time, as 10s, 500ms, 2m (default: what its runtime says)",
+	{ "timeout", 0, "TIME", "wall time, as 10s, 500ms, 2m (default: what create or its runtime said)",
 	  NULL, CORRAL_OPTION_SESSION_EXEC, false, LIMIT(TIMEOUT) },
 
 	{ "name", 0, "NAME", "a name for it, beside its id",
@@ -469,6 +500,11 @@ const struct corral_option corral_option_table[] = {
 	{ "dry-run", 'n', NULL, "show what would go, and let it be",
 	  NULL, CORRAL_OPTION_IMAGE_PRUNE, false, OWN(dry_run) },
 
+	{ "network", 0, "MODE", "what its commands reach: host, none (default: a network of its own where there is one, else the host's)",
+	  "Build", CORRAL_OPTION_RUNTIME_BUILD | CORRAL_OPTION_RUNTIME_PREWARM, false, WORD(build_network) },
+	{ "no-cache", 0, NULL, "build though there is one, and without what was downloaded for others",
+	  NULL, CORRAL_OPTION_RUNTIME_BUILD, false, OWN(no_cache) },
+
 	{ "config", 0, "FILE", "the same as JSON, - for standard input; flags win",
 	  "Other", MAKE, true, .set = set_config },
 	{ "json", 0, "FD", "write the receipt, one JSON object, to descriptor FD at the end",
@@ -476,15 +512,15 @@ const struct corral_option corral_option_table[] = {
 	{ "json", 0, NULL, "print the plan as a JSON array",
 	  NULL, CORRAL_OPTION_PLAN, false, OWN(json) },
 	{ "json", 0, NULL, "print a JSON array",
-	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_PS | CORRAL_OPTION_STATS | CORRAL_OPTION_DOCKER_LIST | CORRAL_OPTION_SESSION_LIST | CORRAL_OPTION_SESSION_CHECKPOINTS | CORRAL_OPTION_SESSION_DIFF | CORRAL_OPTION_IMAGE_LIST | CORRAL_OPTION_IMAGE_HISTORY | CORRAL_OPTION_IMAGE_INSPECT | CORRAL_OPTION_IMAGE_LOAD, false, OWN(json) },
+	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_PS | CORRAL_OPTION_STATS | CORRAL_OPTION_DOCKER_LIST | CORRAL_OPTION_SESSION_LIST | CORRAL_OPTION_SESSION_CHECKPOINTS | CORRAL_OPTION_SESSION_DIFF | CORRAL_OPTION_IMAGE_LIST | CORRAL_OPTION_IMAGE_HISTORY | CORRAL_OPTION_IMAGE_INSPECT | CORRAL_OPTION_IMAGE_PULL | CORRAL_OPTION_IMAGE_LOAD | RUNTIME_IMAGES, false, OWN(json) },
 	{ "json", 0, NULL, "print a JSON array of them; of one, an object with what it wrote",
 	  NULL, CORRAL_OPTION_LOGS, false, OWN(json) },
 	{ "json", 0, NULL, "print JSON",
-	  NULL, FILES | CORRAL_OPTION_DOCKER_INFO | CORRAL_OPTION_DOCKER_PRUNE | CORRAL_OPTION_RUNTIME | CORRAL_OPTION_SESSION_SHOW | CORRAL_OPTION_IMAGE_PRUNE | CORRAL_OPTION_IMAGE_RM | CORRAL_OPTION_IMAGE_PULL | CORRAL_OPTION_IMAGE_IMPORT, false, OWN(json) },
+	  NULL, FILES | CORRAL_OPTION_DOCKER_INFO | CORRAL_OPTION_DOCKER_PRUNE | CORRAL_OPTION_RUNTIME | CORRAL_OPTION_SESSION_SHOW | CORRAL_OPTION_IMAGE_PRUNE | CORRAL_OPTION_IMAGE_RM | CORRAL_OPTION_IMAGE_IMPORT, false, OWN(json) },
 	{ "quiet", 'q', NULL, "print ids alone",
 	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_DOCKER_LIST | CORRAL_OPTION_SESSION_LIST | CORRAL_OPTION_IMAGE_LIST, false, OWN(quiet) },
 	{ "quiet", 'q', NULL, "say nothing of how it goes on; print the image's digest alone",
-	  NULL, CORRAL_OPTION_IMAGE_PULL | CORRAL_OPTION_IMAGE_LOAD | CORRAL_OPTION_IMAGE_IMPORT | CORRAL_OPTION_IMAGE_SAVE, false, OWN(quiet) },
+	  NULL, CORRAL_OPTION_IMAGE_PULL | CORRAL_OPTION_IMAGE_LOAD | CORRAL_OPTION_IMAGE_IMPORT | CORRAL_OPTION_IMAGE_SAVE | CORRAL_OPTION_RUNTIME_BUILD | CORRAL_OPTION_RUNTIME_PREWARM, false, OWN(quiet) },
 	{ "force", 'f', NULL, "also one that is alive: kills all that runs in it",
 	  NULL, CORRAL_OPTION_RM | CORRAL_OPTION_DOCKER_RM, false, OWN(force) },
 	{ "force", 'f', NULL, "end the commands that run in it",
@@ -624,6 +660,12 @@ const char *corral_option_command_name(enum corral_option_command command)
 		return "image import";
 	case CORRAL_OPTION_IMAGE_SAVE:
 		return "image save";
+	case CORRAL_OPTION_RUNTIME_BUILD:
+		return "runtime build";
+	case CORRAL_OPTION_RUNTIME_PREWARM:
+		return "runtime prewarm";
+	case CORRAL_OPTION_RUNTIME_RM:
+		return "runtime rm";
 	}
 	return "";
 }
@@ -659,7 +701,7 @@ static const struct {
 	{ "detach", "one that stays runs commands in the background: corral sandbox create, then "
 	            "corral exec -d" },
 	{ "interactive", "write --stdin" },
-	{ "net", "write --network none or --network host" },
+	{ "net", "write --network none, bridge or host" },
 	{ "pids-limit", "write --pids N" },
 	{ "cpu-shares", "write --cpu-weight N (1 to 10000)" },
 	{ "chdir", "write --workdir PATH" },
@@ -857,6 +899,31 @@ static int runtime_put(struct corral_options *o, enum corral_option_command comm
 	return r;
 }
 
+/* A root is one thing; of flags and files the flags win. */
+static int roots_check(const struct corral_options *o, struct corral_error *err)
+{
+	if (o->rootfs && o->image)
+		return corral_error_set(err, EINVAL, "--rootfs and --image: leave one of them out");
+	if (o->config->rootfs && o->config->image)
+		return corral_error_set(err, EINVAL,
+		                        "--config: rootfs and image: leave one of them out");
+	return 0;
+}
+
+static int root_put(struct corral_options *o, struct corral_error *err)
+{
+	struct corral_config *c = o->config;
+
+	if (o->rootfs || o->image) {
+		free(c->image);
+		free(c->rootfs);
+		c->image = c->rootfs = NULL;
+	}
+	if (o->rootfs)
+		return corral_config_set_text(&c->rootfs, o->rootfs, err);
+	return o->image ? corral_config_set_text(&c->image, o->image, err) : 0;
+}
+
 static void usual_env_drop(struct corral_config *c, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -883,6 +950,8 @@ int corral_options_parse(struct corral_options *o, enum corral_option_command co
 	}
 	r = read_words(o, &at, err);
 	if (r == 0)
+		r = roots_check(o, err);
+	if (r == 0)
 		r = runtime_put(o, command, err);
 	if (r < 0)
 		return r;
@@ -890,8 +959,7 @@ int corral_options_parse(struct corral_options *o, enum corral_option_command co
 	r = read_words(o, &at, err);
 	if (r < 0 || o->help)
 		return r;
-	if (o->rootfs)
-		r = corral_config_set_text(&o->config->rootfs, o->rootfs, err);
+	r = root_put(o, err);
 	if (r < 0)
 		return r;
 	o->config->allow_weaker |= o->allow_weaker;

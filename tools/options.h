@@ -70,7 +70,10 @@ enum corral_option_command {
 	CORRAL_OPTION_IMAGE_LOAD = UINT64_C(1) << 49,
 	CORRAL_OPTION_IMAGE_IMPORT = UINT64_C(1) << 50,
 	CORRAL_OPTION_IMAGE_SAVE = UINT64_C(1) << 51,
-	CORRAL_OPTION_LAST = UINT64_C(1) << 51, /* of these */
+	CORRAL_OPTION_RUNTIME_BUILD = UINT64_C(1) << 52,
+	CORRAL_OPTION_RUNTIME_PREWARM = UINT64_C(1) << 53,
+	CORRAL_OPTION_RUNTIME_RM = UINT64_C(1) << 54,
+	CORRAL_OPTION_LAST = UINT64_C(1) << 54, /* of these */
 };
 
 /* A limit of exec's that was not named, so that the sandbox's own counts. */
@@ -98,10 +101,11 @@ struct corral_options {
 	 */
 	int (*use_runtime)(struct corral_options *o, enum corral_option_command command,
 	                   const char *name, struct corral_config **ret, struct corral_error *err);
-	const char *runtime_name, *rootfs; /* of the flags; NULL without */
-	struct corral_runtime *runtime;    /* owned; NULL without */
-	bool in_docker;                    /* its sandboxes are containers */
-	size_t n_usual_env;                /* variables of config that nobody here asked for */
+	const char *runtime_name, *rootfs, *image, *pull; /* of the flags; NULL without */
+	bool image_is_settled; /* nobody is to fetch it: it was, or it is a runtime's own */
+	struct corral_runtime *runtime; /* owned; NULL without */
+	bool in_docker;                 /* its sandboxes are containers */
+	size_t n_usual_env;             /* variables of config that nobody here asked for */
 	bool allow_weaker;
 	struct corral_config_texts config_texts;
 
@@ -131,6 +135,14 @@ struct corral_options {
 	uint64_t parallel;  /* downloads; 0: as usual */
 	uint64_t unused_ms; /* image prune; 0: no matter */
 	bool all_images, dry_run;
+
+	/* Of builds of runtimes. */
+	const char *build_network;
+	bool no_cache;
+	/* Of what a session's sandboxes are to be: set of enum corral_limit, and whether its
+	 * network was named; the values are config's. */
+	uint32_t limits_said;
+	bool network_said;
 };
 
 struct corral_option {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kernel/base/cleanup.h"
+#include "policy/config.h"
 #include "policy/seccomp.h"
 #include "tools/write_all.h"
 
@@ -46,6 +47,44 @@ static json_t *stages_object(const struct corral_receipt *r)
 	return stages;
 }
 
+static void refusals_add(const struct corral_ledger *l, json_t *list)
+{
+	char text[CORRAL_REFUSAL_TEXT_SIZE], remedy[CORRAL_REFUSAL_TEXT_SIZE];
+
+	for (uint32_t i = 0; i < l->n_refusals && i < CORRAL_REFUSALS_MAX; i++) {
+		const struct corral_refusal *d = &l->refusals[i];
+
+		(void)json_array_append_new(list, json_pack("{s:s, s:I, s:s, s:s?}", "destination",
+		                                            corral_refusal_text(l, d, text),
+		                                            "count", (json_int_t)d->count, "rule",
+		                                            CORRAL_REFUSAL_RULE, "remedy",
+		                                            corral_refusal_remedy(l, d, remedy)));
+	}
+}
+
+static json_t *contacts_list(const struct corral_ledger *l)
+{
+	char address[CORRAL_ADDRESS_TEXT_SIZE], protocol[8];
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < l->n_contacts && i < CORRAL_CONTACTS_MAX; i++) {
+		const struct corral_contact *c = &l->contacts[i];
+		const char *name = corral_ledger_name(l, c->name);
+
+		(void)json_array_append_new(list,
+		                            json_pack("{s:s?, s:s, s:i, s:s, s:I, s:I, s:I}",
+		                                      "name", *name ? name : NULL, "address",
+		                                      corral_address_text(&c->address, address),
+		                                      "port", (int)c->port, "protocol",
+		                                      corral_protocol_name(c->protocol, protocol),
+		                                      "connections", (json_int_t)c->connections,
+		                                      "sent_bytes", (json_int_t)c->sent_bytes,
+		                                      "received_bytes",
+		                                      (json_int_t)c->received_bytes));
+	}
+	return list;
+}
+
 static json_t *denials_list(const struct corral_receipt *r)
 {
 	json_t *list = json_array();
@@ -62,12 +101,24 @@ static json_t *denials_list(const struct corral_receipt *r)
 		                                      name, "count", (json_int_t)d->count, "rule",
 		                                      text.rule, "remedy", text.remedy));
 	}
+	if (r->has_ledger)
+		refusals_add(&r->ledger, list);
 	return list;
 }
 
 static void put(json_t *o, const char *key, json_t *value)
 {
 	(void)json_object_set_new(o, key, value);
+}
+
+/* A container's is the engine's. */
+static void put_network(json_t *o, const struct corral_receipt *r)
+{
+	if (r->tier != CORRAL_TIER_FULL && r->tier != CORRAL_TIER_CONFINED)
+		return;
+	put(o, "network", json_string(corral_network_name((enum corral_network_mode)r->network)));
+	if (r->address[0])
+		put(o, "address", json_string(r->address));
 }
 
 static void receipt_fill(json_t *o, const struct corral_receipt *r)
@@ -85,6 +136,7 @@ static void receipt_fill(json_t *o, const struct corral_receipt *r)
 	put(o, "signal_name", signal_name ? json_sprintf("SIG%s", signal_name) : json_null());
 	put(o, "tier", json_string(corral_tier_name(r->tier)));
 	put(o, "layers", layers_list(r->layers));
+	put_network(o, r);
 	put(o, "limits_enforced", limits_list(r->limits_enforced));
 	put(o, "limits_lost", limits_list(r->limits_lost));
 	put(o, "wall_usec", known(r->wall_usec));
@@ -99,7 +151,12 @@ static void receipt_fill(json_t *o, const struct corral_receipt *r)
 	put(o, "throttled_usec", known(r->throttled_usec));
 	put(o, "stages_usec", stages_object(r));
 	put(o, "denials", denials_list(r));
-	put(o, "denials_dropped", known(r->denials_dropped));
+	put(o, "denials_dropped",
+	    known(r->denials_dropped + (r->has_ledger ? r->ledger.refusals_dropped : 0)));
+	if (!r->has_ledger)
+		return;
+	put(o, "contacts", contacts_list(&r->ledger));
+	put(o, "contacts_dropped", known(r->ledger.contacts_dropped));
 }
 
 json_t *corral_receipt_json(const struct corral_receipt *r, int exit_status,

@@ -20,7 +20,7 @@ int corral_run_end_tell(struct corral_run_end *end, int r, struct corral_error *
 	if (r == 0 && corral_relay_error(end->relay))
 		r = corral_error_sys(err, corral_relay_error(end->relay), "write standard output");
 	if (r < 0 && receipt->exec_error)
-		corral_exec_hint(o->config->argv[0], err);
+		corral_exec_hint(o->config->argv[0], false, err);
 	else if (r < 0)
 		end->has_receipt = false;
 	if (end->has_receipt)

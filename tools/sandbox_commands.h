@@ -17,6 +17,9 @@ int corral_sandbox_resume(struct corral_call *call, struct corral_error *err);
 int corral_sandbox_stop(struct corral_call *call, struct corral_error *err);
 int corral_sandbox_rm(struct corral_call *call, struct corral_error *err);
 
+/* Whether cp's first word is the one within a sandbox: what it names is only read. */
+bool corral_cp_is_out(const struct corral_call *call);
+
 /*
  * What those of sessions share with these. guest_open: of what stands before the colon; out: it is
  * copied from. All of its part in it is closed with the place.

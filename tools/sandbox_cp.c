@@ -222,6 +222,11 @@ static int copy(struct copy *c, struct corral_error *err)
 	return corral_place_take(c->to.place, c->to.path, true, 0, &source, &c->taken, err);
 }
 
+bool corral_cp_is_out(const struct corral_call *call)
+{
+	return guest_path_of(call->operands[0]) != NULL;
+}
+
 int corral_cp(struct corral_call *call,
               int (*guest_open)(struct corral_call *call, const char *word, bool out,
                                 struct corral_place *guest, struct corral_error *err),

@@ -127,8 +127,50 @@ static void put_usage(struct corral_buf *b, const struct corral_receipt *r,
 	}
 }
 
+static void put_contacts(struct corral_buf *b, const struct corral_ledger *l)
+{
+	char address[CORRAL_ADDRESS_TEXT_SIZE], protocol[8], sent[32], received[32];
+
+	for (uint32_t i = 0; i < l->n_contacts && i < CORRAL_CONTACTS_MAX; i++) {
+		const struct corral_contact *c = &l->contacts[i];
+		const char *name = corral_ledger_name(l, c->name);
+		bool six = c->address.family == 6;
+
+		corral_human_bytes(c->sent_bytes, sent, sizeof(sent));
+		corral_human_bytes(c->received_bytes, received, sizeof(received));
+		label(b, i ? "" : "talked to");
+		corral_buf_fmt(b, "%s%s%s%s%s:%u/%s, %s out, %s in, %u connection%s\n", name,
+		               *name ? " " : "", six ? "[" : "",
+		               corral_address_text(&c->address, address), six ? "]" : "", c->port,
+		               corral_protocol_name(c->protocol, protocol), sent, received,
+		               c->connections, c->connections == 1 ? "" : "s");
+	}
+	if (l->contacts_dropped) {
+		label(b, "");
+		corral_buf_fmt(b, "and %" PRIu64 " others\n", l->contacts_dropped);
+	}
+}
+
+static void put_refusals(struct corral_buf *b, const struct corral_ledger *l, bool first)
+{
+	char text[CORRAL_REFUSAL_TEXT_SIZE], remedy[CORRAL_REFUSAL_TEXT_SIZE];
+
+	for (uint32_t i = 0; i < l->n_refusals && i < CORRAL_REFUSALS_MAX; i++) {
+		const struct corral_refusal *d = &l->refusals[i];
+		const char *with = corral_refusal_remedy(l, d, remedy);
+
+		label(b, first && !i ? "refused" : "");
+		corral_buf_fmt(b, "%s, %" PRIu64 " time%s, by rule %s%s%s%s\n",
+		               corral_refusal_text(l, d, text), d->count, d->count == 1 ? "" : "s",
+		               CORRAL_REFUSAL_RULE, with ? " (" : "", with ? with : "",
+		               with ? ")" : "");
+	}
+}
+
 static void put_denials(struct corral_buf *b, const struct corral_receipt *r)
 {
+	uint64_t dropped;
+
 	for (uint32_t i = 0; i < r->n_denials && i < CORRAL_DENIALS_MAX; i++) {
 		const struct corral_denial *d = &r->denials[i];
 		struct corral_denial_text text = { .rule = NULL };
@@ -140,9 +182,12 @@ static void put_denials(struct corral_buf *b, const struct corral_receipt *r)
 			corral_buf_fmt(b, ", by rule %s", text.rule);
 		corral_buf_str(b, "\n");
 	}
-	if (r->denials_dropped) {
+	if (r->has_ledger)
+		put_refusals(b, &r->ledger, !r->n_denials);
+	dropped = r->denials_dropped + (r->has_ledger ? r->ledger.refusals_dropped : 0);
+	if (dropped) {
 		label(b, "");
-		corral_buf_fmt(b, "and %" PRIu64 " of further kinds\n", r->denials_dropped);
+		corral_buf_fmt(b, "and %" PRIu64 " of further kinds\n", dropped);
 	}
 }
 
@@ -175,6 +220,8 @@ void corral_summary_print(const struct corral_receipt *r, const struct corral_li
 	put_layers(&b, r);
 	put_lost(&b, r);
 	put_usage(&b, r, limits);
+	if (r->has_ledger)
+		put_contacts(&b, &r->ledger);
 	put_denials(&b, r);
 	put_stages(&b, r);
 	if (!b.failed)

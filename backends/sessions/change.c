@@ -96,17 +96,24 @@ static int change_end(struct session *s, bool changed, int r, struct corral_erro
 }
 
 /* Its place is kept meanwhile. */
-static int command_begin(struct session *s, const char *text, struct corral_error *err)
+static int command_begin(struct session *s, const char *text, unsigned int *ret_number,
+                         struct corral_error *err)
 {
+	struct corral_session_store *store = s->m->o.store;
 	int r = corral_backend_end(s->backend, err);
 
-	if (r == 0)
-		r = corral_session_command(s->m->o.store, s->id, text, NULL, err);
+	if (r == 0 && s->history) {
+		r = corral_session_command(store, s->id, text, ret_number, err);
+	} else if (r == 0) {
+		/* One that was killed has left it. */
+		(void)corral_session_checkpoint_drop(store, s->id, SESSION_MARK, NULL);
+		r = corral_session_checkpoint(store, s->id, SESSION_MARK, NULL, err);
+	}
 	return r < 0 ? r : session_remake(s, err);
 }
 
 int session_enter_command(struct session *s, const char *text, int64_t timeout_ms,
-                          struct corral_error *err)
+                          unsigned int *ret_number, struct corral_error *err)
 {
 	struct corral_session_manager *m = s->m;
 	int r;
@@ -122,7 +129,7 @@ int session_enter_command(struct session *s, const char *text, int64_t timeout_m
 	r = session_place_take(s, err);
 	(void)pthread_mutex_unlock(&m->lock);
 	if (r == 0)
-		r = command_begin(s, text, err);
+		r = command_begin(s, text, ret_number, err);
 	(void)pthread_mutex_lock(&m->lock);
 	if (r == 0) {
 		s->busy++;
@@ -186,6 +193,106 @@ int corral_session_manager_diff(struct corral_session_manager *m, const char *id
 		return r;
 	r = corral_session_diff(m->o.store, id, span, options, told, ctx, err);
 	return change_end(s, false, r, err);
+}
+
+/* --- One command with what it changed --- */
+
+struct watched {
+	struct corral_session_watch *watch;
+	const char *id;
+	unsigned int number; /* of its history; 0: from SESSION_MARK on */
+};
+
+static int change_told(void *ctx, const struct corral_change *change)
+{
+	struct corral_session_watch *watch = ctx;
+	int r = watch->told(watch->ctx, change);
+
+	watch->n_changes += r == 0;
+	return r;
+}
+
+/* Held, without a sandbox. */
+static int changes_tell(struct corral_session_manager *m, const struct watched *w,
+                        struct corral_error *err)
+{
+	const struct corral_session_span span = { .since = w->number ? NULL : SESSION_MARK,
+		                                  .command = w->number };
+	struct corral_layers_diff_options options = w->watch->options;
+	int r;
+
+	if (!options.changes_max)
+		options.changes_max = CORRAL_SESSION_CHANGES;
+	r = corral_session_diff(m->o.store, w->id, &span, &options, change_told, w->watch, err);
+	w->watch->cut = r == -E2BIG && w->watch->n_changes == options.changes_max;
+	return w->watch->cut ? 0 : r;
+}
+
+/* With a reference, of one that has layers. */
+static int layered_get(struct corral_session_manager *m, const char *id, struct session **ret,
+                       struct corral_error *err)
+{
+	struct session *s;
+	int r;
+
+	(void)pthread_mutex_lock(&m->lock);
+	s = session_find(m, id);
+	r = s && s->made ? layers_check(s, err)
+	                 : corral_error_set(err, ENOENT, "No such session: %s", id);
+	if (r == 0) {
+		session_ref(s);
+		*ret = s;
+	}
+	(void)pthread_mutex_unlock(&m->lock);
+	return r;
+}
+
+static int watched_run(struct session *s, const struct corral_execute *x, struct watched *w,
+                       struct corral_executed *ret, struct corral_error *err)
+{
+	int r = session_enter_command(s, x->command ? x->command : x->argv[0], x->timeout_ms,
+	                              &w->number, err);
+
+	if (r < 0)
+		return r;
+	if (s->history && !w->number)
+		r = corral_error_set(err, EMLINK,
+		                     "session '%s': it has as many layers as there can be, and "
+		                     "they cannot be merged, so what this command alone changes "
+		                     "could not be told: undo or restore gives it room",
+		                     s->id);
+	else
+		r = corral_backend_execute(s->backend, x, ret, err);
+	w->watch->ran = r == 0;
+	session_leave(s, r, err);
+	return r;
+}
+
+int corral_session_manager_execute(struct corral_session_manager *m, const char *id,
+                                   const struct corral_execute *x,
+                                   struct corral_session_watch *watch, struct corral_executed *ret,
+                                   struct corral_error *err)
+{
+	struct watched w = { .watch = watch, .id = id };
+	struct session *s, *held;
+	int r;
+
+	watch->ran = watch->cut = false;
+	watch->n_changes = 0;
+	memset(ret, 0, sizeof(*ret));
+	r = layered_get(m, id, &s, err);
+	if (r < 0)
+		return r;
+	r = watched_run(s, x, &w, ret, err);
+	if (r == 0) {
+		r = change_begin(m, id, SESSION_PATIENCE_MS, &held, err);
+		if (r == 0)
+			r = change_end(held, false, changes_tell(m, &w, err), err);
+	}
+	if (!s->history)
+		(void)corral_session_checkpoint_drop(m->o.store, id, SESSION_MARK, NULL);
+	session_put(s);
+	return r;
 }
 
 /* --- One more of them --- */

@@ -45,7 +45,7 @@ static int lease_execute(struct corral_backend *b, const struct corral_execute *
 {
 	struct session *s = session_of(b);
 	int r = s->history ? session_enter_command(s, x->command ? x->command : x->argv[0],
-	                                           x->timeout_ms, err)
+	                                           x->timeout_ms, NULL, err)
 	                   : session_enter(s, err);
 
 	if (r < 0)
@@ -202,7 +202,7 @@ static int lease_terminal_open(struct corral_backend *b, const struct corral_ter
 {
 	struct session *s = session_of(b);
 	struct corral_terminal *inner = NULL;
-	int r = s->history ? session_enter_command(s, "(terminal)", -1, err)
+	int r = s->history ? session_enter_command(s, "(terminal)", -1, NULL, err)
 	                   : session_enter(s, err);
 
 	if (r < 0)

@@ -15,6 +15,7 @@
 #include "backends/native_box.h"
 #include "backends/sessions/manager_state.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/image/apply.h"
 #include "kernel/isolation.h"
 
 /* With the lock of what is made; NULL and the reason where native isolation is impossible. */
@@ -30,6 +31,22 @@ static int launcher_get(struct corral_session_manager *m, struct corral_launcher
 	}
 	*ret = m->launcher;
 	return r;
+}
+
+/* --- Images --- */
+
+static struct corral_image_store *images_of(const struct corral_session_manager *m)
+{
+	return m->o.store ? store_images(m->o.store) : m->o.images;
+}
+
+/* Without a store, a session has its image as long as its policy is there. */
+static int image_apply(struct session *s, struct corral_config *c, struct corral_error *err)
+{
+	corral_auto(corral_image_freep) struct corral_image *image = NULL;
+	int r = c->image ? corral_image_of_runtime(images_of(s->m), s->runtime, &image, err) : 0;
+
+	return r < 0 || !c->image ? r : corral_image_apply(images_of(s->m), c, err);
 }
 
 /* --- Isolation --- */
@@ -56,7 +73,7 @@ static int look_and_choose(struct corral_session_manager *m, const struct corral
 		return corral_error_set(err, ENOMEM, "isolation: out of memory");
 	if (rt->isolation != CORRAL_ISOLATION_DOCKER) {
 		(void)launcher_get(m, &launcher, &trouble);
-		corral_isolation_look(launcher, &trouble, rt, look);
+		corral_isolation_look(launcher, &trouble, images_of(m), rt, look);
 	}
 	/* An engine is only asked where the answer matters: it may take its time. */
 	if (rt->isolation == CORRAL_ISOLATION_DOCKER ||
@@ -175,6 +192,8 @@ static int policy_make(struct session *s, struct corral_policy **ret, struct cor
 		r = workspace_make(s, &workspace, err);
 		if (r == 0)
 			r = corral_runtime_config(s->runtime, &c, err);
+		if (r == 0)
+			r = image_apply(s, c, err);
 		if (r == 0)
 			r = corral_config_set_text(&c->workspace, workspace, err);
 	}

@@ -190,7 +190,8 @@ static int load(struct corral_session_manager *m, struct corral_error *err)
 	int r = corral_session_store_list(m->o.store, &records, &n, err);
 
 	for (size_t i = 0; r == 0 && i < n; i++)
-		if (!records[i].closed)
+		/* Whoever asks for one with a fault is told of it. */
+		if (!records[i].closed && !records[i].fault)
 			r = load_one(m, &records[i], err);
 	corral_session_records_free(records, n);
 	return r;

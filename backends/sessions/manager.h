@@ -58,6 +58,9 @@ struct corral_session_maker {
 struct corral_session_manager_options {
 	/* Where sessions and their files outlive the manager; NULL: they end with it. */
 	struct corral_session_store *store;
+	/* Of runtimes whose root is an image's, natively; those of a store are its own to say
+	 * (corral_session_store_set_images()). NULL: none. */
+	struct corral_image_store *images;
 	const struct corral_runtime_catalogue *catalogue; /* NULL: the built-in runtimes */
 	const char *default_runtime;                      /* NULL: CORRAL_RUNTIME_DEFAULT */
 	struct corral_launcher *launcher; /* NULL: one of the manager's own, opened when needed */
@@ -184,6 +187,28 @@ int corral_session_manager_undo(struct corral_session_manager *m, const char *id
 int corral_session_manager_fork(struct corral_session_manager *m, const char *id, const char *from,
                                 const struct corral_session_ask *ask, int timeout_ms,
                                 struct corral_backend **ret, struct corral_error *err);
+/* One command, and then what it changed. */
+struct corral_session_watch {
+	/* n_after is not looked at; changes_max 0: CORRAL_SESSION_CHANGES. */
+	struct corral_layers_diff_options options;
+	int (*told)(void *ctx, const struct corral_change *change);
+	void *ctx;
+	/* Given back. */
+	bool ran;               /* there is a receipt, also when an error came afterwards */
+	unsigned int n_changes; /* told */
+	bool cut;               /* there are more than changes_max */
+};
+#define CORRAL_SESSION_CHANGES 10000
+/*
+ * corral_backend_execute() in the session of that id, which told gets the changes of once the
+ * command has ended. It costs an end of the sandbox before it and one after it; what others do in
+ * the session meanwhile is among the changes. Not 0 from told ends it, and comes back. Sessions
+ * without layers and those that are not there as above; -EMLINK: see corral_session_command().
+ */
+int corral_session_manager_execute(struct corral_session_manager *m, const char *id,
+                                   const struct corral_execute *x,
+                                   struct corral_session_watch *watch, struct corral_executed *ret,
+                                   struct corral_error *err);
 int corral_session_manager_diff(struct corral_session_manager *m, const char *id,
                                 const struct corral_session_span *span,
                                 const struct corral_layers_diff_options *options, int timeout_ms,

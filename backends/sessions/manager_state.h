@@ -18,6 +18,9 @@
 /* How long who ends a session waits for the operations that are in it. */
 #define SESSION_PATIENCE_MS 20000
 
+/* store_image.c; NULL: it has none. */
+struct corral_image_store *store_images(const struct corral_session_store *s);
+
 /* All but the first five are under the manager's lock. */
 struct session {
 	struct corral_session_manager *m;
@@ -148,9 +151,11 @@ void session_fail(struct session *s, bool was_made, enum session_begun begun);
 int session_lease(struct session *s, struct corral_backend **ret, struct corral_error *err);
 
 /* --- change.c --- */
-/* In the place of session_enter(), with history: a state to go back to. */
+/* In the place of session_enter(): a state to go back to, of its history, whose number ret_number
+ * (may be NULL) gets, or without one of the name SESSION_MARK. */
+#define SESSION_MARK "0.exec-diff"
 int session_enter_command(struct session *s, const char *text, int64_t timeout_ms,
-                          struct corral_error *err);
+                          unsigned int *ret_number, struct corral_error *err);
 
 /* --- release.c --- */
 enum session_release {

@@ -18,7 +18,8 @@
 
 #include "kernel/base/cleanup.h"
 
-#define VERSION 1
+#define VERSION   1
+#define LOG_PAGES "100"
 #define BUSY_MS                                                                           \
 	20000 /* transactions are short: whoever waits longer waits for a stopped process \
 	       */
@@ -144,11 +145,19 @@ static const char *const questions[REGISTRY_QUESTIONS] = {
 	/* session, command: layer of the first state after it */
 	[REGISTRY_STATE_AFTER] =
 	        "SELECT layer FROM states WHERE session = ?1 AND head = ?2 ORDER BY number LIMIT 1",
+	/* session: number of the first command that is known, and of the last; 0: there is none */
+	[REGISTRY_STATE_FIRST] =
+	        "SELECT ifnull(min(command), 0) FROM states WHERE session = ?1 AND "
+	        "command > 0",
+	[REGISTRY_STATE_LAST] = "SELECT ifnull(max(command), 0) FROM states WHERE session = ?1",
 	[REGISTRY_STATE_COUNT] =
 	        "SELECT count(*) FROM states WHERE session = ?1 AND name IS NOT NULL",
 	[REGISTRY_STATE_LIST] =
 	        "SELECT name, at_ms, layer, command, text FROM states WHERE session = ?1 ORDER BY"
 	        " number",
+	/* session: of its checkpoints */
+	[REGISTRY_STATE_NAMES] = "SELECT name FROM states WHERE session = ?1 AND name IS NOT NULL"
+	                         " ORDER BY number",
 	/* These give the layers of what they took away. */
 	[REGISTRY_STATE_DROP] =
 	        "DELETE FROM states WHERE session = ?1 AND name = ?2 RETURNING layer",
@@ -289,8 +298,17 @@ static int registry_setup(struct registry *r, const char *path, struct corral_er
 		        "registry.db: its version is %d, of a later corral; this one "
 		        "knows %d: use that one, or another directory",
 		        version, VERSION);
+	/*
+	 * A command of the command line opens, marks a time, and closes: the log stays for the next
+	 * one, which reads it again, instead of being written back and waited for each time. Short,
+	 * so that reading it costs nothing to speak of.
+	 */
+	(void)sqlite3_db_config(r->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	if (rc == 0)
-		rc = say(r, "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL", err);
+		rc = say(r,
+		         "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;"
+		         "PRAGMA wal_autocheckpoint = " LOG_PAGES,
+		         err);
 	r->full = true;
 	return rc;
 }

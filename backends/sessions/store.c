@@ -75,12 +75,25 @@ static int dir_open(const struct corral_session_store *s, const char *name, int 
 	return 0;
 }
 
+/* Whether anything was kept there ever; a registry that is gone is for registry_check(). */
+static int root_used(const char *root, struct corral_error *err)
+{
+	corral_autofd int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return corral_error_sys(err, errno, "sessions '%s'", root);
+	if (faccessat(fd, "registry.db", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+	    faccessat(fd, "layers", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	return errno == ENOENT
+	               ? corral_error_set(err, ENOENT, "sessions '%s': there are none", root)
+	               : corral_error_sys(err, errno, "sessions '%s'", root);
+}
+
 static int dirs_open(struct corral_session_store *s, const char *root, struct corral_error *err)
 {
-	int r = root_make(root);
+	int r;
 
-	if (r < 0)
-		return corral_error_sys(err, -r, "sessions '%s': create it", root);
 	s->root = realpath(root, NULL);
 	if (s->root)
 		s->root_fd = open(s->root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -180,8 +193,7 @@ static void recover(struct corral_session_store *s)
 	(void)flock(s->root_fd, LOCK_UN);
 }
 
-int corral_session_store_open(const char *root, struct corral_session_store **ret,
-                              struct corral_error *err)
+static int store_open(const char *root, struct corral_session_store **ret, struct corral_error *err)
 {
 	struct corral_session_store *s = malloc(sizeof(*s));
 	int r;
@@ -204,6 +216,24 @@ int corral_session_store_open(const char *root, struct corral_session_store **re
 	reserve_take(s);
 	*ret = s;
 	return 0;
+}
+
+int corral_session_store_open(const char *root, struct corral_session_store **ret,
+                              struct corral_error *err)
+{
+	int r = root_make(root);
+
+	if (r < 0)
+		return corral_error_sys(err, -r, "sessions '%s': create it", root);
+	return store_open(root, ret, err);
+}
+
+int corral_session_store_open_existing(const char *root, struct corral_session_store **ret,
+                                       struct corral_error *err)
+{
+	int r = root_used(root, err);
+
+	return r < 0 ? r : store_open(root, ret, err);
 }
 
 void corral_session_store_close(struct corral_session_store *s)

@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "kernel/base/error.h"
+#include "kernel/image/store.h"
 #include "kernel/layers/layers.h"
 #include "policy/config.h"
 #include "policy/isolation.h"
@@ -45,8 +46,16 @@ struct corral_session_store;
  * for some milliseconds what is in the trash. Not to be carried across fork(2). */
 int corral_session_store_open(const char *root, struct corral_session_store **ret,
                               struct corral_error *err);
+/* The same for who only looks: makes nothing. -ENOENT: nobody keeps sessions there, or there is no
+ * such directory. */
+int corral_session_store_open_existing(const char *root, struct corral_session_store **ret,
+                                       struct corral_error *err);
 /* Takes NULL. */
 void corral_session_store_close(struct corral_session_store *s);
+/* Where the images are that native sessions run on, which keep them: borrowed, and set before
+ * anything else. Without, there are none. */
+void corral_session_store_set_images(struct corral_session_store *s,
+                                     struct corral_image_store *images);
 /* Borrowed; absolute. */
 const char *corral_session_store_root(const struct corral_session_store *s);
 
@@ -66,6 +75,9 @@ struct corral_session_record {
 	int64_t created_ms, active_ms; /* wall clock, since 1970 */
 	unsigned int n_layers;
 	uint64_t data; /* owner's: of whoever keeps more about it (a token's hash, say) */
+	/* Owned: of one that the registry has, and nobody can use, as what it says of the runtime
+	 * cannot be read: why. runtime is NULL then. Else NULL. */
+	char *fault;
 };
 void corral_session_record_done(struct corral_session_record *r);
 
@@ -76,14 +88,18 @@ struct corral_session_order {
 	const char *reason, *tenant;          /* NULL: "" */
 	bool history;
 };
-/* -EEXIST: "Session exists: ID". ret may be NULL. */
+/* -EEXIST: "Session exists: ID". -ENOENT: the image of its runtime is not there. ret may be NULL.
+ */
 int corral_session_store_create(struct corral_session_store *s,
                                 const struct corral_session_order *order,
                                 struct corral_session_record *ret, struct corral_error *err);
-/* -ENOENT: "No such session: ID". */
+/* -ENOENT: "No such session: ID"; -EIO: its fault. */
 int corral_session_store_find(struct corral_session_store *s, const char *id,
                               struct corral_session_record *ret, struct corral_error *err);
-/* All of them, by id; freed with corral_session_records_free(). */
+/* The same, with its fault as well. */
+int corral_session_store_find_any(struct corral_session_store *s, const char *id,
+                                  struct corral_session_record *ret, struct corral_error *err);
+/* All of them, those with a fault as well, by id; freed with corral_session_records_free(). */
 int corral_session_store_list(struct corral_session_store *s, struct corral_session_record **ret,
                               size_t *ret_n, struct corral_error *err);
 void corral_session_records_free(struct corral_session_record *records, size_t n);
@@ -94,7 +110,7 @@ int corral_session_store_set_closed(struct corral_session_store *s, const char *
                                     struct corral_error *err);
 int corral_session_store_set_data(struct corral_session_store *s, const char *id, uint64_t data,
                                   struct corral_error *err);
-/* With all its files. -EBUSY while it runs. */
+/* With all its files, also one with a fault. -EBUSY while it runs. */
 int corral_session_store_remove(struct corral_session_store *s, const char *id,
                                 struct corral_error *err);
 
@@ -127,7 +143,8 @@ void corral_checkpoints_done(struct corral_checkpoints *c);
 
 /*
  * Keeps the session's files as they are, in constant time: its layer is frozen, an empty one put on
- * it. name NULL: "c1", "c2", ... -EEXIST for a name that is taken.
+ * it. name NULL: "c1", "c2", ... -EEXIST for a name that is taken; -EMLINK when it has no room for
+ * another layer (see corral_session_command()).
  */
 int corral_session_checkpoint(struct corral_session_store *s, const char *id, const char *name,
                               char ret_name[CORRAL_SESSION_ID_SIZE], struct corral_error *err);
@@ -147,7 +164,9 @@ int corral_session_fork(struct corral_session_store *s, const char *id, const ch
 /*
  * With history (else -EOPNOTSUPP): to be called before each command, with no sandbox over it. Gives
  * the command its number (1, 2, ...). An empty topmost layer is not frozen, so reading commands
- * cost none.
+ * cost none. 0: there is no state before this one, and taking back the one before takes back both,
+ * as the session has all the layers that it can have, and a guest made what cannot be merged (links
+ * without number, names without end). It goes on so until undo or restore gives it room.
  */
 int corral_session_command(struct corral_session_store *s, const char *id, const char *text,
                            unsigned int *ret_number, struct corral_error *err);
@@ -175,6 +194,7 @@ struct corral_session_stack {
 	struct corral_layer_stack stack;
 	char **paths;
 	char *guest_work_dir, *rootfs;
+	int image_fd;                    /* and 1; 0: rootfs is no image's */
 	int lock_fds[CORRAL_LAYERS_MAX]; /* they are not taken away meanwhile */
 };
 int corral_session_stack_open(struct corral_session_store *s, const char *id,

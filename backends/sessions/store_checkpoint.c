@@ -11,9 +11,28 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
 
-int store_state_missing(const char *id, const char *name, struct corral_error *err)
+/* Names of checkpoints that a message has room for. */
+#define NAMES_SHOWN 8
+
+int store_state_missing(struct corral_session_store *s, const char *id, const char *name,
+                        struct corral_error *err)
 {
-	return corral_error_set(err, ENOENT, "Session '%s' has no checkpoint '%s'", id, name);
+	const enum registry_question q = REGISTRY_STATE_NAMES;
+	corral_autobuf struct corral_buf names = CORRAL_BUF_INIT;
+	int r = registry_ask(s->registry, q, REGISTRY_VALUES(REGISTRY_T(id)), err), n = 0;
+
+	while (r == 0 && (r = registry_next(s->registry, q, err)) > 0) {
+		r = n == NAMES_SHOWN;
+		corral_buf_fmt(&names, "%s%s", n++ ? ", " : "",
+		               r ? "..." : registry_text(s->registry, q, 0));
+	}
+	registry_stop(s->registry, q);
+	if (r < 0)
+		return r;
+	if (names.failed)
+		return corral_error_set(err, ENOMEM, "out of memory");
+	return corral_error_set(err, ENOENT, "Session '%s' has no checkpoint '%s': it has %s", id,
+	                        name, n ? names.data : "none");
 }
 
 int store_state_find(struct corral_session_store *s, const char *id, const char *name,
@@ -183,7 +202,7 @@ static int go_back(struct store_session *e, struct store_change *c, int top_fd, 
 	int r = store_state_find(e->store, e->id, name, &layer, &head, err);
 
 	if (r == 0)
-		return store_state_missing(e->id, name, err);
+		return store_state_missing(e->store, e->id, name, err);
 	return r < 0 ? r : store_session_go(e, c, top_fd, layer, head, err);
 }
 
@@ -214,7 +233,7 @@ int corral_session_checkpoint_drop(struct corral_session_store *s, const char *i
 	r = store_states_drop(&change, REGISTRY_STATE_DROP,
 	                      REGISTRY_VALUES(REGISTRY_T(id), REGISTRY_T(name)), err);
 	if (r == 0)
-		r = store_state_missing(id, name, err);
+		r = store_state_missing(s, id, name, err);
 	if (r > 0)
 		r = store_states_drop(&change, REGISTRY_STATES_LOST,
 		                      REGISTRY_VALUES(REGISTRY_T(id)), err);
@@ -231,6 +250,8 @@ static int fork_add(struct store_session *from, struct store_change *c, int64_t 
 
 	if (r == 0)
 		r = store_session_make_dir(c, new_id, layer ? 0 : own, err);
+	if (r == 0)
+		r = store_image_keep_too(from->store, new_id, from->id, err);
 	if (r == 0)
 		r = registry_do(g, REGISTRY_SESSION_FORK,
 		                REGISTRY_VALUES(REGISTRY_T(new_id), REGISTRY_T(from->id),
@@ -251,7 +272,7 @@ static int fork_of(struct store_session *e, struct store_change *c, int top_fd, 
 	if (r == 0 && !from)
 		r = store_session_settle(e, c, top_fd, &layer, err);
 	else if (r == 0 && (r = store_state_find(e->store, e->id, from, &layer, &head, err)) == 0)
-		r = store_state_missing(e->id, from, err);
+		r = store_state_missing(e->store, e->id, from, err);
 	return r < 0 ? r : fork_add(e, c, layer, new_id, err);
 }
 

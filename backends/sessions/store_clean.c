@@ -29,7 +29,7 @@ static int session_clean(struct corral_session_store *s, const char *id,
                          struct corral_session_cleaned *told)
 {
 	store_autosession struct store_session session = { 0 };
-	int r = store_session_open(s, id, &session, NULL);
+	int r = store_session_open_any(s, id, &session, NULL);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;

@@ -74,6 +74,12 @@ int corral_session_command(struct corral_session_store *s, const char *id, const
 		        id);
 	if (r == 0)
 		r = store_session_room(&session, err);
+	/* What it has goes on; the session is its user's also where a guest made this of it. */
+	if (r == -EMLINK) {
+		if (ret_number)
+			*ret_number = 0;
+		return 0;
+	}
 	if (r == 0)
 		r = store_layer_lock(s, session.layer, LOCK_EX, id, &top_fd, err);
 	/* Commands that only read are many, and are not waited for. */

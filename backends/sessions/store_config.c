@@ -78,6 +78,8 @@ int corral_session_store_config(struct corral_session_store *s, const char *id,
 
 	if (r == 0)
 		r = corral_runtime_config(session.runtime, &c, err);
+	if (r == 0)
+		r = store_image_apply(&session, c, err);
 	if (r < 0)
 		return r;
 	if (session.runtime->scope == CORRAL_SCOPE_CALL) {

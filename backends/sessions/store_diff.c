@@ -20,6 +20,37 @@ struct span {
 	bool now; /* after is the topmost */
 };
 
+/* Those that it knows are between the first that was not forgotten and the last. */
+static int command_missing(struct store_session *e, unsigned int command, struct corral_error *err)
+{
+	int64_t first = 0, last = 0;
+	struct registry *g = e->store->registry;
+	const struct registry_value *id = REGISTRY_VALUES(REGISTRY_T(e->id));
+	int r = registry_one(g, REGISTRY_STATE_FIRST, id, &first, err);
+
+	if (r >= 0)
+		r = registry_one(g, REGISTRY_STATE_LAST, id, &last, err);
+	if (r < 0)
+		return r;
+	if (!e->history)
+		return corral_error_set(err, ENOENT,
+		                        "Session '%s' has no command %u: it was made without "
+		                        "history, so none is known",
+		                        e->id, command);
+	if (!last)
+		return corral_error_set(err, ENOENT,
+		                        "Session '%s' has no command %u: there was none yet", e->id,
+		                        command);
+	if (first == last)
+		return corral_error_set(err, ENOENT,
+		                        "Session '%s' has no command %u: there is %lld alone",
+		                        e->id, command, (long long)last);
+	return corral_error_set(err, ENOENT,
+	                        "Session '%s' has no command %u: there are those from %lld to "
+	                        "%lld, without what was undone",
+	                        e->id, command, (long long)first, (long long)last);
+}
+
 static int command_find(struct store_session *e, unsigned int command, struct span *ret,
                         struct corral_error *err)
 {
@@ -28,8 +59,7 @@ static int command_find(struct store_session *e, unsigned int command, struct sp
 	int r = registry_one(g, REGISTRY_STATE_COMMAND, v, &ret->before, err);
 
 	if (r == 0)
-		return corral_error_set(err, ENOENT, "Session '%s' has no command %u", e->id,
-		                        command);
+		return command_missing(e, command, err);
 	if (r > 0)
 		r = registry_one(g, REGISTRY_STATE_AFTER, v, &ret->after, err);
 	/* Without a state after it, it is the last: what lives on from it is there now. */
@@ -43,7 +73,7 @@ static int state_find(struct store_session *e, const char *name, int64_t *ret,
 	int64_t head;
 	int r = store_state_find(e->store, e->id, name, ret, &head, err);
 
-	return r == 0 ? store_state_missing(e->id, name, err) : r < 0 ? r : 0;
+	return r == 0 ? store_state_missing(e->store, e->id, name, err) : r < 0 ? r : 0;
 }
 
 static int span_find(struct store_session *e, const struct corral_session_span *asked,

@@ -190,8 +190,9 @@ int store_layer_make(struct store_change *c, int64_t parent, const struct corral
 	r = parts_make(fd, attributes, err);
 	if (r < 0)
 		return r;
-	/* On disk before the registry names it. */
-	if (fsync(fd) < 0 || fsync(s->layers_fd) < 0)
+	/* On disk before the registry names it; a new directory is written with what is in it by
+	 * every filesystem that takes overlays. */
+	if (fsync(s->layers_fd) < 0)
 		return corral_error_sys(err, errno, "write layer %s", name);
 	*ret = number;
 	return 0;

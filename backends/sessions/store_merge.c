@@ -28,6 +28,30 @@ static bool is_layers_own(int r)
 }
 
 /*
+ * Which layer lay right beneath the topmost when merging was tried in vain: as long as that is so
+ * it would be again, after much work.
+ */
+#define IN_VAIN "unmergeable"
+
+static bool was_in_vain(const struct store_session *e)
+{
+	char name[24], said[24];
+	ssize_t n = readlinkat(e->fd, IN_VAIN, said, sizeof(said));
+
+	store_layer_name(e->parent, name);
+	return n == (ssize_t)strlen(name) && memcmp(said, name, (size_t)n) == 0;
+}
+
+static void in_vain_note(const struct store_session *e)
+{
+	char name[24];
+
+	store_layer_name(e->parent, name);
+	(void)unlinkat(e->fd, IN_VAIN, 0);
+	(void)!symlinkat(name, e->fd, IN_VAIN);
+}
+
+/*
  * items[0] to items[*n - 1], the topmost first, into sessions/ID/merge/NUMBER. Where one of them
  * cannot be merged, those above it are, and *n is how many these were.
  */
@@ -162,11 +186,22 @@ int store_session_merge(struct store_session *e, unsigned int *ret_n, struct cor
 		return r;
 	if (chain.n <= LAYERS_LEFT + 1)
 		return 0;
+	if (was_in_vain(e))
+		return corral_error_set(err, EMLINK,
+		                        "session '%s': merge layers: one that a guest made has "
+		                        "links without number, or names without end",
+		                        e->id);
 	/* The topmost, and one instead of these. */
 	n = chain.n - LAYERS_LEFT;
 	(void)store_trash_put(e->store, e->fd, STORE_MERGE);
 	r = merge(e, &chain, &n, err);
 	(void)store_trash_put(e->store, e->fd, STORE_MERGE);
+	if (is_layers_own(r)) {
+		in_vain_note(e);
+		r = -EMLINK;
+		if (err)
+			err->code = EMLINK;
+	}
 	if (r == 0 && ret_n)
 		*ret_n += (unsigned int)n;
 	return r < 0 ? corral_error_wrap(err, r, "session '%s'", e->id) : 0;

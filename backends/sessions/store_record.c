@@ -14,6 +14,7 @@ void corral_session_record_done(struct corral_session_record *r)
 {
 	corral_runtime_free(r->runtime);
 	free(r->reason);
+	free(r->fault);
 	memset(r, 0, sizeof(*r));
 }
 
@@ -72,6 +73,22 @@ static int known_get(struct known *k, int64_t number, const char *text, struct c
 	return r;
 }
 
+/* What this corral does not understand is another's, or a hand's: one session's trouble. */
+static int fault_set(struct corral_session_record *to, int r, const struct corral_error *why,
+                     struct corral_error *err)
+{
+	if (r == 0)
+		return 0;
+	if (r == -ENOMEM || asprintf(&to->fault,
+	                             "Session '%s': what registry.db says of its runtime cannot be "
+	                             "read: %s",
+	                             to->id, why->text) < 0) {
+		to->fault = NULL;
+		return corral_error_set(err, ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
 static int isolation_of(const char *name, enum corral_isolation *ret, struct corral_error *err)
 {
 	static const enum corral_isolation all[] = { CORRAL_ISOLATION_NATIVE,
@@ -91,6 +108,7 @@ static int record_fill(struct registry *g, enum registry_question q, struct know
                        struct corral_session_record *ret, int64_t *ret_layer,
                        struct corral_error *err)
 {
+	struct corral_error why = { 0 };
 	int r;
 
 	(void)snprintf(ret->id, sizeof(ret->id), "%s", registry_text(g, q, 0));
@@ -105,15 +123,15 @@ static int record_fill(struct registry *g, enum registry_question q, struct know
 	ret->reason = strdup(registry_text(g, q, 5));
 	if (!ret->reason)
 		return corral_error_set(err, ENOMEM, "out of memory");
-	r = isolation_of(registry_text(g, q, 4), &ret->isolation, err);
+	r = isolation_of(registry_text(g, q, 4), &ret->isolation, &why);
 	if (r == 0)
 		r = known_get(k, registry_number(g, q, 2), registry_text(g, q, 3), &ret->runtime,
-		              err);
-	return r < 0 ? corral_error_wrap(err, r, "session '%s'", ret->id) : 0;
+		              &why);
+	return fault_set(ret, r, &why, err);
 }
 
-int corral_session_store_find(struct corral_session_store *s, const char *id,
-                              struct corral_session_record *ret, struct corral_error *err)
+int corral_session_store_find_any(struct corral_session_store *s, const char *id,
+                                  struct corral_session_record *ret, struct corral_error *err)
 {
 	const enum registry_question q = REGISTRY_SESSION_GET;
 	corral_auto(corral_session_record_done) struct corral_session_record record = { 0 };
@@ -140,6 +158,18 @@ int corral_session_store_find(struct corral_session_store *s, const char *id,
 	*ret = record;
 	memset(&record, 0, sizeof(record));
 	return 0;
+}
+
+int corral_session_store_find(struct corral_session_store *s, const char *id,
+                              struct corral_session_record *ret, struct corral_error *err)
+{
+	int r = corral_session_store_find_any(s, id, ret, err);
+
+	if (r == 0 && ret->fault) {
+		r = corral_error_set(err, EIO, "%s", ret->fault);
+		corral_session_record_done(ret);
+	}
+	return r;
 }
 
 struct list {

@@ -67,11 +67,12 @@ static int dir_lock(struct corral_session_store *s, const char *id, int *ret_fd,
 	}
 }
 
-static int now_get(struct store_session *e, struct corral_error *err)
+static int now_get(struct store_session *e, bool any, struct corral_error *err)
 {
 	const enum registry_question q = REGISTRY_SESSION_NOW;
 	struct registry *g = e->store->registry;
 	corral_autofree char *text = NULL;
+	struct corral_error why = { 0 };
 	int r = registry_begin(g, REGISTRY_READ, err);
 
 	if (r < 0)
@@ -98,12 +99,17 @@ static int now_get(struct store_session *e, struct corral_error *err)
 		return no_such(e->id, err);
 	if (!text)
 		return corral_error_set(err, ENOMEM, "out of memory");
-	r = corral_runtime_parse(text, strlen(text), &e->runtime, err);
-	return r < 0 ? corral_error_wrap(err, r, "session '%s': its runtime", e->id) : 0;
+	r = corral_runtime_parse(text, strlen(text), &e->runtime, &why);
+	if (r == 0 || (any && r != -ENOMEM))
+		return 0;
+	return corral_error_set(err, r == -ENOMEM ? ENOMEM : EIO,
+	                        "Session '%s': what registry.db says of its runtime cannot be "
+	                        "read: %s",
+	                        e->id, why.text);
 }
 
-int store_session_open(struct corral_session_store *s, const char *id, struct store_session *ret,
-                       struct corral_error *err)
+static int session_open(struct corral_session_store *s, const char *id, bool any,
+                        struct store_session *ret, struct corral_error *err)
 {
 	store_autosession struct store_session e = { .store = s, .fd = -1 };
 	int r = corral_session_id_check(id, err);
@@ -113,13 +119,25 @@ int store_session_open(struct corral_session_store *s, const char *id, struct st
 	(void)snprintf(e.id, sizeof(e.id), "%s", id);
 	r = dir_lock(s, id, &e.fd, err);
 	if (r == 0)
-		r = now_get(&e, err);
+		r = now_get(&e, any, err);
 	if (r < 0)
 		return r;
 	*ret = e;
 	memset(&e, 0, sizeof(e));
 	e.fd = -1;
 	return 0;
+}
+
+int store_session_open(struct corral_session_store *s, const char *id, struct store_session *ret,
+                       struct corral_error *err)
+{
+	return session_open(s, id, false, ret, err);
+}
+
+int store_session_open_any(struct corral_session_store *s, const char *id,
+                           struct store_session *ret, struct corral_error *err)
+{
+	return session_open(s, id, true, ret, err);
 }
 
 int store_session_begin(struct corral_session_store *s, const char *id, struct store_session *ret,
@@ -209,18 +227,28 @@ int store_session_make_dir(struct store_change *c, const char *id, int64_t layer
 		return corral_error_sys(err, -r, "create 'sessions/%s'", id);
 	fd = openat(s->sessions_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	link_target(layer, target);
-	if (fd < 0 || (layer && symlinkat(target, fd, LINK) < 0) || fsync(fd) < 0 ||
-	    fsync(s->sessions_fd) < 0)
+	/* Nothing waits for the disk: it can be made anew, and is (dir_again()). */
+	if (fd < 0 || (layer && symlinkat(target, fd, LINK) < 0))
 		return corral_error_sys(err, errno, "write 'sessions/%s'", id);
 	return 0;
 }
 
 int store_session_room(struct store_session *e, struct corral_error *err)
 {
+	struct corral_error why = { 0 };
+	int r;
+
 	/* One is put on what there is. */
 	if (e->depth < CORRAL_LAYERS_MAX)
 		return 0;
-	return store_session_merge(e, NULL, err);
+	r = store_session_merge(e, NULL, &why);
+	if (r == -EMLINK)
+		return corral_error_set(err, EMLINK,
+		                        "Session '%s' has %u layers, as many as there can be, and "
+		                        "they cannot be merged: take back what it did last, or go "
+		                        "back to a checkpoint: %.200s",
+		                        e->id, e->depth, why.text);
+	return r < 0 ? corral_error_set(err, -r, "%s", why.text) : 0;
 }
 
 static int now_move(struct store_session *e, struct store_change *c, int64_t parent, int64_t head,

@@ -55,6 +55,8 @@ static int session_add(struct store_change *c, const struct corral_session_order
 		r = store_layer_make(c, 0, o->runtime, &layer, err);
 	if (r == 0)
 		r = store_session_make_dir(c, id, layer, err);
+	if (r == 0 && o->isolation == CORRAL_ISOLATION_NATIVE)
+		r = store_image_keep(c->store, id, o->runtime, NULL, err);
 	if (r < 0)
 		return r;
 	r = registry_do(g, REGISTRY_SESSION_ADD,
@@ -152,8 +154,12 @@ static int remove_one(struct corral_session_store *s, const char *id, struct cor
 	store_autosession struct store_session session = { 0 };
 	store_autochange struct store_change change = { 0 };
 	corral_autofd int top_fd = -1;
-	int r = store_session_begin(s, id, &session, &top_fd, &change, err);
+	int r = store_session_open_any(s, id, &session, err);
 
+	if (r == 0)
+		r = store_layer_lock(s, session.layer, LOCK_EX, id, &top_fd, err);
+	if (r == 0)
+		r = store_change_begin(&change, s, err);
 	if (r < 0)
 		return r;
 	store_layer_freeze(top_fd, true);

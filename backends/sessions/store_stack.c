@@ -37,15 +37,22 @@ static int layer_hold(const struct store_session *e, int64_t number, int *ret_fd
 }
 
 /* What a sandbox has beneath its layers: the host's directory, or nothing that is anywhere. */
-static int base_put(const struct store_session *e, struct corral_session_stack *k)
+static int base_put(const struct store_session *e, struct corral_session_stack *k,
+                    struct corral_error *err)
 {
 	const struct corral_runtime *rt = e->runtime;
-	bool host = !rt->rootfs || strcmp(rt->rootfs, "host") == 0;
+	bool directory = rt->rootfs && strcmp(rt->rootfs, "host") != 0, host;
+	int image_fd = -1, r = store_image_root(e, &k->rootfs, &image_fd, err);
 
+	if (r < 0)
+		return r;
+	k->image_fd = image_fd + 1;
 	k->guest_work_dir = strdup(rt->work_dir);
-	k->rootfs = host ? NULL : strdup(rt->rootfs);
-	if (!k->guest_work_dir || (!host && !k->rootfs))
-		return -ENOMEM;
+	if (directory)
+		k->rootfs = strdup(rt->rootfs);
+	if (!k->guest_work_dir || (directory && !k->rootfs))
+		return corral_error_set(err, ENOMEM, "out of memory");
+	host = !k->rootfs;
 	k->stack.base_paths[CORRAL_LAYER_PART_ROOT] = k->rootfs;
 	k->stack.base_paths[CORRAL_LAYER_PART_USR] = host ? "/usr" : NULL;
 	k->stack.guest_paths[CORRAL_LAYER_PART_ROOT] = "/";
@@ -65,8 +72,9 @@ int store_stack_fill(const struct store_session *e, const struct store_numbers *
 		                        "Session '%s': it has %zu layers, more than %zu", e->id,
 		                        layers->n, CORRAL_COUNT(k.lock_fds));
 	k.paths = calloc(layers->n + 1, sizeof(*k.paths));
-	if (!k.paths || base_put(e, &k) < 0)
+	if (!k.paths)
 		return corral_error_set(err, ENOMEM, "out of memory");
+	r = base_put(e, &k, err);
 	k.stack.paths = (const char *const *)k.paths;
 	for (size_t i = 0; r == 0 && i < layers->n; i++) {
 		r = layer_hold(e, layers->items[i], &k.lock_fds[i], err);
@@ -109,5 +117,7 @@ void corral_session_stack_close(struct corral_session_stack *k)
 	free(k->paths);
 	free(k->guest_work_dir);
 	free(k->rootfs);
+	if (k->image_fd)
+		(void)close(k->image_fd - 1);
 	memset(k, 0, sizeof(*k));
 }

@@ -29,6 +29,7 @@ struct corral_session_store {
 	char *root;
 	int root_fd, layers_fd, sessions_fd, trash_fd;
 	struct registry *registry;
+	struct corral_image_store *images; /* borrowed; NULL: none */
 };
 
 /* store_change.c: a transaction that makes or drops directories. */
@@ -54,6 +55,22 @@ void store_change_end(struct store_change *c);
 
 /* store.c: for who removes on a full file system; false when it is given already. */
 bool store_reserve_give(const struct corral_session_store *s);
+
+/* store_image.c */
+struct store_session;
+/* The image of a session of that runtime, which it keeps from now on: *ret (may be NULL) is NULL
+ * where its root is no image's. */
+int store_image_keep(struct corral_session_store *s, const char *id,
+                     const struct corral_runtime *rt, struct corral_image **ret,
+                     struct corral_error *err);
+/* The same image as that of another session. */
+int store_image_keep_too(struct corral_session_store *s, const char *id, const char *of,
+                         struct corral_error *err);
+/* Of a configuration that names it. */
+int store_image_apply(struct store_session *e, struct corral_config *c, struct corral_error *err);
+/* Its root, for readers, as long as *ret_fd is open; both as they were where there is none. */
+int store_image_root(const struct store_session *e, char **ret_path, int *ret_fd,
+                     struct corral_error *err);
 
 /* store_trash.c */
 /* Away with it, in constant time; 0 as well when it is not there. */
@@ -106,12 +123,15 @@ struct store_session {
 	unsigned int kept_depth;
 	int64_t head, command;
 	bool history;
-	struct corral_runtime *runtime;
+	struct corral_runtime *runtime; /* NULL: of one with a fault; see below */
 };
 #define store_autosession corral_auto(store_session_close)
 /* -ENOENT. Others who change it wait. */
 int store_session_open(struct corral_session_store *s, const char *id, struct store_session *ret,
                        struct corral_error *err);
+/* Also one whose runtime cannot be read, for what needs none. */
+int store_session_open_any(struct corral_session_store *s, const char *id,
+                           struct store_session *ret, struct corral_error *err);
 /* With no sandbox over it, whose lock ret_top_fd has then, and a change of it begun. */
 int store_session_begin(struct corral_session_store *s, const char *id, struct store_session *ret,
                         int *ret_top_fd, struct store_change *ret_change, struct corral_error *err);
@@ -121,7 +141,8 @@ int store_session_commit(struct store_session *e, struct store_change *c, struct
 /* Its directory, in a transaction that adds it to the registry. layer: all it has, or 0. */
 int store_session_make_dir(struct store_change *c, const char *id, int64_t layer,
                            struct corral_error *err);
-/* For one more layer; before the topmost is locked. */
+/* For one more layer; before the topmost is locked. -EMLINK: there is none, and merging gives none.
+ */
 int store_session_room(struct store_session *e, struct corral_error *err);
 
 /*
@@ -136,7 +157,9 @@ int store_session_go(struct store_session *e, struct store_change *c, int top_fd
 /* Within a transaction: 1 and the state of that name, or 0. */
 int store_state_find(struct corral_session_store *s, const char *id, const char *name,
                      int64_t *ret_layer, int64_t *ret_head, struct corral_error *err);
-int store_state_missing(const char *id, const char *name, struct corral_error *err);
+/* -ENOENT, with the names of those that there are. */
+int store_state_missing(struct corral_session_store *s, const char *id, const char *name,
+                        struct corral_error *err);
 /* Forgets what that question takes away, and its layers. */
 int store_states_drop(struct store_change *c, enum registry_question q,
                       const struct registry_value *values, struct corral_error *err);
@@ -161,7 +184,7 @@ int store_stack_fill(const struct store_session *e, const struct store_numbers *
 /* Where layers are merged, in the session's directory. */
 #define STORE_MERGE "merge"
 /* store_merge.c: fewer layers; *ret_n (may be NULL) grows by how many are one then. -EBUSY while it
- * runs. */
+ * runs. -EMLINK for what a guest made so that it cannot be merged, which is not tried twice. */
 int store_session_merge(struct store_session *e, unsigned int *ret_n, struct corral_error *err);
 
 #endif

@@ -40,7 +40,7 @@ static int name_read(const struct corral_image_store *s, const char *file, char 
 	text[7 + STORE_HEX] = '\0';
 	if (!store_hex(text))
 		return -EBADMSG;
-	(void)snprintf(ret_hex, STORE_HEX_SIZE, "%s", text + 7);
+	(void)snprintf(ret_hex, STORE_HEX_SIZE, "%.*s", STORE_HEX, text + 7);
 	(void)snprintf(ret_name, size, "%s", text + 7 + STORE_HEX + 1);
 	return 0;
 }

@@ -4,20 +4,25 @@
  * than the C library and jansson, since every start of a sandbox takes it; what makes images is in
  * kernel/image/oci.
  *
- *     lock               shared by whoever adds or uses, exclusively by whoever removes what nobody
- * uses blobs/sha256/HEX   as they came, verified, read-only: manifests, configurations, layers
+ *     lock               held for moments, by whoever changes what has a name
+ *     hold               held shared by whoever makes an image, as long as that takes, and
+ *                        exclusively by whoever removes layers and blobs
+ *     blobs/sha256/HEX   as they came, verified, read-only: manifests, configurations, layers
  *     layers/HEX/        one layer, unpacked, under the digest of its tar (diff id): tree/, and
- *                        gone: what it removes from those beneath (kernel/image/layer.h)
- *     roots/HEX/         the tree of an image, its files hard links to those of layers: tree/, and
- *                        layers: their digests. HEX is of the chain of its layers
+ *                        gone: what it does to those beneath (kernel/image/layer.h)
+ *     roots/HEX/         the tree of an image, its files hard links to those of layers: tree/,
+ *                        layers: their digests, and lock, which whoever uses it holds. HEX is of
+ *                        the list of its layers
  *     images/HEX         an image under its manifest's digest: what struct corral_image holds, as
- * JSON names/NAME         a link to an image's digest; '/' and '%' in NAME are escaped as in
- * addresses pins/NAME          who keeps an image though it does not run: a path, and its image's
- * digest partial/           in the making: every entry is locked by its maker, and anybody's to
- * remove when it is not
+ *                        JSON
+ *     names/HASH         a link to "sha256:HEX NAME": the image that NAME means. HASH is of it
+ *     pins/HASH.HEX      a link to the path of who keeps that image though it does not run
+ *     partial/           in the making: every entry is locked by its maker, and anybody's to
+ *                        remove when it is not
  *
- * Whatever has its final name is whole: it was made in partial/, synced, and renamed. A store
- * belongs to one user, is closed to all others (0700), and must not be on a network's filesystem.
+ * Whatever has its final name is whole: it was made in partial/, and renamed; what an image is made
+ * of was on disk before the image got its name. A store belongs to one user, is closed to all
+ * others (0700), and must not be on a network's filesystem.
  */
 #ifndef CORRAL_KERNEL_IMAGE_STORE_H
 #define CORRAL_KERNEL_IMAGE_STORE_H
@@ -114,6 +119,9 @@ int corral_image_use(struct corral_image_store *s, const struct corral_image *i,
  */
 int corral_image_pin(struct corral_image_store *s, const struct corral_image *i,
                      const char *keeper_path, struct corral_error *err);
+/* The image that it keeps (the first, of several). -ENOENT: none that is there. */
+int corral_image_pinned(struct corral_image_store *s, const char *keeper_path,
+                        struct corral_image **ret, struct corral_error *err);
 int corral_image_unpin(struct corral_image_store *s, const char *keeper_path,
                        struct corral_error *err);
 

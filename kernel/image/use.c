@@ -178,3 +178,17 @@ int store_pins_clean(struct corral_image_store *s, struct corral_error *err)
 	}
 	return r;
 }
+
+int corral_image_pinned(struct corral_image_store *s, const char *keeper_path,
+                        struct corral_image **ret, struct corral_error *err)
+{
+	corral_auto(store_list_done) struct store_list list = { 0 };
+	char keeper[STORE_HEX_SIZE];
+	int r = pins_list(s, &list, err);
+
+	store_hash(keeper_path, strlen(keeper_path), keeper);
+	for (size_t i = 0; r == 0 && i < list.n; i++)
+		if (strncmp(list.v[i], keeper, STORE_HEX) == 0)
+			return corral_image_find(s, list.v[i] + STORE_HEX + 1, ret, err);
+	return r < 0 ? r : corral_error_set(err, ENOENT, "'%.200s' keeps no image", keeper_path);
+}

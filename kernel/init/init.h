@@ -79,6 +79,7 @@ long step_overlay(struct init *in, const struct corral_step *s);
 long step_root(struct init *in, const struct corral_step *s);
 long step_bind(struct init *in, const struct corral_step *s);
 long step_scratch_bind(struct init *in, const struct corral_step *s);
+long step_file(struct init *in, const struct corral_step *s);
 long step_tmpfs(struct init *in, const struct corral_step *s);
 long step_devices(struct init *in, const struct corral_step *s);
 long step_proc(struct init *in, const struct corral_step *s);

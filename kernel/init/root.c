@@ -11,6 +11,7 @@
  *     k      a directory of the host with u0, w0, u1 and w1 in it, where changes are kept, and u2
  *            and w2, where the work directory is
  *     b      what the root has beneath what is kept, and above l0
+ *     n*     files of a network: resolv.conf and its like
  *     e, f   an empty directory and an empty file, to hide things behind
  *
  * The scratch itself stays with the old root when that goes, so the guest sees only what was bound
@@ -326,6 +327,32 @@ long step_scratch_bind(struct init *in, const struct corral_step *s)
 		r = sys3(__NR_fchmodat, in->scratch_fd, init_text(in, s->s[0]), 01777);
 	return r < 0 ? r
 	             : scratch_bind(in, s, init_text(in, s->s[0]), init_text(in, s->s[1]), s->attr);
+}
+
+/* In memory, so that nothing is written to a root that is somebody's directory. */
+long step_file(struct init *in, const struct corral_step *s)
+{
+	const char *name = init_text(in, s->s[0]);
+	long fd, object, r;
+
+	fd = sys4(__NR_openat, in->scratch_fd, name, O_WRONLY_ | O_CREAT_ | O_EXCL_ | O_CLOEXEC_,
+	          0644);
+	if (fd < 0)
+		return fd;
+	r = sys3(__NR_write, fd, init_text(in, s->blob), s->blob_len);
+	(void)sys1(__NR_close, fd);
+	if (r != (long)s->blob_len)
+		return r < 0 ? r : -ENOSPC;
+	r = sys5(__NR_fchownat, in->scratch_fd, name, s->uid, s->gid, 0);
+	if (r < 0)
+		return r;
+	object = mount_clone(in, in->scratch_fd, name, 0);
+	if (object < 0)
+		return object;
+	r = mount_attach_at(in, (int)object, s->attr, 0, 0, init_text(in, s->s[1]), s->uid, s->gid,
+	                    1);
+	(void)sys1(__NR_close, object);
+	return r;
 }
 
 long step_tmpfs(struct init *in, const struct corral_step *s)

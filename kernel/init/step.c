@@ -89,6 +89,7 @@ static const step_fn steps[CORRAL_STEP_KIND_END] = {
 	[CORRAL_STEP_ROOT] = step_root,
 	[CORRAL_STEP_BIND] = step_bind,
 	[CORRAL_STEP_SCRATCH_BIND] = step_scratch_bind,
+	[CORRAL_STEP_FILE] = step_file,
 	[CORRAL_STEP_TMPFS] = step_tmpfs,
 	[CORRAL_STEP_DEVICES] = step_devices,
 	[CORRAL_STEP_PROC] = step_proc,

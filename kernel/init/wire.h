@@ -33,6 +33,7 @@ enum corral_step_kind {
 	                     else directory s[0] of the scratch, or "r" */
 	CORRAL_STEP_BIND, /* fd or s[0] (host path) on s[1]; attr: MOUNT_ATTR_*; flags */
 	CORRAL_STEP_SCRATCH_BIND, /* directory s[0] of the scratch on s[1]; attr */
+	CORRAL_STEP_FILE,         /* a file s[0] of the scratch with blob in it, on s[1]; attr */
 	CORRAL_STEP_TMPFS,        /* on s[0]; attr: bytes; n[0]: inodes; n[1]: mode; uid */
 	CORRAL_STEP_DEVICES,  /* the minimal /dev: nodes made (flags & CORRAL_STEP_MKNOD) or bound
 	                         from the host */

@@ -33,6 +33,7 @@ struct differ {
 	struct trail trail;
 	uint32_t top; /* trees that make the difference */
 	uint64_t n;
+	bool unread; /* what is told next is a directory whose contents are not */
 	struct corral_buf path, text;
 };
 
@@ -319,20 +320,20 @@ static int tell(struct differ *d, const struct found *before, const struct found
 
 	if (what < 0)
 		return fail(d, what, name);
-	if (before->there == after->there && !what)
+	if (before->there == after->there && !what && !d->unread)
 		return 0;
 	r = path_make(d, name);
 	if (r < 0)
 		return fail(d, r, name);
 	if (!before->there || !after->there)
 		c.kind = after->there ? CORRAL_CHANGE_ADDED : CORRAL_CHANGE_DELETED;
-	if (c.kind == CORRAL_CHANGE_ADDED && S_ISDIR(after->st.st_mode) && is_way(d))
+	if (c.kind == CORRAL_CHANGE_ADDED && S_ISDIR(after->st.st_mode) && !d->unread && is_way(d))
 		return 0;
 	if (d->options->changes_max && d->n++ >= d->options->changes_max)
 		return corral_error_set(d->err, E2BIG, "more than %llu changes",
 		                        (unsigned long long)d->options->changes_max);
 	c.guest_path = d->path.data;
-	c.what = (uint32_t)what;
+	c.what = (uint32_t)what | (d->unread ? CORRAL_CHANGE_UNREAD : 0);
 	c.mode_before = before->there ? before->st.st_mode : 0;
 	c.mode_after = after->there ? after->st.st_mode : 0;
 	c.size_before = before->there ? (uint64_t)before->st.st_size : 0;
@@ -363,26 +364,31 @@ static int visit(struct differ *d, const char *name)
 {
 	struct sides here = *sides_of(d), below;
 	struct found before = { 0 }, after = { 0 };
-	int r = view_find(&d->trail, here.before, name, d->view.trusted, &before);
+	int r;
 
+	d->unread = false;
+	r = view_find(&d->trail, here.before, name, d->view.trusted, &before);
 	if (r == 0)
 		r = view_find(&d->trail, here.after, name, d->view.trusted, &after);
 	if (r < 0)
 		return fail(d, r, name);
-	r = tell(d, &before, &after, name);
-	if (r != 0)
-		return r;
-	if (!found_dir(&before) && !found_dir(&after))
-		return 0;
 	below = (struct sides) { found_dir(&before) ? before.mask : 0,
 		                 found_dir(&after) ? after.mask : 0 };
-	if (below.before == below.after)
-		return 0;
+	d->unread = below.before != below.after && d->trail.depth == TRAIL_DEPTH_MAX;
+	r = tell(d, &before, &after, name);
+	if (r != 0 || d->unread || below.before == below.after)
+		return r;
 	r = trail_down(&d->trail, name, below.before | below.after, d->err);
 	if (r < 0)
 		return r;
 	*sides_of(d) = below;
-	return names_read(d);
+	r = names_read(d);
+	if (r != -EFBIG)
+		return r;
+	/* A guest's doing, which is to hide nothing else. */
+	r = trail_up(&d->trail, d->err);
+	d->unread = true;
+	return r < 0 ? r : tell(d, &before, &after, name);
 }
 
 static int walk(struct differ *d)
@@ -449,6 +455,7 @@ static int part_diff(struct differ *d)
 	if (d->view.base_is_copied && d->view.base_of >= n_after)
 		s.before &= ~d->view.base_mask;
 	*sides_of(d) = s;
+	d->unread = false;
 	r = part_tell(d, s);
 	return r == 0 ? walk(d) : r;
 }

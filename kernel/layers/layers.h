@@ -55,12 +55,15 @@ enum corral_change_what {
 	CORRAL_CHANGE_CONTENT = 1u << 1, /* of a file, a link or a device */
 	CORRAL_CHANGE_MODE = 1u << 2,
 	CORRAL_CHANGE_OWNER = 1u << 3,
+	/* Of a directory, whatever its kind: what is in it is not told, as it lies deeper than 4096
+	 * directories, or is more than one directory's names may be. */
+	CORRAL_CHANGE_UNREAD = 1u << 4,
 };
 
 struct corral_change {
 	const char *guest_path; /* absolute, as it lies on disk: may hold any byte but NUL */
 	enum corral_change_kind kind;
-	uint32_t what;                    /* set of enum corral_change_what; of CHANGED */
+	uint32_t what; /* set of enum corral_change_what; of CHANGED, but for UNREAD */
 	uint32_t mode_before, mode_after; /* st_mode; 0 where it is not there */
 	uint64_t size_before, size_after;
 	const char *text; /* unified diff of a text file, NULL without */
@@ -80,7 +83,7 @@ struct corral_layers_diff_options {
  * well. A directory that was touched but is the same is not told. Content is compared: a file
  * written anew with what it held is no change. What an ordinary user's guest closed to its own user
  * is not looked into: files are compared by size and time, directories are as if they were empty.
- * Not 0 from told ends it, and comes back. -ENAMETOOLONG for a tree of more than 4096 levels.
+ * Not 0 from told ends it, and comes back. A tree of more than 4096 levels is told so far.
  */
 int corral_layers_diff(const struct corral_layer_stack *stack,
                        const struct corral_layers_diff_options *options,
@@ -105,7 +108,8 @@ int corral_layer_remove(int dir_fd, const char *name, struct corral_error *err);
 int corral_layer_remove_until(int dir_fd, const char *name, uint64_t deadline_nsec,
                               struct corral_error *err);
 
-/* Bytes on disk of what the layer holds, and how many files. */
+/* Bytes on disk of what the layer holds, and how many files; without what lies deeper than 4096
+ * directories. */
 int corral_layer_usage(const char *path, uint64_t *ret_bytes, uint64_t *ret_files,
                        struct corral_error *err);
 

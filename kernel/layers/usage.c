@@ -97,9 +97,11 @@ static int part_count(struct usage *u, int part_fd, struct corral_error *err)
 		r = count(u, trail_fd(&t, 0), name, &st);
 		if (r < 0)
 			return corral_error_sys(err, -r, "count '%.300s'", name);
-		if (S_ISDIR(st.st_mode))
-			r = trail_down(&t, name, 1, err);
-		if (r == 0 && S_ISDIR(st.st_mode))
+		/* What a guest made deeper hides nothing else. */
+		if (!S_ISDIR(st.st_mode) || t.depth == TRAIL_DEPTH_MAX)
+			continue;
+		r = trail_down(&t, name, 1, err);
+		if (r == 0)
 			r = trail_read(&t, 1, err);
 	}
 	return r;

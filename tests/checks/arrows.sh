@@ -12,7 +12,8 @@ status=0
 folder() {
 	case $1 in
 	kernel/image/oci/*) REPLY=kernel/image/oci ;;
-	kernel/base/* | kernel/init/* | kernel/files/* | kernel/image/* | kernel/layers/*)
+	kernel/network/helper/*) REPLY=kernel/network/helper ;;
+	kernel/base/* | kernel/init/* | kernel/files/* | kernel/image/* | kernel/layers/* | kernel/network/*)
 		local rest=${1#kernel/}
 		REPLY=kernel/${rest%%/*} ;;
 	tools/image/*) REPLY=tools/image ;;
@@ -29,10 +30,12 @@ may() {
 	kernel/init | kernel/layers) REPLY='kernel/base kernel/files' ;;
 	kernel/image) REPLY='kernel/base policy kernel/files kernel/layers' ;;
 	kernel/image/oci) REPLY='kernel/base policy kernel kernel/files kernel/image kernel/layers' ;;
+	kernel/network) REPLY='kernel/base policy' ;;
+	kernel/network/helper) REPLY='kernel/base policy kernel/network' ;;
 	# The wire format between caller and guest init is the one thing of init's that the caller knows.
-	kernel) REPLY='kernel/base policy kernel/files kernel/image kernel/init kernel/layers' ;;
-	backends) REPLY='kernel/base policy kernel kernel/files kernel/image kernel/image/oci kernel/layers' ;;
-	tools) REPLY='kernel/base policy kernel kernel/files kernel/image kernel/image/oci kernel/layers backends' ;;
+	kernel) REPLY='kernel/base policy kernel/files kernel/image kernel/init kernel/layers kernel/network' ;;
+	backends) REPLY='kernel/base policy kernel kernel/files kernel/image kernel/image/oci kernel/layers kernel/network' ;;
+	tools) REPLY='kernel/base policy kernel kernel/files kernel/image kernel/image/oci kernel/layers kernel/network backends' ;;
 	*) REPLY= ;;
 	esac
 }
@@ -41,7 +44,7 @@ may() {
 libraries() {
 	case $1 in
 	policy) REPLY='jansson|seccomp|sys/capability|sha256' ;;
-	kernel) REPLY='netlink/.*' ;;
+	kernel/network/helper) REPLY='netlink/.*|nftables/.*' ;;
 	kernel/init | kernel/files) REPLY='pcre2' ;;
 	kernel/image) REPLY='jansson|sha256' ;;
 	kernel/image/oci) REPLY='curl/curl|archive|archive_entry|openssl/.*|jansson|zstd' ;;
@@ -51,7 +54,7 @@ libraries() {
 	*) REPLY='nothing' ;;
 	esac
 }
-known='jansson|seccomp|sys/capability|sha256|md5|netlink/.*|pcre2|curl/curl|archive|archive_entry|openssl/.*|sqlite3|microhttpd|gd'
+known='jansson|seccomp|sys/capability|sha256|md5|netlink/.*|nftables/.*|pcre2|curl/curl|archive|archive_entry|openssl/.*|sqlite3|microhttpd|gd'
 
 while IFS=: read -r file line text; do
 	folder "$file"

@@ -25,17 +25,14 @@
 /* Static, so that it runs alone. */
 static inline bool has_busybox(void)
 {
-	static const char interpreter[] = "/lib64/ld-linux-x86-64.so.2";
+	static const char interpreter[] = "/ld-linux";
 	char head[4096] = "";
 	int fd = open(IMAGE_BUSYBOX, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? 0 : read(fd, head, sizeof(head));
 
 	if (fd >= 0)
 		(void)close(fd);
-	if (n > 0 && !memmem(head, (size_t)n, interpreter, strlen(interpreter)))
-		return true;
-	corral_test_skip("a static " IMAGE_BUSYBOX " (package busybox-static)");
-	return false;
+	return n > 0 && !memmem(head, (size_t)n, interpreter, strlen(interpreter));
 }
 
 static inline void image_folder(const char *path)

@@ -116,7 +116,7 @@ static inline char *layers_say(struct corral_backend *b, const char *line, int *
 	if (ret_status)
 		*ret_status = e.exit_code;
 	else if (e.exit_code != 0)
-		fail_msg("%s: exit %d: %s", line, e.exit_code, out);
+		fail_msg("exit %d: %.400s: %.400s", e.exit_code, out, line);
 	corral_executed_done(&e);
 	return out;
 }

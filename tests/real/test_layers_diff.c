@@ -337,7 +337,8 @@ static const char *path_random(char *buf, size_t size)
 	return buf;
 }
 
-/* Modes are such that all of it can be copied out. */
+/* Modes are such that all of it can be copied out, and nothing waits for the other end of a pipe:
+ * cp would where one is in its way. */
 static const char functions[] =
         "op0() { mkdir -p \"$(dirname \"$1\")\"; test -p \"$1\" || echo $3 >\"$1\"; }\n"
         "op1() { mkdir -p \"$(dirname \"$1\")\"; test -p \"$1\" || echo $3 >>\"$1\"; }\n"
@@ -351,10 +352,10 @@ static const char functions[] =
         "op9() { if test -d \"$1\"; then chmod 7$4$4 \"$1\"; else chmod 6$4$4 \"$1\"; fi; }\n"
         "op10() { touch \"$1\"; }\n"
         "op11() { mkfifo \"$1\"; }\n"
-        "op12() { cp -a \"$1\" t && mv t \"$1\"; }\n"
+        "op12() { cp -a --remove-destination \"$1\" t && mv t \"$1\"; }\n"
         "op13() { mv \"$1\" t; mv t \"$1\"; }\n"
         "op14() { test -p \"$1\" || seq $3 >\"$1\"; }\n"
-        "op15() { cp -a \"$1\" \"$2\"; }\n";
+        "op15() { cp -a --remove-destination \"$1\" \"$2\"; }\n";
 #define OPS 16
 
 static void change_random(struct corral_buf *script)

@@ -22,8 +22,9 @@
 #include "tests/real/census.h"
 #include "tests/real/image_support.h"
 #include "tests/real/library_support.h"
+#include "tests/real/sandbox_support.h"
 
-static char dir[64], store_path[96];
+static char dir[64], store_path[96], profiles[64];
 static struct corral_launcher *launcher;
 static struct corral_image_store *store;
 
@@ -79,6 +80,20 @@ static void store_make(void)
 	           base_fill);
 }
 
+static void tree_remove(const char *path)
+{
+	struct corral_error err = { 0 };
+	char above[64];
+	int fd;
+
+	(void)snprintf(above, sizeof(above), "%.*s", (int)(strrchr(path, '/') - path), path);
+	fd = open(*above ? above : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	if (corral_layer_remove(fd, strrchr(path, '/') + 1, &err) < 0)
+		fail_msg("%s", err.text);
+	(void)close(fd);
+}
+
 static int setup(void **state)
 {
 	const char *tmp = getenv("TMPDIR");
@@ -92,17 +107,9 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	struct corral_error err = { 0 };
-	int parent;
-
 	(void)state;
 	corral_image_store_close(store);
-	*strrchr(dir, '/') = '\0';
-	parent = open(*dir ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_true(parent >= 0);
-	if (corral_layer_remove(parent, dir + strlen(dir) + 1, &err) < 0)
-		fail_msg("%s", err.text);
-	(void)close(parent);
+	tree_remove(dir);
 	return 0;
 }
 
@@ -162,6 +169,7 @@ static int build_with(const char *json, const struct corral_build_options *wante
 
 	o.launcher = launcher;
 	o.progress = w ? &progress : NULL;
+	o.seccomp_cache_dir = profiles;
 	if (!o.network)
 		o.network = "none";
 	return corral_runtime_build(store, rt, &o, ret, err);
@@ -464,25 +472,33 @@ static void a_later_build_does_not_find_another_bases_downloads(void **state)
 	assert_int_equal(entries("cache"), 2);
 }
 
-/* A guest that leaves a link where the host writes its apt.conf. */
-static void what_a_guest_left_in_the_cache_is_not_followed(void **state)
+/* A guest leaves a link where the host writes: to what the host would make, or make things in. */
+static void planted(const char *command, const char *made)
 {
 	corral_auto(corral_image_freep) struct corral_image *one = NULL, *two = NULL;
 	char json[1024], path[256];
 	struct stat st;
 
-	(void)state;
-	(void)snprintf(
-	        json, sizeof(json),
-	        RT(",\"setup_commands\":[\"cd /.corral-build/cache && rm -r apt apt.conf && ln "
-	           "-s %s/planted apt.conf && ln -s %s apt && ln -s / pip2\"]"),
-	        dir, dir);
+	(void)snprintf(json, sizeof(json),
+	               RT(",\"setup_commands\":[\"cd /.corral-build/cache && D=%s; %s\"]"), dir,
+	               command);
 	one = built(json);
-	two = built(RT(",\"packages\":[\"jq\"],\"package_manager\":\"apt\""));
-	(void)snprintf(path, sizeof(path), "%s/planted", dir);
-	assert_int_equal(lstat(path, &st), -1);
-	(void)snprintf(path, sizeof(path), "%s/archives", dir);
-	assert_int_equal(lstat(path, &st), -1);
+	(void)snprintf(json, sizeof(json),
+	               RT(",\"packages\":[\"jq\"],\"package_manager\":\"apt\",\"setup_commands\":"
+	                  "[\"echo %s\"]"),
+	               made);
+	two = built(json);
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, made);
+	if (lstat(path, &st) == 0)
+		fail_msg("the host followed a link to %s", path);
+}
+
+static void what_a_guest_left_in_the_cache_is_not_followed(void **state)
+{
+	(void)state;
+	planted("rm apt.conf; ln -s $D/planted apt.conf", "planted");
+	planted("rm -r apt; ln -s $D apt", "archives");
+	planted("rm apt.conf; mkdir apt.conf; ln -s $D/other apt.conf/x", "other");
 }
 
 /* --- failures --- */
@@ -854,13 +870,75 @@ static void removing_takes_all_of_a_runtimes_builds(void **state)
 	assert_int_equal(n, 0);
 }
 
+/* --- the command line --- */
+
+static void the_first_run_of_a_runtime_builds_it(void **state)
+{
+	struct run r = { 0 };
+	char json[128];
+
+	(void)state;
+	image_file(dir, "x.json",
+	           RT(",\"package_manager\":\"npm\",\"work_dir\":\"/srv/app\",\"isolation\":"
+	              "\"native\",\"packages\":[\"thing\"]"),
+	           0644);
+	(void)snprintf(json, sizeof(json), "%s/x.json", dir);
+	assert_int_equal(setenv("CORRAL_IMAGES", store_path, 1), 0);
+	RUN(&r, "--pull", "never", "--runtime", json, "--", "true");
+	assert_status(&r, 125);
+	holds(r.err, "corral runtime build x");
+	RUN(&r, "--runtime", json, "--", "ls");
+	assert_status(&r, 0);
+	holds(r.err, "step 1 of 1: npm thing");
+	assert_string_equal(r.out, "node_modules\npackage.json\n");
+	RUN(&r, "--runtime", json, "--", "touch", "new");
+	assert_status(&r, 0);
+	assert_string_equal(r.err, "");
+	run_done(&r);
+	assert_int_equal(unsetenv("CORRAL_IMAGES"), 0);
+}
+
+static void a_run_says_why_its_runtime_could_not_be_built(void **state)
+{
+	struct run r = { 0 };
+	char json[128];
+
+	(void)state;
+	image_file(dir, "x.json",
+	           RT(",\"isolation\":\"native\",\"setup_commands\":[\"echo alas; exit 4\"]"),
+	           0644);
+	(void)snprintf(json, sizeof(json), "%s/x.json", dir);
+	assert_int_equal(setenv("CORRAL_IMAGES", store_path, 1), 0);
+	RUN(&r, "--runtime", json, "--", "true");
+	assert_status(&r, 125);
+	holds(r.err, "alas\n");
+	holds(r.err, "step 1 of 1 ('echo alas; exit 4'): exit code 4");
+	holds(r.err, "could not be prepared");
+	run_done(&r);
+	assert_int_equal(unsetenv("CORRAL_IMAGES"), 0);
+}
+
+static void needs_busybox_and_sandboxes(void **state)
+{
+	(void)state;
+	if (!has_busybox())
+		corral_test_skip("a static " IMAGE_BUSYBOX " (package busybox-static)");
+	else
+		(void)can_launch();
+}
+
 static int suite_setup(void **state)
 {
 	struct corral_error err = { 0 };
+	const char *tmp = getenv("TMPDIR");
 
 	(void)state;
 	if (corral_launcher_open(0, &launcher, &err) < 0)
 		fail_msg("%s", err.text);
+	/* To compile those anew for each takes longer than all else. */
+	(void)snprintf(profiles, sizeof(profiles), "%s/corral-test-XXXXXX",
+	               tmp && *tmp ? tmp : "/tmp");
+	assert_non_null(mkdtemp(profiles));
 	return 0;
 }
 
@@ -868,6 +946,7 @@ static int suite_teardown(void **state)
 {
 	(void)state;
 	corral_launcher_close(launcher);
+	tree_remove(profiles);
 	return 0;
 }
 
@@ -902,7 +981,14 @@ int main(void)
 		CASE(somebody_pruning_does_not_harm_a_build),
 		CASE(older_builds_of_the_same_runtime_go_but_for_those_in_use),
 		CASE(removing_takes_all_of_a_runtimes_builds),
+		CASE(the_first_run_of_a_runtime_builds_it),
+		CASE(a_run_says_why_its_runtime_could_not_be_built),
 	};
+	const struct CMUnitTest none[] = { cmocka_unit_test(needs_busybox_and_sandboxes) };
+	struct corral_launcher *l = NULL;
 
+	if (!has_busybox() || corral_launcher_open(0, &l, NULL) < 0)
+		return cmocka_run_group_tests(none, NULL, NULL);
+	corral_launcher_close(l);
 	return cmocka_run_group_tests(tests, suite_setup, suite_teardown);
 }

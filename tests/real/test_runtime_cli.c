@@ -47,6 +47,8 @@ static int setup(void **state)
 	assert_int_equal(mkdir(p->runtimes, 0755), 0);
 	(void)setenv("XDG_CONFIG_HOME", p->dir, 1);
 	(void)setenv("DOCKER_HOST", NO_ENGINE, 1);
+	(void)snprintf(path, sizeof(path), "%s/images", p->dir);
+	(void)setenv("CORRAL_IMAGES", path, 1);
 	file_make(p->runtimes, "small.json",
 	          "{\"description\":\"A small one\",\"isolation\":\"native\","
 	          "\"limits\":{\"open_files\":77,\"file_size\":\"8K\",\"timeout\":20},"
@@ -200,9 +202,11 @@ static void file_that_others_can_write_to_is_no_runtime(void **state)
 	struct place *p = *state;
 
 	assert_int_equal(chmod(in(p, "small.json"), 0666), 0);
-	RUNTIME_RUN(p, "host", "--", "true");
+	RUNTIME_RUN(p, "small", "--", "true");
 	assert_refused(&p->r, "/corral/runtimes/small.json: others can write to it");
-	/* Who names no runtime has nothing to do with it. */
+	/* Who names another, or none, has nothing to do with it. */
+	RUNTIME_RUN(p, "host", "--", "true");
+	assert_null(strstr(p->r.err, "others"));
 	RUN(&p->r, "--", "true");
 	assert_null(strstr(p->r.err, "others"));
 }
@@ -384,16 +388,15 @@ static void image_without_an_engine_is_refused_with_both_reasons(void **state)
 
 	RUNTIME_RUN(p, "go", "--", "true");
 	assert_refused(&p->r, "--runtime: runtime 'go': neither natively: its root filesystem is "
-	                      "the image 'golang:1.23-alpine', which corral cannot have without a "
-	                      "container engine yet; nor by a container engine: ");
+	                      "the image 'golang:1.23-alpine', which is not in corral's store: "
+	                      "corral image pull golang:1.23-alpine; nor by a container engine: ");
 	CORRAL(p, "plan", "--runtime", "go");
 	assert_status(&p->r, 125);
 	assert_says(p->r.err, "; nor by a container engine: corral plan knows none");
 	file_make(p->runtimes, "go.json", "{\"image\":\"x\",\"isolation\":\"native\"}");
 	RUNTIME_RUN(p, "go", "--", "true");
-	assert_refused(&p->r, "runtime 'go': its isolation is native: its root filesystem is the "
-	                      "image 'x', which corral cannot have without a container engine "
-	                      "yet: choose isolation docker, or give rootfs a directory");
+	assert_refused(&p->r, "runtime 'go': its root filesystem is the "
+	                      "image 'x', which is not in corral's store: corral image pull x");
 	if (!can())
 		return;
 	/* A root that is named takes the place of the image. */

@@ -190,6 +190,118 @@ static void one_id_in_two_places_is_never_guessed(void)
 	assert_status(&said, 0);
 }
 
+static void limits_said_at_first_are_kept(void)
+{
+	json_t *o;
+
+	SESSION(&said, "exec", "--memory", "200M", "--open-files", "77", "--network", "host",
+	        "small", "--", "sh", "-c", "ulimit -n; wc -l </proc/net/dev");
+	assert_status(&said, 0);
+	assert_int_equal(strncmp(said.out, "77\n", 3), 0);
+	assert_session("", "hibernate", "small");
+	session_sh("small", "ulimit -n", "77\n");
+	/* The same again is nothing new, another is a mistake. */
+	SESSION(&said, "exec", "--open-files", "77", "small", "--", "true");
+	assert_status(&said, 0);
+	assert_session_error("was made with another --open-files", "exec", "--open-files", "78",
+	                     "small", "--", "true");
+	assert_session_error("was made with another --network", "exec", "--network", "none",
+	                     "small", "--", "true");
+	assert_session_error("was made with another --pids", "exec", "--pids", "9", "small", "--",
+	                     "true");
+	SESSION(&said, "show", "small");
+	assert_says(said.out, "limits       memory 200M, open-files 77\nnetwork      host\n");
+	assert_session("tight\n", "create", "--timeout", "300ms", "--pids", "50", "tight");
+	SESSION(&said, "exec", "tight", "--", "sleep", "60");
+	assert_status(&said, 124);
+	SESSION(&said, "show", "--json", "tight");
+	o = json_loads(said.out, 0, NULL);
+	assert_int_equal(json_integer_value(json_object_get(
+	                         json_object_get(json_object_get(o, "description"), "limits"),
+	                         "pids")),
+	                 50);
+	json_decref(o);
+}
+
+/* What a new session cannot have leaves none behind. */
+static void session_that_could_not_begin_is_not_there(void)
+{
+	char path[300];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/never.json", session_dir);
+	f = fopen(path, "we");
+	assert_non_null(f);
+	(void)fputs("{\"name\":\"never\",\"mounts\":[{\"type\":\"ro-bind\",\"source\":\"/nowhere\","
+	            "\"target\":\"/x\"}]}",
+	            f);
+	(void)fclose(f);
+	assert_session_error("/nowhere", "exec", "--runtime", path, "never", "--", "true");
+	assert_session_error("no session 'never'", "show", "never");
+	(void)unlink(path);
+}
+
+static void who_looks_makes_nothing(void)
+{
+	char path[300];
+
+	(void)snprintf(path, sizeof(path), "%s/typo", session_dir);
+	CORRAL(&said, "session", "list", "--root", path);
+	assert_error(&said, "No such file or directory: name another directory with --root");
+	CORRAL(&said, "session", "show", "--root", path, "x");
+	assert_error(&said, "No such file or directory");
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(mkdir(path, 0700), 0);
+	CORRAL(&said, "session", "list", "-q", "--root", path);
+	assert_status(&said, 0);
+	assert_string_equal(said.out, "");
+	CORRAL(&said, "session", "cp", "--root", path, "x:f", "-");
+	assert_error(&said, "no session 'x'");
+	CORRAL(&said, "session", "fork", "--root", path, "x", "y");
+	assert_error(&said, "there are none yet");
+	assert_int_equal(rmdir(path), 0);
+}
+
+static void terminal_is_told_of_a_new_one(void)
+{
+	struct session s;
+
+	session_start(&s, ARGS("session", "exec", "--root", session_root, "fresh", "--", "true"));
+	assert_shows(&s, "corral: session 'fresh' is new");
+	assert_int_equal(session_end(&s), 0);
+	session_start(&s, ARGS("session", "exec", "--root", session_root, "fresh", "--", "echo",
+	                       "old one"));
+	assert_shows(&s, "old one");
+	assert_null(strstr(s.text, "is new"));
+	assert_int_equal(session_end(&s), 0);
+}
+
+static void broken_runtime_is_one_line_of_the_list(void)
+{
+	char path[300], etc[320];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/config/corral/runtimes", session_dir);
+	run_argv(&said, ARGS("mkdir", "-p", path));
+	(void)snprintf(etc, sizeof(etc), "%s/bad.json", path);
+	f = fopen(etc, "we");
+	assert_non_null(f);
+	(void)fputs("{\"packages\":7}", f);
+	(void)fclose(f);
+	(void)snprintf(path, sizeof(path), "%s/config", session_dir);
+	assert_int_equal(setenv("XDG_CONFIG_HOME", path, 1), 0);
+	CORRAL(&said, "runtime", "list");
+	assert_status(&said, 0);
+	assert_says(said.out, "broken: packages: ");
+	assert_says(said.out, "\nhost ");
+	CORRAL(&said, "plan", "--runtime", "host", "true");
+	assert_status(&said, 0);
+	CORRAL(&said, "plan", "--runtime", "bad", "true");
+	assert_error(&said, "bad.json: packages: ");
+	assert_int_equal(unsetenv("XDG_CONFIG_HOME"), 0);
+	run_argv(&said, ARGS("rm", "-r", path));
+}
+
 static void wrong_words_are_told_with_a_way_out(void)
 {
 	assert_session_error("corral session list shows", "show", "nobody");
@@ -247,6 +359,11 @@ int main(int argc, char **argv)
 		SESSION_TEST(each_command_has_a_sandbox_of_its_own_where_its_runtime_says_so),
 		SESSION_TEST(shell_without_a_terminal_ends_with_its_input),
 		SESSION_TEST(one_id_in_two_places_is_never_guessed),
+		SESSION_TEST(limits_said_at_first_are_kept),
+		SESSION_TEST(session_that_could_not_begin_is_not_there),
+		SESSION_TEST(who_looks_makes_nothing),
+		SESSION_TEST(terminal_is_told_of_a_new_one),
+		SESSION_TEST(broken_runtime_is_one_line_of_the_list),
 		SESSION_TEST(wrong_words_are_told_with_a_way_out),
 		SESSION_TEST(others_sessions_are_refused),
 		SESSION_TEST(nothing_is_left),

@@ -266,6 +266,78 @@ static void commands_are_taken_back(void **state)
 	assert_shell(&f->on, "cat f", 0, "1\n");
 }
 
+static struct corral_executed watch(struct fixture *f, const char *command,
+                                    struct corral_session_watch *w)
+{
+	struct corral_executed e;
+
+	w->told = count_change;
+	w->n_changes = 77;
+	DONE(f, corral_session_manager_execute(f->s.m, "a",
+	                                       &(struct corral_execute) { .command = command,
+	                                                                  .timeout_ms = 60000 },
+	                                       w, &e, &f->s.err));
+	return e;
+}
+
+/* With a history and without. */
+static void a_command_is_told_with_what_it_changed(void **state)
+{
+	struct fixture *f = *state;
+
+	if (!can_launch())
+		return;
+	sessions_store(&f->s);
+	sessions_begin(&f->s);
+	for (int history = 0; history < 2; history++) {
+		unsigned int n = 0;
+		struct corral_session_watch w = { .ctx = &n };
+		struct corral_checkpoints list = { 0 };
+		struct corral_executed e;
+
+		on(f, AS(.id = "a", .history = history));
+		assert_shell(&f->on, "echo 1 > old; echo 1 > new0", 0, "");
+		e = watch(f, "echo 2 > old; echo 1 > new1; mkdir $HOME/new2; echo out; exit 3", &w);
+		assert_true(w.ran && !w.cut);
+		assert_int_equal(e.exit_code, 3);
+		assert_int_equal(e.receipt.exit_code, 3);
+		assert_int_equal(strncmp(e.out.data, "out\n", 4), 0);
+		assert_int_equal(n, 2);
+		assert_int_equal(w.n_changes, 3);
+		corral_executed_done(&e);
+		/* It goes on as it was, and nothing of the watching is left. */
+		assert_shell(&f->on, "cat old", 0, "2\n");
+		DONE(f, corral_session_checkpoints(f->s.o.store, "a", &list, &f->s.err));
+		for (size_t i = 0; i < list.n; i++)
+			assert_string_equal(list.items[i].name, "");
+		corral_checkpoints_done(&list);
+		w.options.changes_max = 2;
+		e = watch(f, "touch a b c", &w);
+		assert_true(w.ran && w.cut);
+		assert_int_equal(w.n_changes, 2);
+		corral_executed_done(&e);
+		e = watch(f, "cat old", &w);
+		assert_int_equal(w.n_changes, 0);
+		corral_executed_done(&e);
+		corral_backend_close(f->on.b);
+		f->on.b = NULL;
+		DONE(f,
+		     corral_session_manager_release(f->s.m, "a", CORRAL_SESSION_PURGE, &f->s.err));
+	}
+	{
+		struct corral_session_watch w = { .told = count_change };
+		struct corral_executed e;
+
+		assert_int_equal(corral_session_manager_execute(f->s.m, "nobody",
+		                                                &(struct corral_execute) {
+		                                                        .command = "true" },
+		                                                &w, &e, &f->s.err),
+		                 -ENOENT);
+		assert_false(w.ran);
+		corral_executed_done(&e);
+	}
+}
+
 static void what_is_in_the_way_of_a_change_is_waited_for(void **state)
 {
 	char name[CORRAL_SESSION_ID_SIZE];
@@ -462,6 +534,7 @@ int main(int argc, char **argv)
 		ROW(stored_session_keeps_all_but_its_processes),
 		ROW(checkpoints_are_gone_back_to),
 		ROW(commands_are_taken_back),
+		ROW(a_command_is_told_with_what_it_changed),
 		ROW(what_is_in_the_way_of_a_change_is_waited_for),
 		ROW(memory_that_is_used_up_is_told_and_costs_no_files),
 		ROW(killed_service_loses_no_session),

@@ -248,6 +248,10 @@ fi
 
 # --- For a while, and in a tree ----------------------------------------------------------------------
 
+if [ -z "$as_user" ] && [ -x "$build/tools/bench/corral-bench-network" ] && command -v ip >/dev/null; then
+	echo
+	"$build/tools/bench/corral-bench-network" "$build/tools/corral" 5 "$work/out/network.tsv" || status=1
+fi
 if [ -z "$as_user" ] && [ -x "$build/tools/bench/corral-bench-sustained" ]; then
 	seconds=60
 	[ -z "$quick" ] || seconds=5
@@ -329,6 +333,10 @@ aim() { # TEXT VALUE AIM: at most
 	fi
 }
 
+difference() { # A B
+	[ -z "$1" ] || [ -z "$2" ] || awk -v a="$1" -v b="$2" 'BEGIN { print a - b }'
+}
+
 quotient() { # A B
 	[ -z "$1" ] || [ -z "$2" ] || awk -v a="$1" -v b="$2" 'BEGIN { if (b > 0) printf "%.4f", a / b }'
 }
@@ -359,6 +367,12 @@ if [ -z "$as_user" ]; then
 	for task in "glob, rare" "glob, frequent" "glob, all" "glob, all, with what they are"; do
 		aim "$task of 50,000 files, to find" "$(figure files "$task" 4)" 1.0
 	done
+	aim "a connection under allow, microseconds more than under bridge" \
+		"$(difference "$(figure network 'connection, allow' 4)" "$(figure network 'connection, bridge' 4)")" 100
+	aim "a name looked up and connected to under allow, microseconds more" \
+		"$(difference "$(figure network 'look-up, allow' 4)" "$(figure network 'look-up, bridge' 4)")" 100
+	aim_least "throughput under allow, to bridge" \
+		"$(quotient "$(figure network 'bulk, bridge' 4)" "$(figure network 'bulk, allow' 4)")" 0.95
 	aim_least "fresh sandboxes a second, sustained, to bubblewrap's" \
 		"$(quotient "$(figure sustained corral 2)" "$(figure sustained peer 2)")" 4
 	for task in "execute of sh -c true" "read of 4 kB" "write of 4 kB" "tree of 200 files out"; do

@@ -28,6 +28,7 @@ set(public_headers
   kernel/files/files.h
   kernel/files/result.h
   kernel/host.h
+  kernel/image/apply.h
   kernel/image/store.h
   kernel/isolation.h
   kernel/layers/layers.h
@@ -59,6 +60,7 @@ set(private_headers
   kernel/base/clock.h
   kernel/base/life.h
   kernel/base/parse.h
+  kernel/base/said.h
   kernel/base/trace.h
   kernel/base/utf8.h
   kernel/files/client.h
@@ -69,6 +71,7 @@ set(private_headers
   policy/environment.h
   policy/guest_path.h
   policy/json_words.h
+  policy/runtime_build.h
   policy/seccomp_builtin.h
   policy/seccomp_oci.h)
 
@@ -114,5 +117,7 @@ corral_library_beside(corral-sessions backends/sessions
 if(TARGET corral_docker)
   corral_library_beside(corral-docker backends/docker
     HEADERS docker.h engine.h image.h session.h
-    LIBRARIES ${CURL_LIBRARIES} ${ARCHIVE_LIBRARIES} ${JANSSON_LIBRARIES} ${MD_LIBRARIES})
+    # Credentials of registries, in an archive that takes nothing which is not in libcorral.
+    LIBRARIES $<TARGET_FILE:corral_registry_auth> ${CURL_LIBRARIES} ${ARCHIVE_LIBRARIES} ${JANSSON_LIBRARIES} ${MD_LIBRARIES})
+  add_dependencies(libcorral-docker corral_registry_auth)
 endif()

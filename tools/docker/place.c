@@ -55,8 +55,10 @@ static int config_check(const struct corral_options *o, struct corral_error *err
 		const char *name, *why;
 	} rows[] = {
 		{ c->rootfs, "rootfs", "a container's root is its image" },
+		{ c->image, "image", "a container's image is the engine's" },
 		{ c->keep, "keep", "--container NAME keeps what is changed in a container" },
 		{ c->runtime, "runtime", "write --docker-runtime for a container's" },
+		{ c->n_publish, "publish", "a container's ports are the engine's to publish" },
 		{ c->clear_env, "clear-env", "containers keep the environment of their image" },
 		{ c->ids != CORRAL_IDS_AUTO, "ids", "how ids map is the engine's to say" },
 		{ c->allow_weaker && !o->container, "allow-weaker",

@@ -240,12 +240,14 @@ int corral_session_box_open(struct corral_call *call, const struct corral_sessio
 			break;
 		if (r < 0 && r != -EBUSY && r != -EAGAIN)
 			break;
+		/* One of ours has begun: however long that took, it is there to be joined. */
+		if (r == 0)
+			continue;
 		if (corral_now_ms() > until_ms) {
 			r = others_error(call, err);
 			break;
 		}
-		if (r < 0)
-			nap();
+		nap();
 	}
 	if (r < 0) {
 		corral_fd_closep(&box.socket_fd);

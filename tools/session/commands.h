@@ -33,11 +33,23 @@ int corral_session_root_find(const char *said, char **ret, struct corral_error *
 /* A new one as the options say; id NULL: of the store's choice. */
 int corral_session_make(struct corral_call *call, const char *id, struct corral_session_record *ret,
                         struct corral_error *err);
+/* Limits and network of the options, over what a runtime says. */
+int corral_session_limits_put(const struct corral_call *call, struct corral_config *to,
+                              struct corral_error *err);
+/* Of one that is there: -EEXIST where the options want others than it has. */
+int corral_session_limits_check(const struct corral_call *call,
+                                const struct corral_session_record *session,
+                                struct corral_error *err);
+/* Limits that are not as usual: "memory 2G, pids 100"; the caller's. */
+char *corral_session_limits_line(const struct corral_runtime *rt);
 /* -ENOENT says which command shows those that there are. */
 int corral_session_find(struct corral_call *call, const char *id, struct corral_session_record *ret,
                         struct corral_error *err);
-/* The same, and -EOPNOTSUPP for one whose files are not the store's layers: what, "checkpoints",
- * is for others. */
+/* Also one with a fault, for what removes it. */
+int corral_session_find_any(struct corral_call *call, const char *id,
+                            struct corral_session_record *ret, struct corral_error *err);
+/* The same as the first, and -EOPNOTSUPP for one whose files are not the store's layers: what,
+ * "checkpoints", is for others. */
 int corral_session_find_layered(struct corral_call *call, const char *id, const char *what,
                                 struct corral_session_record *ret, struct corral_error *err);
 

@@ -38,10 +38,9 @@ static json_t *what_list(uint32_t what)
 		enum corral_change_what bit;
 		const char *name;
 	} names[] = {
-		{ CORRAL_CHANGE_TYPE, "type" },
-		{ CORRAL_CHANGE_CONTENT, "content" },
-		{ CORRAL_CHANGE_MODE, "mode" },
-		{ CORRAL_CHANGE_OWNER, "owner" },
+		{ CORRAL_CHANGE_TYPE, "type" },     { CORRAL_CHANGE_CONTENT, "content" },
+		{ CORRAL_CHANGE_MODE, "mode" },     { CORRAL_CHANGE_OWNER, "owner" },
+		{ CORRAL_CHANGE_UNREAD, "unread" },
 	};
 	json_t *list = json_array();
 
@@ -84,7 +83,10 @@ char *corral_session_change_line(const struct corral_change *change)
 {
 	char *line;
 
-	if (asprintf(&line, "%c %s", corral_change_letter(change->kind), change->guest_path) < 0)
+	if (asprintf(&line, "%c %s%s", corral_change_letter(change->kind), change->guest_path,
+	             change->what & CORRAL_CHANGE_UNREAD
+	                     ? " (what is in it is not told: it lies too deep, or is too much)"
+	                     : "") < 0)
 		return NULL;
 	corral_text_clean(line);
 	return line;

@@ -33,6 +33,7 @@ struct turn {
 	struct corral_session_record session;
 	char text[TEXT_SIZE]; /* of the command */
 	int lock_fd;          /* its turn; -1: it needs none */
+	bool is_new;          /* made for this command */
 	unsigned int number;  /* in the history; 0: there is none */
 	/* What to compare with where there is no history, "" without. */
 	char mark[CORRAL_SESSION_ID_SIZE];
@@ -66,14 +67,19 @@ static int runtime_check(const char *word, const struct corral_session_record *s
 }
 
 /* The session of that id, which is made when there is none. */
-static int session_take(struct corral_call *call, const char *id, struct corral_session_record *ret,
-                        struct corral_error *err)
+static int session_take(struct turn *t, const char *id, struct corral_error *err)
 {
+	struct corral_session_record *ret = &t->session;
+	struct corral_call *call = t->call;
 	const char *runtime = call->options.runtime_name;
 	int r = corral_session_store_find(call->store, id, ret, NULL);
 
 	if (r == -ENOENT || r == -EINVAL) {
 		r = corral_session_make(call, id, ret, err);
+		/* A word that was mistyped is told where somebody looks; programs know. */
+		t->is_new = r == 0;
+		if (r == 0 && call->options.json_fd < 0 && isatty(STDERR_FILENO))
+			corral_say("session '%s' is new", id);
 		if (r != -EEXIST)
 			return r;
 		/* Somebody else has just made it. */
@@ -85,9 +91,30 @@ static int session_take(struct corral_call *call, const char *id, struct corral_
 		return r;
 	if (runtime)
 		r = runtime_check(runtime, ret, err);
+	if (r == 0)
+		r = corral_session_limits_check(call, ret, err);
 	if (r < 0)
 		corral_session_record_done(ret);
 	return r;
+}
+
+/* There is no room for a state before this command. It runs all the same. */
+static int no_state(const struct turn *t, struct corral_error *err)
+{
+	const char *id = t->session.id;
+
+	if (t->call->options.diff)
+		return corral_error_set(err, EMLINK,
+		                        "session %s: it has as many layers as there can be, and "
+		                        "they cannot be merged, so nobody could tell what this "
+		                        "command alone changes: leave --diff out, or make room: "
+		                        "corral session undo %s 2",
+		                        id, id);
+	corral_say("session %s: it has as many layers as there can be, and they cannot be merged: "
+	           "this command can be taken back with those before it alone; corral session "
+	           "undo %s 2 makes room",
+	           id, id);
+	return 0;
 }
 
 static int keep_before(struct corral_call *call, void *ctx, struct corral_error *err)
@@ -95,8 +122,10 @@ static int keep_before(struct corral_call *call, void *ctx, struct corral_error 
 	struct turn *t = ctx;
 	int r;
 
-	if (t->session.history)
-		return corral_session_command(call->store, t->session.id, t->text, &t->number, err);
+	if (t->session.history) {
+		r = corral_session_command(call->store, t->session.id, t->text, &t->number, err);
+		return r == 0 && !t->number ? no_state(t, err) : r;
+	}
 	/* One that was killed in his turn has left it. */
 	(void)corral_session_checkpoint_drop(call->store, t->session.id, MARK, NULL);
 	(void)snprintf(t->mark, sizeof(t->mark), MARK);
@@ -137,6 +166,9 @@ static void turn_end(struct turn *t)
 	if (t->box.record.words) {
 		corral_session_box_close(t->call, &t->box);
 		(void)corral_session_store_touch(t->call->store, t->session.id, wall_ms(), NULL);
+	} else if (t->is_new && t->session.isolation == CORRAL_ISOLATION_NATIVE) {
+		/* It would be in the way of one with limits that can be had. */
+		(void)corral_session_store_remove(t->call->store, t->session.id, NULL);
 	}
 	if (t->mark[0])
 		(void)corral_session_checkpoint_drop(t->call->store, t->session.id, t->mark, NULL);
@@ -210,7 +242,7 @@ static int execute(struct corral_call *call, const struct corral_exec_run *given
 		x.ctx = &t;
 	}
 	corral_words_line(x.argv, t.text, sizeof(t.text));
-	r = session_take(call, call->operands[0], &t.session, err);
+	r = session_take(&t, call->operands[0], err);
 	if (r == 0 && t.session.isolation == CORRAL_ISOLATION_DOCKER) {
 		r = contained(&t, &x, err);
 	} else if (r == 0) {
@@ -265,8 +297,7 @@ static int guest_open(struct corral_call *call, const char *word, bool out,
 	(void)snprintf(t->text, sizeof(t->text), "cp %.1000s %.1000s", call->operands[0],
 	               call->operands[1]);
 	/* A session that is not there has nothing to copy out. */
-	r = out ? corral_session_find(call, word, &t->session, err)
-	        : session_take(call, word, &t->session, err);
+	r = out ? corral_session_find(call, word, &t->session, err) : session_take(t, word, err);
 	if (r == 0 && t->session.isolation == CORRAL_ISOLATION_DOCKER)
 		r = corral_error_set(err, EOPNOTSUPP,
 		                     "session %s is a container: docker cp corral-session-%s:PATH",

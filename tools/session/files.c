@@ -199,7 +199,7 @@ static int rm_one(struct corral_call *call, const char *word, struct corral_erro
 {
 	struct corral_session_record session;
 	struct change c = { .id = word };
-	int r = corral_session_find(call, word, &session, err);
+	int r = corral_session_find_any(call, word, &session, err);
 
 	if (r < 0)
 		return r;
@@ -222,7 +222,8 @@ static bool has_contained(struct corral_call *call)
 	for (size_t i = 0; i < call->n_operands && !has; i++) {
 		struct corral_session_record session;
 
-		if (corral_session_store_find(call->store, call->operands[i], &session, NULL) < 0)
+		if (corral_session_store_find_any(call->store, call->operands[i], &session, NULL) <
+		    0)
 			continue;
 		has = session.isolation == CORRAL_ISOLATION_DOCKER;
 		corral_session_record_done(&session);

@@ -17,7 +17,7 @@
 
 static const char *state_of(const struct corral_session_record *r)
 {
-	return r->closed ? "closed" : r->running ? "running" : "hibernated";
+	return r->fault ? "broken" : r->closed ? "closed" : r->running ? "running" : "hibernated";
 }
 
 static void ago(int64_t at_ms, char *buf, size_t size)
@@ -27,13 +27,17 @@ static void ago(int64_t at_ms, char *buf, size_t size)
 
 static json_t *record_object(const struct corral_session_record *r)
 {
-	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:i}", "id", r->id,
-	                      "state", state_of(r), "runtime", r->runtime->name, "scope",
-	                      corral_scope_name(r->runtime->scope), "isolation",
-	                      corral_isolation_name(r->isolation), "reason", r->reason, "history",
-	                      r->history, "created_ms", (json_int_t)r->created_ms, "active_ms",
-	                      (json_int_t)r->active_ms, "layers", (int)r->n_layers);
+	const struct corral_runtime *rt = r->runtime;
+	json_t *o =
+	        json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:b, s:I, s:I, s:i}", "id", r->id,
+	                  "state", state_of(r), "runtime", rt ? json_string(rt->name) : json_null(),
+	                  "scope", rt ? json_string(corral_scope_name(rt->scope)) : json_null(),
+	                  "isolation", corral_isolation_name(r->isolation), "reason", r->reason,
+	                  "history", r->history, "created_ms", (json_int_t)r->created_ms,
+	                  "active_ms", (json_int_t)r->active_ms, "layers", (int)r->n_layers);
 
+	if (o && r->fault)
+		(void)json_object_set_new(o, "error", corral_json_text(r->fault, strlen(r->fault)));
 	if (o && r->tenant[0])
 		(void)json_object_set_new(o, "tenant", json_string(r->tenant));
 	return o;
@@ -45,9 +49,18 @@ static void list_row(struct corral_table *t, const struct corral_session_record 
 
 	ago(r->created_ms, created, sizeof(created));
 	ago(r->active_ms, active, sizeof(active));
-	corral_table_add(t, (const char *const[]) { r->id, state_of(r), r->runtime->name,
-	                                            corral_isolation_name(r->isolation), created,
-	                                            active });
+	corral_table_add(t, (const char *const[]) {
+	                            r->id, state_of(r), r->runtime ? r->runtime->name : "-",
+	                            corral_isolation_name(r->isolation), created, active });
+}
+
+/* One line for each that is there and cannot be used. */
+static void faults_say(const struct corral_session_record *records, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (records[i].fault)
+			corral_say("%s: corral session rm %s removes it", records[i].fault,
+			           records[i].id);
 }
 
 static int table_print(struct corral_table *t, struct corral_error *err)
@@ -66,9 +79,10 @@ int corral_session_list(struct corral_call *call, struct corral_error *err)
 	struct corral_table table;
 	json_t *list;
 	size_t n = 0;
-	int r = corral_session_store_list(call->store, &records, &n, err);
+	/* Without a store nobody made a session yet. */
+	int r = call->store ? corral_session_store_list(call->store, &records, &n, err) : 0;
 
-	if (r == 0 && !call->options.quiet)
+	if (r == 0 && call->store && !call->options.quiet)
 		r = corral_session_boxes_mark(call, records, n, err);
 	if (r < 0) {
 		corral_session_records_free(records, n);
@@ -84,6 +98,8 @@ int corral_session_list(struct corral_call *call, struct corral_error *err)
 		else
 			list_row(&table, &records[i]);
 	}
+	if (!call->options.json && !call->options.quiet)
+		faults_say(records, n);
 	corral_session_records_free(records, n);
 	if (call->options.json && !call->options.quiet)
 		r = corral_json_print(json_incref(list), err);
@@ -166,6 +182,7 @@ static void show_line(const char *key, const char *value)
 static void show_text(const struct corral_session_record *s, const char *sandbox, uint64_t bytes,
                       uint64_t files, const struct corral_checkpoints *all)
 {
+	corral_autofree char *limits = NULL;
 	char age[32], size[32], text[128];
 	unsigned int named = 0, commands = 0;
 
@@ -186,6 +203,9 @@ static void show_text(const struct corral_session_record *s, const char *sandbox
 	if (s->tenant[0])
 		show_line("tenant", s->tenant);
 	show_line("work dir", s->runtime->work_dir);
+	limits = corral_session_limits_line(s->runtime);
+	show_line("limits", limits ? limits : "-");
+	show_line("network", s->runtime->sandbox->network == CORRAL_NETWORK_HOST ? "host" : "none");
 	ago(s->created_ms, age, sizeof(age));
 	(void)snprintf(text, sizeof(text), "%s ago", age);
 	show_line("created", text);

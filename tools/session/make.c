@@ -38,6 +38,8 @@ int corral_session_make(struct corral_call *call, const char *id, struct corral_
 		r = corral_runtimes_find(o->runtime_name ? o->runtime_name : CORRAL_RUNTIME_DEFAULT,
 		                         &rt, err);
 	if (r == 0)
+		r = corral_session_limits_put(call, rt->sandbox, err);
+	if (r == 0)
 		r = corral_isolation_here_choose(rt, NULL, &choice, err);
 	/* What knows engines makes sure of it. */
 	if (r == 0 && choice.isolation == CORRAL_ISOLATION_DOCKER)
@@ -54,16 +56,29 @@ int corral_session_make(struct corral_call *call, const char *id, struct corral_
 	return r;
 }
 
-int corral_session_find(struct corral_call *call, const char *id, struct corral_session_record *ret,
-                        struct corral_error *err)
+int corral_session_find_any(struct corral_call *call, const char *id,
+                            struct corral_session_record *ret, struct corral_error *err)
 {
-	int r = corral_session_store_find(call->store, id, ret, err);
+	int r = corral_session_store_find_any(call->store, id, ret, err);
 
 	if (r == -ENOENT)
 		return corral_error_set(err, ENOENT,
 		                        "no session '%.64s' in '%.200s': corral session list shows "
 		                        "those that there are",
 		                        id, corral_session_store_root(call->store));
+	return r;
+}
+
+int corral_session_find(struct corral_call *call, const char *id, struct corral_session_record *ret,
+                        struct corral_error *err)
+{
+	int r = corral_session_find_any(call, id, ret, err);
+
+	if (r == 0 && ret->fault) {
+		r = corral_error_set(err, EIO, "%.400s: corral session rm %s removes it",
+		                     ret->fault, id);
+		corral_session_record_done(ret);
+	}
 	return r;
 }
 

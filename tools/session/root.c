@@ -2,10 +2,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
+#include "tools/images/place.h"
+#include "tools/message.h"
+#include "tools/sandbox_commands.h"
 #include "tools/session/commands.h"
 
 #define ROOTS_OWN   "/var/lib/corral"
@@ -68,21 +72,67 @@ static int root_error(const struct corral_options *o, const char *root, int r,
 	                                : "name a directory of yours with --root DIR");
 }
 
-int corral_session_all_open(struct corral_call *call, struct corral_error *err)
+/* Makes a session that is not there, and so the place for it. */
+static bool makes(const struct corral_call *call)
+{
+	switch (call->command->option) {
+	case CORRAL_OPTION_SESSION_CREATE:
+	case CORRAL_OPTION_SESSION_EXEC:
+	case CORRAL_OPTION_SESSION_SHELL:
+		return true;
+	case CORRAL_OPTION_SESSION_CP:
+		return !corral_cp_is_out(call);
+	default:
+		return false;
+	}
+}
+
+/* Nobody has made a session there yet; a root that was named and is no directory is a mistake. */
+static int none_yet(const struct corral_call *call, const char *root, struct corral_error *err)
+{
+	if (call->options.root && access(root, F_OK) < 0)
+		return root_error(&call->options, root, -ENOENT, err);
+	if (call->command->option == CORRAL_OPTION_SESSION_LIST)
+		return 0;
+	return corral_error_set(err, ENOENT, "no session '%.*s' in '%.200s': there are none yet",
+	                        (int)strcspn(call->operands[0], ":"), call->operands[0], root);
+}
+
+static int store_open(struct corral_call *call, struct corral_error *err)
 {
 	corral_autofree char *root = NULL;
-	int r;
+	int r = corral_session_root_find(call->options.root, &root, err);
 
-	r = corral_session_root_find(call->options.root, &root, err);
-	if (r == 0)
-		r = corral_session_store_open(root, &call->store, err);
 	if (r < 0)
-		return root_error(&call->options, root, r, err);
+		return r;
+	if (makes(call)) {
+		r = corral_session_store_open(root, &call->store, err);
+	} else {
+		r = corral_session_store_open_existing(root, &call->store, err);
+		if (r == -ENOENT)
+			return none_yet(call, root, err);
+	}
+	return r < 0 ? root_error(&call->options, root, r, err) : 0;
+}
+
+int corral_session_all_open(struct corral_call *call, struct corral_error *err)
+{
+	struct corral_error images = { 0 };
+	int r = store_open(call, err);
+
+	if (r < 0)
+		return r;
+	/* What is wrong with images is no matter of those who have none. */
+	if (corral_images_look(&call->images, &images) < 0)
+		corral_say("%s", images.text);
+	if (call->store)
+		corral_session_store_set_images(call->store, call->images);
 	return corral_sandboxes_open(&call->sandboxes, err);
 }
 
 void corral_session_all_close(struct corral_call *call)
 {
 	corral_session_store_close(call->store);
+	corral_image_store_close(call->images);
 	corral_sandboxes_close(&call->sandboxes);
 }

@@ -21,12 +21,13 @@
 #include "kernel/image/make.h"
 #include "kernel/image/oci/build_cache.h"
 #include "kernel/image/oci/build_config.h"
-#include "kernel/image/oci/build_layer.h"
 #include "kernel/image/oci/build_log.h"
 #include "kernel/image/oci/build_once.h"
 #include "kernel/image/oci/build_run.h"
 #include "kernel/image/oci/digest.h"
+#include "kernel/image/oci/layer_tar.h"
 #include "kernel/image/oci/manifest.h"
+#include "kernel/image/oci/upper.h"
 #include "kernel/image/reference.h"
 #include "policy/runtime_build.h"
 
@@ -256,6 +257,7 @@ static int steps_run(struct building *b, const char *keep_path, struct corral_er
 		.network = b->o->network,
 		.log_path = b->log_path,
 		.memory_bytes = b->o->memory_bytes,
+		.seccomp_cache_dir = b->o->seccomp_cache_dir,
 		.deadline_ms = b->deadline_ms,
 		.log = &b->log,
 	};
@@ -286,7 +288,7 @@ static int layer_make(struct building *b, const char *keep_path, char diff_id[CO
 		return r;
 	r = corral_upper_take(&upper, corral_image_layer_making_path(m), err);
 	if (r == 0)
-		r = build_layer_digest(corral_image_layer_making_path(m), diff_id, err);
+		r = corral_layer_tar_digest(corral_image_layer_making_path(m), diff_id, NULL, err);
 	if (r < 0) {
 		corral_image_layer_abandon(m);
 		return r;
@@ -475,9 +477,13 @@ static int build_alone(struct building *b, struct corral_image **ret, struct cor
 		build_log_say(&b->log, "built %s", b->tag);
 		superseded_remove(b);
 	}
-	if (r < 0)
-		r = corral_error_wrap(err, r, "Building %s failed", b->tag);
-	return r;
+	if (r == -EIO) {
+		/* With lines of the build's, which clients of the field expect so. */
+		struct corral_error why = *err;
+
+		return corral_error_set(err, EIO, "Building %s failed:\n%s", b->tag, why.text);
+	}
+	return r < 0 ? corral_error_wrap(err, r, "Building %s failed", b->tag) : 0;
 }
 
 /* With the turn. began_ms: when it was asked for: what is younger was built for whoever asks. */

@@ -20,7 +20,7 @@
 
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
-#include "kernel/image/oci/build_user.h"
+#include "kernel/image/account.h"
 #include "kernel/layers/layers.h"
 #include "kernel/sandbox.h"
 #include "policy/environment.h"
@@ -30,6 +30,7 @@
 #define PIDS_MAX    8192
 #define READ_SIZE   (64u << 10)
 #define TELL_MS     1000
+#define TAG_MAX     145          /* of an image's name, which comes before what is said here */
 #define SHOWN_MAX   70           /* of a step's command */
 #define DISK_SPARED (256u << 20) /* of the store's disk, for everybody else */
 
@@ -39,6 +40,12 @@ static const char *const capabilities[] = {
 	"SETFCAP", "SETGID",       "SETUID", "SYS_CHROOT",
 };
 
+/* Whom a step runs as. */
+struct build_user {
+	uint32_t uid, gid;
+	char home[256]; /* "" where nobody says */
+};
+
 struct running {
 	const struct build_run *b;
 	struct corral_sandbox *box;
@@ -46,7 +53,7 @@ struct running {
 	struct build_user image_user;
 	int root_fd;
 	bool is_single; /* the guest has one id alone */
-	char why_single[CORRAL_ERROR_TEXT_SIZE];
+	bool no_bridge;
 	size_t step, n_steps;
 };
 
@@ -150,10 +157,10 @@ static int config_make(const struct running *run, const struct build_user *user,
 }
 
 /* Packages bring set-id programs; what keeps those is the store, which is closed to others. */
-static int installing(struct corral_policy *p, struct corral_error *err)
+static int installing(const struct build_run *b, struct corral_policy *p, struct corral_error *err)
 {
 	struct corral_seccomp seccomp;
-	int r = corral_seccomp_installing(p->caps, NULL, &seccomp, err);
+	int r = corral_seccomp_installing(p->caps, b->seccomp_cache_dir, &seccomp, err);
 
 	if (r < 0)
 		return r;
@@ -170,9 +177,9 @@ static int box_try(struct running *run, const struct build_user *user, enum corr
 	int r = config_make(run, user, ids, network, &c, err);
 
 	if (r == 0)
-		r = corral_policy_compile(c, NULL, &p, err);
+		r = corral_policy_compile(c, run->b->seccomp_cache_dir, &p, err);
 	if (r == 0)
-		r = installing(p, err);
+		r = installing(run->b, p, err);
 	return r == 0 ? corral_sandbox_open(run->b->launcher, p, &run->box, err) : r;
 }
 
@@ -193,26 +200,32 @@ static int box_with_ids(struct running *run, const struct build_user *user, cons
 	r = box_try(run, user, CORRAL_IDS_SINGLE, network, err);
 	if (r == 0 && !run->is_single) {
 		run->is_single = true;
-		(void)snprintf(run->why_single, sizeof(run->why_single), "%s", why.text);
 		build_log_say(run->b->log, "one user id alone is to be had here (%s)", why.text);
 	}
 	return r;
 }
 
-/* Nobody asked for a mode: a network of its own where this host can, and said where it is not. */
+static bool knows_network(const char *mode)
+{
+	corral_auto(corral_config_freep) struct corral_config *c = corral_config_new();
+
+	return c && corral_config_set_network(c, mode, NULL) == 0;
+}
+
+/* Nobody asked for a mode: a network of its own where this host can, and said where it cannot. */
 static int box_open(struct running *run, const struct build_user *user, struct corral_error *err)
 {
 	struct corral_error why = { 0 };
-	int r;
 
 	if (run->b->network)
 		return box_with_ids(run, user, run->b->network, err);
-	r = box_with_ids(run, user, "bridge", &why);
-	if (r == 0)
-		return 0;
-	if (r != -EINVAL && r != -EOPNOTSUPP && r != -ENOENT)
-		build_log_say(run->b->log, "no bridge to be had here (%s): the host's network",
+	if (knows_network("bridge") && !run->no_bridge) {
+		if (box_with_ids(run, user, "bridge", &why) == 0)
+			return 0;
+		build_log_say(run->b->log, "a network of its own is not to be had (%s): the host's",
 		              why.text);
+		run->no_bridge = true;
+	}
 	return box_with_ids(run, user, "host", err);
 }
 
@@ -402,7 +415,7 @@ static int step_failed(const struct running *run, const char *text, const char *
 	                 strlen(text) > SHOWN_MAX ? "..." : "", how, hint,
 	                 run->b->log_path ? "; the log is '" : "",
 	                 run->b->log_path ? run->b->log_path : "", run->b->log_path ? "'" : "");
-	size_t used = (n < 0 ? 0 : (size_t)n) + sizeof("Building  failed:\n\n") + 130;
+	size_t used = (n < 0 ? 0 : (size_t)n) + sizeof("Building  failed:\n\n") + TAG_MAX;
 	const char *tail =
 	        build_log_tail(run->b->log,
 	                       used < CORRAL_ERROR_TEXT_SIZE ? CORRAL_ERROR_TEXT_SIZE - used : 0);
@@ -470,6 +483,21 @@ static int steps_run(struct running *run, const struct corral_runtime_steps *ste
 	return r;
 }
 
+static int image_user_find(struct running *run, struct corral_error *err)
+{
+	struct corral_image_account account = { 0 };
+	int r = corral_image_account_find(run->root_fd, run->b->base->user, &account, err);
+
+	if (r < 0)
+		return corral_error_wrap(err, r, "base image");
+	run->image_user.uid = account.guest_uid;
+	run->image_user.gid = account.guest_gid;
+	(void)snprintf(run->image_user.home, sizeof(run->image_user.home), "%s",
+	               account.guest_home ? account.guest_home : "");
+	corral_image_account_done(&account);
+	return 0;
+}
+
 /* The root's own mode and owner are the layer's, so they are to be as they were. */
 static int root_begin(const struct build_run *b, int root_fd, struct corral_error *err)
 {
@@ -496,7 +524,7 @@ int build_run_steps(const struct build_run *b, struct corral_error *err)
 		return corral_error_sys(err, errno, "open '%s'", b->root_path);
 	r = corral_runtime_steps(b->runtime, b->cache_path != NULL, &steps, err);
 	if (r == 0)
-		r = build_user_find(root_fd, b->base->user, &run.image_user, err);
+		r = image_user_find(&run, err);
 	if (r == 0)
 		r = root_begin(b, root_fd, err);
 	if (r == 0)

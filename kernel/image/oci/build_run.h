@@ -19,13 +19,14 @@ struct build_run {
 	struct corral_launcher *launcher;
 	const struct corral_runtime *runtime;
 	const struct corral_image *base;
-	const char *root_path;  /* of the base */
-	const char *keep_path;  /* an empty directory, the caller's own */
-	const char *cache_path; /* NULL: package managers have none */
-	const char *network;    /* as a configuration has it; NULL: the best there is */
-	const char *log_path;   /* for messages; NULL: none */
-	uint64_t memory_bytes;  /* 0: three quarters of this host's */
-	uint64_t deadline_ms;   /* corral_now_ms() */
+	const char *root_path;         /* of the base */
+	const char *keep_path;         /* an empty directory, the caller's own */
+	const char *cache_path;        /* NULL: package managers have none */
+	const char *network;           /* as a configuration has it; NULL: the best there is */
+	const char *log_path;          /* for messages; NULL: none */
+	const char *seccomp_cache_dir; /* or NULL */
+	uint64_t memory_bytes;         /* 0: three quarters of this host's */
+	uint64_t deadline_ms;          /* corral_now_ms() */
 	struct build_log *log;
 };
 

@@ -67,6 +67,15 @@ static int watch_blob(void *ctx, uint64_t current, struct corral_error *err)
 	return watch(ctx, err);
 }
 
+static int watch_done(const struct pull *p, struct corral_error *err)
+{
+	const struct corral_progress *progress = p->o->unpack.progress;
+
+	if (progress && progress->tell(progress->ctx, p->doing, "done", 0, 0))
+		return corral_error_set(err, ECANCELED, "canceled");
+	return 0;
+}
+
 /* ---- manifests ---- */
 
 /* What is said of a document before it is there: by whom, and what it must be. */
@@ -334,7 +343,9 @@ static int client_init(struct pull *p, struct corral_error *err)
 	return r < 0 ? r : corral_registry_http_new(&p->client.http, &p->http, err);
 }
 
-static int pull(struct pull *p, const char *name, struct corral_error *err)
+/* What there is now, as the store itself tells it. */
+static int pull(struct pull *p, const char *name, struct corral_image **ret,
+                struct corral_error *err)
 {
 	int r = client_init(p, err);
 
@@ -346,11 +357,15 @@ static int pull(struct pull *p, const char *name, struct corral_error *err)
 	if (r == 0)
 		r = config_take(p, err);
 	if (r == 0)
+		r = watch_done(p, err);
+	if (r == 0)
 		r = corral_registry_layers_pull(&p->client, p->server, p->store, p->manifest,
 		                                p->image->layers, p->o, err);
 	if (r == 0)
 		r = image_blobs(p, err);
-	return r < 0 ? r : corral_image_commit(p->store, p->image, name, err);
+	if (r == 0)
+		r = corral_image_commit(p->store, p->image, name, err);
+	return r < 0 ? r : corral_image_find(p->store, p->image->id, ret, err);
 }
 
 /* One that is there under that name and for that platform. */
@@ -386,9 +401,6 @@ int corral_image_pull(struct corral_image_store *s, const char *name,
 		return corral_error_set(err, ENOMEM, "out of memory");
 	r = corral_image_store_hold(s, &hold, err);
 	if (r == 0)
-		r = pull(&p, name, err);
-	if (r < 0)
-		return corral_error_wrap(err, r, "pull %.200s", name);
-	*ret = corral_take_ptr(&p.image);
-	return 0;
+		r = pull(&p, name, ret, err);
+	return r < 0 ? corral_error_wrap(err, r, "pull %.200s", name) : 0;
 }

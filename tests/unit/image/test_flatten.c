@@ -199,14 +199,20 @@ static void nothing_is_written_through_links(void **state)
 	assert_int_equal(mkdir(outside, 0755), 0);
 	(void)snprintf(path, sizeof(path), "%s/victim", outside);
 	text_put(AT_FDCWD, path, "v", 0644);
+	(void)snprintf(path, sizeof(path), "%s/sub", outside);
+	assert_int_equal(mkdir(path, 0755), 0);
+	(void)snprintf(path, sizeof(path), "%s/sub/victim", outside);
+	text_put(AT_FDCWD, path, "v", 0644);
 	(void)snprintf(path, sizeof(path), "d->%s", outside);
 	add(&l, WORDS(path, "e->d"));
-	add(&l, WORDS("d/", "d/x=1", "-e/victim", "~e"));
+	add(&l, WORDS("d/", "d/x=1", "-e/victim", "~e", "-e/sub/victim", "~e/sub"));
 	add(&l, WORDS("-d/../outside/victim"));
 	l.n = 2;
 	if (flatten(&l) < 0)
 		fail_msg("%s", l.err.text);
 	(void)snprintf(path, sizeof(path), "%s/victim", outside);
+	assert_int_equal(stat(path, &st), 0);
+	(void)snprintf(path, sizeof(path), "%s/sub/victim", outside);
 	assert_int_equal(stat(path, &st), 0);
 	(void)snprintf(path, sizeof(path), "%s/x", outside);
 	assert_int_equal(stat(path, &st), -1);

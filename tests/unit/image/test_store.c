@@ -695,6 +695,48 @@ static void nothing_is_pruned_while_somebody_holds(void **state)
 	assert_int_equal(entries(p, STORE_LAYERS), 0);
 }
 
+struct late {
+	struct place *p;
+	struct corral_image *i;
+	int result;
+};
+
+static void *late_commit(void *ctx)
+{
+	struct late *l = ctx;
+
+	l->result = corral_image_commit(l->p->store, l->i, "late", NULL);
+	return NULL;
+}
+
+/* Whoever commits finds the root there, and waits for the lock; meanwhile it goes with its last
+ * image. */
+static void root_that_goes_meanwhile_is_made_again(void **state)
+{
+	struct place *p = *state;
+	struct late late = { .p = p, .result = 1 };
+	corral_autofree char *root = NULL;
+	corral_autofd int lock_fd = -1, fd = -1;
+	pthread_t thread;
+
+	image_make(p, "early", "early", WORDS("base"));
+	late.i = image_of(p, "late", WORDS("base"));
+	OK(p, store_lock(p->store, "lock", LOCK_EX, &lock_fd, &p->err));
+	assert_int_equal(pthread_create(&thread, NULL, late_commit, &late), 0);
+	(void)usleep(200000);
+	{
+		corral_auto(corral_image_freep) struct corral_image *early = find(p, "early");
+
+		OK(p, store_trash(p->store, STORE_ROOTS, early->root_id, &p->err));
+	}
+	corral_fd_closep(&lock_fd);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(late.result, 0);
+	OK(p, corral_image_use(p->store, late.i, &root, &fd, &p->err));
+	assert_int_equal(access(root, F_OK), 0);
+	corral_image_free(late.i);
+}
+
 /* --- several processes --- */
 
 #define RACE_MS 1500
@@ -821,6 +863,7 @@ int main(void)
 		TEST(layer_begins_empty),
 		TEST(layer_of_another_boot_is_none),
 		TEST(nothing_is_pruned_while_somebody_holds),
+		TEST(root_that_goes_meanwhile_is_made_again),
 		TEST(commits_and_prunes_at_once_leave_wholes),
 	};
 

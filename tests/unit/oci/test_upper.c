@@ -20,6 +20,7 @@
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/image/layer.h"
 #include "kernel/image/oci/upper.h"
 #include "kernel/layers/layers.h"
 #include "tests/support.h"
@@ -377,6 +378,79 @@ static void deep_trees_are_no_burden(void **state)
 	assert_true(there("layer/tree/directory-0/directory-1"));
 }
 
+struct told {
+	char *paths[64]; /* with the kind's letter before it */
+	uint32_t modes[64];
+	size_t n;
+};
+
+static int tell(void *ctx, const struct corral_change *c)
+{
+	struct told *t = ctx;
+
+	assert_true(t->n < CORRAL_COUNT(t->paths));
+	assert_true(asprintf(&t->paths[t->n], "%croot%s", corral_change_letter(c->kind),
+	                     c->guest_path) > 0);
+	t->modes[t->n++] = c->mode_after;
+	return 0;
+}
+
+/* What the sandbox saw changed, and nothing else, is so in the root that the layers make. */
+static void base_and_layer_make_what_the_sandbox_saw(void **state)
+{
+	const char *const keep[] = { "keep" }, *const layers[] = { "low", "layer" };
+	const struct corral_layer_stack stack = { .paths = keep,
+		                                  .n = 1,
+		                                  .base_paths = { "low/tree" },
+		                                  .guest_paths = { "/", "/usr", "/workspace" } };
+	const struct corral_layers_diff_options options = { .n_after = 1 };
+	struct told told = { .n = 0 };
+	struct corral_error err = { 0 };
+	struct stat st;
+
+	(void)state;
+	for (int i = 0; i < 12; i++) {
+		char path[64];
+
+		(void)snprintf(path, sizeof(path), "base/d%d/f%d", i % 4, i);
+		file(path, "old");
+	}
+	file("base/d0/sub/x", "old");
+	file("base/was-file", "old");
+	file("base/was-dir/x", "old");
+	whiteout("keep/u0/d0/f0");
+	whiteout("keep/u0/d0/sub");
+	whiteout("keep/u0/d1");
+	opaque("keep/u0/d2");
+	file("keep/u0/d2/f2", "new");
+	file("keep/u0/d3/f3", "new and longer");
+	file("keep/u0/d3/n/n/n", "new");
+	opaque("keep/u0/was-file");
+	file("keep/u0/was-file/x", "new");
+	file("keep/u0/was-dir", "new");
+	assert_int_equal(mkdir("low", 0700) | rename("base", "low/tree"), 0);
+	file("low/gone", "");
+	if (corral_layers_diff(&stack, &options, tell, &told, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_true(told.n > 12);
+	if (corral_upper_take(&(struct corral_upper) { .keep_path = "keep",
+	                                               .base_path = "low/tree" },
+	                      "layer", &err) < 0 ||
+	    corral_image_flatten(layers, 2, "root", &err) < 0)
+		fail_msg("%s", err.text);
+	for (size_t i = 0; i < told.n; i++) {
+		int r = lstat(told.paths[i] + 1, &st);
+
+		if ((r == 0) != (told.paths[i][0] != 'D') ||
+		    (r == 0 && st.st_mode != told.modes[i]))
+			fail_msg("%s", told.paths[i]);
+		free(told.paths[i]);
+	}
+	/* Untouched. */
+	assert_true(there("root/d0/f4") && there("root/d3/f11"));
+	assert_false(there("root/d2/f6") || there("root/d1"));
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -398,6 +472,7 @@ int main(void)
 		CASE(links_are_not_followed),
 		CASE(closed_directories_are_closed_again),
 		CASE(deep_trees_are_no_burden),
+		CASE(base_and_layer_make_what_the_sandbox_saw),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

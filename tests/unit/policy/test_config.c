@@ -118,13 +118,19 @@ static void wrong_values_are_refused_with_their_place(void **state)
 		{ "{\"a\":1", "line 1, column " },
 		{ "[]", "an array where an object is expected" },
 		{ "{\"tty\":true,\"tty\":false}", "line 1, column " },
-		{ "{\"memory\":1}", "unknown key 'memory': known here: allow_weaker, " },
+		{ "{\"memory\":1}", "unknown key 'memory': known here: allow, allow_weaker, " },
 		{ "{\"hostname\":1}", "hostname: a number where text is expected" },
 		{ "{\"hostname\":\"a\\u0000b\"}", "line 1, column " },
 		{ "{\"workspace\":\"\"}", "workspace: empty" },
 		{ "{\"runtime\":null}", "runtime: null where text is expected" },
 		{ "{\"tty\":1}", "tty: a number where true or false is expected" },
-		{ "{\"network\":\"bridge\"}", "network: 'bridge' is not one of 'none', 'host'" },
+		{ "{\"network\":\"lan\"}",
+		  "network: 'lan' is not one of 'none', 'host', 'bridge', 'allow', 'pasta'" },
+		{ "{\"allow\":\"a.example\"}", "allow: text where an array of text is expected" },
+		{ "{\"allow\":[\"a.example\",\"10.0.0.1/8\"]}",
+		  "allow[1]: '10.0.0.1/8': '10.0.0.1/8' has bits beyond its length: the network is "
+		  "10.0.0.0/8" },
+		{ "{\"publish\":[\"8080\"]}", "publish[0]: '8080' is not [127.0.0.1:]PORT:GUEST" },
 		{ "{\"ids\":\"many\"}", "ids: 'many' is not one of 'auto', 'single', 'range'" },
 		{ "{\"user\":-1}", "user: '-1' is not UID" },
 		{ "{\"user\":4294967295}", "user: '4294967295' is not UID" },
@@ -335,9 +341,39 @@ static void permissions_are_a_ruleset_or_a_preset_and_no_part_of_the_sandbox(voi
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static void an_allowlist_says_which_network(void **state)
+{
+	static const struct {
+		const char *json;
+		enum corral_network_mode network;
+		size_t n;
+	} rows[] = {
+		{ "{\"allow\":[\"a.example\",\"10.0.0.0/8:5432\"]}", CORRAL_NETWORK_ALLOW, 2 },
+		{ "{\"allow\":[]}", CORRAL_NETWORK_ALLOW, 0 },
+		{ "{\"network\":\"allow\"}", CORRAL_NETWORK_ALLOW, 0 },
+		/* What contradicts itself is the policy's to refuse. */
+		{ "{\"allow\":[\"a.example\"],\"network\":\"none\"}", CORRAL_NETWORK_NONE, 1 },
+		{ "{\"network\":\"none\",\"allow\":[\"a.example\"]}", CORRAL_NETWORK_NONE, 1 },
+		{ "{\"network\":\"bridge\",\"allow\":[]}", CORRAL_NETWORK_BRIDGE, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct corral_config *c = corral_config_new();
+		struct corral_error err = { 0 };
+
+		if (corral_config_parse(c, rows[i].json, strlen(rows[i].json), &err) < 0)
+			fail_msg("%s: %s", rows[i].json, err.text);
+		assert_int_equal(c->network, rows[i].network);
+		assert_int_equal(c->n_allow, rows[i].n);
+		corral_config_free(c);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_allowlist_says_which_network),
 		T(new_configuration_has_the_default_limits_and_asks_for_none),
 		T(every_key_lands_in_its_field),
 		T(wrong_values_are_refused_with_their_place),

@@ -97,9 +97,7 @@ static const struct {
 	  "its isolation is native, and " FEWER },
 	{ DIR BY_NATIVE, N | L | D, NONE, false, "runtime 'r': its isolation is native: no root" },
 	{ IMAGE BY_NATIVE, N | L | D, NONE, false,
-	  "runtime 'r': its isolation is native: no root: choose isolation docker, or give rootfs "
-	  "a "
-	  "directory" },
+	  "runtime 'r': its isolation is native: no root" },
 	{ PLAIN BY_DOCKER, N | R | L | D, DOCKER, false,
 	  "its isolation is docker, and a container engine answers" },
 	{ IMAGE BY_DOCKER, D, DOCKER, false,

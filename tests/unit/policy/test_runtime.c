@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/policy.h"
 #include "policy/runtime.h"
 
 static struct corral_runtime *parsed(const char *json)
@@ -104,12 +105,14 @@ static void unknown_key_is_named_with_the_known_ones(void **state)
 	refused("{\"name\":\"x\",\"pakages\":[]}",
 	        "unknown key 'pakages': known here: name, description, image, base_image, "
 	        "packages, package_manager, setup_commands, env_vars, work_dir, cache_image, "
-	        "run_as_uid, isolation, scope, rootfs, limits, network, ids, user, hostname, "
+	        "run_as_uid, isolation, scope, rootfs, limits, network, allow, publish, ids, user, "
+	        "hostname, "
 	        "seccomp, cap_add, cap_drop, mounts, allow_weaker");
 	refused("{\"name\":\"x\",\"command\":[\"sh\"]}",
 	        "unknown key 'command': known here: name, description, image, base_image, "
 	        "packages, package_manager, setup_commands, env_vars, work_dir, cache_image, "
-	        "run_as_uid, isolation, scope, rootfs, limits, network, ids, user, hostname, "
+	        "run_as_uid, isolation, scope, rootfs, limits, network, allow, publish, ids, user, "
+	        "hostname, "
 	        "seccomp, cap_add, cap_drop, mounts, allow_weaker");
 }
 
@@ -302,7 +305,7 @@ static void mistakes_in_a_sandbox_name_their_place(void **state)
 	        "limits: limit 'memory': 1 is too little (no program could start): give at least "
 	        "4M, or 0 for no limit");
 	refused("{\"name\":\"x\",\"network\":\"all\"}",
-	        "network: 'all' is not one of 'none', 'host'");
+	        "network: 'all' is not one of 'none', 'host', 'bridge', 'allow', 'pasta'");
 	refused("{\"name\":\"x\",\"mounts\":[{\"type\":\"bind\",\"target\":\"/a\"}]}",
 	        "mounts[0].source: missing: the path on the host");
 	refused("{\"name\":\"x\",\"mounts\":[{\"type\":\"bind\",\"source\":\"a\","
@@ -537,33 +540,35 @@ static void user_of_its_own_does_not_install_into_the_system(void **state)
 	corral_runtime_free(rt);
 }
 
-static void image_cannot_be_had_natively(void **state)
+static void image_is_named_for_who_knows_a_store(void **state)
 {
 	static const struct {
-		const char *json, *text;
+		const char *json, *image;
 	} rows[] = {
-		{ "{\"name\":\"go\",\"image\":\"golang:1\"}",
-		  "runtime 'go': its root filesystem is the image 'golang:1', which corral cannot "
-		  "have "
-		  "without a container engine yet: choose isolation docker, or give rootfs a "
-		  "directory" },
-		{ "{\"name\":\"py\",\"base_image\":\"python:3\"}",
-		  "runtime 'py': its root filesystem is built upon the image 'python:3', which "
-		  "corral "
-		  "cannot have without a container engine yet: choose isolation docker, or give "
-		  "rootfs a directory" },
+		{ "{\"name\":\"go\",\"image\":\"golang:1\"}", "golang:1" },
+		{ "{\"name\":\"py\",\"base_image\":\"python:3\"}", "corral-runtime:" },
+		{ "{\"name\":\"go\",\"image\":\"golang:1\",\"rootfs\":\"host\"}", NULL },
+		{ "{\"name\":\"h\"}", NULL },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct corral_runtime *rt = parsed(rows[i].json);
+		struct corral_policy *p = NULL;
 		struct corral_config *c = NULL;
 		struct corral_error err = { 0 };
 
-		assert_int_equal(corral_runtime_root(rt, NULL), -EOPNOTSUPP);
-		assert_int_equal(corral_runtime_config(rt, &c, &err), -EOPNOTSUPP);
-		assert_string_equal(err.text, rows[i].text);
-		assert_null(c);
+		assert_int_equal(corral_runtime_config(rt, &c, &err), 0);
+		if (!rows[i].image) {
+			assert_null(c->image);
+		} else {
+			assert_int_equal(strncmp(c->image, rows[i].image, strlen(rows[i].image)),
+			                 0);
+			/* A name alone is no root. */
+			assert_int_equal(corral_policy_compile(c, NULL, &p, &err), -EINVAL);
+			assert_non_null(strstr(err.text, "has not been looked for in a store"));
+		}
+		corral_config_free(c);
 		corral_runtime_free(rt);
 	}
 }
@@ -591,7 +596,7 @@ int main(void)
 		cmocka_unit_test(every_sandbox_has_the_variables_of_the_contract),
 		cmocka_unit_test(variables_of_the_runtime_win_over_those_of_every_sandbox),
 		cmocka_unit_test(user_of_its_own_does_not_install_into_the_system),
-		cmocka_unit_test(image_cannot_be_had_natively),
+		cmocka_unit_test(image_is_named_for_who_knows_a_store),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -165,6 +165,9 @@ static void draw(struct corral_bars *b)
 	room = rows > 3 ? rows - 2 : 1;
 	skip = b->n > room ? b->n - room : 0;
 	for (size_t i = 0; i < b->n; i++) {
+		/* What has no size is of no interest when it is done. */
+		if (is_at_rest(&b->bars[i]) && !b->bars[i].total)
+			continue;
 		/* Those at rest give way first, then the last ones. */
 		if ((hidden < skip && is_at_rest(&b->bars[i])) || b->n_drawn == room) {
 			hidden++;

@@ -113,6 +113,77 @@ static void the_list_is_by_id(void **state)
 	corral_session_records_free(list, n);
 }
 
+/* As a later corral's could be: a description that this one does not take. */
+static void fault_make(struct place *p, const char *id)
+{
+	struct corral_session_order o = { .id = id, .isolation = CORRAL_ISOLATION_NATIVE };
+	struct corral_runtime *rt = NULL;
+
+	OK(p, corral_runtime_dup(p->runtime, &rt, &p->err));
+	free(rt->work_dir);
+	rt->work_dir = strdup("nowhere");
+	o.runtime = rt;
+	OK(p, corral_session_store_create(p->store, &o, NULL, &p->err));
+	corral_runtime_free(rt);
+}
+
+static void one_that_cannot_be_read_keeps_nobody_from_the_others(void **state)
+{
+	static const char said[] =
+	        "Session 'b': what registry.db says of its runtime cannot be read: "
+	        "work_dir";
+	struct place *p = *state;
+	struct corral_session_record *list = NULL, r = { 0 };
+	struct corral_session_cleaned told;
+	size_t n = 0;
+
+	session_make(p, "a", false);
+	fault_make(p, "b");
+	fault_make(p, "b2");
+	session_make(p, "c", false);
+	file_put(p, "c", "f", "1");
+	OK(p, corral_session_store_list(p->store, &list, &n, &p->err));
+	assert_int_equal(n, 4);
+	for (size_t i = 0; i < n; i++) {
+		bool broken = list[i].id[0] == 'b';
+
+		assert_int_equal(list[i].fault != NULL, broken);
+		assert_int_equal(list[i].runtime == NULL, broken);
+	}
+	assert_int_equal(strncmp(list[1].fault, said, strlen(said)), 0);
+	corral_session_records_free(list, n);
+	FAILS(p, corral_session_store_find(p->store, "b", &r, &p->err), EIO, said);
+	FAILS(p, corral_session_checkpoint(p->store, "b", NULL, NULL, &p->err), EIO, said);
+	OK(p, corral_session_store_find_any(p->store, "b", &r, &p->err));
+	assert_int_equal(strncmp(r.fault, said, strlen(said)), 0);
+	corral_session_record_done(&r);
+	OK(p, corral_session_store_clean(p->store, &told, &p->err));
+	assert_int_equal(told.failed, 0);
+	OK(p, corral_session_store_remove(p->store, "b", &p->err));
+	OK(p, corral_session_store_remove(p->store, "b2", &p->err));
+	FAILS(p, corral_session_store_find(p->store, "b", &r, &p->err), ENOENT, "No such session");
+	assert_int_equal(entries(p, "layers"), 2);
+	HAS(p, "c", "f", "1");
+}
+
+static void who_looks_makes_no_store(void **state)
+{
+	struct place *p = *state;
+	struct corral_session_store *s = NULL;
+
+	OK(p, corral_session_store_open_existing(p->root, &s, &p->err));
+	corral_session_store_close(s);
+	place_close(p);
+	place_empty(p);
+	FAILS(p, corral_session_store_open_existing(p->root, &s, &p->err), ENOENT,
+	      "there are none");
+	assert_int_equal(entries(p, "."), 0);
+	assert_int_equal(rmdir(p->root), 0);
+	FAILS(p, corral_session_store_open_existing(p->root, &s, &p->err), ENOENT, "No such file");
+	assert_int_equal(access(p->root, F_OK), -1);
+	place_reopen(p);
+}
+
 static void a_removed_session_leaves_nothing(void **state)
 {
 	struct place *p = *state;
@@ -162,7 +233,7 @@ static void checkpoints_are_gone_back_to(void **state)
 	OK(p, corral_session_restore(p->store, "a", "begin", &p->err));
 	HAS(p, "a", "f", "");
 	FAILS(p, corral_session_restore(p->store, "a", "three", &p->err), ENOENT,
-	      "has no checkpoint 'three'");
+	      "has no checkpoint 'three': it has begin, c2, two");
 	OK(p, corral_session_checkpoints(p->store, "a", &list, &p->err));
 	assert_int_equal(list.n, 3);
 	assert_string_equal(list.items[0].name, "begin");
@@ -267,6 +338,10 @@ static void what_is_taken_back_is_what_led_here(void **state)
 	file_put(p, "a", "f", "1");
 	OK(p, corral_session_checkpoint(p->store, "a", "one", NULL, &p->err));
 	OK(p, corral_session_command(p->store, "a", "second", NULL, &p->err));
+	FAILS(p,
+	      corral_session_diff(p->store, "a", &(struct corral_session_span) { .command = 3 },
+	                          NULL, NULL, NULL, &p->err),
+	      ENOENT, "has no command 3: there are those from 1 to 2");
 	file_put(p, "a", "f", "2");
 	OK(p, corral_session_checkpoint(p->store, "a", "two", NULL, &p->err));
 	OK(p, corral_session_restore(p->store, "a", "one", &p->err));
@@ -501,6 +576,65 @@ static void what_cannot_be_merged_stands_in_the_way_of_nothing_else(void **state
 	HAS(p, "a", "f13", "f13");
 }
 
+/* A file in the topmost, without what waking does; and the deep one goes from the layer that was
+ * beneath to the one that is now: as if each had one, which would take its time to make. */
+static void layer_fill(struct place *p, const char *id, const char *name)
+{
+	struct corral_session_stack k = { 0 };
+	char from[128], to[128];
+	int fd;
+
+	OK(p, corral_session_stack_open(p->store, id, &k, &p->err));
+	(void)snprintf(to, sizeof(to), "%s/u2/%s", k.paths[0], name);
+	fd = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	assert_int_equal(write(fd, name, strlen(name)), strlen(name));
+	(void)close(fd);
+	if (k.stack.n > 2) {
+		(void)snprintf(from, sizeof(from), "%s/u2/d", k.paths[2]);
+		(void)snprintf(to, sizeof(to), "%s/u2/d", k.paths[1]);
+		assert_true(rename(from, to) == 0 || errno == ENOENT);
+	}
+	corral_session_stack_close(&k);
+}
+
+/* As a guest would, who wants to be in the way: each of them cannot be merged. */
+static void session_goes_on_when_nothing_can_be_merged(void **state)
+{
+	struct place *p = *state;
+	unsigned int n = 0, last = 0;
+	char name[16], path[128], said[24];
+	corral_autofree char *text = NULL;
+
+	session_make(p, "a", true);
+	for (int i = 0; i < CORRAL_LAYERS_MAX + 3; i++) {
+		(void)snprintf(name, sizeof(name), "f%d", i);
+		OK(p, corral_session_command(p->store, "a", name, &n, &p->err));
+		last = n ? n : last;
+		assert_int_equal(n, i < CORRAL_LAYERS_MAX ? i + 1 : 0);
+		if (i == 0)
+			deep_put(p, "a");
+		layer_fill(p, "a", name);
+	}
+	assert_int_equal(session_layers(p, "a"), CORRAL_LAYERS_MAX);
+	FAILS(p, corral_session_checkpoint(p->store, "a", NULL, NULL, &p->err), EMLINK,
+	      "cannot be merged: take back what it did last, or go back to a checkpoint");
+	FAILS(p, corral_session_fork(p->store, "a", NULL, "b", NULL, &p->err), EMLINK,
+	      "as many as there can be");
+	HAS(p, "a", "f0", "f0");
+	HAS(p, "a", name, name);
+	(void)snprintf(path, sizeof(path), "%s/sessions/a/unmergeable", p->root);
+	assert_true(readlink(path, said, sizeof(said)) > 0);
+	/* Ways out: the last command with those that had no state, then one more. */
+	OK(p, corral_session_undo(p->store, "a", 1, &text, &p->err));
+	(void)snprintf(name, sizeof(name), "f%u", last - 1);
+	assert_string_equal(text, name);
+	HAS(p, "a", name, "");
+	OK(p, corral_session_undo(p->store, "a", 1, NULL, &p->err));
+	OK(p, corral_session_command(p->store, "a", "again", &n, &p->err));
+	assert_int_equal(n, last + 1);
+	HAS(p, "a", "f0", "f0");
+}
+
 static void what_a_crash_left_goes(void **state)
 {
 	struct place *p = *state;
@@ -629,6 +763,8 @@ int main(void)
 		TEST(what_was_made_is_found_again_by_another_process),
 		TEST(without_an_id_one_is_chosen),
 		TEST(the_list_is_by_id),
+		TEST(who_looks_makes_no_store),
+		TEST(one_that_cannot_be_read_keeps_nobody_from_the_others),
 		TEST(a_removed_session_leaves_nothing),
 		TEST(checkpoints_are_gone_back_to),
 		TEST(an_empty_layer_is_not_frozen),
@@ -643,6 +779,7 @@ int main(void)
 		TEST(the_work_directory_stays_as_the_guest_made_it),
 		TEST(many_layers_are_merged_before_it_wakes),
 		TEST(what_cannot_be_merged_stands_in_the_way_of_nothing_else),
+		TEST(session_goes_on_when_nothing_can_be_merged),
 		TEST(what_a_crash_left_goes),
 		TEST(opening_waits_for_nothing_large),
 		TEST(the_directory_is_the_callers_alone),

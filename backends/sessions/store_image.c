@@ -1,0 +1,92 @@
+/*
+ * The image that a session runs on: chosen when the session is made, and kept by a pin of the
+ * session's directory as long as that is there. What its name means later is no matter.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "backends/sessions/manager_state.h"
+#include "backends/sessions/store_state.h"
+#include "kernel/base/cleanup.h"
+#include "kernel/image/apply.h"
+
+void corral_session_store_set_images(struct corral_session_store *s,
+                                     struct corral_image_store *images)
+{
+	s->images = images;
+}
+
+struct corral_image_store *store_images(const struct corral_session_store *s)
+{
+	return s->images;
+}
+
+static char *keeper_of(const struct corral_session_store *s, const char *id)
+{
+	char *path;
+
+	return asprintf(&path, "%s/sessions/%s", s->root, id) < 0 ? NULL : path;
+}
+
+int store_image_keep(struct corral_session_store *s, const char *id,
+                     const struct corral_runtime *rt, struct corral_image **ret,
+                     struct corral_error *err)
+{
+	corral_auto(corral_image_freep) struct corral_image *image = NULL;
+	corral_autofree char *keeper = keeper_of(s, id);
+	int r;
+
+	if (!keeper)
+		return corral_error_set(err, ENOMEM, "out of memory");
+	r = s->images ? corral_image_pinned(s->images, keeper, &image, NULL) : -ENOENT;
+	if (r < 0)
+		r = corral_image_of_runtime(s->images, rt, &image, err);
+	if (r == 0 && image)
+		r = corral_image_pin(s->images, image, keeper, err);
+	if (r < 0)
+		return corral_error_wrap(err, r, "Session '%s'", id);
+	if (ret)
+		*ret = corral_take_ptr(&image);
+	return 0;
+}
+
+int store_image_keep_too(struct corral_session_store *s, const char *id, const char *of,
+                         struct corral_error *err)
+{
+	corral_auto(corral_image_freep) struct corral_image *image = NULL;
+	corral_autofree char *keeper = keeper_of(s, id), *other = keeper_of(s, of);
+
+	if (!keeper || !other)
+		return corral_error_set(err, ENOMEM, "out of memory");
+	if (!s->images || corral_image_pinned(s->images, other, &image, NULL) < 0)
+		return 0;
+	return corral_image_pin(s->images, image, keeper, err);
+}
+
+int store_image_apply(struct store_session *e, struct corral_config *c, struct corral_error *err)
+{
+	corral_auto(corral_image_freep) struct corral_image *image = NULL;
+	int r;
+
+	if (!c->image)
+		return 0;
+	r = store_image_keep(e->store, e->id, e->runtime, &image, err);
+	if (r == 0)
+		r = corral_config_set_text(&c->image, image->id, err);
+	return r < 0 ? r : corral_image_apply(e->store->images, c, err);
+}
+
+int store_image_root(const struct store_session *e, char **ret_path, int *ret_fd,
+                     struct corral_error *err)
+{
+	corral_auto(corral_image_freep) struct corral_image *image = NULL;
+	int r = store_image_keep(e->store, e->id, e->runtime, &image, err);
+
+	/* That of a container is the engine's. */
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0 || !image)
+		return r;
+	return corral_image_use(e->store->images, image, ret_path, ret_fd, err);
+}

@@ -1,0 +1,224 @@
+#include "kernel/image/apply.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "kernel/base/cleanup.h"
+#include "kernel/image/account.h"
+#include "policy/guest_path.h"
+#include "policy/runtime_build.h"
+
+/* ---- variables ---- */
+
+/* Beneath those that are there: before them. */
+static int env_put(struct corral_config *c, char *const *more, size_t n, struct corral_error *err)
+{
+	char **own = c->env;
+	size_t n_own = c->n_env;
+	int r = 0;
+
+	c->env = NULL;
+	c->n_env = 0;
+	/* What is no assignment is nothing that anybody could have meant. */
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (more[i][0] != '=' && strchr(more[i], '='))
+			r = corral_config_add_env(c, more[i], err);
+	for (size_t i = 0; i < n_own; i++) {
+		if (r == 0)
+			r = corral_config_add_env(c, own[i], err);
+		free(own[i]);
+	}
+	free(own);
+	return r;
+}
+
+static int account_env_put(struct corral_config *c, const struct corral_image_account *a,
+                           struct corral_error *err)
+{
+	corral_autofree char *home = NULL, *user = NULL;
+	char *both[2];
+
+	if (!a->name || !*a->guest_home)
+		return 0;
+	if (asprintf(&home, "HOME=%s", a->guest_home) < 0)
+		home = NULL;
+	if (asprintf(&user, "USER=%s", a->name) < 0)
+		user = NULL;
+	if (!home || !user)
+		return corral_error_set(err, ENOMEM, "out of memory");
+	both[0] = home;
+	both[1] = user;
+	return env_put(c, both, 2, err);
+}
+
+/* ---- the account ---- */
+
+static int user_put(struct corral_config *c, const struct corral_image *i, int root_fd,
+                    struct corral_image_account *ret, struct corral_error *err)
+{
+	int r;
+
+	if (c->has_user)
+		return corral_image_account_of(root_fd, c->guest_uid, ret, err);
+	r = corral_image_account_find(root_fd, i->user, ret, err);
+	if (r == -EINVAL)
+		return corral_error_set(err, EINVAL,
+		                        "its user '%.64s' is not in its /etc/passwd and "
+		                        "/etc/group: say whom to run as with a number (--user)",
+		                        i->user);
+	if (r < 0)
+		return r;
+	c->has_user = *i->user != '\0';
+	c->guest_uid = ret->guest_uid;
+	c->guest_gid = ret->guest_gid;
+	return 0;
+}
+
+/* ---- the directory ---- */
+
+static bool is_directory(int root_fd, const char *guest_path)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	corral_autofd int fd = (int)syscall(SYS_openat2, root_fd, guest_path, &how, sizeof(how));
+
+	return fd >= 0;
+}
+
+/*
+ * Where an image says that its commands start, its own files are: nothing is to be mounted there. A
+ * directory that it says and does not have is an empty one, as everybody's.
+ */
+static int work_dir_put(struct corral_config *c, const struct corral_image *i, int root_fd,
+                        struct corral_error *err)
+{
+	corral_autofree char *path = NULL;
+	int r;
+
+	if (c->workspace || c->keep_work_dir || !*i->work_dir)
+		return 0;
+	r = corral_guest_path_normalise(i->work_dir, &path, err);
+	/* What a build put there, as npm does, is the same directory of a runtime's. */
+	if (r == 0 && c->work_dir && strcmp(c->work_dir, path) != 0)
+		return 0;
+	if (r == 0 && !c->work_dir)
+		r = corral_config_set_text(&c->work_dir, path, err);
+	if (r < 0)
+		return corral_error_wrap(err, r, "its work directory");
+	c->bare_work_dir = is_directory(root_fd, path);
+	return 0;
+}
+
+/* ---- the command ---- */
+
+static int command_put(struct corral_config *c, const struct corral_image *i,
+                       struct corral_error *err)
+{
+	corral_autofree char **argv = NULL;
+	size_t n = i->n_entrypoint + i->n_command;
+
+	if (c->n_argv || !n)
+		return 0;
+	argv = calloc(n + 1, sizeof(*argv));
+	if (!argv)
+		return corral_error_set(err, ENOMEM, "out of memory");
+	for (size_t k = 0; k < n; k++)
+		argv[k] = k < i->n_entrypoint ? i->entrypoint[k] : i->command[k - i->n_entrypoint];
+	if (!*argv[0])
+		return 0;
+	return corral_config_set_argv(c, argv, n, err);
+}
+
+static int say_all(struct corral_config *c, const struct corral_image *i, int root_fd,
+                   struct corral_error *err)
+{
+	corral_auto(corral_image_account_done) struct corral_image_account a = { 0 };
+	int r = user_put(c, i, root_fd, &a, err);
+
+	if (r == 0 && !c->clear_env)
+		r = env_put(c, i->env, i->n_env, err);
+	if (r == 0 && !c->clear_env)
+		r = account_env_put(c, &a, err);
+	if (r == 0)
+		r = work_dir_put(c, i, root_fd, err);
+	if (r == 0)
+		r = command_put(c, i, err);
+	return r;
+}
+
+int corral_image_apply(struct corral_image_store *s, struct corral_config *c,
+                       struct corral_error *err)
+{
+	corral_auto(corral_image_freep) struct corral_image *i = NULL;
+	corral_autofree char *root = NULL;
+	corral_autofd int lease_fd = -1, root_fd = -1;
+	int r;
+
+	if (!c->image || c->rootfs_is_image)
+		return 0;
+	r = corral_image_find(s, c->image, &i, err);
+	if (r < 0)
+		return r;
+	r = corral_image_use(s, i, &root, &lease_fd, err);
+	if (r == 0) {
+		root_fd = open(root, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (root_fd < 0)
+			r = corral_error_sys(err, errno, "open its root");
+	}
+	if (r == 0)
+		r = say_all(c, i, root_fd, err);
+	if (r == 0)
+		r = corral_config_set_text(&c->rootfs, root, err);
+	if (r < 0)
+		return corral_error_wrap(err, r, "image '%.100s'", c->image);
+	c->rootfs_is_image = true;
+	c->rootfs_lease_fd = corral_take_fd(&lease_fd);
+	return 0;
+}
+
+/* ---- runtimes ---- */
+
+static int not_there(const struct corral_runtime *rt, struct corral_error *err)
+{
+	if (rt->image)
+		return corral_error_set(
+		        err, ENOENT,
+		        "its root filesystem is the image '%.100s', which is not in "
+		        "corral's store: corral image pull %.100s",
+		        rt->image, rt->image);
+	return corral_error_set(err, ENOENT,
+	                        "its root filesystem is built upon the image '%.100s', and that "
+	                        "has not been done here yet: corral runtime build %.60s",
+	                        rt->base_image, rt->name);
+}
+
+int corral_image_of_runtime(struct corral_image_store *s, const struct corral_runtime *rt,
+                            struct corral_image **ret, struct corral_error *err)
+{
+	corral_auto(corral_image_freep) struct corral_image *i = NULL;
+	corral_autofree char *name = NULL;
+	int r = corral_runtime_image_name(rt, &name, err);
+
+	if (r < 0)
+		return r;
+	if (!name) {
+		*ret = NULL;
+		return 0;
+	}
+	r = s ? corral_image_find(s, name, &i, err) : -ENOENT;
+	/* One that only was given such a name is no build. */
+	if (r == -ENOENT || (r == 0 && !rt->image && strcmp(i->built_for, rt->name) != 0))
+		return not_there(rt, err);
+	if (r < 0)
+		return r;
+	*ret = corral_take_ptr(&i);
+	return 0;
+}

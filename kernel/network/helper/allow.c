@@ -1,0 +1,188 @@
+#include "kernel/network/helper/allow.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
+#include "kernel/network/helper/dns.h"
+#include "kernel/network/helper/filter.h"
+#include "kernel/network/helper/nameservers.h"
+#include "kernel/network/helper/pasta.h"
+#include "kernel/network/helper/resolver.h"
+
+/* The host's file is looked at again so often, if anybody asks. */
+#define REREAD_MS 5000
+
+struct corral_net_allow {
+	struct corral_net_watch watch; /* first: found again by its address */
+	struct corral_net_child *child;
+	struct corral_egress *egress;
+	struct corral_filter *filter;
+	struct corral_resolver *resolver;
+	uint64_t read_ms;
+};
+
+static int list_read(const struct corral_net_connect *request, struct corral_egress **ret,
+                     struct corral_error *err)
+{
+	corral_autofree char **texts = calloc(request->n_egress + 1, sizeof(*texts));
+	char *at = (char *)(uintptr_t)request + request->egress;
+
+	if (!texts)
+		return corral_error_sys(err, ENOMEM, "network allow");
+	for (uint32_t i = 0; i < request->n_egress; i++, at += strlen(at) + 1)
+		texts[i] = at;
+	return corral_egress_compile(texts, request->n_egress, ret, err);
+}
+
+static int own_add(struct corral_egress *e, const void *address, int family,
+                   struct corral_error *err)
+{
+	const struct corral_prefix own = {
+		.address = corral_address_of(address, family == AF_INET ? 4 : 16),
+		.len = family == AF_INET ? 32 : 128,
+	};
+
+	return corral_egress_own(e, &own, err);
+}
+
+static int host_add(struct corral_egress *e, const struct ifaddrs *list, struct corral_error *err)
+{
+	int r = 0;
+
+	for (const struct ifaddrs *a = list; a && r == 0; a = a->ifa_next) {
+		if (!a->ifa_addr || (a->ifa_flags & IFF_LOOPBACK))
+			continue;
+		if (a->ifa_addr->sa_family == AF_INET)
+			r = own_add(e, &((struct sockaddr_in *)(void *)a->ifa_addr)->sin_addr,
+			            AF_INET, err);
+		else if (a->ifa_addr->sa_family == AF_INET6)
+			r = own_add(e, &((struct sockaddr_in6 *)(void *)a->ifa_addr)->sin6_addr,
+			            AF_INET6, err);
+	}
+	return r;
+}
+
+int corral_net_allow_prepare(struct corral_net_child *c, struct corral_error *err)
+{
+	struct corral_net_allow *a = calloc(1, sizeof(*a));
+	struct ifaddrs *list = NULL;
+	int r;
+
+	if (!a)
+		return corral_error_sys(err, ENOMEM, "network allow");
+	c->allow = a;
+	a->child = c;
+	a->watch.fd = -1;
+	r = list_read(c->request, &a->egress, err);
+	if (r < 0)
+		return r;
+	if (getifaddrs(&list) < 0)
+		return corral_error_sys(err, errno, "list the host's addresses");
+	r = host_add(a->egress, list, err);
+	freeifaddrs(list);
+	if (r == 0 && c->request->way == CORRAL_NET_VETH)
+		r = own_add(a->egress, &c->place.host, AF_INET, err);
+	if (r == 0 && c->request->way == CORRAL_NET_VETH && c->place.has_ipv6)
+		r = own_add(a->egress, &c->place.host6, AF_INET6, err);
+	return r;
+}
+
+/* From within the guest's namespace, where there is no way back: the filter lets that mark pass. */
+static int upstream_socket(void *context, int family, int type, struct corral_error *err)
+{
+	const struct corral_net_allow *a = context;
+	const int mark = CORRAL_FILTER_MARK_OWN;
+	corral_autofd int fd = corral_net_socket(a->child, CORRAL_NET_HOST, family, type, err);
+
+	if (fd < 0)
+		return fd;
+	if (a->child->no_return && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
+		return corral_error_sys(err, errno, "mark a question to a name server");
+	return corral_take_fd(&fd);
+}
+
+static int lease(void *context, const char *name, uint64_t sets,
+                 const struct corral_address *addresses, size_t n, uint32_t ttl_s,
+                 struct corral_error *err)
+{
+	const struct corral_net_allow *a = context;
+
+	return corral_filter_lease(a->filter, name, sets, addresses, n, ttl_s, err);
+}
+
+static const struct corral_resolver_ops ops = { upstream_socket, lease };
+
+static size_t upstreams_look(struct corral_net_allow *a, struct corral_upstream *ret)
+{
+	struct corral_net_nameservers servers = { .n = 0 };
+
+	a->read_ms = corral_now_ms();
+	/* pasta knows them, and hears of them here. */
+	if (a->child->no_return)
+		corral_net_nameservers_add(&servers, CORRAL_NET_PASTA_DNS);
+	else
+		corral_net_nameservers_read(&servers);
+	for (unsigned int i = 0; i < servers.n; i++)
+		ret[i] = (struct corral_upstream) { servers.address[i], servers.address_len[i] };
+	return servers.n;
+}
+
+static void step(struct corral_net_watch *w, uint32_t events)
+{
+	struct corral_net_allow *a = (struct corral_net_allow *)w;
+	struct corral_upstream upstreams[CORRAL_NET_NAMESERVERS_MAX];
+
+	(void)events;
+	if (corral_now_ms() - a->read_ms > REREAD_MS)
+		corral_resolver_ask(a->resolver, upstreams, upstreams_look(a, upstreams));
+	corral_resolver_step(a->resolver);
+}
+
+int corral_net_allow_open(struct corral_net_child *c, struct corral_error *err)
+{
+	struct corral_net_allow *a = c->allow;
+	struct corral_upstream upstreams[CORRAL_NET_NAMESERVERS_MAX];
+	struct corral_filter_fds fds = { -1, -1 };
+	corral_autofd int udp = -1, tcp = -1;
+	int r = corral_net_enter(c, CORRAL_NET_GUEST, err);
+
+	if (r == 0)
+		r = corral_filter_install(a->egress, &fds, err);
+	if (r == 0)
+		r = corral_filter_new(&fds, a->egress, &a->filter, err);
+	if (r < 0)
+		return r;
+	udp = corral_net_dns_listen(c, SOCK_DGRAM, err);
+	if (udp < 0)
+		return udp;
+	tcp = corral_net_dns_listen(c, SOCK_STREAM, err);
+	if (tcp < 0)
+		return tcp;
+	r = corral_resolver_new(a->egress, &ops, a, upstreams, upstreams_look(a, upstreams),
+	                        corral_take_fd(&udp), corral_take_fd(&tcp), &a->resolver, err);
+	if (r < 0)
+		return r;
+	a->watch.fd = corral_resolver_fd(a->resolver);
+	a->watch.ready = step;
+	return corral_net_loop_watch(&c->loop, &a->watch, EPOLLIN, err);
+}
+
+void corral_net_allow_report(struct corral_net_child *c)
+{
+	static struct corral_net_ledger m;
+
+	memset(&m, 0, sizeof(m));
+	m.head = (struct corral_net_head) { CORRAL_NET_LEDGER, sizeof(m) };
+	/* What cannot be read is not in it. */
+	(void)corral_filter_report(c->allow->filter, &m.ledger, NULL);
+	corral_resolver_report(c->allow->resolver, &m.ledger);
+	(void)send(c->caller.fd, &m, sizeof(m), MSG_NOSIGNAL | MSG_DONTWAIT);
+}

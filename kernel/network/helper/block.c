@@ -1,0 +1,292 @@
+#include "kernel/network/helper/block.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kernel/base/buf.h"
+#include "kernel/base/cleanup.h"
+#include "kernel/network/helper/nft.h"
+
+/* fd63:6f72:7261:BLOCK::/64, of which the middle spells corral. */
+static const uint8_t ula[6] = { 0xfd, 0x63, 0x6f, 0x72, 0x72, 0x61 };
+
+struct corral_net_block {
+	unsigned int number;
+	struct corral_net_host host;
+	int lock_fd; /* the block is ours while this description is open anywhere */
+	struct corral_nft *nft;
+	bool owned; /* the table goes with nft */
+	bool taken[CORRAL_NET_BLOCK_PLACES];
+	unsigned int next;
+};
+
+static void block_place(unsigned int n, struct in_addr base, bool has_ipv6, unsigned int index,
+                        struct corral_net_place *ret)
+{
+	uint32_t first = ntohl(base.s_addr) + 2 * (n * CORRAL_NET_BLOCK_PLACES + index);
+
+	*ret = (struct corral_net_place) { .has_ipv6 = has_ipv6, .table_fd = -1 };
+	(void)snprintf(ret->link, sizeof(ret->link), CORRAL_NET_LINK_PREFIX "%u-%u", n, index);
+	ret->host.s_addr = htonl(first);
+	ret->guest.s_addr = htonl(first + 1);
+	memcpy(&ret->host6, ula, sizeof(ula));
+	ret->host6.s6_addr[6] = (uint8_t)(n >> 8);
+	ret->host6.s6_addr[7] = (uint8_t)n;
+	ret->host6.s6_addr[15] = (uint8_t)(2 * index);
+	ret->guest6 = ret->host6;
+	ret->guest6.s6_addr[15]++;
+}
+
+void corral_net_block_place(const struct corral_net_block *b, unsigned int index,
+                            struct corral_net_place *ret)
+{
+	block_place(b->number, b->host.base, b->host.has_ipv6, index, ret);
+	ret->mtu = b->host.mtu;
+	ret->table_fd = b->owned ? corral_nft_fd(b->nft) : -1;
+}
+
+static void guests_add(struct corral_buf *out, unsigned int n, struct in_addr base, int family)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct corral_net_place p;
+
+	corral_buf_fmt(out, " set guests%s { type ifname . %s; elements = {",
+	               family == AF_INET ? "4" : "6",
+	               family == AF_INET ? "ipv4_addr" : "ipv6_addr");
+	for (unsigned int i = 0; i < CORRAL_NET_BLOCK_PLACES; i++) {
+		block_place(n, base, true, i, &p);
+		(void)inet_ntop(family, family == AF_INET ? (void *)&p.guest : (void *)&p.guest6,
+		                text, sizeof(text));
+		corral_buf_fmt(out, "%s \"%s\" . %s", i ? "," : "", p.link, text);
+	}
+	corral_buf_str(out, " } }\n");
+}
+
+/*
+ * In the order of a packet's way. Verdicts of a drop are final; an acceptance is not, other tables
+ * have their say. Where a guest is refused it is told, so that nothing of it hangs.
+ */
+static const char rules_before[] =
+        " chain from { type filter hook prerouting priority -310; policy accept;\n"
+        "  iifname != \"%s*\" accept\n"
+        /* Nobody's address but its own leaves a sandbox. */
+        "  meta nfproto ipv4 iifname . ip saddr != @guests4 drop\n";
+static const char rules[] =
+        " chain host { type filter hook input priority -10; policy accept;\n"
+        "  iifname \"%s*\" reject with icmpx admin-prohibited\n"
+        " }\n"
+        " chain forward { type filter hook forward priority -10; policy accept;\n"
+        "  iifname \"%s*\" jump out\n"
+        "  oifname \"%s*\" ct state established,related accept\n"
+        "  oifname \"%s*\" drop\n"
+        " }\n"
+        " chain out {\n"
+        /* Other sandboxes, of any corral. */
+        "  oifname \"" CORRAL_NET_LINK_PREFIX "*\" reject with icmpx admin-prohibited\n"
+        /* A port of the host's that is sent on to somewhere. */
+        "  ct status dnat ct state new reject with icmpx admin-prohibited\n"
+        "  ip daddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/4, 240.0.0.0/4 }"
+        " reject with icmpx admin-prohibited\n"
+        "  ip6 daddr { ::/127, ::ffff:0:0/96, fe80::/10, ff00::/8 }"
+        " reject with icmpx admin-prohibited\n"
+        " }\n";
+
+void corral_net_block_rules(unsigned int n, struct in_addr base, bool has_ipv6, bool owner,
+                            struct corral_buf *ret)
+{
+	struct corral_net_place first;
+	char prefix[16], text[INET6_ADDRSTRLEN];
+
+	block_place(n, base, has_ipv6, 0, &first);
+	(void)snprintf(prefix, sizeof(prefix), CORRAL_NET_LINK_PREFIX "%u-", n);
+	corral_buf_fmt(ret, "table inet corral-%u {%s\n", n, owner ? " flags owner;" : "");
+	guests_add(ret, n, base, AF_INET);
+	if (has_ipv6)
+		guests_add(ret, n, base, AF_INET6);
+	/* NOLINTNEXTLINE: the formats are above, and take prefixes alone */
+	corral_buf_fmt(ret, rules_before, prefix);
+	corral_buf_str(ret,
+	               has_ipv6 ? "  meta nfproto ipv6 iifname . ip6 saddr != @guests6 drop\n }\n"
+	                        : "  meta nfproto ipv6 drop\n }\n");
+	corral_buf_fmt(ret, rules, prefix, prefix, prefix, prefix);
+	corral_buf_str(ret,
+	               " chain nat { type nat hook postrouting priority 100; policy accept;\n");
+	(void)inet_ntop(AF_INET, &first.host, text, sizeof(text));
+	corral_buf_fmt(ret, "  ip saddr %s/%u masquerade\n", text, 25u);
+	if (has_ipv6) {
+		(void)inet_ntop(AF_INET6, &first.host6, text, sizeof(text));
+		corral_buf_fmt(ret, "  ip6 saddr %s/64 masquerade\n", text);
+	}
+	corral_buf_str(ret, " }\n}\n");
+}
+
+_Static_assert(2 * CORRAL_NET_BLOCK_PLACES == 1u << (32 - 25), "a block is a /25");
+_Static_assert(CORRAL_NET_BLOCKS <= 512, "all blocks together are a /16");
+
+/* What was left by one that could not own it is in the way, and nobody's: the block is ours. */
+static int table_make(struct corral_net_block *b, bool owner, struct corral_error *err)
+{
+	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
+	int r = corral_nft_new(&b->nft, err);
+
+	if (r < 0)
+		return r;
+	corral_buf_fmt(&text, "table inet corral-%u\ndelete table inet corral-%u\n", b->number,
+	               b->number);
+	corral_net_block_rules(b->number, b->host.base, b->host.has_ipv6, owner, &text);
+	r = text.failed ? corral_error_set(err, ENOMEM, "nftables: out of memory")
+	                : corral_nft_run(b->nft, text.data, err);
+	if (r < 0) {
+		corral_nft_free(b->nft);
+		b->nft = NULL;
+		return r;
+	}
+	b->owned = owner;
+	return 0;
+}
+
+static int firewall_look(struct corral_error *err)
+{
+	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
+	corral_auto(corral_nft_freep) struct corral_nft *nft = NULL;
+	char command[96];
+	const char *table;
+
+	/* What cannot be listed cannot be judged, and is left to those who made it. */
+	if (corral_nft_new(&nft, NULL) < 0 || corral_nft_ask(nft, "list chains", &text, NULL) < 0 ||
+	    !text.data)
+		return 0;
+	table = corral_net_firewall_in_the_way(text.data);
+	if (!table)
+		return 0;
+	/* Its rules as well, of which there may be very many. */
+	(void)snprintf(command, sizeof(command), "list table %.64s", table);
+	corral_buf_done(&text);
+	if (corral_nft_ask(nft, command, &text, NULL) < 0 || !text.data)
+		return 0;
+	table = corral_net_firewall_in_the_way(text.data);
+	if (!table)
+		return 0;
+	return corral_error_set(
+	        err, EPERM,
+	        "network 'bridge': the host's firewall (table %.40s) drops what is forwarded: let "
+	        "sandboxes through: iptables -I FORWARD -i crl+ -j ACCEPT; iptables -I FORWARD -o "
+	        "crl+ -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+	        table);
+}
+
+/* The directory is the launcher's as well, and root's alone. */
+static int lock_open(const char *runtime_dir, struct corral_error *err)
+{
+	corral_autofd int dir = -1;
+	struct stat st;
+	int fd;
+
+	(void)mkdir(runtime_dir, 0700);
+	dir = open(runtime_dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0 || fstat(dir, &st) < 0)
+		return corral_error_sys(err, errno, "open '%s'", runtime_dir);
+	if (st.st_uid != geteuid() || (st.st_mode & 022))
+		return corral_error_set(err, EACCES,
+		                        "'%s' must be a directory that only root can write",
+		                        runtime_dir);
+	fd = openat(dir, "network.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return fd < 0 ? corral_error_sys(err, errno, "open '%s/network.lock'", runtime_dir) : fd;
+}
+
+static bool lock_take(int fd, unsigned int n)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = n, .l_len = 1 };
+
+	return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+static int block_make(struct corral_net_block *b, struct corral_error *err)
+{
+	struct corral_error first = { 0 };
+	int r = -EADDRNOTAVAIL;
+
+	for (b->number = 0; b->number < CORRAL_NET_BLOCKS; b->number++) {
+		if (!lock_take(b->lock_fd, b->number))
+			continue;
+		r = table_make(b, true, &first);
+		if (r < 0)
+			r = table_make(b, false, err);
+		/* Somebody's who does not see our locks, but shares the network: the next. */
+		if (r != -EPERM && r != -EBUSY && r != -EEXIST)
+			return r;
+	}
+	return r == -EADDRNOTAVAIL
+	               ? corral_error_set(err, EADDRNOTAVAIL,
+	                                  "network 'bridge': all %u blocks of addresses are taken",
+	                                  CORRAL_NET_BLOCKS)
+	               : r;
+}
+
+int corral_net_block_open(const char *runtime_dir, const struct corral_net_host *host,
+                          struct corral_net_block **ret, struct corral_error *err)
+{
+	struct corral_net_block *b;
+	int r = firewall_look(err);
+
+	if (r < 0)
+		return r;
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		return corral_error_set(err, ENOMEM, "network: out of memory");
+	b->host = *host;
+	b->lock_fd = r = lock_open(runtime_dir, err);
+	if (r >= 0)
+		r = block_make(b, err);
+	if (r < 0) {
+		corral_net_block_close(b);
+		return r;
+	}
+	*ret = b;
+	return 0;
+}
+
+void corral_net_block_close(struct corral_net_block *b)
+{
+	char text[64];
+
+	if (!b)
+		return;
+	if (b->nft && !b->owned) {
+		(void)snprintf(text, sizeof(text), "delete table inet corral-%u", b->number);
+		(void)corral_nft_run(b->nft, text, NULL);
+	}
+	corral_nft_free(b->nft);
+	if (b->lock_fd >= 0)
+		(void)close(b->lock_fd);
+	free(b);
+}
+
+bool corral_net_block_take(struct corral_net_block *b, struct corral_net_place *ret,
+                           unsigned int *ret_index)
+{
+	/* Round and round: the link of one that was given back may still be about to go. */
+	for (unsigned int n = 0; n < CORRAL_NET_BLOCK_PLACES; n++) {
+		unsigned int i = (b->next + n) % CORRAL_NET_BLOCK_PLACES;
+
+		if (b->taken[i])
+			continue;
+		b->taken[i] = true;
+		b->next = i + 1;
+		corral_net_block_place(b, i, ret);
+		*ret_index = i;
+		return true;
+	}
+	return false;
+}
+
+void corral_net_block_give(struct corral_net_block *b, unsigned int index)
+{
+	b->taken[index] = false;
+}

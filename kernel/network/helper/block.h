@@ -1,0 +1,54 @@
+/*
+ * A block of addresses on this host that one corral-net has for itself: CORRAL_NET_BLOCK_PLACES
+ * pairs of addresses, the names of as many links, and a table of nftables which says what these
+ * links may do. Everything about the places of a block is fixed when it is opened, so that
+ * connecting a sandbox changes no rule.
+ *
+ * The table belongs to a netlink socket ("flags owner", Linux 5.12), which every child inherits: it
+ * is there as long as any of them lives, and so longer than any link. Before 5.12 a table that
+ * nobody took away is replaced by whoever opens that block next.
+ */
+#ifndef CORRAL_KERNEL_NETWORK_HELPER_BLOCK_H
+#define CORRAL_KERNEL_NETWORK_HELPER_BLOCK_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/base/error.h"
+#include "kernel/network/helper/host.h"
+
+#define CORRAL_NET_BLOCK_PLACES 64
+#define CORRAL_NET_BLOCKS       512
+#define CORRAL_NET_LINK_PREFIX  "crl"
+
+/* One sandbox's: /31 and /127, the host's end is the even address. */
+struct corral_net_place {
+	char link[16]; /* the host's end: "crl3-17" */
+	struct in_addr host, guest;
+	bool has_ipv6;
+	struct in6_addr host6, guest6;
+	uint32_t mtu;
+	int table_fd; /* keeps the rules in force while anybody has it; borrowed, or -1 */
+};
+
+struct corral_net_block;
+
+/* runtime_dir: where blocks are locked. The first that is free. */
+int corral_net_block_open(const char *runtime_dir, const struct corral_net_host *host,
+                          struct corral_net_block **ret, struct corral_error *err);
+/* Takes its table away. Takes NULL. */
+void corral_net_block_close(struct corral_net_block *b);
+/* False when all of its places are taken. */
+bool corral_net_block_take(struct corral_net_block *b, struct corral_net_place *ret,
+                           unsigned int *ret_index);
+void corral_net_block_give(struct corral_net_block *b, unsigned int index);
+void corral_net_block_place(const struct corral_net_block *b, unsigned int index,
+                            struct corral_net_place *ret);
+
+/* The rules of block number n, for tests: of a range that begins at base. */
+struct corral_buf;
+void corral_net_block_rules(unsigned int n, struct in_addr base, bool has_ipv6, bool owner,
+                            struct corral_buf *ret);
+
+#endif

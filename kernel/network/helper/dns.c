@@ -1,0 +1,241 @@
+#include "kernel/network/helper/dns.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
+#include "kernel/network/helper/nameservers.h"
+#include "kernel/network/helper/pasta.h"
+#include "kernel/network/helper/stream.h"
+
+#define DNS_PORT    53
+#define HEADER_SIZE 12
+#define ANSWER_MAX  65536
+/* The host's file is looked at again so often, if anybody asks. */
+#define REREAD_MS 5000
+
+struct question {
+	struct corral_net_watch watch; /* a socket of its own, so that its port cannot be guessed */
+	struct corral_net_dns *dns;
+	struct sockaddr_in from;
+	unsigned int server; /* which was asked last */
+	uint64_t asked_ms;
+	size_t len;
+	uint8_t bytes[CORRAL_NET_QUESTION_MAX];
+};
+
+struct corral_net_dns {
+	struct corral_net_watch watch; /* UDP */
+	struct corral_net_watch listener;
+	struct corral_net_tick tick;
+	struct corral_net_child *child;
+	struct corral_net_nameservers servers;
+	uint64_t read_ms;
+	struct question questions[CORRAL_NET_QUESTIONS_MAX];
+	uint8_t answer[ANSWER_MAX];
+};
+
+int corral_net_dns_listen(struct corral_net_child *c, int type, struct corral_error *err)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(DNS_PORT) };
+	corral_autofd int fd = -1;
+	int one = 1;
+
+	(void)inet_pton(AF_INET, CORRAL_NET_RESOLVER, &at.sin_addr);
+	fd = corral_net_socket(c, CORRAL_NET_GUEST, AF_INET, type, err);
+	if (fd < 0)
+		return fd;
+	if (type == SOCK_STREAM)
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
+	    (type == SOCK_STREAM && listen(fd, 16) < 0))
+		return corral_error_sys(err, errno, "listen for the sandbox's questions of names");
+	return corral_take_fd(&fd);
+}
+
+static void servers_look(struct corral_net_dns *d)
+{
+	uint64_t now = corral_now_ms();
+
+	if (d->servers.n && now - d->read_ms < REREAD_MS)
+		return;
+	d->read_ms = now;
+	if (d->child->no_return) {
+		/* pasta knows them, and hears of them here. */
+		d->servers.n = 0;
+		corral_net_nameservers_add(&d->servers, CORRAL_NET_PASTA_DNS);
+		return;
+	}
+	corral_net_nameservers_read(&d->servers);
+}
+
+static void question_close(struct question *q)
+{
+	(void)corral_net_loop_watch(&q->dns->child->loop, &q->watch, 0, NULL);
+	corral_fd_closep(&q->watch.fd);
+}
+
+/* The question itself with two fields changed: it is an answer, and the server failed. */
+static void question_fail(struct question *q)
+{
+	q->bytes[2] |= 0x80;
+	q->bytes[3] = (uint8_t)((q->bytes[3] & 0xf0) | 2);
+	(void)sendto(q->dns->watch.fd, q->bytes, q->len, 0, (struct sockaddr *)&q->from,
+	             sizeof(q->from));
+	question_close(q);
+}
+
+/* Of server number q->server, or of the next that can be asked at all. */
+static void question_ask(struct question *q)
+{
+	struct corral_net_dns *d = q->dns;
+
+	for (; q->server < d->servers.n; q->server++) {
+		const struct sockaddr *to = (void *)&d->servers.address[q->server];
+
+		if (q->watch.fd >= 0)
+			question_close(q);
+		q->watch.fd = corral_net_socket(d->child, CORRAL_NET_HOST, to->sa_family,
+		                                SOCK_DGRAM, NULL);
+		if (q->watch.fd >= 0 &&
+		    connect(q->watch.fd, to, d->servers.address_len[q->server]) == 0 &&
+		    send(q->watch.fd, q->bytes, q->len, 0) == (ssize_t)q->len &&
+		    corral_net_loop_watch(&d->child->loop, &q->watch, EPOLLIN, NULL) == 0) {
+			q->asked_ms = corral_now_ms();
+			return;
+		}
+	}
+	question_fail(q);
+}
+
+static void answer_carry(struct corral_net_watch *w, uint32_t events)
+{
+	struct question *q = (struct question *)w;
+	struct corral_net_dns *d = q->dns;
+	ssize_t n = recv(w->fd, d->answer, sizeof(d->answer), 0);
+
+	(void)events;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n < 0) {
+		/* Refused: nobody there. */
+		q->server++;
+		question_ask(q);
+		return;
+	}
+	if (n < HEADER_SIZE || memcmp(d->answer, q->bytes, 2) != 0)
+		return;
+	(void)sendto(d->watch.fd, d->answer, (size_t)n, 0, (struct sockaddr *)&q->from,
+	             sizeof(q->from));
+	question_close(q);
+}
+
+/* An unused place, or that of the question which waits for the longest. */
+static struct question *place_find(struct corral_net_dns *d)
+{
+	struct question *place = &d->questions[0];
+
+	for (size_t i = 0; i < CORRAL_NET_QUESTIONS_MAX; i++) {
+		struct question *q = &d->questions[i];
+
+		if (q->watch.fd < 0)
+			return q;
+		if (q->asked_ms < place->asked_ms)
+			place = q;
+	}
+	question_close(place);
+	return place;
+}
+
+static void question_take(struct corral_net_watch *w, uint32_t events)
+{
+	struct corral_net_dns *d = (struct corral_net_dns *)w;
+	struct sockaddr_in from = { 0 };
+	socklen_t len = sizeof(from);
+	struct question *q;
+	ssize_t n;
+
+	(void)events;
+	n = recvfrom(w->fd, d->answer, sizeof(d->answer), 0, (struct sockaddr *)&from, &len);
+	if (n < HEADER_SIZE || n > CORRAL_NET_QUESTION_MAX)
+		return;
+	servers_look(d);
+	q = place_find(d);
+	q->from = from;
+	q->server = 0;
+	q->len = (size_t)n;
+	memcpy(q->bytes, d->answer, q->len);
+	question_ask(q);
+}
+
+static void connection_take(struct corral_net_watch *w, uint32_t events)
+{
+	struct corral_net_dns *d = (void *)((char *)w - offsetof(struct corral_net_dns, listener));
+	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), to;
+	const struct sockaddr *server;
+
+	(void)events;
+	if (fd < 0)
+		return;
+	servers_look(d);
+	server = (void *)&d->servers.address[0];
+	to = d->servers.n ? corral_net_socket(d->child, CORRAL_NET_HOST, server->sa_family,
+	                                      SOCK_STREAM, NULL)
+	                  : -1;
+	if (to >= 0 &&
+	    (connect(to, server, d->servers.address_len[0]) == 0 || errno == EINPROGRESS)) {
+		corral_net_stream_join(d->child, fd, to);
+		return;
+	}
+	corral_fd_closep(&to);
+	(void)close(fd);
+}
+
+static void patience(struct corral_net_tick *t, uint64_t now_ms)
+{
+	struct corral_net_dns *d = (void *)((char *)t - offsetof(struct corral_net_dns, tick));
+
+	for (size_t i = 0; i < CORRAL_NET_QUESTIONS_MAX; i++) {
+		struct question *q = &d->questions[i];
+
+		if (q->watch.fd < 0 || now_ms - q->asked_ms < CORRAL_NET_QUESTION_MS)
+			continue;
+		q->server++;
+		question_ask(q);
+	}
+}
+
+int corral_net_dns_open(struct corral_net_child *c, struct corral_error *err)
+{
+	struct corral_net_dns *d = calloc(1, sizeof(*d));
+	int r;
+
+	if (!d)
+		return corral_error_set(err, ENOMEM, "network: out of memory");
+	c->dns = d;
+	d->child = c;
+	d->watch.ready = question_take;
+	d->listener.ready = connection_take;
+	d->tick.tick = patience;
+	for (size_t i = 0; i < CORRAL_NET_QUESTIONS_MAX; i++) {
+		d->questions[i].dns = d;
+		d->questions[i].watch.fd = -1;
+		d->questions[i].watch.ready = answer_carry;
+	}
+	d->watch.fd = r = corral_net_dns_listen(c, SOCK_DGRAM, err);
+	if (r >= 0)
+		d->listener.fd = r = corral_net_dns_listen(c, SOCK_STREAM, err);
+	if (r >= 0)
+		r = corral_net_loop_watch(&c->loop, &d->watch, EPOLLIN, err);
+	if (r == 0)
+		r = corral_net_loop_watch(&c->loop, &d->listener, EPOLLIN, err);
+	corral_net_loop_tick(&c->loop, &d->tick);
+	return r < 0 ? r : 0;
+}

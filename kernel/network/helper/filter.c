@@ -1,0 +1,720 @@
+#include "kernel/network/helper/filter.h"
+
+/* Before the kernel's own headers, which know when it is there. */
+#include <netinet/in.h>
+
+#include <endian.h>
+#include <errno.h>
+#include <limits.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "kernel/base/buf.h"
+#include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
+#include "kernel/network/helper/filter_rules.h"
+#include "kernel/network/helper/nft.h"
+
+#define TIMEOUT_S     5
+#define MESSAGE_MAX   (8u << 10)
+#define RECEIVE_MAX   (64u << 10)
+#define PRIORITY_MARK (-10)
+
+/* An address that was opened: what it is open for, until when, and for whom. Kept beyond its end
+ * while there is room, for the ledger's names. */
+struct lease {
+	struct corral_address address;
+	uint8_t set;
+	uint64_t until_ms;
+	char *name;
+};
+
+struct corral_filter {
+	struct corral_filter_fds fds;
+	const struct corral_egress *egress;
+	uint32_t sequence;
+	struct lease *leases;
+	size_t n_leases, size;
+};
+
+/* Messages of one transaction, between the two that frame it. */
+struct batch {
+	struct corral_buf buf;
+	uint32_t sequence;
+};
+
+static void message_add(struct batch *b, struct nl_msg *m)
+{
+	corral_buf_add(&b->buf, nlmsg_hdr(m), nlmsg_hdr(m)->nlmsg_len);
+	nlmsg_free(m);
+}
+
+/* NULL without memory. */
+static struct nl_msg *message_new(struct batch *b, int type, int flags, uint8_t family,
+                                  uint16_t res_id)
+{
+	const struct nfgenmsg gen = { family, NFNETLINK_V0, htons(res_id) };
+	struct nl_msg *m = nlmsg_alloc_size(MESSAGE_MAX);
+	struct nlmsghdr *head =
+	        m ? nlmsg_put(m, 0, b->sequence++, type, 0, NLM_F_REQUEST | flags) : NULL;
+
+	if (!head || nlmsg_append(m, (void *)(uintptr_t)&gen, sizeof(gen), NLMSG_ALIGNTO) < 0) {
+		nlmsg_free(m);
+		b->buf.failed = true;
+		return NULL;
+	}
+	return m;
+}
+
+static struct nl_msg *nft_message(struct batch *b, int type, int flags)
+{
+	return message_new(b, NFNL_SUBSYS_NFTABLES << 8 | type, flags, NFPROTO_INET, 0);
+}
+
+static void batch_frame(struct batch *b, int type)
+{
+	struct nl_msg *m = message_new(b, type, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
+
+	if (m)
+		message_add(b, m);
+}
+
+/* The kernel has answered by the time the send returns; the first error is the transaction's. */
+static int answers_read(int fd)
+{
+	corral_autofree uint8_t *buf = malloc(RECEIVE_MAX);
+	bool heard = false;
+	int result = 0;
+
+	if (!buf)
+		return -ENOMEM;
+	for (;;) {
+		ssize_t n = recv(fd, buf, RECEIVE_MAX, MSG_DONTWAIT);
+		struct nlmsghdr *h = (struct nlmsghdr *)(void *)buf;
+		int left = (int)n;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno != EAGAIN ? -errno : heard ? result : -EPROTO;
+		for (; nlmsg_ok(h, left); h = nlmsg_next(h, &left)) {
+			const struct nlmsgerr *e = nlmsg_data(h);
+
+			if (h->nlmsg_type != NLMSG_ERROR || h->nlmsg_len < NLMSG_LENGTH(sizeof(*e)))
+				continue;
+			heard = true;
+			result = result ? result : e->error;
+		}
+	}
+}
+
+/* The last message has to ask for an answer. */
+static int batch_send(int fd, struct batch *b)
+{
+	ssize_t n;
+
+	batch_frame(b, NFNL_MSG_BATCH_END);
+	if (b->buf.failed)
+		return -ENOMEM;
+	n = send(fd, b->buf.data, b->buf.len, 0);
+	if (n < 0)
+		return -errno;
+	return answers_read(fd);
+}
+
+static void batch_begin(struct batch *b, uint32_t sequence)
+{
+	*b = (struct batch) { CORRAL_BUF_INIT, sequence };
+	batch_frame(b, NFNL_MSG_BATCH_BEGIN);
+}
+
+static void put_be32(struct nl_msg *m, int attribute, uint32_t value)
+{
+	(void)nla_put_u32(m, attribute, htonl(value));
+}
+
+/* One expression of a rule, begun; what it is like is put before expression_end(). */
+static struct nlattr *expression_begin(struct nl_msg *m, const char *name, struct nlattr **ret_data)
+{
+	struct nlattr *element = nla_nest_start(m, NFTA_LIST_ELEM);
+
+	(void)nla_put_string(m, NFTA_EXPR_NAME, name);
+	*ret_data = nla_nest_start(m, NFTA_EXPR_DATA);
+	return element;
+}
+
+static void expression_end(struct nl_msg *m, struct nlattr *element, struct nlattr *data)
+{
+	(void)nla_nest_end(m, data);
+	(void)nla_nest_end(m, element);
+}
+
+static void alive_table(struct batch *b)
+{
+	struct nl_msg *m = nft_message(b, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL);
+
+	if (!m)
+		return;
+	(void)nla_put_string(m, NFTA_TABLE_NAME, CORRAL_FILTER_TABLE_ALIVE);
+	put_be32(m, NFTA_TABLE_FLAGS, NFT_TABLE_F_OWNER);
+	message_add(b, m);
+}
+
+static void alive_chain(struct batch *b)
+{
+	struct nl_msg *m = nft_message(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL);
+	struct nlattr *hook;
+
+	if (!m)
+		return;
+	(void)nla_put_string(m, NFTA_CHAIN_TABLE, CORRAL_FILTER_TABLE_ALIVE);
+	(void)nla_put_string(m, NFTA_CHAIN_NAME, "output");
+	(void)nla_put_string(m, NFTA_CHAIN_TYPE, "filter");
+	hook = nla_nest_start(m, NFTA_CHAIN_HOOK);
+	put_be32(m, NFTA_HOOK_HOOKNUM, NF_INET_LOCAL_OUT);
+	put_be32(m, NFTA_HOOK_PRIORITY, (uint32_t)PRIORITY_MARK);
+	(void)nla_nest_end(m, hook);
+	message_add(b, m);
+}
+
+/* "meta mark set ..." on what has no mark. */
+static void alive_rule(struct batch *b)
+{
+	struct nl_msg *m = nft_message(b, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND | NLM_F_ACK);
+	const uint32_t none = 0, mark = CORRAL_FILTER_MARK_ALIVE;
+	struct nlattr *list, *element, *data, *value;
+
+	if (!m)
+		return;
+	(void)nla_put_string(m, NFTA_RULE_TABLE, CORRAL_FILTER_TABLE_ALIVE);
+	(void)nla_put_string(m, NFTA_RULE_CHAIN, "output");
+	list = nla_nest_start(m, NFTA_RULE_EXPRESSIONS);
+
+	element = expression_begin(m, "meta", &data);
+	put_be32(m, NFTA_META_KEY, NFT_META_MARK);
+	put_be32(m, NFTA_META_DREG, NFT_REG_1);
+	expression_end(m, element, data);
+
+	element = expression_begin(m, "cmp", &data);
+	put_be32(m, NFTA_CMP_SREG, NFT_REG_1);
+	put_be32(m, NFTA_CMP_OP, NFT_CMP_EQ);
+	value = nla_nest_start(m, NFTA_CMP_DATA);
+	(void)nla_put(m, NFTA_DATA_VALUE, sizeof(none), &none);
+	(void)nla_nest_end(m, value);
+	expression_end(m, element, data);
+
+	element = expression_begin(m, "immediate", &data);
+	put_be32(m, NFTA_IMMEDIATE_DREG, NFT_REG_1);
+	value = nla_nest_start(m, NFTA_IMMEDIATE_DATA);
+	(void)nla_put(m, NFTA_DATA_VALUE, sizeof(mark), &mark);
+	(void)nla_nest_end(m, value);
+	expression_end(m, element, data);
+
+	element = expression_begin(m, "meta", &data);
+	put_be32(m, NFTA_META_KEY, NFT_META_MARK);
+	put_be32(m, NFTA_META_SREG, NFT_REG_1);
+	expression_end(m, element, data);
+
+	(void)nla_nest_end(m, list);
+	message_add(b, m);
+}
+
+static int alive_install(int fd, struct corral_error *err)
+{
+	struct batch b;
+	int r;
+
+	batch_begin(&b, 1);
+	alive_table(&b);
+	alive_chain(&b);
+	alive_rule(&b);
+	r = batch_send(fd, &b);
+	corral_buf_done(&b.buf);
+	if (r == -EINVAL || r == -EOPNOTSUPP)
+		return corral_error_set(err, EOPNOTSUPP,
+		                        "network allow: this kernel's nf_tables has no tables that "
+		                        "end with their owner: Linux 5.12 has them");
+	if (r < 0)
+		return corral_error_sys(err, -r,
+		                        "network allow: the table of nftables that lives "
+		                        "as long as its owner");
+	return 0;
+}
+
+static int rules_socket(int *ret_fd, struct corral_error *err)
+{
+	const struct timeval timeout = { .tv_sec = TIMEOUT_S };
+	struct sockaddr_nl any = { .nl_family = AF_NETLINK };
+	corral_autofd int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+
+	if (fd < 0 && errno == EPROTONOSUPPORT)
+		return corral_error_set(err, EOPNOTSUPP,
+		                        "network allow: this kernel has no nf_tables: modprobe "
+		                        "nf_tables");
+	if (fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof(any)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0)
+		return corral_error_sys(err, errno, "network allow: a socket of nftables");
+	*ret_fd = corral_take_fd(&fd);
+	return 0;
+}
+
+int corral_filter_install(const struct corral_egress *e, struct corral_filter_fds *ret,
+                          struct corral_error *err)
+{
+	corral_auto(corral_nft_freep) struct corral_nft *nft = NULL;
+	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
+	corral_autofd int rules = -1, alive = -1;
+	int r = corral_filter_rules(e, &text, err);
+
+	/* What refuses is there before what lets anything pass. */
+	if (r == 0)
+		r = corral_nft_new(&nft, err);
+	if (r == 0)
+		r = corral_nft_run(nft, text.data, err);
+	if (r < 0)
+		return corral_error_wrap(err, r, "network allow");
+	r = rules_socket(&rules, err);
+	if (r == 0)
+		r = rules_socket(&alive, err);
+	if (r == 0)
+		r = alive_install(alive, err);
+	if (r < 0)
+		return r;
+	*ret = (struct corral_filter_fds) { corral_take_fd(&rules), corral_take_fd(&alive) };
+	return 0;
+}
+
+int corral_filter_new(struct corral_filter_fds *take_fds, const struct corral_egress *e,
+                      struct corral_filter **ret, struct corral_error *err)
+{
+	struct corral_filter *f = calloc(1, sizeof(*f));
+
+	if (!f) {
+		corral_fd_closep(&take_fds->rules);
+		corral_fd_closep(&take_fds->alive);
+		return corral_error_sys(err, ENOMEM, "network allow");
+	}
+	f->fds = *take_fds;
+	*take_fds = (struct corral_filter_fds) { -1, -1 };
+	f->egress = e;
+	f->sequence = 1;
+	*ret = f;
+	return 0;
+}
+
+void corral_filter_free(struct corral_filter *f)
+{
+	if (!f)
+		return;
+	corral_fd_closep(&f->fds.alive);
+	corral_fd_closep(&f->fds.rules);
+	for (size_t i = 0; i < f->n_leases; i++)
+		free(f->leases[i].name);
+	free(f->leases);
+	free(f);
+}
+
+/* --- leases -------------------------------------------------------------------------------- */
+
+static bool same_address(const struct corral_address *a, const struct corral_address *b)
+{
+	return a->family == b->family && !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
+}
+
+static struct lease *lease_find(struct corral_filter *f, const struct corral_address *a,
+                                unsigned int set)
+{
+	for (size_t i = 0; i < f->n_leases; i++)
+		if (f->leases[i].set == set && same_address(&f->leases[i].address, a))
+			return &f->leases[i];
+	return NULL;
+}
+
+/* A free place: a new one, or that of the lease which ended first. */
+static struct lease *lease_place(struct corral_filter *f, uint64_t now_ms, int *ret_error)
+{
+	struct lease *oldest = NULL;
+
+	if (f->n_leases == f->size && f->size < CORRAL_FILTER_LEASES_MAX) {
+		size_t size = f->size ? f->size * 2 : 32;
+		struct lease *grown = realloc(f->leases, size * sizeof(*grown));
+
+		if (!grown) {
+			*ret_error = -ENOMEM;
+			return NULL;
+		}
+		f->leases = grown;
+		f->size = size;
+	}
+	if (f->n_leases < f->size) {
+		f->leases[f->n_leases] = (struct lease) { .name = NULL };
+		return &f->leases[f->n_leases++];
+	}
+	for (size_t i = 0; i < f->n_leases; i++)
+		if (f->leases[i].until_ms <= now_ms &&
+		    (!oldest || f->leases[i].until_ms < oldest->until_ms))
+			oldest = &f->leases[i];
+	if (!oldest)
+		*ret_error = -ENOSPC;
+	return oldest;
+}
+
+static void set_name(char buf[16], unsigned int set, unsigned int family)
+{
+	(void)snprintf(buf, 16, "name%u_%u", set, family);
+}
+
+/* A message that adds (or takes away) those of the n addresses whose bit is set. */
+static void elements_message(struct batch *b, int type, unsigned int set,
+                             const struct corral_address *addresses, size_t n, uint64_t which,
+                             uint64_t timeout_ms)
+{
+	bool add = type == NFT_MSG_NEWSETELEM;
+	struct nl_msg *m = nft_message(b, type, (add ? NLM_F_CREATE : 0) | NLM_F_ACK);
+	struct nlattr *list, *element, *key;
+	char name[16];
+
+	if (!m)
+		return;
+	set_name(name, set, addresses[0].family);
+	(void)nla_put_string(m, NFTA_SET_ELEM_LIST_TABLE, CORRAL_FILTER_TABLE);
+	(void)nla_put_string(m, NFTA_SET_ELEM_LIST_SET, name);
+	list = nla_nest_start(m, NFTA_SET_ELEM_LIST_ELEMENTS);
+	for (size_t i = 0; i < n; i++) {
+		if (!(which >> i & 1))
+			continue;
+		element = nla_nest_start(m, NFTA_LIST_ELEM);
+		key = nla_nest_start(m, NFTA_SET_ELEM_KEY);
+		(void)nla_put(m, NFTA_DATA_VALUE, addresses[i].family == 4 ? 4 : 16,
+		              addresses[i].bytes);
+		(void)nla_nest_end(m, key);
+		if (add)
+			(void)nla_put_u64(m, NFTA_SET_ELEM_TIMEOUT, htobe64(timeout_ms));
+		(void)nla_nest_end(m, element);
+	}
+	(void)nla_nest_end(m, list);
+	message_add(b, m);
+}
+
+static int elements_change(struct corral_filter *f, unsigned int set,
+                           const struct corral_address *addresses, size_t n, uint64_t renewed,
+                           uint64_t which, uint64_t timeout_ms)
+{
+	struct batch b;
+	int r;
+
+	batch_begin(&b, f->sequence);
+	/* Kernels before 6.12 do not give an element that is there another time. */
+	if (renewed)
+		elements_message(&b, NFT_MSG_DELSETELEM, set, addresses, n, renewed, 0);
+	elements_message(&b, NFT_MSG_NEWSETELEM, set, addresses, n, which, timeout_ms);
+	r = batch_send(f->fds.rules, &b);
+	f->sequence = b.sequence;
+	corral_buf_done(&b.buf);
+	return r;
+}
+
+/* Of one family and one set. */
+static int set_open(struct corral_filter *f, const char *name, unsigned int set,
+                    const struct corral_address *addresses, size_t n, uint32_t ttl_s)
+{
+	uint64_t now_ms = corral_now_ms(), renewed = 0, which = 0, timeout_ms;
+	uint32_t kept_s = ttl_s < CORRAL_FILTER_TTL_MIN_S   ? CORRAL_FILTER_TTL_MIN_S
+	                  : ttl_s > CORRAL_FILTER_TTL_MAX_S ? CORRAL_FILTER_TTL_MAX_S
+	                                                    : ttl_s;
+	int r = 0;
+
+	timeout_ms = (kept_s + CORRAL_FILTER_GRACE_S) * 1000ull;
+	for (size_t i = 0; i < n; i++) {
+		struct lease *l = lease_find(f, &addresses[i], set);
+		uint64_t left_ms = l && l->until_ms > now_ms ? l->until_ms - now_ms : 0;
+
+		/* Long enough as it is: the answer's time and half of the grace. */
+		if (left_ms >= (ttl_s + CORRAL_FILTER_GRACE_S / 2) * 1000ull)
+			continue;
+		if (!l) {
+			l = lease_place(f, now_ms, &r);
+			if (!l)
+				return r;
+			free(l->name);
+			*l = (struct lease) { addresses[i], (uint8_t)set, 0, strdup(name) };
+			if (!l->name)
+				return -ENOMEM;
+		}
+		which |= (uint64_t)1 << i;
+		renewed |= left_ms ? (uint64_t)1 << i : 0;
+	}
+	if (!which)
+		return 0;
+	r = elements_change(f, set, addresses, n, renewed, which, timeout_ms);
+	if (r == -ENOENT && renewed) {
+		/* One of them ended a moment before its time: each by itself. */
+		for (size_t i = 0; i < n; i++)
+			if (renewed >> i & 1)
+				(void)elements_change(f, set, &addresses[i], 1, 1, 1, timeout_ms);
+		r = elements_change(f, set, addresses, n, 0, which, timeout_ms);
+	}
+	for (size_t i = 0; i < n && r == 0; i++) {
+		struct lease *l = lease_find(f, &addresses[i], set);
+
+		if (l && (which >> i & 1))
+			l->until_ms = now_ms + timeout_ms;
+	}
+	return r;
+}
+
+int corral_filter_lease(struct corral_filter *f, const char *name, uint64_t sets,
+                        const struct corral_address *addresses, size_t n, uint32_t ttl_s,
+                        struct corral_error *err)
+{
+	struct corral_address of[2][64];
+	size_t n_of[2] = { 0, 0 };
+	int r = 0;
+
+	if (ttl_s > CORRAL_FILTER_TTL_MAX_S)
+		ttl_s = CORRAL_FILTER_TTL_MAX_S;
+	for (size_t i = 0; i < n; i++) {
+		struct corral_address a = addresses[i];
+		/* What is mapped leaves as IPv4; what is translated leaves as it is. */
+		struct corral_address plain = corral_address_plain(&a);
+		unsigned int at;
+
+		if (a.family == 6 && plain.family == 4 && a.bytes[0] == 0 && a.bytes[1] == 0)
+			a = plain;
+		at = a.family == 6;
+		if (n_of[at] < CORRAL_COUNT(of[0]))
+			of[at][n_of[at]++] = a;
+	}
+	for (unsigned int set = 0; set < f->egress->n_sets && r == 0; set++) {
+		for (unsigned int at = 0; at < 2 && r == 0; at++)
+			if ((sets >> set & 1) && n_of[at])
+				r = set_open(f, name, set, of[at], n_of[at], ttl_s);
+	}
+	if (r < 0)
+		return corral_error_sys(err, -r, "open the addresses of '%.100s'", name);
+	return 0;
+}
+
+/* --- what was counted ---------------------------------------------------------------------- */
+
+struct count {
+	struct corral_address address;
+	uint8_t protocol;
+	uint16_t port;
+	uint64_t packets, bytes;
+};
+
+struct counts {
+	struct count *list;
+	size_t n, max;
+	int family;
+	bool with_port;
+};
+
+static void counter_read(struct nlattr *expression, struct count *ret)
+{
+	struct nlattr *attrs[NFTA_EXPR_MAX + 1], *data[NFTA_COUNTER_MAX + 1];
+	struct nla_policy none_expr[NFTA_EXPR_MAX + 1] = { { 0 } };
+	struct nla_policy none_counter[NFTA_COUNTER_MAX + 1] = { { 0 } };
+
+	if (nla_parse_nested(attrs, NFTA_EXPR_MAX, expression, none_expr) < 0 ||
+	    !attrs[NFTA_EXPR_DATA] ||
+	    nla_parse_nested(data, NFTA_COUNTER_MAX, attrs[NFTA_EXPR_DATA], none_counter) < 0)
+		return;
+	if (data[NFTA_COUNTER_PACKETS] && nla_len(data[NFTA_COUNTER_PACKETS]) == 8)
+		ret->packets = be64toh(nla_get_u64(data[NFTA_COUNTER_PACKETS]));
+	if (data[NFTA_COUNTER_BYTES] && nla_len(data[NFTA_COUNTER_BYTES]) == 8)
+		ret->bytes = be64toh(nla_get_u64(data[NFTA_COUNTER_BYTES]));
+}
+
+/* A key's parts are padded to four bytes each. */
+static bool key_read(const struct counts *c, struct nlattr *key, struct count *ret)
+{
+	size_t size = c->family == 4 ? 4 : 16;
+	struct nlattr *value = nla_find(nla_data(key), nla_len(key), NFTA_DATA_VALUE);
+	const uint8_t *data;
+
+	if (!value || (size_t)nla_len(value) < size + 4 + (c->with_port ? 4 : 0))
+		return false;
+	data = nla_data(value);
+	ret->address = corral_address_of(data, size);
+	ret->protocol = data[size];
+	if (c->with_port)
+		ret->port = (uint16_t)(data[size + 4] << 8 | data[size + 5]);
+	return true;
+}
+
+static void element_read(struct counts *c, struct nlattr *element)
+{
+	struct nla_policy none[NFTA_SET_ELEM_MAX + 1] = { { 0 } };
+	struct nlattr *attrs[NFTA_SET_ELEM_MAX + 1];
+	struct count count = { .packets = 0 };
+
+	if (c->n == c->max || nla_parse_nested(attrs, NFTA_SET_ELEM_MAX, element, none) < 0 ||
+	    !attrs[NFTA_SET_ELEM_KEY] || !key_read(c, attrs[NFTA_SET_ELEM_KEY], &count))
+		return;
+	if (attrs[NFTA_SET_ELEM_EXPR])
+		counter_read(attrs[NFTA_SET_ELEM_EXPR], &count);
+	c->list[c->n++] = count;
+}
+
+static void elements_read(struct counts *c, struct nlmsghdr *h)
+{
+	struct nlattr *list =
+	        nlmsg_find_attr(h, sizeof(struct nfgenmsg), NFTA_SET_ELEM_LIST_ELEMENTS);
+	struct nlattr *element;
+	int left;
+
+	if (list)
+		nla_for_each_nested(element, list, left) element_read(c, element);
+}
+
+static int dump_read(int fd, struct counts *c)
+{
+	corral_autofree uint8_t *buf = malloc(RECEIVE_MAX);
+
+	if (!buf)
+		return -ENOMEM;
+	for (;;) {
+		ssize_t n = recv(fd, buf, RECEIVE_MAX, 0);
+		struct nlmsghdr *h = (struct nlmsghdr *)(void *)buf;
+		int left = (int)n;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EPROTO;
+		for (; nlmsg_ok(h, left); h = nlmsg_next(h, &left)) {
+			const struct nlmsgerr *e = nlmsg_data(h);
+
+			if (h->nlmsg_type == NLMSG_DONE)
+				return 0;
+			if (h->nlmsg_type == NLMSG_ERROR)
+				return h->nlmsg_len < NLMSG_LENGTH(sizeof(*e)) ? -EPROTO : e->error;
+			elements_read(c, h);
+		}
+	}
+}
+
+/* Of one counted set, "sent4"; c->list has room for c->max. */
+static int counts_read(struct corral_filter *f, const char *set, struct counts *c)
+{
+	struct batch b = { CORRAL_BUF_INIT, f->sequence };
+	struct nl_msg *m = nft_message(&b, NFT_MSG_GETSETELEM, NLM_F_DUMP);
+	int r = 0;
+
+	c->n = 0;
+	if (!m)
+		return -ENOMEM;
+	(void)nla_put_string(m, NFTA_SET_ELEM_LIST_TABLE, CORRAL_FILTER_TABLE);
+	(void)nla_put_string(m, NFTA_SET_ELEM_LIST_SET, set);
+	message_add(&b, m);
+	f->sequence = b.sequence;
+	if (b.buf.failed)
+		r = -ENOMEM;
+	else if (send(f->fds.rules, b.buf.data, b.buf.len, 0) < 0)
+		r = -errno;
+	corral_buf_done(&b.buf);
+	return r < 0 ? r : dump_read(f->fds.rules, c);
+}
+
+static const struct count *count_find(const struct counts *c, const struct count *like)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (c->list[i].port == like->port && c->list[i].protocol == like->protocol &&
+		    same_address(&c->list[i].address, &like->address))
+			return &c->list[i];
+	return NULL;
+}
+
+static const char *name_of(const struct corral_filter *f, const struct corral_address *a)
+{
+	for (size_t i = f->n_leases; i > 0; i--)
+		if (same_address(&f->leases[i - 1].address, a))
+			return f->leases[i - 1].name;
+	return NULL;
+}
+
+static int contacts_report(struct corral_filter *f, int family, struct corral_ledger *to)
+{
+	struct count lists[3][CORRAL_FILTER_COUNTED_MAX];
+	struct counts c[3];
+	static const char *const names[] = { "begun", "sent", "received" };
+	int r = 0;
+
+	for (size_t i = 0; i < 3 && r == 0; i++) {
+		char set[16];
+
+		c[i] = (struct counts) { lists[i], 0, CORRAL_FILTER_COUNTED_MAX, family, true };
+		(void)snprintf(set, sizeof(set), "%s%d", names[i], family);
+		r = counts_read(f, set, &c[i]);
+	}
+	for (size_t i = 0; r == 0 && i < c[0].n; i++) {
+		const struct count *begun = &c[0].list[i];
+		const struct count *sent = count_find(&c[1], begun);
+		const struct count *received = count_find(&c[2], begun);
+		const struct corral_contact contact = {
+			.address = begun->address,
+			.protocol = begun->protocol,
+			.port = begun->port,
+			.connections =
+			        begun->packets > UINT32_MAX ? UINT32_MAX : (uint32_t)begun->packets,
+			.sent_bytes = sent ? sent->bytes : 0,
+			.received_bytes = received ? received->bytes : 0,
+		};
+
+		corral_ledger_add_contact(to, &contact, name_of(f, &begun->address));
+	}
+	return r;
+}
+
+static int refusals_report(struct corral_filter *f, const char *what, int family, bool with_port,
+                           struct corral_ledger *to)
+{
+	struct count list[CORRAL_FILTER_REFUSED_MAX];
+	struct counts c = { list, 0, CORRAL_FILTER_REFUSED_MAX, family, with_port };
+	char set[16];
+	int r;
+
+	(void)snprintf(set, sizeof(set), "%s%d", what, family);
+	r = counts_read(f, set, &c);
+	for (size_t i = 0; r == 0 && i < c.n; i++) {
+		const struct corral_refusal refusal = {
+			.reason = CORRAL_REFUSAL_ADDRESS,
+			.protocol = list[i].protocol,
+			.port = list[i].port,
+			.address = list[i].address,
+			.count = list[i].packets,
+		};
+
+		corral_ledger_add_refusal(to, &refusal, name_of(f, &list[i].address));
+	}
+	return r;
+}
+
+int corral_filter_report(struct corral_filter *f, struct corral_ledger *to,
+                         struct corral_error *err)
+{
+	int r = 0;
+
+	for (int family = 4; family <= 6 && r == 0; family += 2) {
+		r = contacts_report(f, family, to);
+		if (r == 0)
+			r = refusals_report(f, "refused", family, true, to);
+		if (r == 0)
+			r = refusals_report(f, "odd", family, false, to);
+	}
+	if (r < 0)
+		return corral_error_sys(err, -r, "read the counters of network allow");
+	return 0;
+}

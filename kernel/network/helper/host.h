@@ -1,0 +1,42 @@
+/*
+ * What a bridge has to know of the host: its routes, its addresses, its uplink, whether it
+ * forwards, and who else filters what it forwards.
+ */
+#ifndef CORRAL_KERNEL_NETWORK_HELPER_HOST_H
+#define CORRAL_KERNEL_NETWORK_HELPER_HOST_H
+
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/base/error.h"
+
+#define CORRAL_NET_ROUTES_MAX 4096
+
+struct corral_net_route {
+	uint32_t network; /* in the host's byte order */
+	unsigned int prefix;
+};
+
+struct corral_net_host {
+	char uplink[IFNAMSIZ]; /* of the default route; "" without */
+	uint32_t mtu;          /* its, or 1500 */
+	bool forwards;         /* IPv4, for what comes in by the uplink */
+	bool has_ipv6;         /* a default route of IPv6, and it forwards that as well */
+	struct in_addr base;   /* a /16 that collides with no route */
+};
+
+/* -EOPNOTSUPP where it forwards nothing, with the line that mends it; -EADDRNOTAVAIL where no range
+ * is free. */
+int corral_net_host_look(struct corral_net_host *ret, struct corral_error *err);
+
+/* The first of the ranges that no route has a part of, in the host's byte order; 0 when there is
+ * none. Pure. */
+uint32_t corral_net_range_choose(const struct corral_net_route *routes, unsigned int n);
+
+/* Whether the chains of a ruleset, as nft prints it, drop what is forwarded, without any rule for
+ * our links: the name of the table, or NULL. Pure. */
+const char *corral_net_firewall_in_the_way(char *ruleset);
+
+#endif

@@ -1,0 +1,228 @@
+#include "kernel/network/helper/ports.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "kernel/base/cleanup.h"
+#include "kernel/network/helper/datagrams.h"
+#include "kernel/network/helper/server.h"
+#include "kernel/network/helper/stream.h"
+#include "policy/publish.h"
+
+#define BACKLOG 128
+
+struct port {
+	struct corral_net_watch watch; /* the listener's, or the datagrams' own */
+	struct corral_net_child *child;
+	const struct corral_net_publish *publish;
+	struct corral_net_datagrams *datagrams; /* UDP */
+	struct stat bound;                      /* what we made at a path */
+};
+
+struct corral_net_ports {
+	unsigned int n;
+	struct port ports[];
+};
+
+static void place_text(const struct corral_net_connect *request, const struct corral_net_publish *p,
+                       char ret[CORRAL_PUBLISH_TEXT_SIZE])
+{
+	struct corral_publish full = { .kind = (enum corral_publish_kind)p->kind,
+		                       .is_ipv6 = p->is_ipv6 != 0,
+		                       .host_port = p->host_port,
+		                       .guest_port = p->guest_port };
+
+	memcpy(full.host_address, p->host_address, sizeof(full.host_address));
+	full.host_path = (char *)(uintptr_t)corral_net_request_text(request, p->path);
+	corral_publish_text(&full, ret);
+}
+
+static socklen_t host_address(const struct corral_net_publish *p, struct sockaddr_storage *ret)
+{
+	struct sockaddr_in *four = (struct sockaddr_in *)ret;
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)ret;
+
+	memset(ret, 0, sizeof(*ret));
+	if (p->is_ipv6) {
+		six->sin6_family = AF_INET6;
+		six->sin6_port = htons(p->host_port);
+		memcpy(&six->sin6_addr, p->host_address, sizeof(six->sin6_addr));
+		return sizeof(*six);
+	}
+	four->sin_family = AF_INET;
+	four->sin_port = htons(p->host_port);
+	memcpy(&four->sin_addr, p->host_address, sizeof(four->sin_addr));
+	return sizeof(*four);
+}
+
+static bool unix_address(const char *path, struct sockaddr_un *ret)
+{
+	*ret = (struct sockaddr_un) { .sun_family = AF_UNIX };
+	if (strlen(path) >= sizeof(ret->sun_path))
+		return false;
+	memcpy(ret->sun_path, path, strlen(path));
+	return true;
+}
+
+/* A socket that nobody listens at, left by somebody who was killed. */
+static bool path_is_dead(const char *path)
+{
+	corral_autofd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address;
+	struct stat st;
+
+	if (fd < 0 || lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode) ||
+	    !unix_address(path, &address))
+		return false;
+	return connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 &&
+	       errno == ECONNREFUSED;
+}
+
+static int path_listen(const char *path, int fd, struct corral_error *err)
+{
+	struct sockaddr_un address;
+	mode_t old;
+	int r;
+
+	if (!unix_address(path, &address))
+		return corral_error_set(err, EINVAL, "'%.100s...' is too long for a socket", path);
+	if (path_is_dead(path))
+		(void)unlink(path);
+	old = umask(0177);
+	r = bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+	(void)umask(old);
+	if (r == -EADDRINUSE)
+		return corral_error_set(err, EADDRINUSE,
+		                        "there is something at '%s' already, and corral does not "
+		                        "replace it",
+		                        path);
+	return r < 0 ? corral_error_sys(err, -r, "listen at '%s'", path) : 0;
+}
+
+static int port_listen(struct port *port, struct corral_error *err)
+{
+	const struct corral_net_publish *p = port->publish;
+	const char *path = corral_net_request_text(port->child->request, p->path);
+	int family = p->path ? AF_UNIX : p->is_ipv6 ? AF_INET6 : AF_INET, one = 1, r = 0;
+	int type = p->kind == CORRAL_PUBLISH_UDP ? SOCK_DGRAM : SOCK_STREAM;
+	struct sockaddr_storage address;
+	socklen_t len;
+
+	port->watch.fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (port->watch.fd < 0)
+		return corral_error_sys(err, errno, "create a socket");
+	if (p->kind == CORRAL_PUBLISH_UNIX) {
+		r = path_listen(path, port->watch.fd, err);
+		if (r == 0)
+			(void)lstat(path, &port->bound);
+	} else {
+		len = host_address(p, &address);
+		/* A server that has just ended is no reason to wait. Not for datagrams, where it
+		 * would let another have the same port. */
+		if (type == SOCK_STREAM)
+			(void)setsockopt(port->watch.fd, SOL_SOCKET, SO_REUSEADDR, &one,
+			                 sizeof(one));
+		if (family == AF_INET6)
+			(void)setsockopt(port->watch.fd, IPPROTO_IPV6, IPV6_V6ONLY, &one,
+			                 sizeof(one));
+		if (bind(port->watch.fd, (struct sockaddr *)&address, len) < 0)
+			r = corral_error_sys(err, errno, "listen on port %u of the host",
+			                     p->host_port);
+	}
+	if (r == 0 && type == SOCK_STREAM && listen(port->watch.fd, BACKLOG) < 0)
+		r = corral_error_sys(err, errno, "listen");
+	return r;
+}
+
+int corral_net_ports_open(struct corral_net_child *c, struct corral_error *err)
+{
+	const struct corral_net_connect *request = c->request;
+	const struct corral_net_publish *list =
+	        (const void *)((const char *)request + request->publish);
+	char place[CORRAL_PUBLISH_TEXT_SIZE];
+	int r;
+
+	if (!request->n_publish)
+		return 0;
+	c->ports = calloc(1, sizeof(*c->ports) + request->n_publish * sizeof(struct port));
+	if (!c->ports)
+		return corral_error_set(err, ENOMEM, "publish: out of memory");
+	for (uint32_t i = 0; i < request->n_publish; i++) {
+		struct port *port = &c->ports->ports[c->ports->n++];
+
+		*port = (struct port) { .child = c, .publish = &list[i], .watch.fd = -1 };
+		r = port_listen(port, err);
+		if (r < 0) {
+			place_text(request, &list[i], place);
+			return corral_error_wrap(err, r, "publish '%s'", place);
+		}
+	}
+	return 0;
+}
+
+static void connection_take(struct corral_net_watch *w, uint32_t events)
+{
+	struct port *port = (struct port *)w;
+	int fd;
+
+	(void)events;
+	fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0)
+		corral_net_stream_open(port->child, fd, port->publish->guest_port);
+}
+
+int corral_net_ports_start(struct corral_net_child *c, struct corral_error *err)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; c->ports && r == 0 && i < c->ports->n; i++) {
+		struct port *port = &c->ports->ports[i];
+
+		if (port->publish->kind == CORRAL_PUBLISH_UDP) {
+			r = corral_net_datagrams_open(c, port->watch.fd, port->publish->guest_port,
+			                              &port->datagrams, err);
+			port->watch.fd = -1;
+			continue;
+		}
+		port->watch.ready = connection_take;
+		r = corral_net_loop_watch(&c->loop, &port->watch, EPOLLIN, err);
+	}
+	return r;
+}
+
+void corral_net_ports_close(struct corral_net_child *c)
+{
+	struct stat st;
+
+	for (unsigned int i = 0; c->ports && i < c->ports->n; i++) {
+		struct port *port = &c->ports->ports[i];
+		const char *path = corral_net_request_text(c->request, port->publish->path);
+
+		corral_fd_closep(&port->watch.fd);
+		if (port->bound.st_ino && lstat(path, &st) == 0 &&
+		    st.st_ino == port->bound.st_ino && st.st_dev == port->bound.st_dev)
+			(void)unlink(path);
+	}
+}
+
+void corral_net_ports_sweep(const struct corral_net_connect *request)
+{
+	const struct corral_net_publish *list =
+	        (const void *)((const char *)request + request->publish);
+
+	for (uint32_t i = 0; i < request->n_publish; i++) {
+		const char *path = corral_net_request_text(request, list[i].path);
+
+		if (list[i].path && path_is_dead(path))
+			(void)unlink(path);
+	}
+}

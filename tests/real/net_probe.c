@@ -1,0 +1,211 @@
+/*
+ * What a program inside a sandbox can do by its network, in words that a test can compare. Static,
+ * so that it runs in any root.
+ *
+ *     connect ADDRESS PORT     what was sent there and then, or the errno's name
+ *     resolve udp|tcp NAME     the IPv4 address that the resolver of /etc/resolv.conf says
+ *     send FROM ADDRESS PORT   one datagram, from an address that may be nobody's ("-": its own)
+ *     serve TCP UDP            answers in capital letters, and says "up" first
+ */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#ifndef IPV6_FREEBIND
+#define IPV6_FREEBIND 78
+#endif
+
+static socklen_t address_of(const char *text, int port, struct sockaddr_storage *ret)
+{
+	struct sockaddr_in *four = (struct sockaddr_in *)ret;
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)ret;
+
+	memset(ret, 0, sizeof(*ret));
+	if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
+		four->sin_family = AF_INET;
+		four->sin_port = htons((uint16_t)port);
+		return sizeof(*four);
+	}
+	if (inet_pton(AF_INET6, text, &six->sin6_addr) != 1)
+		exit(2);
+	six->sin6_family = AF_INET6;
+	six->sin6_port = htons((uint16_t)port);
+	return sizeof(*six);
+}
+
+static int tell_error(int code)
+{
+	printf("%s\n", strerrorname_np(code));
+	return 0;
+}
+
+static int connect_to(char **argv)
+{
+	const struct timeval patience = { .tv_sec = 4 };
+	struct sockaddr_storage to;
+	socklen_t len = address_of(argv[0], atoi(argv[1]), &to);
+	int fd = socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char text[256];
+	ssize_t n;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (struct sockaddr *)&to, len) < 0)
+		return tell_error(errno);
+	n = recv(fd, text, sizeof(text) - 1, 0);
+	if (n < 0)
+		return tell_error(errno);
+	text[n] = '\0';
+	printf("said %s\n", text);
+	return 0;
+}
+
+static size_t question(const char *name, unsigned char *q)
+{
+	static const unsigned char head[] = { 0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0 };
+	size_t at = sizeof(head);
+
+	memcpy(q, head, sizeof(head));
+	while (*name) {
+		size_t n = strcspn(name, ".");
+
+		q[at++] = (unsigned char)n;
+		memcpy(q + at, name, n);
+		at += n;
+		name += n + (name[n] == '.');
+	}
+	memcpy(q + at, "\0\0\1\0\1", 5);
+	return at + 5;
+}
+
+static int resolve(char **argv)
+{
+	const struct timeval patience = { .tv_sec = 8 };
+	int tcp = !strcmp(argv[0], "tcp"), fd;
+	unsigned char q[512], a[1024];
+	struct sockaddr_storage to;
+	char server[64] = "", line[128];
+	size_t len = question(argv[1], q + 2);
+	socklen_t to_len;
+	ssize_t n;
+	FILE *conf = fopen("/etc/resolv.conf", "re");
+
+	while (conf && fgets(line, sizeof(line), conf))
+		(void)sscanf(line, "nameserver %63s", server);
+	to_len = address_of(server, 53, &to);
+	fd = socket(to.ss_family, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	q[0] = 0;
+	q[1] = (unsigned char)len;
+	if (connect(fd, (struct sockaddr *)&to, to_len) < 0 ||
+	    send(fd, tcp ? q : q + 2, tcp ? len + 2 : len, 0) < 0)
+		return tell_error(errno);
+	n = recv(fd, a, sizeof(a), tcp ? MSG_WAITALL : 0);
+	if (n < 0)
+		return tell_error(errno);
+	if (n < (tcp ? 14 : 12))
+		return tell_error(EPROTO);
+	if ((a[tcp ? 5 : 3] & 15) != 0)
+		printf("rcode %d\n", a[tcp ? 5 : 3] & 15);
+	else
+		printf("%u.%u.%u.%u\n", a[n - 4], a[n - 3], a[n - 2], a[n - 1]);
+	return 0;
+}
+
+static int send_from(char **argv)
+{
+	struct sockaddr_storage from, to;
+	socklen_t to_len = address_of(argv[1], atoi(argv[2]), &to);
+	int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), one = 1;
+
+	if (strcmp(argv[0], "-") != 0) {
+		socklen_t len = address_of(argv[0], 0, &from);
+
+		if (to.ss_family == AF_INET6)
+			(void)setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &one, sizeof(one));
+		else
+			(void)setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &one, sizeof(one));
+		if (bind(fd, (struct sockaddr *)&from, len) < 0)
+			return tell_error(errno);
+	}
+	if (sendto(fd, argv[0], strlen(argv[0]), 0, (struct sockaddr *)&to, to_len) < 0)
+		return tell_error(errno);
+	printf("sent\n");
+	return 0;
+}
+
+static void shout(char *text, ssize_t n)
+{
+	for (ssize_t i = 0; i < n; i++)
+		text[i] = (char)toupper((unsigned char)text[i]);
+}
+
+static void serve_one(int listener)
+{
+	int fd = accept(listener, NULL, NULL);
+	char text[4096];
+	ssize_t n;
+
+	if (fork() == 0) {
+		while ((n = recv(fd, text, sizeof(text), 0)) > 0) {
+			shout(text, n);
+			for (ssize_t at = 0, m; at < n; at += m)
+				if ((m = send(fd, text + at, (size_t)(n - at), MSG_NOSIGNAL)) < 0)
+					_exit(1);
+		}
+		_exit(0);
+	}
+	(void)close(fd);
+}
+
+static int serve(char **argv)
+{
+	struct sockaddr_storage at;
+	struct pollfd pfd[2] = { { .events = POLLIN }, { .events = POLLIN } };
+	char text[4096];
+
+	for (int i = 0; i < 2; i++) {
+		socklen_t len = address_of(i ? "0.0.0.0" : "127.0.0.1", atoi(argv[i]), &at);
+
+		pfd[i].fd = socket(AF_INET, (i ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+		if (bind(pfd[i].fd, (struct sockaddr *)&at, len) < 0)
+			return tell_error(errno);
+	}
+	(void)listen(pfd[0].fd, 8);
+	printf("up\n");
+	(void)fflush(stdout);
+	for (;;) {
+		(void)poll(pfd, 2, -1);
+		if (pfd[0].revents)
+			serve_one(pfd[0].fd);
+		if (pfd[1].revents) {
+			socklen_t len = sizeof(at);
+			ssize_t n = recvfrom(pfd[1].fd, text, sizeof(text), 0,
+			                     (struct sockaddr *)&at, &len);
+
+			shout(text, n);
+			(void)sendto(pfd[1].fd, text, (size_t)n, 0, (struct sockaddr *)&at, len);
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 4 && !strcmp(argv[1], "connect"))
+		return connect_to(argv + 2);
+	if (argc == 4 && !strcmp(argv[1], "resolve"))
+		return resolve(argv + 2);
+	if (argc == 5 && !strcmp(argv[1], "send"))
+		return send_from(argv + 2);
+	if (argc == 4 && !strcmp(argv[1], "serve"))
+		return serve(argv + 2);
+	return 2;
+}

@@ -1,0 +1,172 @@
+/*
+ * The same for an ordinary user, whose network is pasta's.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "tests/support.h"
+
+#include "kernel/base/cleanup.h"
+#include "tests/real/sandbox_support.h"
+#include "tests/real/cli_support.h"
+#include "tests/real/network_support.h"
+
+static char own_binary[160];
+
+/* Programs, a device and a place that an ordinary user can get at. */
+static bool pasta_missing(void)
+{
+	char text[1400];
+
+	if (net_missing())
+		return true;
+	if (sh("command -v pasta >/dev/null") != 0) {
+		corral_test_skip("pasta (package passt) is not installed");
+		return true;
+	}
+	(void)snprintf(own_binary, sizeof(own_binary), "%s/corral", net.dir);
+	(void)snprintf(
+	        text, sizeof(text),
+	        "test -e %s || { cp " CORRAL_BINARY " %s && cp \"$(dirname " CORRAL_BINARY
+	        ")/corral-net\" %s/ && cp " CORRAL_TEST_NET " %s/net && chmod 755 %s/* && "
+	        "mkdir %s/dev && mount -t tmpfs none %s/dev && mknod -m 666 %s/dev/tun c 10 200 "
+	        "&& mount --bind %s/dev/tun /dev/net/tun; }",
+	        own_binary, own_binary, net.dir, net.dir, net.dir, net.dir, net.dir, net.dir,
+	        net.dir);
+	if (sh(text) != 0) {
+		corral_test_skip("/dev/net/tun is not to be had");
+		return true;
+	}
+	return false;
+}
+
+static void as_nobody(struct run *r, const char *const *args)
+{
+	char probe[160];
+	const char *argv[RUN_ARGS_MAX] = {
+		"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", own_binary,
+		"run",     "--network",     "bridge",        "--ro-bind",      probe,
+		"--",      "/net"
+	};
+	size_t n = 12;
+
+	(void)snprintf(probe, sizeof(probe), "%s/net:/net", net.dir);
+	for (; *args; args++)
+		argv[n++] = *args;
+	argv[n] = NULL;
+	run_argv(r, argv);
+}
+
+#define NOBODYS(r, ...) as_nobody((r), ARGS(__VA_ARGS__))
+
+static void user_has_a_network_by_pasta(void **state)
+{
+	struct run r = { 0 };
+
+	(void)state;
+	if (pasta_missing())
+		return;
+	NOBODYS(&r, "connect", INTERNET, "80");
+	assert_out(&r, "said " HOST "\n");
+	NOBODYS(&r, "connect", INTERNET6, "80");
+	assert_out(&r, "said " HOST6 "\n");
+	NOBODYS(&r, "resolve", "udp", "www.example.org");
+	assert_out(&r, INTERNET "\n");
+	run_done(&r);
+}
+
+static void user_does_not_reach_the_host_by_pasta(void **state)
+{
+	static const char *const addresses[] = {
+		HOST, HOST6, "10.77.0.1", "127.0.0.1", "169.254.169.254", "198.51.100.1"
+	};
+	struct run r = { 0 };
+
+	(void)state;
+	if (pasta_missing())
+		return;
+	assert_int_equal(sh("ip link add o0 type veth peer name o1; ip addr add 10.77.0.1/24 dev "
+	                    "o0; ip link set o0 up"),
+	                 0);
+	for (size_t i = 0; i < CORRAL_COUNT(addresses); i++) {
+		NOBODYS(&r, "connect", addresses[i], "8000");
+		if (!strncmp(r.out, "said", 4) || r.status != 0)
+			fail_msg("%s: %s%s", addresses[i], r.out, r.err);
+	}
+	assert_int_equal(sh("ip link del o0"), 0);
+	run_done(&r);
+}
+
+static void users_ports_are_published(void **state)
+{
+	(void)state;
+	if (pasta_missing())
+		return;
+	ports_are_published("bridge", NOBODY, own_binary);
+	ports_are_published("none", NOBODY, own_binary);
+}
+
+static void pasta_ends_with_everything_else(void **state)
+{
+	const char *argv[] = { "setpriv",
+		               "--reuid=65534",
+		               "--regid=65534",
+		               "--clear-groups",
+		               own_binary,
+		               "run",
+		               "--network",
+		               "bridge",
+		               "--",
+		               "sh",
+		               "-c",
+		               "echo up; sleep 60",
+		               NULL };
+	pid_t pid, child;
+	int out;
+
+	(void)state;
+	if (pasta_missing())
+		return;
+	for (int who = 0; who < 3; who++) {
+		out = memfd_create("out", MFD_CLOEXEC);
+		pid = fork();
+		if (pid == 0) {
+			(void)dup2(out, 1);
+			(void)execvp(argv[0], (char *const *)(uintptr_t)argv);
+			_exit(99);
+		}
+		assert_eventually(says(out, "up\n"));
+		child = net_process_of(pid, who == 2);
+		assert_true(child > 0);
+		(void)kill(who == 0 ? pid : child, SIGKILL);
+		if (who == 0) {
+			(void)status_of(pid);
+			assert_eventually(waitpid(child, NULL, WNOHANG) != 0);
+		}
+		/* Of this network namespace: others' are not ours to count. */
+		assert_eventually(
+		        sh("for p in $(pidof pasta pasta.avx2); do test \"$(readlink "
+		           "/proc/$p/ns/net)\" = \"$(readlink /proc/self/ns/net)\" && exit 1; "
+		           "done; exit 0") == 0);
+		if (who) {
+			(void)kill(pid, SIGTERM);
+			(void)status_of(pid);
+		}
+		(void)close(out);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(user_has_a_network_by_pasta),
+		cmocka_unit_test(user_does_not_reach_the_host_by_pasta),
+		cmocka_unit_test(users_ports_are_published),
+		cmocka_unit_test(pasta_ends_with_everything_else),
+	};
+
+	return cmocka_run_group_tests(tests, net_open, net_close);
+}
