@@ -26,7 +26,8 @@ struct corral_unpack_options {
 
 /*
  * Makes sure that the layer is there. blob_fd: the archive from its offset, as it came: a tar,
- * alone or by gzip or zstd (recognised by itself, whatever a manifest calls it). diff_id: what its
+ * alone or by gzip, zstd, xz or bzip2 (recognised by itself, whatever a manifest calls it); a pipe
+ * as well. diff_id: what its
  * tar must hash to, or NULL when nobody said, and ret_diff_id (CORRAL_DIGEST_SIZE, may be NULL) is
  * told. -EBADMSG: another digest, or no archive; -EFBIG: beyond a limit; -EINVAL: an entry that no
  * image may have, with its name; -ENOSPC, -EDQUOT. A device node is refused: -EINVAL.

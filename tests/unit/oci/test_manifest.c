@@ -170,20 +170,21 @@ static void names_come_from_annotations(void **state)
 	corral_auto(corral_manifest_freep) struct corral_manifest *m = NULL;
 
 	(void)state;
-	assert_int_equal(parse("{" V2 "\"manifests\":[" ENTRY(
-	                               ",\"annotations\":{\"org.opencontainers.image.ref.name\":"
-	                               "\"v1\"}") "," ENTRY(",\"annotations\":{\"org."
-	                                                    "opencontainers.image.ref.name\":"
-	                                                    "\"v1\","
-	                                                    "\"io.containerd.image.name\":\"docker."
-	                                                    "io/a/b:v1\"}") "," ENTRY(",\"annotatio"
-	                                                                              "ns\":{\"org."
-	                                                                              "opencontaine"
-	                                                                              "rs.image."
-	                                                                              "ref.name\":"
-	                                                                              "\"a b\"}") "]}",
-	                       NULL, &m, NULL),
-	                 0);
+	assert_int_equal(
+	        parse("{" V2 "\"manifests\":[" ENTRY(
+	                      ",\"annotations\":{\"org.opencontainers.image.ref.name\":"
+	                      "\"v1\"}") "," ENTRY(",\"annotations\":{\"org."
+	                                           "opencontainers.image.ref.name\":"
+	                                           "\"v1\","
+	                                           "\"io.containerd.image.name\":\"docker."
+	                                           "io/a/b:v1\"}") "," ENTRY(",\"annotatio"
+	                                                                     "ns\":{\"org."
+	                                                                     "opencontaine"
+	                                                                     "rs.image."
+	                                                                     "ref.name\":"
+	                                                                     "\"a b\"}") "]}",
+	              NULL, &m, NULL),
+	        0);
 	assert_int_equal(m->n_entries, 3);
 	assert_string_equal(m->entries[0].name, "v1");
 	assert_string_equal(m->entries[1].name, "docker.io/a/b:v1");

@@ -295,6 +295,27 @@ static void capabilities_no_entry_asks_for_keep_the_builtin(void **state)
 	corral_seccomp_done(&s);
 }
 
+static void what_unpacks_images_has_a_profile_of_its_own(void **state)
+{
+	struct corral_seccomp s = { 0 };
+	struct corral_error err = { 0 };
+
+	(void)state;
+	corral_seccomp_unpacking(&s);
+	if (corral_seccomp_check_needs(&s, &err) < 0 ||
+	    corral_seccomp_verify(corral_seccomp_unpack_json, corral_seccomp_unpack_json_len, 0,
+	                          s.insns, s.n_insns, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(ask(&s, "fchmod", 3, 04755, 0, 0), ALLOW);
+	assert_int_equal(ask(&s, "mknodat", 3, 0, S_IFIFO | 0644, 0), ALLOW);
+	assert_int_equal(ask(&s, "mknodat", 3, 0, S_IFCHR | 0644, 0), ERRNO(EPERM));
+	assert_int_equal(ask(&s, "mknodat", 3, 0, S_IFBLK | 0644, 0), ERRNO(EPERM));
+	assert_int_equal(ask(&s, "socket", 1, 1, 0, 0), ERRNO(EPERM));
+	assert_int_equal(ask(&s, "clone", 0x10000000, 0, 0, 0), ERRNO(EPERM));
+	assert_int_equal(ask(&s, "ioctl", 0, 0x5412, 0, 0), ERRNO(EPERM));
+	corral_seccomp_done(&s);
+}
+
 /* ---- the golden table ---- */
 
 static void decision_text(uint32_t decision, char *text, size_t size)
@@ -726,6 +747,7 @@ int main(void)
 		WITH_DEFAULT(builtin_program_is_true_to_its_profile),
 		cmocka_unit_test(capabilities_open_the_calls_that_need_them),
 		cmocka_unit_test(capabilities_no_entry_asks_for_keep_the_builtin),
+		cmocka_unit_test(what_unpacks_images_has_a_profile_of_its_own),
 		WITH_DEFAULT(every_number_decides_as_in_the_golden_table),
 		WITH_DEFAULT(a_corrupted_program_is_noticed),
 		cmocka_unit_test(a_difference_is_told_with_the_call_and_both_answers),
