@@ -21,6 +21,9 @@ prefix=$work/prefix
 cmake --install "$build" --prefix "$prefix" >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail "cmake --install failed"; }
 [ -x "$prefix/bin/corral" ] || fail "no bin/corral"
 "$prefix/bin/corral" --version >/dev/null || fail "bin/corral does not run"
+if [ -x "$build/tools/corral-net" ] && [ ! -x "$prefix/libexec/corral/corral-net" ]; then
+	fail "no libexec/corral/corral-net"
+fi
 if [ -x "$build/tools/image/corral-image" ] && [ ! -x "$prefix/libexec/corral/corral-image" ]; then
 	fail "no libexec/corral/corral-image"
 fi
