@@ -40,6 +40,7 @@ set(public_headers
   policy/limits.h
   policy/permission.h
   policy/policy.h
+  policy/publish.h
   policy/runtime.h
   policy/runtime_catalogue.h
   policy/seccomp.h)

@@ -175,27 +175,50 @@ static void question_take(struct corral_net_watch *w, uint32_t events)
 	question_ask(q);
 }
 
+static bool is_loopback(const struct sockaddr_storage *a)
+{
+	if (a->ss_family == AF_INET)
+		return ntohl(((const struct sockaddr_in *)a)->sin_addr.s_addr) >> 24 == 127;
+	return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)a)->sin6_addr);
+}
+
+/* For a connection: pasta carries datagrams to the host's resolver alone, so of the host's servers
+ * the first that can be reached through it like any other. */
+static int server_dial(struct corral_net_dns *d)
+{
+	struct corral_net_nameservers servers = d->servers;
+	corral_autofd int fd = -1;
+
+	if (d->child->no_return)
+		corral_net_nameservers_read(&servers);
+	for (unsigned int i = 0; i < servers.n; i++) {
+		const struct sockaddr *to = (void *)&servers.address[i];
+
+		if (d->child->no_return && is_loopback(&servers.address[i]))
+			continue;
+		fd = corral_net_socket(d->child, CORRAL_NET_HOST, to->sa_family, SOCK_STREAM, NULL);
+		if (fd >= 0 &&
+		    (connect(fd, to, servers.address_len[i]) == 0 || errno == EINPROGRESS))
+			return corral_take_fd(&fd);
+		corral_fd_closep(&fd);
+	}
+	return -1;
+}
+
 static void connection_take(struct corral_net_watch *w, uint32_t events)
 {
 	struct corral_net_dns *d = (void *)((char *)w - offsetof(struct corral_net_dns, listener));
 	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), to;
-	const struct sockaddr *server;
 
 	(void)events;
 	if (fd < 0)
 		return;
 	servers_look(d);
-	server = (void *)&d->servers.address[0];
-	to = d->servers.n ? corral_net_socket(d->child, CORRAL_NET_HOST, server->sa_family,
-	                                      SOCK_STREAM, NULL)
-	                  : -1;
-	if (to >= 0 &&
-	    (connect(to, server, d->servers.address_len[0]) == 0 || errno == EINPROGRESS)) {
+	to = server_dial(d);
+	if (to >= 0)
 		corral_net_stream_join(d->child, fd, to);
-		return;
-	}
-	corral_fd_closep(&to);
-	(void)close(fd);
+	else
+		(void)close(fd);
 }
 
 static void patience(struct corral_net_tick *t, uint64_t now_ms)
