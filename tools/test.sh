@@ -12,8 +12,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 . tools/packages.sh
 
 test_packages=(libcmocka-dev clang clang-format clang-tidy cppcheck python3 bubblewrap crun runc uidmap docker.io
-	docker-registry podman busybox-static iproute2 procps util-linux ripgrep git passt nftables
-	skopeo umoci xz-utils openssl)
+	docker-registry podman busybox-static iproute2 procps util-linux ripgrep git passt nftables curl wget
+	netcat-openbsd openssh-client skopeo umoci xz-utils openssl)
 # From wherever they are; Debian's are as good as others.
 command -v node >/dev/null && command -v npm >/dev/null || test_packages+=(nodejs npm)
 if [ -f tools/vm/packages.txt ]; then

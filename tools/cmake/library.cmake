@@ -34,10 +34,12 @@ set(public_headers
   kernel/layers/layers.h
   kernel/plan.h
   kernel/process.h
+  kernel/network/ledger.h
   kernel/receipt.h
   kernel/sandbox.h
   policy/caps.h
   policy/config.h
+  policy/egress.h
   policy/isolation.h
   policy/limits.h
   policy/permission.h
