@@ -81,6 +81,6 @@ fi
 cd "$source" || exit 1
 # escape.user and escape.open become another user, or none of ours, by themselves; and what asks the kernel for
 # nothing (text in, text out) cannot tell users apart.
-pure='golden|fuzz|unit\.(base|policy|tools)\.|unit\.backends\.(test_base|test_state|test_hashline|test_console)'
+pure='golden|fuzz|unit\.(base|policy|tools)\.|unit\.backends\.(docker\.test_(http|hung|stream|answer|progress_stream)|test_base|test_state|test_hashline|test_console)'
 as_user timeout -k 10 840 ctest --test-dir "$build" --output-on-failure -L '^(unit|real|escape)$' -E "^escape\.(user|open)\$|^($pure)" \
 	-j "${CORRAL_TEST_JOBS:-1}" "$@"
