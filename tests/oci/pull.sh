@@ -176,7 +176,11 @@ def serve(c):
                 threading.Event().wait()
     except OSError:
         pass
-    c.close()
+    try:
+        # Closed alone, it would stay open while the other thread reads from it.
+        c.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
     u.close()
 s = socket.socket()
 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
