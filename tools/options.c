@@ -500,7 +500,7 @@ const struct corral_option corral_option_table[] = {
 	{ "dry-run", 'n', NULL, "show what would go, and let it be",
 	  NULL, CORRAL_OPTION_IMAGE_PRUNE, false, OWN(dry_run) },
 
-	{ "network", 0, "MODE", "what its commands reach: host, none (default: a network of its own where there is one, else the host's)",
+	{ "network", 0, "MODE", "what its commands reach: none, host, or bridge, a network of its own (default: bridge)",
 	  "Build", CORRAL_OPTION_RUNTIME_BUILD | CORRAL_OPTION_RUNTIME_PREWARM, false, WORD(build_network) },
 	{ "no-cache", 0, NULL, "build though there is one, and without what was downloaded for others",
 	  NULL, CORRAL_OPTION_RUNTIME_BUILD, false, OWN(no_cache) },

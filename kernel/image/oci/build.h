@@ -30,8 +30,7 @@ struct corral_launcher;
 struct corral_build_options {
 	struct corral_launcher *launcher;
 	/* What the commands reach, as the operator says: "none", "host", ... as a configuration has
-	 * it. NULL: a network of the sandbox's own ("bridge") where this host has such a thing,
-	 * else the host's. */
+	 * it. NULL: "bridge", a network of the sandbox's own. */
 	const char *network;
 	bool no_cache;         /* though there is one, and without what was downloaded for others */
 	int64_t timeout_ms;    /* 0: CORRAL_BUILD_TIMEOUT_MS */

@@ -53,7 +53,6 @@ struct running {
 	struct build_user image_user;
 	int root_fd;
 	bool is_single; /* the guest has one id alone */
-	bool no_bridge;
 	size_t step, n_steps;
 };
 
@@ -205,28 +204,18 @@ static int box_with_ids(struct running *run, const struct build_user *user, cons
 	return r;
 }
 
-static bool knows_network(const char *mode)
-{
-	corral_auto(corral_config_freep) struct corral_config *c = corral_config_new();
-
-	return c && corral_config_set_network(c, mode, NULL) == 0;
-}
-
-/* Nobody asked for a mode: a network of its own where this host can, and said where it cannot. */
+/* A network of its own, unless another was asked for: never more than that because there is none.
+ */
 static int box_open(struct running *run, const struct build_user *user, struct corral_error *err)
 {
-	struct corral_error why = { 0 };
+	const char *network = run->b->network ? run->b->network : "bridge";
+	int r = box_with_ids(run, user, network, err);
 
-	if (run->b->network)
-		return box_with_ids(run, user, run->b->network, err);
-	if (knows_network("bridge") && !run->no_bridge) {
-		if (box_with_ids(run, user, "bridge", &why) == 0)
-			return 0;
-		build_log_say(run->b->log, "a network of its own is not to be had (%s): the host's",
-		              why.text);
-		run->no_bridge = true;
-	}
-	return box_with_ids(run, user, "host", err);
+	if (r < 0 && !run->b->network)
+		return corral_error_wrap(err, r,
+		                         "a build has a network of its own, unless corral runtime "
+		                         "build --network says host or none");
+	return r;
 }
 
 static int box_for(struct running *run, bool as_root, struct corral_error *err)

@@ -16,7 +16,7 @@
 #include "kernel/image/oci/digest.h"
 #include "kernel/image/oci/registry_blob.h"
 #include "kernel/image/store_state.h"
-#include "tests/unit/kernel/image/oci/web.h"
+#include "tests/unit/oci/web.h"
 
 #define SIZE 1000000
 

@@ -11,7 +11,7 @@
 
 #include "kernel/base/clock.h"
 #include "kernel/image/oci/registry_http.h"
-#include "tests/unit/kernel/image/oci/web.h"
+#include "tests/unit/oci/web.h"
 
 #define SECRET "Authorization: Basic czNjcmV0"
 
