@@ -144,7 +144,9 @@ static void scratch_step(struct corral_build *b)
 
 /* The numbers of what is attached as layers: the root's lowest, the host's /usr, frozen ones. */
 enum { LAYER_ROOT, LAYER_USR, LAYER_FROZEN };
-#define LAYER_NONE (~0u)
+/* Of an image's root, which has its own /usr. */
+#define LAYER_WORK_DIR LAYER_USR
+#define LAYER_NONE     (~0u)
 
 /*
  * The directory of the host that keeps the changes, with frozen ones beneath it: below overlays, or
@@ -359,6 +361,13 @@ static void work_dir_step(struct corral_build *b)
 	if (p->workspace_path) {
 		bind_add(b, p->workspace_path, p->work_dir, "--workspace", CORRAL_MAP_OWNER, false,
 		         true);
+	} else if (p->work_dir_base) {
+		s = step_add(b, CORRAL_STEP_LAYER);
+		s->n[0] = LAYER_WORK_DIR;
+		source_put(b, s, p->work_dir_base, "image", CORRAL_MAP_RANGE, ATTR_RO, false);
+		s->s[2] = text_put(b, p->work_dir_base);
+		(void)overlay_add(b, LAYER_WORK_DIR, 2, p->work_dir, p->work_dir_base,
+		                  CORRAL_STEP_KEPT);
 	} else if (p->keep_work_dir && p->n_layers) {
 		(void)overlay_add(b, LAYER_NONE, 2, p->work_dir, NULL, CORRAL_STEP_KEPT);
 	} else if (p->keep_work_dir) {

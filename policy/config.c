@@ -44,6 +44,7 @@ void corral_config_free(struct corral_config *c)
 		corral_fd_closep(&c->rootfs_lease_fd);
 	free(c->workspace);
 	free(c->work_dir);
+	free(c->work_dir_base);
 	free(c->keep);
 	free(c->hostname);
 	free(c->seccomp);

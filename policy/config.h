@@ -78,8 +78,9 @@ struct corral_config {
 	bool rootfs_is_image;
 	int rootfs_lease_fd;
 	bool bare_work_dir;
-	char *hostname; /* NULL: "corral" */
-	char *seccomp;  /* NULL or "default": the built-in profile; else a host path */
+	char *work_dir_base; /* what the root has there, on the host; NULL: nothing */
+	char *hostname;      /* NULL: "corral" */
+	char *seccomp;       /* NULL or "default": the built-in profile; else a host path */
 	struct corral_config_mount *mounts;
 	size_t n_mounts;
 	char **env; /* "K=V", later ones win */

@@ -41,6 +41,7 @@ void corral_policy_free(struct corral_policy *p)
 		corral_fd_closep(&p->rootfs_lease_fd);
 	free(p->workspace_path);
 	free(p->work_dir);
+	free(p->work_dir_base);
 	free(p->keep_path);
 	for (size_t i = 0; i < p->n_layers; i++)
 		free(p->layer_paths[i]);
@@ -186,6 +187,11 @@ static int texts_compile(const struct corral_config *c, struct corral_policy *p,
 	                                &p->work_dir, err);
 	if (r == 0 && !p->bare_work_dir)
 		r = corral_guest_path_free(p->work_dir, false, err);
+	if (r == 0 && c->keep_work_dir && c->rootfs_is_image && c->work_dir_base) {
+		p->work_dir_base = strdup(c->work_dir_base);
+		if (!p->work_dir_base)
+			r = corral_error_set(err, ENOMEM, "out of memory");
+	}
 	if (r < 0)
 		return corral_error_wrap(err, r, "work_dir");
 

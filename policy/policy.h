@@ -35,8 +35,9 @@ struct corral_policy {
 	char *keep_path;    /* what the sandbox changes outside of the workspace; NULL: in memory */
 	char **layer_paths; /* frozen ones beneath it, the nearest first */
 	size_t n_layers;
-	bool keep_work_dir; /* the work directory is kept as well */
-	bool bare_work_dir; /* it is the root's own, and nothing is mounted on it */
+	bool keep_work_dir;  /* the work directory is kept as well */
+	char *work_dir_base; /* beneath what is kept of it, on the host; NULL: nothing */
+	bool bare_work_dir;  /* it is the root's own, and nothing is mounted on it */
 	char *hostname;
 	struct corral_config_mount *mounts; /* in the order in which they are made */
 	size_t n_mounts;

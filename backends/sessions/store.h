@@ -193,7 +193,7 @@ int corral_session_diff(struct corral_session_store *s, const char *id,
 struct corral_session_stack {
 	struct corral_layer_stack stack;
 	char **paths;
-	char *guest_work_dir, *rootfs;
+	char *guest_work_dir, *rootfs, *work_dir_base;
 	int image_fd;                    /* and 1; 0: rootfs is no image's */
 	int lock_fds[CORRAL_LAYERS_MAX]; /* they are not taken away meanwhile */
 };

@@ -13,6 +13,7 @@
 
 #include "backends/sessions/store_state.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/image/apply.h"
 #include "kernel/keep.h"
 
 static int layer_hold(const struct store_session *e, int64_t number, int *ret_fd,
@@ -52,9 +53,14 @@ static int base_put(const struct store_session *e, struct corral_session_stack *
 		k->rootfs = strdup(rt->rootfs);
 	if (!k->guest_work_dir || (directory && !k->rootfs))
 		return corral_error_set(err, ENOMEM, "out of memory");
+	if (k->image_fd > 0)
+		r = corral_image_directory(k->rootfs, rt->work_dir, &k->work_dir_base, err);
+	if (r < 0)
+		return r;
 	host = !k->rootfs;
 	k->stack.base_paths[CORRAL_LAYER_PART_ROOT] = k->rootfs;
 	k->stack.base_paths[CORRAL_LAYER_PART_USR] = host ? "/usr" : NULL;
+	k->stack.base_paths[CORRAL_LAYER_PART_WORK_DIR] = k->work_dir_base;
 	k->stack.guest_paths[CORRAL_LAYER_PART_ROOT] = "/";
 	k->stack.guest_paths[CORRAL_LAYER_PART_USR] = "/usr";
 	k->stack.guest_paths[CORRAL_LAYER_PART_WORK_DIR] = k->guest_work_dir;
@@ -117,6 +123,7 @@ void corral_session_stack_close(struct corral_session_stack *k)
 	free(k->paths);
 	free(k->guest_work_dir);
 	free(k->rootfs);
+	free(k->work_dir_base);
 	if (k->image_fd)
 		(void)close(k->image_fd - 1);
 	memset(k, 0, sizeof(*k));

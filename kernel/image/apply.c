@@ -1,5 +1,6 @@
 #include "kernel/image/apply.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -12,6 +13,7 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/image/account.h"
 #include "policy/guest_path.h"
+#include "policy/policy.h"
 #include "policy/runtime_build.h"
 
 /* ---- variables ---- */
@@ -91,6 +93,46 @@ static bool is_directory(int root_fd, const char *guest_path)
 	corral_autofd int fd = (int)syscall(SYS_openat2, root_fd, guest_path, &how, sizeof(how));
 
 	return fd >= 0;
+}
+
+static bool has_entries(int dir_fd, const char *path)
+{
+	struct open_how how = {
+		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+	};
+	int fd = (int)syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry = NULL;
+
+	if (!d) {
+		corral_fd_closep(&fd);
+		return false;
+	}
+	while ((entry = readdir(d)) &&
+	       (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")))
+		;
+	(void)closedir(d);
+	return entry != NULL;
+}
+
+int corral_image_directory(const char *root_path, const char *guest_path, char **ret,
+                           struct corral_error *err)
+{
+	corral_autofree char *path = NULL;
+	corral_autofd int fd = open(root_path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r = fd < 0 ? corral_error_sys(err, errno, "open the root of an image") : 0;
+
+	if (r == 0)
+		r = corral_guest_path_normalise(guest_path, &path, err);
+	if (r < 0)
+		return r;
+	*ret = NULL;
+	if (!path[1] || !has_entries(fd, path + 1))
+		return 0;
+	return asprintf(ret, "%s%s", root_path, path) < 0
+	               ? corral_error_set(err, ENOMEM, "out of memory")
+	               : 0;
 }
 
 /*
@@ -175,6 +217,10 @@ int corral_image_apply(struct corral_image_store *s, struct corral_config *c,
 	}
 	if (r == 0)
 		r = say_all(c, i, root_fd, err);
+	if (r == 0 && !c->work_dir_base)
+		r = corral_image_directory(root,
+		                           c->work_dir ? c->work_dir : CORRAL_WORK_DIR_DEFAULT,
+		                           &c->work_dir_base, err);
 	if (r == 0)
 		r = corral_config_set_text(&c->rootfs, root, err);
 	if (r < 0)

@@ -26,6 +26,13 @@ int corral_image_apply(struct corral_image_store *s, struct corral_config *c,
                        struct corral_error *err);
 
 /*
+ * What a root has at a path of the guest's, on the host: *ret NULL, and 0, where there is no
+ * directory, or an empty one, or a link leads to it. The caller frees it.
+ */
+int corral_image_directory(const char *root_path, const char *guest_path, char **ret,
+                           struct corral_error *err);
+
+/*
  * The image that a native sandbox of a runtime takes its root from: *ret NULL, and 0, where it
  * takes none. s NULL: there is no store. -ENOENT: "its root filesystem is the image 'x', which is
  * not in corral's store: corral image pull x"; of one that is built upon another, "corral runtime

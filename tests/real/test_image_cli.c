@@ -369,10 +369,10 @@ static void runtime_runs_on_its_image(void **state)
 	CORRAL(&p->r, "runtime", "explain", p->runtime);
 	assert_says(p->r.out, "its root filesystem is the image 'app:1', which is not in corral's "
 	                      "store: corral image pull app:1");
-	run_after(&p->r, NULL, ARGS("--runtime", p->runtime, "--", "true"));
+	run_after(&p->r, NULL, ARGS("--pull", "never", "--runtime", p->runtime, "--", "true"));
 	assert_status(&p->r, 125);
 	assert_says(p->r.err, "corral image pull app:1");
-	run_after(&p->r, NULL, ARGS("--runtime", p->built, "--", "true"));
+	run_after(&p->r, NULL, ARGS("--pull", "never", "--runtime", p->built, "--", "true"));
 	assert_status(&p->r, 125);
 	assert_says(p->r.err, "corral runtime build built");
 }
@@ -390,6 +390,42 @@ static void image_over_a_runtime_is_the_root(void **state)
 }
 
 /* --- sessions --- */
+
+/* As what npm installs, which builds put into the work directory. */
+static void session_has_what_the_image_has_in_its_directory(void **state)
+{
+	struct place *p = *state;
+
+	NEEDS_SANDBOX(p);
+	file_make(p->dir, "there.json",
+	          "{\"name\":\"there\",\"image\":\"app:1\",\"isolation\":\"native\","
+	          "\"work_dir\":\"/srv/app\",\"user\":\"0\",\"env_vars\":{\"PATH\":\"/bin\"}}");
+	(void)snprintf(p->built, sizeof(p->built), "%s/there.json", p->dir);
+	SESSION(p, "create", "--history", "--runtime", p->built, "there");
+	assert_status(&p->r, 0);
+	SESSION(p, "exec", "there", "--", "/bin/sh", "-c",
+	        "cat code; echo more >> code; echo a > new");
+	assert_status(&p->r, 0);
+	assert_string_equal(p->r.out, "code\n");
+	SESSION(p, "diff", "there");
+	assert_string_equal(p->r.out, "C /srv/app/code\nA /srv/app/new\n");
+	SESSION(p, "exec", "there", "--", "/bin/sh", "-c", "cat code; rm code; ls");
+	assert_status(&p->r, 0);
+	assert_string_equal(p->r.out, "code\nmore\nnew\n");
+	SESSION(p, "diff", "there");
+	assert_string_equal(p->r.out, "D /srv/app/code\nA /srv/app/new\n");
+	/* What is gone stays so when layers become one. */
+	for (int i = 0; i < 12; i++)
+		SESSION(p, "exec", "there", "--", "/bin/sh", "-c", "echo b >> new");
+	SESSION(p, "exec", "there", "--", "ls");
+	assert_string_equal(p->r.out, "new\n");
+	SESSION(p, "undo", "there", "15");
+	assert_status(&p->r, 0);
+	SESSION(p, "exec", "there", "--", "ls");
+	assert_string_equal(p->r.out, "code\n");
+	SESSION(p, "rm", "-f", "there");
+	assert_status(&p->r, 0);
+}
 
 static void session_keeps_its_image(void **state)
 {
@@ -548,6 +584,7 @@ int main(int argc, char **argv)
 		TEST(runtime_runs_on_its_image),
 		TEST(image_over_a_runtime_is_the_root),
 		TEST(session_keeps_its_image),
+		TEST(session_has_what_the_image_has_in_its_directory),
 		TEST(session_of_a_missing_image_is_a_sentence),
 		TEST(list_shows_what_there_is),
 		TEST(inspect_and_history_show_one),
