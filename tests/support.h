@@ -3,9 +3,11 @@
 #define CORRAL_TESTS_SUPPORT_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #ifdef __clang_analyzer__
 /* What fail_msg() calls: cmocka does not declare that it never returns. */
@@ -62,6 +64,16 @@ static inline void corral_test_skip(const char *fmt, ...)
 		fail_msg("must run, but is missing: %s", text);
 	print_message("skipped: %s\n", text);
 	skip();
+}
+
+/* True, and skips the test, for an ordinary user, whose it is not on purpose. */
+static inline bool corral_test_needs_root(const char *what)
+{
+	if (geteuid() == 0)
+		return false;
+	print_message("not for an ordinary user: %s\n", what);
+	skip();
+	return true;
 }
 
 #endif

@@ -286,6 +286,8 @@ static inline int net_close(void **state)
 
 static inline bool net_missing(void)
 {
+	if (corral_test_needs_root("a network that is the test's"))
+		return true;
 	if (net.missing)
 		corral_test_skip("root, iproute2, util-linux and nftables are needed to make a "
 		                 "network");

@@ -57,7 +57,7 @@ static void bad_options_are_refused_in_one_line(void **state)
 		{ "--tmpfs", "/", "the sandbox's root" },
 		{ "--hostname", "a_b", "not a host name" },
 		{ "--runtime", "nope", "Unknown runtime 'nope'. Available: " },
-		{ "--network", "bridge", "'none', 'host'" },
+		{ "--network", "bridged", "'none', 'host'" },
 		{ "--env", "=x", "NAME=VALUE" },
 		{ "--bind", "/usr", "SOURCE:TARGET" },
 	};

@@ -386,7 +386,7 @@ static void image_without_an_engine_is_refused_with_both_reasons(void **state)
 {
 	struct place *p = *state;
 
-	RUNTIME_RUN(p, "go", "--", "true");
+	RUNTIME_RUN(p, "go", "--pull", "never", "--", "true");
 	assert_refused(&p->r, "--runtime: runtime 'go': neither natively: its root filesystem is "
 	                      "the image 'golang:1.23-alpine', which is not in corral's store: "
 	                      "corral image pull golang:1.23-alpine; nor by a container engine: ");
@@ -394,7 +394,7 @@ static void image_without_an_engine_is_refused_with_both_reasons(void **state)
 	assert_status(&p->r, 125);
 	assert_says(p->r.err, "; nor by a container engine: corral plan knows none");
 	file_make(p->runtimes, "go.json", "{\"image\":\"x\",\"isolation\":\"native\"}");
-	RUNTIME_RUN(p, "go", "--", "true");
+	RUNTIME_RUN(p, "go", "--pull", "never", "--", "true");
 	assert_refused(&p->r, "runtime 'go': its root filesystem is the "
 	                      "image 'x', which is not in corral's store: corral image pull x");
 	if (!can())

@@ -181,17 +181,35 @@ static void scenario(struct place *p)
 
 /* --- what is seen --- */
 
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Not by age: what was made twice is younger. */
+static void lines_add(struct corral_buf *ret, char **lines, size_t n)
+{
+	qsort(lines, n, sizeof(*lines), by_text);
+	for (size_t k = 0; k < n; k++) {
+		corral_buf_add(ret, lines[k], strlen(lines[k]));
+		free(lines[k]);
+	}
+}
+
 static void describe(struct place *p, struct corral_buf *ret)
 {
+	char *lines[16];
 	struct corral_images images = { NULL, 0 };
 	size_t broken = 0;
 
 	OK(p, corral_images_list(p->store, &images, &broken, &p->err));
 	assert_int_equal(broken, 0);
+	assert_true(images.n <= CORRAL_COUNT(lines));
 	for (size_t k = 0; k < images.n; k++) {
 		const struct corral_image *i = images.items[k];
 		corral_autofree char *root = NULL, *keeper = NULL;
 		corral_autofd int fd = -1, root_fd = -1;
+		corral_autobuf struct corral_buf line = CORRAL_BUF_INIT;
 		char path[80];
 
 		/* Whatever there is, is whole. */
@@ -199,14 +217,17 @@ static void describe(struct place *p, struct corral_buf *ret)
 		root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		assert_true(root_fd >= 0);
 		OK(p, store_pin_find(p->store, store_hex(i->id), &keeper, &p->err));
-		corral_buf_fmt(ret, "%.12s", i->id + 7);
+		corral_buf_fmt(&line, "%.12s", i->id + 7);
 		for (size_t n = 0; n < i->n_names; n++)
-			corral_buf_fmt(ret, " %s", i->names[n]);
+			corral_buf_fmt(&line, " %s", i->names[n]);
 		for (const char *const *f = WORDS("usr/a", "usr/b", "usr/c", "etc/new", "x"); *f;
 		     f++)
 			if (faccessat(root_fd, *f, F_OK, 0) == 0)
-				corral_buf_fmt(ret, " %s", *f);
-		corral_buf_fmt(ret, "%s\n", keeper ? " kept" : "");
+				corral_buf_fmt(&line, " %s", *f);
+		corral_buf_fmt(&line, "%s\n", keeper ? " kept" : "");
+		assert_false(line.failed);
+		lines[k] = strndup(line.data, line.len);
+		assert_non_null(lines[k]);
 		for (size_t n = 0; n < i->n_layers; n++) {
 			assert_true(corral_image_layer_is_there(p->store, i->layers[n]));
 			(void)snprintf(path, sizeof(path), "%s", i->blobs[n] + 7);
@@ -214,6 +235,7 @@ static void describe(struct place *p, struct corral_buf *ret)
 		}
 		assert_true(store_is_there(p->store, STORE_BLOBS, i->id + 7));
 	}
+	lines_add(ret, lines, images.n);
 	corral_images_done(&images);
 	assert_false(ret->failed);
 }
