@@ -25,6 +25,7 @@ static const struct special {
 	{ 4, 10, { 100, 64 }, "shared by a carrier" },
 	{ 4, 8, { 127 }, "loopback" },
 	{ 4, 16, { 169, 254 }, "link-local, where clouds keep their metadata" },
+	{ 4, 32, { 168, 63, 129, 16 }, "where a cloud keeps its metadata" },
 	{ 4, 12, { 172, 16 }, "private" },
 	{ 4, 24, { 192, 0, 0 }, "reserved" },
 	{ 4, 24, { 192, 0, 2 }, "for documentation" },

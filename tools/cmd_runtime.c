@@ -329,7 +329,7 @@ static const struct corral_family_command commands[] = {
 	{ "build", CORRAL_OPTION_RUNTIME_BUILD, " NAME|FILE.json...", 1, ANY, "runtimes",
 	  "build the image of one with a base_image, unless it is there",
 	  "\nIts setup commands and packages are run in a sandbox on the base image, which is fetched\n"
-	  "when it is not there. The first session of a runtime builds it as well.\n"
+	  "when it is not there. The first corral run of a runtime builds it as well.\n"
 	  "\nExamples:\n"
 	  "  corral runtime build python-datascience\n"
 	  "  corral runtime build --no-cache --network host ./mine.json\n",

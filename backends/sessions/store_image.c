@@ -51,6 +51,19 @@ int store_image_keep(struct corral_session_store *s, const char *id,
 	return 0;
 }
 
+int store_image_begin(struct corral_session_store *s, const char *id,
+                      const struct corral_runtime *rt, struct corral_error *err)
+{
+	corral_autofree char *keeper = keeper_of(s, id);
+
+	if (!keeper)
+		return corral_error_set(err, ENOMEM, "out of memory");
+	/* One of that name that is gone had its own. */
+	if (s->images)
+		(void)corral_image_unpin(s->images, keeper, NULL);
+	return store_image_keep(s, id, rt, NULL, err);
+}
+
 int store_image_keep_too(struct corral_session_store *s, const char *id, const char *of,
                          struct corral_error *err)
 {
@@ -59,7 +72,10 @@ int store_image_keep_too(struct corral_session_store *s, const char *id, const c
 
 	if (!keeper || !other)
 		return corral_error_set(err, ENOMEM, "out of memory");
-	if (!s->images || corral_image_pinned(s->images, other, &image, NULL) < 0)
+	if (!s->images)
+		return 0;
+	(void)corral_image_unpin(s->images, keeper, NULL);
+	if (corral_image_pinned(s->images, other, &image, NULL) < 0)
 		return 0;
 	return corral_image_pin(s->images, image, keeper, err);
 }

@@ -56,7 +56,7 @@ static int session_add(struct store_change *c, const struct corral_session_order
 	if (r == 0)
 		r = store_session_make_dir(c, id, layer, err);
 	if (r == 0 && o->isolation == CORRAL_ISOLATION_NATIVE)
-		r = store_image_keep(c->store, id, o->runtime, NULL, err);
+		r = store_image_begin(c->store, id, o->runtime, err);
 	if (r < 0)
 		return r;
 	r = registry_do(g, REGISTRY_SESSION_ADD,

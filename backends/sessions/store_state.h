@@ -60,6 +60,9 @@ bool store_reserve_give(const struct corral_session_store *s);
 struct store_session;
 /* The image of a session of that runtime, which it keeps from now on: *ret (may be NULL) is NULL
  * where its root is no image's. */
+/* The same of one that begins: what one of that name had is nothing to it. */
+int store_image_begin(struct corral_session_store *s, const char *id,
+                      const struct corral_runtime *rt, struct corral_error *err);
 int store_image_keep(struct corral_session_store *s, const char *id,
                      const struct corral_runtime *rt, struct corral_image **ret,
                      struct corral_error *err);

@@ -30,7 +30,11 @@ struct place {
 	struct stat before; /* what the root's was like */
 };
 
+/* A layer may have one file under as many names as there can be: then each name would be a file. */
+#define COPIES_MAX (256u << 20)
+
 struct flattener {
+	uint64_t copied; /* bytes on disk, of what could not be linked */
 	struct trail trail;
 	int root_fd;
 	const char **implied; /* directories that the layer has no entry of, sorted */
@@ -290,6 +294,9 @@ static int file_copy(struct flattener *f, const char *name)
 		return fail(f, errno, "look at", name);
 	if (!S_ISREG(st.st_mode))
 		return fail(f, EMLINK, "link", name);
+	f->copied += (uint64_t)st.st_blocks * 512 + 4096;
+	if (f->copied > COPIES_MAX)
+		return fail(f, EFBIG, "copy what has too many names to be linked", name);
 	from = openat(from_dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	to = openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (from < 0 || to < 0)

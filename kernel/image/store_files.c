@@ -245,10 +245,17 @@ int store_partial_clean(struct corral_image_store *s, enum store_partial which, 
 	};
 	struct store_list list = { 0 };
 	uint64_t bytes = 0;
-	int r = store_list(s, STORE_PARTIAL, wanted[which], &list, err);
+	int r_first = 0, r = store_list(s, STORE_PARTIAL, wanted[which], &list, err);
 
-	for (size_t i = 0; r >= 0 && i < list.n; i++)
-		r = partial_remove(s, list.v[i], &bytes, err);
+	/* What a build's guests own may be out of an ordinary user's reach: all else goes. */
+	for (size_t i = 0; r >= 0 && i < list.n; i++) {
+		int one = partial_remove(s, list.v[i], &bytes, r_first == 0 ? err : NULL);
+
+		if (one < 0 && r_first == 0)
+			r_first = one;
+	}
+	if (r >= 0 && r_first < 0)
+		r = r_first;
 	store_list_done(&list);
 	if (ret_bytes && r >= 0)
 		*ret_bytes += bytes;

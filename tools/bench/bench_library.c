@@ -190,9 +190,12 @@ static int measure(struct bench *b, uint64_t rounds, struct corral_error *err)
 	for (round = 0; round < rounds + WARM_UP && r == 0; round++) {
 		unsigned int k;
 
-		for (k = 0; k < TURNS && r == 0; k++)
+		for (k = 0; k < TURNS && r == 0; k++) {
+			/* What one leaves to be made or wiped behind it is not the next one's. */
+			(void)nanosleep(&(struct timespec) { 0, BREATH_NSEC }, NULL);
 			r = run_one(b, (enum contestant)((k + round) % TURNS), round >= WARM_UP,
 			            err);
+		}
 	}
 	/* Without the breath that the others' turns give to what is made ahead. */
 	for (round = 0; round < rounds + WARM_UP && r == 0; round++)

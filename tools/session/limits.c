@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernel/base/buf.h"
@@ -34,8 +35,16 @@ int corral_session_limits_put(const struct corral_call *call, struct corral_conf
 			corral_limit_set(&to->limits, limit, corral_limit_get(&c->limits, limit));
 	}
 	to->limits_asked = (to->limits_asked & ~said) | (c->limits_asked & said);
-	if (call->options.network_said || c->n_allow)
+	/* Another network than "allow" has no list: that of a runtime would say more than was asked
+	 * for. */
+	if (call->options.network_said && c->network != CORRAL_NETWORK_ALLOW)
+		while (to->n_allow)
+			free(to->allow[--to->n_allow]);
+	if (call->options.network_said || c->n_allow) {
 		to->network = c->network;
+		to->network_pasta = c->network_pasta;
+		to->network_said = true;
+	}
 	for (size_t i = 0; i < c->n_allow; i++) {
 		int r = corral_config_add_allow(to, c->allow[i], err);
 

@@ -205,7 +205,9 @@ static void show_text(const struct corral_session_record *s, const char *sandbox
 	show_line("work dir", s->runtime->work_dir);
 	limits = corral_session_limits_line(s->runtime);
 	show_line("limits", limits ? limits : "-");
-	show_line("network", s->runtime->sandbox->network == CORRAL_NETWORK_HOST ? "host" : "none");
+	show_line("network", corral_network_name(s->runtime->sandbox->network));
+	for (size_t i = 0; i < s->runtime->sandbox->n_allow; i++)
+		show_line(i ? "" : "allow", s->runtime->sandbox->allow[i]);
 	ago(s->created_ms, age, sizeof(age));
 	(void)snprintf(text, sizeof(text), "%s ago", age);
 	show_line("created", text);

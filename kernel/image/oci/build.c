@@ -443,8 +443,7 @@ static int build(struct building *b, struct corral_image **ret, struct corral_er
 		r = no_memory(err);
 	}
 	if (r == 0 && !b->o->no_cache)
-		r = build_cache_take(corral_image_store_path(b->s), b->rt->base_image,
-		                     BUILD_GUEST_CACHE, &b->cache, err);
+		r = build_cache_take(corral_image_store_path(b->s), b->rt, BUILD_GUEST_CACHE, &b->cache, err);
 	if (r == 0)
 		r = steps_run(b, keep_path, err);
 	if (r < 0)

@@ -152,16 +152,22 @@ static int slot_take(int caches_fd, const char *name, const char *guest_dir, int
 	return 0;
 }
 
-int build_cache_take(const char *store_path, const char *base_image, const char *guest_dir,
+int build_cache_take(const char *store_path, const struct corral_runtime *rt, const char *guest_dir,
                      struct build_cache *ret, struct corral_error *err)
 {
+	corral_autobuf struct corral_buf key = CORRAL_BUF_INIT;
 	corral_autofd int caches_fd = -1;
 	char digest[CORRAL_DIGEST_SIZE], name[64];
 	int r = caches_open(store_path, true, &caches_fd);
 
 	if (r < 0)
 		return corral_error_sys(err, -r, "open the store's cache");
-	corral_digest_of(base_image, strlen(base_image), digest);
+	/* Of this runtime on this base alone: what a build leaves there, the next one takes its
+	 * word for. */
+	corral_buf_fmt(&key, "%s\n%s", rt->name, rt->base_image);
+	if (key.failed)
+		return corral_error_set(err, ENOMEM, "out of memory");
+	corral_digest_of(key.data, key.len, digest);
 	for (int i = 0; i < BUILD_CACHE_SLOTS; i++) {
 		corral_autofd int fd = -1;
 

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "kernel/base/error.h"
+#include "policy/runtime.h"
 
 #define BUILD_CACHE_SLOTS 4
 /* What is larger after a build, or was not used for so long, is removed. */
@@ -29,7 +30,7 @@ struct build_cache {
 	}
 
 /* guest_dir: where the guest will have it: package managers' configurations name it. */
-int build_cache_take(const char *store_path, const char *base_image, const char *guest_dir,
+int build_cache_take(const char *store_path, const struct corral_runtime *rt, const char *guest_dir,
                      struct build_cache *ret, struct corral_error *err);
 /* After the build; removes what is too much of it, and old ones of other bases. */
 void build_cache_give(struct build_cache *c, const char *store_path);

@@ -46,7 +46,20 @@ static void tail_put(struct build_log *l, const char *text, size_t len)
 	l->tail[l->tail_len] = '\0';
 }
 
-/* What is no character becomes '?', in place. */
+/* C1 controls, which terminals obey as they do those of ASCII, and what turns the direction of
+ * text. */
+static bool steers(const unsigned char *at, int step)
+{
+	if (step == 2)
+		return at[0] == 0xc2 && at[1] < 0xa0;
+	if (step != 3 || at[0] != 0xe2)
+		return false;
+	return (at[1] == 0x80 &&
+	        (at[2] == 0x8e || at[2] == 0x8f || (at[2] >= 0xaa && at[2] <= 0xae))) ||
+	       (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9);
+}
+
+/* What is no character, or more than one, becomes '?', in place. */
 static void clean(char *text, size_t len)
 {
 	for (size_t at = 0; at < len;) {
@@ -54,6 +67,8 @@ static void clean(char *text, size_t len)
 
 		if (step <= 0)
 			text[at] = '?';
+		else if (steers((const unsigned char *)text + at, step))
+			memset(text + at, '?', (size_t)step);
 		at += step > 0 ? (size_t)step : 1;
 	}
 }

@@ -284,7 +284,7 @@ static int refused(struct corral_registry_client *c, const struct corral_registr
 	corral_autobuf struct corral_buf words = CORRAL_BUF_INIT;
 	int code = EREMOTEIO;
 
-	if (a->status == 401 || a->status == 403)
+	if ((a->status == 401 || a->status == 403) && !a->is_elsewhere)
 		return unwelcome(c, q->server, a, err);
 	a->is_broken = a->status == 408 || a->status == 429 || a->status >= 500;
 	if (a->status == 404)
@@ -311,7 +311,8 @@ static int ask(struct corral_registry_client *c, struct corral_registry_http *h,
 		return corral_error_set(err, ENOMEM, "out of memory");
 	for (int n = 0; r == 0; n++) {
 		r = ask_once(c, h, q, url.data, &generation, a, err);
-		if (r < 0 || a->status != 401 || is_own || n == LOGINS_MAX)
+		/* Whoever we were sent to says nothing of where the registry's secrets go. */
+		if (r < 0 || a->status != 401 || a->is_elsewhere || is_own || n == LOGINS_MAX)
 			break;
 		r = log_in(c, h, q, generation, a, &is_own, err);
 		/* The token server's. */

@@ -560,6 +560,7 @@ static int request(struct call *c)
 
 	for (int n = 0; n <= CORRAL_REGISTRY_REDIRECTS_MAX && r == 0; n++) {
 		r = transfer(c);
+		c->a->is_elsewhere = !corral_registry_origin_equal(&c->start, &c->at);
 		if (r == 0 && !is_redirect(c))
 			return 0;
 		if (r == 0)

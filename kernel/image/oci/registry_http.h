@@ -53,6 +53,7 @@ struct corral_registry_answer {
 	int64_t length;               /* of the body, -1 when it is not said */
 	int64_t retry_after_s;        /* 0 without */
 	struct corral_buf body;       /* but for what a sink got */
+	bool is_elsewhere;            /* it is somebody's whom the one that was asked sent us to */
 	bool is_broken; /* after an error: the way or the other side broke, and might not again */
 };
 void corral_registry_answer_done(struct corral_registry_answer *a);

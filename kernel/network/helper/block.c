@@ -91,9 +91,11 @@ static const char rules[] =
         "  oifname \"" CORRAL_NET_LINK_PREFIX "*\" reject with icmpx admin-prohibited\n"
         /* A port of the host's that is sent on to somewhere. */
         "  ct status dnat ct state new reject with icmpx admin-prohibited\n"
-        "  ip daddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/4, 240.0.0.0/4 }"
+        "  ip daddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/4, 240.0.0.0/4,"
+        /* Where clouds keep their metadata otherwise. */
+        " 100.100.100.200, 168.63.129.16 }"
         " reject with icmpx admin-prohibited\n"
-        "  ip6 daddr { ::/127, ::ffff:0:0/96, fe80::/10, ff00::/8 }"
+        "  ip6 daddr { ::/127, ::ffff:0:0/96, fe80::/10, ff00::/8, fd00:ec2::254, fd20:ce::254 }"
         " reject with icmpx admin-prohibited\n"
         " }\n";
 
@@ -151,7 +153,7 @@ static int table_make(struct corral_net_block *b, bool owner, struct corral_erro
 	return 0;
 }
 
-static int firewall_look(struct corral_error *err)
+static int firewall_look(const char *uplink, struct corral_error *err)
 {
 	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
 	corral_auto(corral_nft_freep) struct corral_nft *nft = NULL;
@@ -176,9 +178,9 @@ static int firewall_look(struct corral_error *err)
 	return corral_error_set(
 	        err, EPERM,
 	        "network 'bridge': the host's firewall (table %.40s) drops what is forwarded: let "
-	        "sandboxes through: iptables -I FORWARD -i crl+ -j ACCEPT; iptables -I FORWARD -o "
-	        "crl+ -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-	        table);
+	        "sandboxes through: iptables -I FORWARD -i crl+ -o %.15s -j ACCEPT; iptables -I "
+	        "FORWARD -o crl+ -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+	        table, uplink && *uplink ? uplink : "UPLINK");
 }
 
 /* The directory is the launcher's as well, and root's alone. */
@@ -233,7 +235,7 @@ int corral_net_block_open(const char *runtime_dir, const struct corral_net_host 
                           struct corral_net_block **ret, struct corral_error *err)
 {
 	struct corral_net_block *b;
-	int r = firewall_look(err);
+	int r = firewall_look(host->uplink, err);
 
 	if (r < 0)
 		return r;

@@ -205,6 +205,19 @@ static int put_output(struct corral_buf *b, const struct corral_egress *e)
 {
 	int r;
 
+	/* Whoever sends from an address that is not his, as IPv6 lets everybody do on loopback,
+	 * would otherwise make a connection of which what he sends out is the answer. */
+	corral_buf_str(b, "chain loopback_out {\n"
+	                  "type filter hook output priority raw; policy accept;\n"
+	                  "meta oiftype 772 notrack\n"
+	                  "}\n"
+	                  "chain loopback_in {\n"
+	                  "type filter hook prerouting priority raw; policy accept;\n"
+	                  "meta iiftype 772 notrack\n"
+	                  "}\n"
+	                  "chain forward {\n"
+	                  "type filter hook forward priority 0; policy drop;\n"
+	                  "}\n");
 	corral_buf_fmt(b,
 	               "chain output {\n"
 	               "type filter hook output priority 0; policy drop;\n"
@@ -217,7 +230,7 @@ static int put_output(struct corral_buf *b, const struct corral_egress *e)
 	               "ip hdrlength != 5 goto unlisted\n"
 	               "ip frag-off & 0x3fff != 0 goto unlisted\n"
 	               "meta nfproto ipv6 ip6 nexthdr != { 6, 17, 58 } goto unlisted\n"
-	               "ct state established goto passes\n"
+	               "ct state established ct direction original goto passes\n"
 	               "ct state != new goto unlisted\n",
 	               CORRAL_FILTER_MARK_OWN, CORRAL_FILTER_MARK_ALIVE);
 	for (size_t i = 0; i < e->n_entries; i++) {

@@ -37,15 +37,18 @@ int corral_net_guard_compose(struct corral_buf *ret, struct corral_error *err)
 
 	if (getifaddrs(&list) < 0)
 		return corral_error_sys(err, errno, "list the host's addresses");
-	corral_buf_str(ret, "table inet corral-guard {\n chain out { type filter hook output "
-	                    "priority -10; policy accept;\n  oifname \"lo\" accept\n"
-	                    "  ip daddr " CORRAL_NET_PASTA_DNS " udp dport 53 accept\n"
-	                    /* Neighbours are found by it. */
-	                    "  icmpv6 type { 133, 134, 135, 136 } accept\n"
-	                    "  ip daddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/4, "
-	                    "240.0.0.0/4 } reject with icmpx admin-prohibited\n"
-	                    "  ip6 daddr { ::/127, ::ffff:0:0/96, fe80::/10, ff00::/8 } reject "
-	                    "with icmpx admin-prohibited\n");
+	corral_buf_str(
+	        ret,
+	        "table inet corral-guard {\n chain out { type filter hook output "
+	        "priority -10; policy accept;\n  oifname \"lo\" accept\n"
+	        "  ip daddr " CORRAL_NET_PASTA_DNS " udp dport 53 accept\n"
+	        /* Neighbours are found by it. */
+	        "  icmpv6 type { 133, 134, 135, 136 } accept\n"
+	        "  ip daddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/4, "
+	        "240.0.0.0/4, 100.100.100.200, 168.63.129.16 } reject with icmpx admin-prohibited\n"
+	        "  ip6 daddr { ::/127, ::ffff:0:0/96, fe80::/10, ff00::/8, "
+	        "fd00:ec2::254, fd20:ce::254 } reject "
+	        "with icmpx admin-prohibited\n");
 	addresses_add(ret, list, AF_INET);
 	addresses_add(ret, list, AF_INET6);
 	corral_buf_str(ret, " }\n}\n");

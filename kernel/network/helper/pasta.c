@@ -107,7 +107,7 @@ static int pasta_failed(int said_fd, struct corral_error *err)
 	if (access("/dev/net/tun", R_OK | W_OK) < 0)
 		return corral_error_set(err, EACCES,
 		                        "pasta: %.120s: /dev/net/tun is not this user's to open: "
-		                        "chmod 666 /dev/net/tun",
+		                        "sudo chmod 666 /dev/net/tun",
 		                        why);
 	return corral_error_set(err, EIO, "pasta: %.200s",
 	                        *why ? why
