@@ -587,6 +587,36 @@ static void a_mark_of_ones_own_opens_nothing(void **state)
 	guard_stop(&g);
 }
 
+/* Over loopback anybody may send from any address of IPv6's: what he sends there is no answer then.
+ */
+static void nothing_is_the_answer_to_what_never_came(void **state)
+{
+	struct sockaddr_storage own, theirs;
+	socklen_t own_len, their_len;
+	int in, out, one = 1;
+	struct guard g;
+	char buf[8];
+
+	(void)state;
+	if (!can())
+		return;
+	g = GUARD("[" WORLD_DENIED6 "]:443");
+	own_len = place(WORLD_NEAR6, 5000, &own);
+	their_len = place(WORLD_DENIED6, 9999, &theirs);
+	in = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	out = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(setsockopt(in, IPPROTO_IPV6, IPV6_FREEBIND, &one, sizeof(one)), 0);
+	assert_int_equal(bind(in, (struct sockaddr *)&theirs, their_len), 0);
+	assert_int_equal(bind(out, (struct sockaddr *)&own, own_len), 0);
+	assert_int_equal(sendto(in, "x", 1, 0, (struct sockaddr *)&own, own_len), 1);
+	assert_int_equal(recv(out, buf, sizeof(buf), 0), 1);
+	assert_int_equal(sendto(out, "secret", 6, 0, (struct sockaddr *)&theirs, their_len), -1);
+	assert_int_equal(errno, EPERM);
+	(void)close(in);
+	(void)close(out);
+	guard_stop(&g);
+}
+
 static void its_death_closes_all(void **state)
 {
 	struct corral_dns_answer a;
@@ -875,6 +905,7 @@ int main(void)
 		T(address_entries_need_no_name),
 		T(nothing_odd_passes),
 		T(a_mark_of_ones_own_opens_nothing),
+		T(nothing_is_the_answer_to_what_never_came),
 		T(its_death_closes_all),
 		T(nothing_comes_in),
 		T(answers_are_cut_to_size),
