@@ -459,7 +459,7 @@ bool corral_launcher_take_connected(struct corral_launcher *l, const struct corr
 			(void)close(ret->netns_fd);
 		}
 	}
-	pthread_cond_signal(&l->work);
+	keeper_wake(l, l->n_connected < CORRAL_CONNECTED_SIZE / 2);
 	pthread_mutex_unlock(&l->lock);
 	return found;
 }

@@ -90,7 +90,10 @@ int store_image_apply(struct store_session *e, struct corral_config *c, struct c
 	r = store_image_keep(e->store, e->id, e->runtime, &image, err);
 	if (r == 0)
 		r = corral_config_set_text(&c->image, image->id, err);
-	return r < 0 ? r : corral_image_apply(e->store->images, c, err);
+	if (r == 0)
+		r = corral_image_apply(e->store->images, c, err);
+	/* Sessions alone keep what lies over it. */
+	return r < 0 ? r : corral_image_directory(c->rootfs, c->work_dir, &c->work_dir_base, err);
 }
 
 int store_image_root(const struct store_session *e, char **ret_path, int *ret_fd,

@@ -13,7 +13,6 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/image/account.h"
 #include "policy/guest_path.h"
-#include "policy/policy.h"
 #include "policy/runtime_build.h"
 
 /* ---- variables ---- */
@@ -217,10 +216,6 @@ int corral_image_apply(struct corral_image_store *s, struct corral_config *c,
 	}
 	if (r == 0)
 		r = say_all(c, i, root_fd, err);
-	if (r == 0 && !c->work_dir_base)
-		r = corral_image_directory(root,
-		                           c->work_dir ? c->work_dir : CORRAL_WORK_DIR_DEFAULT,
-		                           &c->work_dir_base, err);
 	if (r == 0)
 		r = corral_config_set_text(&c->rootfs, root, err);
 	if (r < 0)

@@ -262,10 +262,8 @@ static void marks_of_the_other_kind_are_none(void **state)
 	(void)state;
 	file("1/u2/d/a", "a");
 	file("2/u2/d/b", "b");
-	if (geteuid() != 0) {
-		print_message("not for an ordinary user: attributes of root's\n");
-		skip();
-	}
+	if (corral_test_needs_root("attributes of root's"))
+		return;
 	assert_int_equal(setxattr("2/u2/d", "user.overlay.opaque", "y", 1, 0), 0);
 	assert_list("2 1", "d", "a b");
 	file("2/u2/x/f", "");
