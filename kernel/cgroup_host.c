@@ -553,10 +553,13 @@ static void discover(struct look *k)
 
 void corral_cgroup_host_sweep(struct corral_cgroup_host *h)
 {
-	h->sweep_again = h->v2_base >= 0 && h->sweep_v2 && corral_cgroup_sweep(h->v2_base);
+	struct corral_cgroup_owners owners = { .next = 0 };
+
+	h->sweep_again =
+	        h->v2_base >= 0 && h->sweep_v2 && corral_cgroup_sweep(h->v2_base, &owners);
 	for (unsigned int i = 0; i < CORRAL_CGROUP_CTLS; i++)
 		if (h->v1_base[i] >= 0 && !h->v1_twin[i])
-			h->sweep_again |= corral_cgroup_sweep(h->v1_base[i]);
+			h->sweep_again |= corral_cgroup_sweep(h->v1_base[i], &owners);
 }
 
 int corral_cgroup_host_open(struct corral_cgroup_host **ret, struct corral_error *err)
@@ -605,9 +608,11 @@ static void v2_move_back(struct corral_cgroup_host *h)
  */
 static bool parent_remove(int base_fd)
 {
+	struct corral_cgroup_owners owners = { .next = 0 };
+
 	if (unlinkat(base_fd, CORRAL_CGROUP_PARENT, AT_REMOVEDIR) == 0 || errno == ENOENT)
 		return true;
-	(void)corral_cgroup_sweep(base_fd);
+	(void)corral_cgroup_sweep(base_fd, &owners);
 	return unlinkat(base_fd, CORRAL_CGROUP_PARENT, AT_REMOVEDIR) == 0 || errno == ENOENT;
 }
 

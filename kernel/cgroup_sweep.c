@@ -73,13 +73,29 @@ static bool owner_lives(pid_t pid, uint64_t opened_ms)
 	return started_ms <= opened_ms;
 }
 
-static bool sweep_one(int parent_fd, const char *entry, const char *name)
+/* One server may own hundreds of groups in each hierarchy: who lives is asked once in a sweep. */
+static bool owner_known(struct corral_cgroup_owners *owners, pid_t pid, uint64_t opened_ms)
+{
+	for (unsigned int i = 0; i < CORRAL_COUNT(owners->living); i++)
+		if (owners->living[i].pid == pid && owners->living[i].opened_ms == opened_ms)
+			return true;
+	if (!owner_lives(pid, opened_ms))
+		return false;
+	owners->living[owners->next].pid = pid;
+	owners->living[owners->next].opened_ms = opened_ms;
+	owners->next = (owners->next + 1) % CORRAL_COUNT(owners->living);
+	return true;
+}
+
+static bool sweep_one(int parent_fd, const char *entry, const char *name,
+                      struct corral_cgroup_owners *owners)
 {
 	corral_autofd int fd = -1;
 	uint64_t opened_ms;
 	pid_t pid;
 
-	if (corral_cgroup_name_parse(name, &pid, &opened_ms) < 0 || owner_lives(pid, opened_ms))
+	if (corral_cgroup_name_parse(name, &pid, &opened_ms) < 0 ||
+	    owner_known(owners, pid, opened_ms))
 		return false;
 	fd = openat(parent_fd, entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
@@ -107,7 +123,8 @@ static void dir_closep(DIR **dir)
 }
 
 /* The groups in one directory, whose names have this prefix. */
-static bool sweep_dir(int base_fd, const char *path, const char *prefix)
+static bool sweep_dir(int base_fd, const char *path, const char *prefix,
+                      struct corral_cgroup_owners *owners)
 {
 	corral_auto(dir_closep) DIR *dir = NULL;
 	size_t skip = strlen(prefix);
@@ -128,14 +145,14 @@ static bool sweep_dir(int base_fd, const char *path, const char *prefix)
 		if (entry->d_type != DT_DIR || strncmp(entry->d_name, prefix, skip) != 0)
 			continue;
 		seen++;
-		again |= sweep_one(dirfd(dir), entry->d_name, entry->d_name + skip);
+		again |= sweep_one(dirfd(dir), entry->d_name, entry->d_name + skip, owners);
 	}
 	return again;
 }
 
-bool corral_cgroup_sweep(int base_fd)
+bool corral_cgroup_sweep(int base_fd, struct corral_cgroup_owners *owners)
 {
-	bool again = sweep_dir(base_fd, ".", CORRAL_CGROUP_FLAT);
+	bool again = sweep_dir(base_fd, ".", CORRAL_CGROUP_FLAT, owners);
 
-	return sweep_dir(base_fd, CORRAL_CGROUP_PARENT, "") || again;
+	return sweep_dir(base_fd, CORRAL_CGROUP_PARENT, "", owners) || again;
 }

@@ -115,7 +115,7 @@ static int print_json(const struct corral_doctor *d, struct corral_error *err)
 
 int corral_cmd_doctor(int argc, char **argv)
 {
-	static struct corral_doctor d; /* some 50 kB */
+	corral_autofree struct corral_doctor *d = NULL;
 	struct corral_error err = { 0 };
 	bool json = false;
 
@@ -140,11 +140,16 @@ int corral_cmd_doctor(int argc, char **argv)
 		}
 		json = true;
 	}
-	corral_doctor_run(&d);
-	corral_docker_ping(&d);
-	if (!json)
-		print_text(&d);
-	else if (print_json(&d, &err) < 0)
+	d = calloc(1, sizeof(*d)); /* some 50 kB */
+	if (!d) {
+		(void)corral_error_sys(&err, ENOMEM, "doctor");
 		return corral_complain(&err);
-	return d.native_possible ? 0 : 1;
+	}
+	corral_doctor_run(d);
+	corral_docker_ping(d);
+	if (!json)
+		print_text(d);
+	else if (print_json(d, &err) < 0)
+		return corral_complain(&err);
+	return d->native_possible ? 0 : 1;
 }

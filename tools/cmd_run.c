@@ -17,6 +17,7 @@
 #include "tools/compile.h"
 #include "tools/docker/docker.h"
 #include "tools/docker_exec.h"
+#include "tools/entry.h"
 #include "tools/images/use.h"
 #include "tools/message.h"
 #include "tools/options.h"
@@ -168,6 +169,7 @@ int corral_cmd_run(int argc, char **argv)
 	struct corral_error err = { 0 };
 	int r, status;
 
+	corral_entry_heap();
 	r = corral_docker_exec_wanted(CORRAL_OPTION_RUN, argc, argv, &err);
 	if (r < 0)
 		return corral_complain(&err);

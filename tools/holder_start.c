@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -176,22 +177,23 @@ static bool told(int report_fd)
 /* The holder, from its birth to its end. */
 static _Noreturn void hold(const struct corral_holder_options *o, int report_fd)
 {
-	static struct corral_holder h = {
-		.dir.dir_fd = -1, .lock_fd = -1, .listen_fd = -1, .signals_fd = -1
-	};
+	struct corral_holder *h = calloc(1, sizeof(*h)); /* 110 kB, that no other start carries */
 	struct report report = { .id = "" };
 	int r;
 
-	h.policy = o->policy;
-	h.idle_ms = o->idle_ms;
+	if (!h) /* what waits for the report is told that nobody wrote one */
+		_exit(1);
+	h->dir.dir_fd = h->lock_fd = h->listen_fd = h->signals_fd = -1;
+	h->policy = o->policy;
+	h->idle_ms = o->idle_ms;
 	signals_as_new();
 	/* Nobody else has this process's copy. */
 	r = let_go(report_fd, (struct corral_policy *)(uintptr_t)o->policy, &report.err);
 	if (r == 0) {
 		report_fd = 3;
-		r = build(&h, o, &report.err);
+		r = build(h, o, &report.err);
 	}
-	memcpy(report.id, h.id, sizeof(report.id));
+	memcpy(report.id, h->id, sizeof(report.id));
 	if (r == 0) {
 		(void)dup2(STDIN_FILENO, STDERR_FILENO);
 		/* What was tried first and failed may have left its text. */
@@ -205,11 +207,11 @@ static _Noreturn void hold(const struct corral_holder_options *o, int report_fd)
 		r = -EPIPE;
 	(void)close(report_fd);
 	if (r < 0) {
-		undo(&h);
+		undo(h);
 	} else {
 		/* Nobody waits for that now. */
 		corral_sandboxes_sweep();
-		corral_holder_loop(&h);
+		corral_holder_loop(h);
 	}
 	_exit(r < 0);
 }

@@ -280,6 +280,12 @@ static void exec_await(struct command *c, long pid, const int *tid)
 	}
 }
 
+void command_ready(void)
+{
+	populate(child_stack + sizeof(child_stack) - 4096, 4096);
+	populate(vector, 4096);
+}
+
 int command_start(struct init *in, const void *request, size_t size, const int *fds,
                   unsigned int n_fds)
 {

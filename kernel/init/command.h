@@ -23,6 +23,8 @@ struct running {
 	uint64_t blocks_before;
 };
 
+/* Maps what starting one will write, while nobody waits for it. */
+void command_ready(void);
 /* Starts the command of a START message and tells so, or why not. 1 when it runs. */
 int command_start(struct init *in, const void *request, size_t size, const int *fds,
                   unsigned int n_fds);

@@ -318,6 +318,8 @@ long step_seccomp(struct init *in, const struct corral_step *s)
 	in->n_filter = s->blob_len / sizeof(struct sock_filter);
 	if (in->n_filter == 0 || in->n_filter > FILTER_MAX)
 		return -EINVAL;
+	populate(filter_errno, in->n_filter * sizeof(struct sock_filter));
+	populate(filter_notify, in->n_filter * sizeof(struct sock_filter));
 	memcpy(filter_errno, init_text(in, s->blob), in->n_filter * sizeof(struct sock_filter));
 	in->filter = filter_errno;
 	prog.len = (unsigned short)in->n_filter;

@@ -180,6 +180,7 @@ _Noreturn void init_main(void *stack)
 	 * exec. */
 	(void)sys3(__NR_fcntl, CORRAL_WIRE_FD, F_SETFD, FD_CLOEXEC);
 	in->scratch_fd = in->root_fd = in->proc_self_fd = in->listener_fd = -1;
+	populate(message, 8192); /* a plan is some 5 kB */
 	r = wire_receive(message, sizeof(message), in->fds, &in->n_fds);
 	in->launch = (const struct corral_wire_launch *)(void *)message;
 	if (r < (long)sizeof(*in->launch) || in->launch->head.type != CORRAL_WIRE_LAUNCH ||

@@ -103,6 +103,8 @@ _Noreturn void serve(struct init *in)
 	static char info[1024];
 	struct pollfd fds[3];
 
+	populate(request, 4096);
+	command_ready();
 	in->refusals = &own_refusals;
 	in->signals_fd = signals_open(1ull << (SIGCHLD - 1));
 	if (in->proc_fd < 0)
