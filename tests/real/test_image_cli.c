@@ -478,7 +478,7 @@ static void session_of_a_missing_image_is_a_sentence(void **state)
 	NEEDS_SANDBOX(p);
 	CORRAL(&p->r, "image", "rm", "app:1");
 	assert_status(&p->r, 0);
-	SESSION(p, "create", "--runtime", p->runtime, "one");
+	SESSION(p, "create", "--pull", "never", "--runtime", p->runtime, "one");
 	assert_error(&p->r, "corral image pull app:1");
 	SESSION(p, "list", "-q");
 	assert_string_equal(p->r.out, "");
