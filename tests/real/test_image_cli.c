@@ -374,7 +374,8 @@ static void runtime_runs_on_its_image(void **state)
 	assert_says(p->r.err, "corral image pull app:1");
 	run_after(&p->r, NULL, ARGS("--pull", "never", "--runtime", p->built, "--", "true"));
 	assert_status(&p->r, 125);
-	assert_says(p->r.err, "corral runtime build built");
+	assert_says(p->r.err, "corral runtime build /");
+	assert_says(p->r.err, "/built.json");
 }
 
 static void image_over_a_runtime_is_the_root(void **state)
