@@ -58,6 +58,7 @@ void corral_runtime_free(struct corral_runtime *r)
 {
 	if (!r || __atomic_fetch_sub(&r->n_shared, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
+	free(r->path);
 	free(r->name);
 	free(r->description);
 	free(r->image);

@@ -83,6 +83,9 @@ struct corral_runtime {
 	 * Host paths are absolute, and a user is not named beside run_as_uid.
 	 */
 	struct corral_config *sandbox;
+	/* Of one that was read from a file that somebody named, the name of that file as it was
+	 * given: what the command line calls it. NULL else, and no part of what is written. */
+	char *path;
 	int n_shared; /* owners but one: corral_runtime_share() */
 };
 

@@ -205,12 +205,19 @@ static int file_parse(int fd, const char *path, struct corral_runtime **ret,
 int corral_runtime_load(const char *path, struct corral_runtime **ret, struct corral_error *err)
 {
 	corral_autofd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	corral_auto(corral_runtime_freep) struct corral_runtime *rt = NULL;
 	int r;
 
 	if (fd < 0)
 		return corral_error_sys(err, errno, "'%.200s'", path);
-	r = file_parse(fd, path, ret, err);
-	return r < 0 ? corral_error_wrap(err, r, "'%.200s'", path) : 0;
+	r = file_parse(fd, path, &rt, err);
+	if (r < 0)
+		return corral_error_wrap(err, r, "'%.200s'", path);
+	rt->path = strdup(path);
+	if (!rt->path)
+		return corral_error_set(err, ENOMEM, "'%.200s': out of memory", path);
+	*ret = corral_take_ptr(&rt);
+	return 0;
 }
 
 static int file_load(int dir_fd, const char *name, struct corral_runtime **ret,

@@ -108,8 +108,19 @@ int corral_runtime_write(const struct corral_runtime *rt, struct corral_buf *ret
 int corral_runtime_dup(const struct corral_runtime *rt, struct corral_runtime **ret,
                        struct corral_error *err)
 {
+	corral_auto(corral_runtime_freep) struct corral_runtime *own = NULL;
 	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
 	int r = corral_runtime_write(rt, &text, err);
 
-	return r < 0 ? r : corral_runtime_parse(text.data, text.len, ret, err);
+	if (r == 0)
+		r = corral_runtime_parse(text.data, text.len, &own, err);
+	if (r == 0 && rt->path) {
+		own->path = strdup(rt->path);
+		if (!own->path)
+			r = corral_error_set(err, ENOMEM, "runtime '%.60s': out of memory",
+			                     rt->name);
+	}
+	if (r == 0)
+		*ret = corral_take_ptr(&own);
+	return r;
 }

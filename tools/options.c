@@ -454,6 +454,8 @@ const struct corral_option corral_option_table[] = {
 
 	{ "runtime", 0, "NAME", "what a new session is made of (default: host)",
 	  "Session", CORRAL_OPTION_SESSION_CREATE | CORRAL_OPTION_SESSION_EXEC | CORRAL_OPTION_SESSION_SHELL, false, WORD(runtime_name) },
+	{ "pull", 0, "missing|never", "whether to fetch or build what its runtime is made from, where that is not there (default: missing)",
+	  NULL, BEGIN, false, WORD(pull) },
 	{ "history", 0, NULL, "keep the files as they are before each command, for undo and diff --command",
 	  NULL, CORRAL_OPTION_SESSION_CREATE, false, OWN(history) },
 	{ "idle", 0, "TIME", "if this wakes it: hibernation after so long without a command, 0 for none (default: 30m)",

@@ -143,3 +143,33 @@ int corral_runtime_use(struct corral_options *o, enum corral_option_command comm
 	return o->docker_runtime || o->in_docker ? container_config(o->runtime, ret, err)
 	                                         : corral_runtime_config(o->runtime, ret, err);
 }
+
+/* Its image is what is missing, and can be made. */
+static bool lacks_image(const struct corral_runtime *rt)
+{
+	corral_auto(corral_image_store_closep) struct corral_image_store *s = NULL;
+	corral_auto(corral_image_freep) struct corral_image *i = NULL;
+
+	return corral_images_can_make() && corral_images_look(&s, NULL) == 0 &&
+	       corral_image_of_runtime(s, rt, &i, NULL) == -ENOENT;
+}
+
+int corral_runtime_contain(const struct corral_runtime *rt, const char *word, const char *pull,
+                           struct corral_isolation_choice *ret, struct corral_error *err)
+{
+	bool never = pull && !strcmp(pull, "never");
+	struct corral_error why = { 0 };
+	int r;
+
+	if (pull && !never && strcmp(pull, "missing") != 0)
+		return corral_error_set(err, EINVAL, "--pull: '%.64s' is not one of missing, never",
+		                        pull);
+	r = corral_isolation_here_choose(rt, NULL, ret, &why);
+	if (r < 0 && !never && rt->isolation != CORRAL_ISOLATION_DOCKER && lacks_image(rt)) {
+		r = corral_images_prewarm(word, err);
+		return r < 0 ? r : corral_isolation_here_choose(rt, NULL, ret, err);
+	}
+	if (r < 0 && err)
+		*err = why;
+	return r;
+}

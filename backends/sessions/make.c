@@ -35,7 +35,7 @@ static int launcher_get(struct corral_session_manager *m, struct corral_launcher
 
 /* --- Images --- */
 
-static struct corral_image_store *images_of(const struct corral_session_manager *m)
+struct corral_image_store *manager_images(const struct corral_session_manager *m)
 {
 	return m->o.store ? store_images(m->o.store) : m->o.images;
 }
@@ -44,9 +44,10 @@ static struct corral_image_store *images_of(const struct corral_session_manager 
 static int image_apply(struct session *s, struct corral_config *c, struct corral_error *err)
 {
 	corral_auto(corral_image_freep) struct corral_image *image = NULL;
-	int r = c->image ? corral_image_of_runtime(images_of(s->m), s->runtime, &image, err) : 0;
+	int r = c->image ? corral_image_of_runtime(manager_images(s->m), s->runtime, &image, err)
+	                 : 0;
 
-	return r < 0 || !c->image ? r : corral_image_apply(images_of(s->m), c, err);
+	return r < 0 || !c->image ? r : corral_image_apply(manager_images(s->m), c, err);
 }
 
 /* --- Isolation --- */
@@ -73,7 +74,7 @@ static int look_and_choose(struct corral_session_manager *m, const struct corral
 		return corral_error_set(err, ENOMEM, "isolation: out of memory");
 	if (rt->isolation != CORRAL_ISOLATION_DOCKER) {
 		(void)launcher_get(m, &launcher, &trouble);
-		corral_isolation_look(launcher, &trouble, images_of(m), rt, look);
+		corral_isolation_look(launcher, &trouble, manager_images(m), rt, look);
 	}
 	/* An engine is only asked where the answer matters: it may take its time. */
 	if (rt->isolation == CORRAL_ISOLATION_DOCKER ||

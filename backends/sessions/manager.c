@@ -206,6 +206,7 @@ void manager_destroy(struct corral_session_manager *m)
 	(void)pthread_mutex_destroy(&m->loop_lock);
 	(void)pthread_cond_destroy(&m->changed);
 	(void)pthread_cond_destroy(&m->loop_changed);
+	(void)pthread_cond_destroy(&m->image_changed);
 	free(m->sessions);
 	free(m);
 }
@@ -229,6 +230,7 @@ int corral_session_manager_new(const struct corral_session_manager_options *o,
 	(void)pthread_mutex_init(&m->loop_lock, NULL);
 	corral_cond_init(&m->changed);
 	corral_cond_init(&m->loop_changed);
+	corral_cond_init(&m->image_changed);
 	m->catalogue = o->catalogue;
 	if (!m->catalogue) {
 		r = corral_runtime_catalogue_open(NULL, &m->own_catalogue, err);

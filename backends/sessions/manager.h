@@ -54,6 +54,19 @@ struct corral_session_maker {
 	void *ctx;
 };
 
+/*
+ * Brings the image here that a runtime's native sandboxes are made from, into the store that the
+ * sessions' images are of: fetched, or built upon its base_image (kernel/image/oci/build.h). Called
+ * for a new session, where neither is there nor a container can be had in its place; with no lock
+ * held, and once for all who ask for that runtime at the same moment: they wait, and share its
+ * failure. It may take its time, in which the sessions that wait count for every ceiling, and tells
+ * by itself how it goes on.
+ */
+struct corral_session_image_maker {
+	int (*make)(void *ctx, const struct corral_runtime *runtime, struct corral_error *err);
+	void *ctx;
+};
+
 /* Zero and NULL are the usual value of every field. Borrowed for the manager's life. */
 struct corral_session_manager_options {
 	/* Where sessions and their files outlive the manager; NULL: they end with it. */
@@ -61,6 +74,8 @@ struct corral_session_manager_options {
 	/* Of runtimes whose root is an image's, natively; those of a store are its own to say
 	 * (corral_session_store_set_images()). NULL: none. */
 	struct corral_image_store *images;
+	/* NULL: without its image no session is made, and the error is what to type. */
+	const struct corral_session_image_maker *image_maker;
 	const struct corral_runtime_catalogue *catalogue; /* NULL: the built-in runtimes */
 	const char *default_runtime;                      /* NULL: CORRAL_RUNTIME_DEFAULT */
 	struct corral_launcher *launcher; /* NULL: one of the manager's own, opened when needed */

@@ -72,6 +72,8 @@ struct corral_session_manager {
 	bool launcher_is_own;
 	struct manager_choice *choices;
 	size_t n_choices;
+	struct session_image_turn *image_turns; /* image.c; under lock */
+	pthread_cond_t image_changed;
 	char dir[48]; /* workspaces without a store; "": none yet */
 	int dir_fd;
 
@@ -121,7 +123,16 @@ void session_place_give(struct session *s);
 /* Ends its sandbox; the caller holds it. */
 int session_end(struct session *s, struct corral_error *err);
 
+/* --- image.c; without it --- */
+/* It is what a new session of that runtime lacks, and somebody can make it. */
+bool session_image_is_missing(struct corral_session_manager *m, const struct corral_runtime *rt);
+/* rt: the catalogue's. */
+int session_image_make(struct corral_session_manager *m, const struct corral_runtime *rt,
+                       struct corral_error *err);
+
 /* --- make.c; without it, for one that the caller holds --- */
+/* Where the images of its sessions are; NULL: there are none. */
+struct corral_image_store *manager_images(const struct corral_session_manager *m);
 int session_choose(struct corral_session_manager *m, const struct corral_runtime *rt,
                    struct corral_isolation_choice *ret, struct corral_error *err);
 int session_make(struct session *s, struct corral_error *err);

@@ -167,6 +167,24 @@ static int history_check(const struct session *s, const struct corral_session_as
 	return 0;
 }
 
+/* With its image, which is made where nothing but that is missing. */
+static int choose(struct corral_session_manager *m, const struct corral_runtime *rt,
+                  struct corral_isolation_choice *ret, struct corral_error *err)
+{
+	struct corral_error why = { 0 };
+	int r = session_choose(m, rt, ret, &why);
+
+	if ((r < 0 || ret->isolation == CORRAL_ISOLATION_NATIVE) &&
+	    session_image_is_missing(m, rt)) {
+		r = session_image_make(m, rt, err);
+		return r < 0 ? corral_error_wrap(err, r, "runtime '%.60s'", rt->name)
+		             : session_choose(m, rt, ret, err);
+	}
+	if (r < 0 && err)
+		*err = why;
+	return r;
+}
+
 static int begin_new(struct session *s, const struct corral_session_ask *ask, bool *ret_stored,
                      struct corral_error *err)
 {
@@ -185,7 +203,7 @@ static int begin_new(struct session *s, const struct corral_session_ask *ask, bo
 		r = corral_runtime_dup(rt, &own, err);
 	if (r < 0)
 		return r;
-	r = session_choose(m, rt, &choice, err);
+	r = choose(m, rt, &choice, err);
 	(void)pthread_mutex_lock(&m->lock);
 	s->runtime = own;
 	s->isolation = choice.isolation;

@@ -237,8 +237,8 @@ static int not_there(const struct corral_runtime *rt, struct corral_error *err)
 		        rt->image, rt->image);
 	return corral_error_set(err, ENOENT,
 	                        "its root filesystem is built upon the image '%.100s', and that "
-	                        "has not been done here yet: corral runtime build %.60s",
-	                        rt->base_image, rt->name);
+	                        "has not been done here yet: corral runtime build %.200s",
+	                        rt->base_image, rt->path ? rt->path : rt->name);
 }
 
 int corral_image_of_runtime(struct corral_image_store *s, const struct corral_runtime *rt,

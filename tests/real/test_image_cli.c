@@ -374,7 +374,8 @@ static void runtime_runs_on_its_image(void **state)
 	assert_says(p->r.err, "corral image pull app:1");
 	run_after(&p->r, NULL, ARGS("--pull", "never", "--runtime", p->built, "--", "true"));
 	assert_status(&p->r, 125);
-	assert_says(p->r.err, "corral runtime build built");
+	assert_says(p->r.err, "corral runtime build /");
+	assert_says(p->r.err, "/built.json");
 }
 
 static void image_over_a_runtime_is_the_root(void **state)
@@ -478,7 +479,7 @@ static void session_of_a_missing_image_is_a_sentence(void **state)
 	NEEDS_SANDBOX(p);
 	CORRAL(&p->r, "image", "rm", "app:1");
 	assert_status(&p->r, 0);
-	SESSION(p, "create", "--runtime", p->runtime, "one");
+	SESSION(p, "create", "--pull", "never", "--runtime", p->runtime, "one");
 	assert_error(&p->r, "corral image pull app:1");
 	SESSION(p, "list", "-q");
 	assert_string_equal(p->r.out, "");

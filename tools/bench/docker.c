@@ -13,9 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backends/docker/docker.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/base/parse.h"
+#include "tools/bench/engine.h"
 #include "tools/bench/samples.h"
 
 #define WORDS_MAX  8 /* of a command of theirs */
@@ -221,20 +221,13 @@ static int files_make(struct bench *b, struct corral_error *err)
 
 static int measure(struct bench *b, const char *image, struct corral_error *err)
 {
-	const struct corral_docker_engine_options where = {
-		.host = getenv("DOCKER_HOST"),
-		.context = getenv("DOCKER_CONTEXT"),
-		.config_dir = getenv("DOCKER_CONFIG"),
-		.home = getenv("HOME"),
-		.runtime_dir = getenv("XDG_RUNTIME_DIR"),
-	};
 	/* Nothing is downloaded for a measurement. */
 	const struct corral_docker_options options = {
 		.image = image,
 		.images = { .pull = CORRAL_DOCKER_PULL_NEVER },
 	};
 	struct corral_docker_engine *engine = NULL;
-	int r = corral_docker_engine_open(&where, &engine, err);
+	int r = bench_engine_open(&engine, err);
 
 	if (r == 0)
 		r = corral_docker_sandbox_new(engine, &options, &b->backend, err);

@@ -179,11 +179,11 @@ start_engine() {
 }
 
 if ! command -v docker >/dev/null; then
-	skip "docker run, docker exec, the Docker backend" "not installed"
+	skip "docker run, docker exec, the Docker backend, sessions on Docker" "not installed"
 elif [ -n "$as_user" ]; then
-	skip "docker run, docker exec, the Docker backend" "not an ordinary user's"
+	skip "docker run, docker exec, the Docker backend, sessions on Docker" "not an ordinary user's"
 elif ! start_engine; then
-	skip "docker run, docker exec, the Docker backend" "no engine answers, and none could be started"
+	skip "docker run, docker exec, the Docker backend, sessions on Docker" "no engine answers, and none could be started"
 else
 	mkdir -p "$work/image/bin" && cp "$true_static" "$work/image/bin/true"
 	docker_image=corral-bench:$$
@@ -282,28 +282,33 @@ if [ -z "$as_user" ] && [ -x "$build/tools/bench/corral-bench-files" ]; then
 	"$build/tools/bench/corral-bench-files" --rounds $((quick ? 5 : 30)) --tsv "$work/out/files.tsv" || status=1
 fi
 
+# An image with a shell and nothing else, of the engine that answers.
+if [ -n "$docker_image" ]; then
+	if command -v busybox >/dev/null && mkdir "$work/shell" "$work/shell/bin" &&
+		cp "$(command -v busybox)" "$work/shell/bin/sh" &&
+		tar -C "$work/shell" -c . | docker import - "corral-bench-shell:$$" >/dev/null; then
+		docker_shell=corral-bench-shell:$$
+	else
+		skip "the Docker backend, sessions on Docker" "no static busybox for its image (busybox-static)"
+	fi
+fi
+
 # --- Sessions -----------------------------------------------------------------------------------------
 
 if [ -z "$as_user" ] && [ -x "$build/tools/bench/corral-bench-sessions" ]; then
 	sizes=()
 	[ -z "$quick" ] || sizes=(--rounds 40 --open 200 --stored 2000)
 	echo
+	[ -z "$docker_shell" ] || sizes+=(--docker "$docker_shell")
 	"$build/tools/bench/corral-bench-sessions" "${sizes[@]}" --tsv "$work/out/sessions.tsv" || status=1
 fi
 
 # --- In a container of an engine ----------------------------------------------------------------------
 
-if [ -n "$docker_image" ] && [ -x "$build/tools/bench/corral-bench-docker" ]; then
-	if command -v busybox >/dev/null && mkdir "$work/shell" "$work/shell/bin" &&
-		cp "$(command -v busybox)" "$work/shell/bin/sh" &&
-		tar -C "$work/shell" -c . | docker import - "corral-bench-shell:$$" >/dev/null; then
-		docker_shell=corral-bench-shell:$$
-		echo
-		"$build/tools/bench/corral-bench-docker" --image "$docker_shell" --rounds $((quick ? 10 : 50)) \
-			--tsv "$work/out/docker.tsv" || status=1
-	else
-		skip "the Docker backend" "no static busybox for its image (busybox-static)"
-	fi
+if [ -n "$docker_shell" ] && [ -x "$build/tools/bench/corral-bench-docker" ]; then
+	echo
+	"$build/tools/bench/corral-bench-docker" --image "$docker_shell" --rounds $((quick ? 10 : 50)) \
+		--tsv "$work/out/docker.tsv" || status=1
 fi
 
 # --- Against the aims -------------------------------------------------------------------------------
@@ -377,6 +382,10 @@ if [ -z "$as_user" ]; then
 		"$(quotient "$(figure sustained corral 2)" "$(figure sustained peer 2)")" 4
 	for task in "execute of sh -c true" "read of 4 kB" "write of 4 kB" "tree of 200 files out"; do
 		aim "$task by the Docker backend, to docker" "$(figure docker "$task" 4)" 0.9
+	done
+	for task in "get_or_create of a new session" "command in a live session" "command under scope call"; do
+		aim "$task, to the same on Docker" \
+			"$(quotient "$(figure sessions "$task" 4)" "$(figure sessions "on Docker: $task" 4)")" 0.5
 	done
 	aim "get_or_create of a live session, to posix_spawn" "$(figure sessions 'get_or_create of a live session' 8)" 0.1
 	aim "get_or_create of a new session, to posix_spawn" "$(figure sessions 'get_or_create of a new session' 8)" 2

@@ -22,6 +22,7 @@
 #include "kernel/base/parse.h"
 #include "tools/bench/idle_memory.h"
 #include "tools/bench/samples.h"
+#include "tools/bench/sessions_docker.h"
 #include "tools/bench/spawn.h"
 
 #define WARM_UP  5
@@ -30,11 +31,23 @@
 #define RESIDENT 20
 #define WAIT_MS  5000
 
-enum contestant { SPAWN, KNOWN, EXECUTE, CALL, NEW, WAKE, CHECKPOINT, FORK, UNDO, CONTESTANTS };
+enum contestant {
+	SPAWN,
+	KNOWN,
+	EXECUTE,
+	CALL,
+	NEW,
+	WAKE,
+	CHECKPOINT,
+	FORK,
+	UNDO,
+	ON_DOCKER,
+	CONTESTANTS = ON_DOCKER + DOCKER_CONTESTANTS
+};
 
 struct options {
 	uint64_t rounds, big_mib, open, stored;
-	const char *tsv;
+	const char *docker, *tsv;
 };
 
 struct bench {
@@ -374,22 +387,39 @@ static int stored_run(struct bench *b, struct corral_error *err)
 	return r < 0 ? r : list_timed(b, err);
 }
 
-/* One runtime more than the built-in ones: the host's, with a sandbox for each command. */
+static int runtime_write(const char *dir, const char *name, const char *text,
+                         struct corral_error *err)
+{
+	corral_autofd int fd = -1;
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/%s.json", dir, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		return corral_error_sys(err, errno, "write '%s'", path);
+	return 0;
+}
+
+/* More runtimes than the built-in ones: the host's, with a sandbox for each command, and those of
+ * an engine's image. */
 static int catalogue_make(struct bench *b, struct corral_error *err)
 {
-	static const char text[] = "{ \"name\": \"call\", \"scope\": \"call\" }\n";
-	char dir[80], path[96];
+	char dir[80], text[512];
 	const char *const dirs[] = { dir, NULL };
-	corral_autofd int fd = -1;
+	int r;
 
 	(void)snprintf(dir, sizeof(dir), "%s.runtimes", b->root);
-	(void)snprintf(path, sizeof(path), "%s/call.json", dir);
 	if (mkdir(dir, 0700) < 0)
 		return corral_error_sys(err, errno, "make '%s'", dir);
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 || write(fd, text, sizeof(text) - 1) < 0)
-		return corral_error_sys(err, errno, "write '%s'", path);
-	return corral_runtime_catalogue_open(dirs, &b->catalogue, err);
+	r = runtime_write(dir, "call", "{ \"scope\": \"call\" }\n", err);
+	for (int call = 0; r == 0 && b->o.docker && call < 2; call++) {
+		(void)snprintf(text, sizeof(text),
+		               "{ \"image\": \"%.300s\", \"isolation\": \"docker\", \"scope\": "
+		               "\"%s\" }\n",
+		               b->o.docker, call ? "call" : "session");
+		r = runtime_write(dir, call ? BENCH_DOCKER_CALL : BENCH_DOCKER_RUNTIME, text, err);
+	}
+	return r < 0 ? r : corral_runtime_catalogue_open(dirs, &b->catalogue, err);
 }
 
 static int prepare(struct bench *b, struct corral_error *err)
@@ -418,6 +448,18 @@ static int prepare(struct bench *b, struct corral_error *err)
 	return r;
 }
 
+static int docker_run(struct bench *b, struct corral_error *err)
+{
+#ifdef CORRAL_WITH_DOCKER
+	uint64_t rounds = b->o.rounds < 20 ? b->o.rounds : 20;
+
+	return bench_sessions_docker(b->store, b->catalogue, rounds, &b->series[ON_DOCKER], err);
+#else
+	(void)b;
+	return corral_error_set(err, EOPNOTSUPP, "--docker: built without Docker");
+#endif
+}
+
 static int measure(struct bench *b, struct corral_error *err)
 {
 	int r = prepare(b, err);
@@ -433,6 +475,8 @@ static int measure(struct bench *b, struct corral_error *err)
 	corral_backend_close(b->live);
 	corral_backend_close(b->call);
 	corral_session_manager_free(b->manager);
+	if (r == 0 && b->o.docker)
+		r = docker_run(b, err);
 	if (r == 0 && b->o.open)
 		r = open_run(b, err);
 	if (r == 0 && b->o.stored)
@@ -466,6 +510,7 @@ static int options_parse(struct options *o, int argc, char **argv, struct corral
 		{ "big-mib", required_argument, NULL, 'b' },
 		{ "open", required_argument, NULL, 'o' },
 		{ "stored", required_argument, NULL, 's' },
+		{ "docker", required_argument, NULL, 'd' },
 		{ "tsv", required_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -481,6 +526,8 @@ static int options_parse(struct options *o, int argc, char **argv, struct corral
 			r = corral_parse_u64(optarg, 100000, &o->open, err);
 		else if (option == 's')
 			r = corral_parse_u64(optarg, 1000000, &o->stored, err);
+		else if (option == 'd')
+			o->docker = optarg;
 		else if (option == 'v')
 			o->tsv = optarg;
 		else
@@ -503,6 +550,14 @@ int main(int argc, char **argv)
 			[CHECKPOINT] = { .name = "checkpoint of a large session" },
 			[FORK] = { .name = "fork of a large session" },
 			[UNDO] = { .name = "undo of 10,000 files" },
+			[ON_DOCKER + DOCKER_KNOWN] = { .name = "on Docker: get_or_create of a live "
+			                                       "session" },
+			[ON_DOCKER + DOCKER_EXECUTE] = { .name = "on Docker: command in a live "
+			                                         "session" },
+			[ON_DOCKER + DOCKER_CALL] = { .name = "on Docker: command under scope "
+			                                      "call" },
+			[ON_DOCKER + DOCKER_NEW] = { .name = "on Docker: get_or_create of a new "
+			                                     "session" },
 		},
 	};
 	struct corral_error err = { 0 };
@@ -510,7 +565,8 @@ int main(int argc, char **argv)
 
 	if (r > 0) {
 		(void)fputs("usage: corral-bench-sessions [--rounds N] [--big-mib N] [--open N] "
-		            "[--stored N] [--tsv FILE]\n",
+		            "[--stored N] [--docker IMAGE] [--tsv FILE]\n"
+		            "IMAGE is one that the engine has, with a shell in it.\n",
 		            r == 1 ? stdout : stderr);
 		return r == 1 ? 0 : 2;
 	}

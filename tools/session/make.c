@@ -5,18 +5,26 @@
 
 #include "kernel/base/cleanup.h"
 #include "tools/docker_exec.h"
-#include "tools/isolation_here.h"
+#include "tools/images/place.h"
+#include "tools/runtime_use.h"
 #include "tools/runtimes.h"
 #include "tools/session/commands.h"
 
-static int order_check(const struct corral_options *o, const struct corral_runtime *rt,
-                       const struct corral_isolation_choice *choice, struct corral_error *err)
+/* What no isolation would change: before anything is made for it. */
+static int scope_check(const struct corral_options *o, const struct corral_runtime *rt,
+                       struct corral_error *err)
 {
 	if (o->history && rt->scope == CORRAL_SCOPE_CALL)
 		return corral_error_set(err, EOPNOTSUPP,
 		                        "--history: runtime '%s' gives each command a fresh "
 		                        "sandbox (scope call), of which no states are kept",
 		                        rt->name);
+	return 0;
+}
+
+static int order_check(const struct corral_options *o, const struct corral_isolation_choice *choice,
+                       struct corral_error *err)
+{
 	if (o->history && choice->isolation == CORRAL_ISOLATION_DOCKER)
 		return corral_error_set(err, EOPNOTSUPP,
 		                        "--history: only native sessions have one, and this would "
@@ -29,23 +37,30 @@ int corral_session_make(struct corral_call *call, const char *id, struct corral_
                         struct corral_error *err)
 {
 	const struct corral_options *o = &call->options;
+	const char *word = o->runtime_name ? o->runtime_name : CORRAL_RUNTIME_DEFAULT;
 	struct corral_isolation_choice choice;
 	struct corral_runtime *rt = NULL;
 	struct corral_session_order order = { .id = id, .history = o->history };
 	int r = id ? corral_session_id_check(id, err) : 0;
 
 	if (r == 0)
-		r = corral_runtimes_find(o->runtime_name ? o->runtime_name : CORRAL_RUNTIME_DEFAULT,
-		                         &rt, err);
+		r = corral_runtimes_find(word, &rt, err);
 	if (r == 0)
 		r = corral_session_limits_put(call, rt->sandbox, err);
 	if (r == 0)
-		r = corral_isolation_here_choose(rt, NULL, &choice, err);
+		r = scope_check(o, rt, err);
+	if (r == 0)
+		r = corral_runtime_contain(rt, word, o->pull, &choice, err);
 	/* What knows engines makes sure of it. */
 	if (r == 0 && choice.isolation == CORRAL_ISOLATION_DOCKER)
 		r = corral_docker_exec(call->main_argv, err);
 	if (r == 0)
-		r = order_check(o, rt, &choice, err);
+		r = order_check(o, &choice, err);
+	/* The first image of this user makes the place for them. */
+	if (r == 0 && !call->images) {
+		r = corral_images_look(&call->images, err);
+		corral_session_store_set_images(call->store, call->images);
+	}
 	if (r == 0) {
 		order.runtime = rt;
 		order.isolation = choice.isolation;
@@ -105,15 +120,22 @@ int corral_session_find_layered(struct corral_call *call, const char *id, const 
 
 int corral_session_create(struct corral_call *call, struct corral_error *err)
 {
-	struct corral_session_record record;
-	int r = corral_session_make(call, call->n_operands ? call->operands[0] : NULL, &record,
-	                            err);
+	const char *id = call->n_operands ? call->operands[0] : NULL;
+	struct corral_session_record record = { 0 };
+	/* Before an image is made for it. */
+	int r = id ? corral_session_store_find_any(call->store, id, &record, NULL) : -ENOENT;
 
+	if (r == 0) {
+		corral_session_record_done(&record);
+		r = -EEXIST;
+	} else {
+		r = corral_session_make(call, id, &record, err);
+	}
 	if (r == -EEXIST)
 		return corral_error_set(err, EEXIST,
 		                        "session '%s' is there already: take another id, or corral "
 		                        "session rm %s",
-		                        call->operands[0], call->operands[0]);
+		                        id, id);
 	if (r < 0)
 		return r;
 	(void)puts(record.id);
