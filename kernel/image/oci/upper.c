@@ -29,7 +29,6 @@
 #include "kernel/layers/layers.h"
 #include "kernel/layers/view.h"
 
-#define ENTRIES_MAX 4000000
 #define XATTRS_MAX  (64u << 10) /* of the kernel: a list of names */
 #define WHITEOUT    ".wh."
 
@@ -46,7 +45,7 @@ struct taking {
 	struct corral_buf gone, path; /* path: of the entry at hand */
 	struct corral_error *err;
 	char *names; /* XATTRS_MAX */
-	uint64_t n, max;
+	uint64_t n;
 	int base_fd;
 	bool trusted;
 };
@@ -216,11 +215,11 @@ static int visit(struct taking *t, const char *name)
 
 	if (r < 0)
 		return r;
-	if (++t->n > t->max)
-		return corral_error_set(t->err, E2BIG,
-		                        "more than %llu files: nobody needs that many, and no "
-		                        "layer may hold them",
-		                        (unsigned long long)t->max);
+	r = corral_image_bounds_check(t->upper->bounds, 0, ++t->n, t->err);
+	if (r == 0)
+		r = corral_image_bounds_look(t->upper->bounds, t->err);
+	if (r < 0)
+		return r;
 	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail(t, errno, "look at");
 	if (is_listed(t->upper->dropped, t->path.data)) {
@@ -363,7 +362,6 @@ int corral_upper_take(const struct corral_upper *u, const char *layer_path,
 	if (base_fd < 0)
 		return corral_error_sys(err, errno, "open '%s'", u->base_path);
 	t.base_fd = base_fd;
-	t.max = u->entries_max ? u->entries_max : ENTRIES_MAX;
 	t.gone = gone;
 	t.path = path;
 	r = take(&t, keep_fd, layer_fd);

@@ -226,7 +226,7 @@ static void leave(struct fixture *f, const char *bytes, size_t n)
 	struct corral_image_blob *b = NULL;
 	uint64_t size = 0;
 
-	assert_int_equal(corral_image_blob_begin(f->store, f->digest, &b, &size, NULL), 0);
+	assert_int_equal(corral_image_blob_begin(f->store, f->digest, NULL, &b, &size, NULL), 0);
 	assert_int_equal(pwrite(corral_image_blob_fd(b), bytes, n, 0), n);
 	corral_image_blob_abandon(b, true);
 }
@@ -331,7 +331,7 @@ static void other_bytes_are_refused_after_one_more_try(void **state)
 	assert_int_equal(n_asked(f), 2);
 	asked_from(f, 1, NULL);
 	/* And nothing is left of it. */
-	assert_int_equal(corral_image_blob_begin(f->store, f->digest, &b, &size, NULL), 0);
+	assert_int_equal(corral_image_blob_begin(f->store, f->digest, NULL, &b, &size, NULL), 0);
 	assert_int_equal(size, 0);
 	corral_image_blob_abandon(b, false);
 }

@@ -30,6 +30,25 @@ static void redirect(int fd, int status, const char *to)
 	              to);
 }
 
+/* "100 Continue" for ever: no answer is one of these. */
+static void continues(int fd)
+{
+	while (web_say(fd, "HTTP/1.1 100 Continue\r\n\r\n"))
+		(void)usleep(20000);
+}
+
+/* Enough for no stall, too little for anybody who waits. */
+static void drizzle(int fd)
+{
+	char some[4096];
+
+	memset(some, 'x', sizeof(some));
+	(void)web_say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n");
+	/* 512 bytes a second, and a whole stall's worth at once. */
+	while (web_say_len(fd, some, sizeof(some)))
+		(void)usleep(8000000);
+}
+
 static void drip(int fd, const char *head)
 {
 	(void)web_say(fd, "%s", head);
@@ -74,6 +93,10 @@ static bool answer(struct web *w, int fd, const struct web_request *q, void *ctx
 		web_wait_gone(fd);
 	else if (web_is(q, "GET /drip"))
 		drip(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
+	else if (web_is(q, "GET /drizzle"))
+		drizzle(fd);
+	else if (web_is(q, "GET /continues"))
+		continues(fd);
 	else if (web_is(q, "GET /head-drip"))
 		drip(fd, "HTTP/1.1 200 OK\r\nX: ");
 	else if (web_is(q, "GET /head")) {
