@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/base/whole.h"
 #include "kernel/files/names.h"
 #include "kernel/image/store_state.h"
 #include "kernel/layers/layers.h"
@@ -327,17 +328,12 @@ int store_file_write(int dir_fd, const char *name, const void *data, size_t len,
 {
 	corral_autofd int fd =
 	        openat(dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int r;
 
 	if (fd < 0)
 		return corral_error_sys(err, errno, "create '%s'", name);
-	for (size_t at = 0; at < len;) {
-		ssize_t n = write(fd, (const char *)data + at, len - at);
-
-		if (n < 0 && errno != EINTR)
-			return corral_error_sys(err, errno, "write '%s'", name);
-		at += n > 0 ? (size_t)n : 0;
-	}
-	return 0;
+	r = corral_whole_write(fd, data, len);
+	return r < 0 ? corral_error_sys(err, -r, "write '%s'", name) : 0;
 }
 
 /* ---- lists ---- */

@@ -25,6 +25,7 @@
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/base/whole.h"
 #include "kernel/image/layer.h"
 #include "kernel/layers/layers.h"
 #include "kernel/layers/view.h"
@@ -308,20 +309,12 @@ static int gone_write(int layer_fd, const struct corral_buf *gone, struct corral
 {
 	corral_autofd int fd = openat(layer_fd, "gone",
 	                              O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	size_t at = 0;
+	int r;
 
 	if (fd < 0)
 		return corral_error_sys(err, errno, "create 'gone' of the layer");
-	while (at < gone->len) {
-		ssize_t n = write(fd, gone->data + at, gone->len - at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return corral_error_sys(err, errno, "write 'gone' of the layer");
-		at += (size_t)n;
-	}
-	return 0;
+	r = corral_whole_write(fd, gone->data, gone->len);
+	return r < 0 ? corral_error_sys(err, -r, "write 'gone' of the layer") : 0;
 }
 
 static int take(struct taking *t, int keep_fd, int layer_fd)
