@@ -12,6 +12,7 @@
 /* A tag is at most 128 bytes: what the digest leaves to the name. */
 #define TAG_NAME_MAX 115
 #define HEX_DIGITS   "0123456789abcdef"
+#define DIGEST_PREFIX "sha256:"
 
 static const char npm_install[] = "npm install --no-audit --no-fund \"$@\"";
 static const char npm_clean[] =
@@ -142,23 +143,30 @@ static char *canonical(const struct corral_runtime *rt, const char *platform)
 	return json_dumps(v, JSON_COMPACT | JSON_ENSURE_ASCII);
 }
 
-int corral_runtime_tag(const struct corral_runtime *rt, const char *platform, char **ret,
-                       struct corral_error *err)
+int corral_runtime_definition(const struct corral_runtime *rt, const char *platform,
+                              char ret[CORRAL_RUNTIME_DEFINITION_SIZE], struct corral_error *err)
 {
-	corral_autobuf struct corral_buf tag = CORRAL_BUF_INIT;
 	corral_autofree char *text = NULL;
-	uint8_t digest[SHA256_DIGEST_LENGTH];
-	SHA256_CTX ctx;
 
 	if (!rt->base_image)
 		return corral_error_set(err, EINVAL, "there is no base_image to build on");
 	text = canonical(rt, platform);
 	if (!text)
 		return corral_error_set(err, EINVAL, "runtime: a text that is no UTF-8");
-	SHA256Init(&ctx);
-	SHA256Update(&ctx, (const uint8_t *)text, strlen(text));
-	SHA256Final(digest, &ctx);
+	memcpy(ret, DIGEST_PREFIX, strlen(DIGEST_PREFIX));
+	(void)SHA256Data((const uint8_t *)text, strlen(text), ret + strlen(DIGEST_PREFIX));
+	return 0;
+}
 
+int corral_runtime_tag(const struct corral_runtime *rt, const char *platform, char **ret,
+                       struct corral_error *err)
+{
+	corral_autobuf struct corral_buf tag = CORRAL_BUF_INIT;
+	char definition[CORRAL_RUNTIME_DEFINITION_SIZE];
+	int r = corral_runtime_definition(rt, platform, definition, err);
+
+	if (r < 0)
+		return r;
 	corral_buf_str(&tag, CORRAL_RUNTIME_REPOSITORY ":");
 	for (size_t i = 0; rt->name[i] && i < TAG_NAME_MAX; i++) {
 		char c = rt->name[i];
@@ -167,9 +175,7 @@ int corral_runtime_tag(const struct corral_runtime *rt, const char *platform, ch
 
 		corral_buf_add(&tag, fits ? &c : "_", 1);
 	}
-	corral_buf_str(&tag, "-");
-	for (size_t i = 0; i < CORRAL_RUNTIME_TAG_HEX / 2; i++)
-		corral_buf_fmt(&tag, "%02x", digest[i]);
+	corral_buf_fmt(&tag, "-%.*s", CORRAL_RUNTIME_TAG_HEX, definition + strlen(DIGEST_PREFIX));
 	*ret = corral_buf_take(&tag);
 	return *ret ? 0 : corral_error_set(err, ENOMEM, "out of memory");
 }

@@ -254,6 +254,12 @@ static int set_number(struct corral_options *o, const struct corral_option *row,
 	                        err);
 }
 
+static int set_size(struct corral_options *o, const struct corral_option *row, const char *value,
+                    struct corral_error *err)
+{
+	return corral_parse_bytes(value, (uint64_t *)(void *)((char *)o + row->detail), err);
+}
+
 static int set_name(struct corral_options *o, const struct corral_option *row, const char *value,
                     struct corral_error *err)
 {
@@ -309,6 +315,7 @@ static int set_grace(struct corral_options *o, const struct corral_option *row, 
 #define SEVERAL(field) .set = set_words, .detail = offsetof(struct corral_options, field)
 #define TIME(field)    .set = set_time, .detail = offsetof(struct corral_options, field)
 #define NUMBER(field)  .set = set_number, .detail = offsetof(struct corral_options, field)
+#define SIZE(field)    .set = set_size, .detail = offsetof(struct corral_options, field)
 #define LIMIT(limit)   .set = set_limit, .detail = CORRAL_LIMIT_##limit
 #define MOUNT(kind)    .set = set_mount, .detail = CORRAL_MOUNT_##kind
 
@@ -484,15 +491,19 @@ const struct corral_option corral_option_table[] = {
 	{ "parallel", 0, "N", "layers fetched at a time (default: 4)",
 	  NULL, CORRAL_OPTION_IMAGE_PULL, false, NUMBER(parallel) },
 	{ "name", 0, "NAME", "what to call the one in the archive (default: as it says itself)",
-	  "Image", CORRAL_OPTION_IMAGE_LOAD, false, WORD(image_name) },
+	  NULL, CORRAL_OPTION_IMAGE_LOAD, false, WORD(image_name) },
 	{ "env", 'e', "NAME[=VALUE]", "an environment variable of the image",
-	  "Image", CORRAL_OPTION_IMAGE_IMPORT, false, .set = set_env },
+	  NULL, CORRAL_OPTION_IMAGE_IMPORT, false, .set = set_env },
 	{ "workdir", 'w', "PATH", "the directory to start in",
 	  NULL, CORRAL_OPTION_IMAGE_IMPORT, false, TEXT(work_dir) },
 	{ "user", 'u', "NAME|UID[:GID]", "whom its commands run as",
 	  NULL, CORRAL_OPTION_IMAGE_IMPORT, false, WORD(user) },
+	{ "max-size", 0, "SIZE", "of an image, unpacked; above that it is an error (default: 32G)",
+	  NULL, CORRAL_OPTION_IMAGE_PULL | CORRAL_OPTION_IMAGE_LOAD | CORRAL_OPTION_IMAGE_IMPORT, false, SIZE(max_size) },
+	{ "max-files", 0, "N", "files in it, of any kind (default: 2000000)",
+	  NULL, CORRAL_OPTION_IMAGE_PULL | CORRAL_OPTION_IMAGE_LOAD | CORRAL_OPTION_IMAGE_IMPORT, false, NUMBER(max_files) },
 	{ "output", 'o', "FILE", "write it there (default: standard output, which must be no terminal)",
-	  "Image", CORRAL_OPTION_IMAGE_SAVE, false, WORD(output) },
+	  NULL, CORRAL_OPTION_IMAGE_SAVE, false, WORD(output) },
 	{ "format", 0, "docker|oci", "which kind of archive (default: docker)",
 	  NULL, CORRAL_OPTION_IMAGE_SAVE, false, WORD(format) },
 	{ "all", 'a', NULL, "also those with a name, which nothing uses",
@@ -506,6 +517,10 @@ const struct corral_option corral_option_table[] = {
 	  "Build", CORRAL_OPTION_RUNTIME_BUILD | CORRAL_OPTION_RUNTIME_PREWARM, false, WORD(build_network) },
 	{ "no-cache", 0, NULL, "build though there is one, and without what was downloaded for others",
 	  NULL, CORRAL_OPTION_RUNTIME_BUILD, false, OWN(no_cache) },
+	{ "max-size", 0, "SIZE", "of an image, and of what a build writes; above that it is an error (default: 32G)",
+	  NULL, CORRAL_OPTION_RUNTIME_BUILD | CORRAL_OPTION_RUNTIME_PREWARM, false, SIZE(max_size) },
+	{ "max-files", 0, "N", "files in it, of any kind (default: 2000000)",
+	  NULL, CORRAL_OPTION_RUNTIME_BUILD | CORRAL_OPTION_RUNTIME_PREWARM, false, NUMBER(max_files) },
 
 	{ "config", 0, "FILE", "the same as JSON, - for standard input; flags win",
 	  "Other", MAKE, true, .set = set_config },
@@ -522,7 +537,9 @@ const struct corral_option corral_option_table[] = {
 	{ "quiet", 'q', NULL, "print ids alone",
 	  NULL, CORRAL_OPTION_LIST | CORRAL_OPTION_DOCKER_LIST | CORRAL_OPTION_SESSION_LIST | CORRAL_OPTION_IMAGE_LIST, false, OWN(quiet) },
 	{ "quiet", 'q', NULL, "say nothing of how it goes on; print the image's digest alone",
-	  NULL, CORRAL_OPTION_IMAGE_PULL | CORRAL_OPTION_IMAGE_LOAD | CORRAL_OPTION_IMAGE_IMPORT | CORRAL_OPTION_IMAGE_SAVE | CORRAL_OPTION_RUNTIME_BUILD | CORRAL_OPTION_RUNTIME_PREWARM, false, OWN(quiet) },
+	  NULL, CORRAL_OPTION_IMAGE_PULL | CORRAL_OPTION_IMAGE_LOAD | CORRAL_OPTION_IMAGE_IMPORT | CORRAL_OPTION_RUNTIME_BUILD | CORRAL_OPTION_RUNTIME_PREWARM, false, OWN(quiet) },
+	{ "quiet", 'q', NULL, "say nothing of how it goes on",
+	  NULL, CORRAL_OPTION_IMAGE_SAVE, false, OWN(quiet) },
 	{ "force", 'f', NULL, "also one that is alive: kills all that runs in it",
 	  NULL, CORRAL_OPTION_RM | CORRAL_OPTION_DOCKER_RM, false, OWN(force) },
 	{ "force", 'f', NULL, "end the commands that run in it",

@@ -241,6 +241,17 @@ static int not_there(const struct corral_runtime *rt, struct corral_error *err)
 	                        rt->base_image, rt->path ? rt->path : rt->name);
 }
 
+bool corral_image_is_built_for(const struct corral_image *i, const struct corral_runtime *rt)
+{
+	char definition[CORRAL_RUNTIME_DEFINITION_SIZE];
+
+	/* One that only was given such a name is no build; one whose tag is the same for other steps
+	 * is none of this. */
+	return i->built_for && i->definition && strcmp(i->built_for, rt->name) == 0 &&
+	       corral_runtime_definition(rt, NULL, definition, NULL) == 0 &&
+	       strcmp(i->definition, definition) == 0;
+}
+
 int corral_image_of_runtime(struct corral_image_store *s, const struct corral_runtime *rt,
                             struct corral_image **ret, struct corral_error *err)
 {
@@ -255,8 +266,7 @@ int corral_image_of_runtime(struct corral_image_store *s, const struct corral_ru
 		return 0;
 	}
 	r = s ? corral_image_find(s, name, &i, err) : -ENOENT;
-	/* One that only was given such a name is no build. */
-	if (r == -ENOENT || (r == 0 && !rt->image && strcmp(i->built_for, rt->name) != 0))
+	if (r == -ENOENT || (r == 0 && !rt->image && !corral_image_is_built_for(i, rt)))
 		return not_there(rt, err);
 	if (r < 0)
 		return r;

@@ -43,8 +43,8 @@ int corral_image_blob_open(struct corral_image_store *s, const char *digest, int
 }
 
 int corral_image_blob_begin(struct corral_image_store *s, const char *digest,
-                            struct corral_image_blob **ret, uint64_t *ret_size,
-                            struct corral_error *err)
+                            const struct corral_image_tick *tick, struct corral_image_blob **ret,
+                            uint64_t *ret_size, struct corral_error *err)
 {
 	struct corral_image_blob *b;
 	const char *hex = NULL;
@@ -64,7 +64,7 @@ int corral_image_blob_begin(struct corral_image_store *s, const char *digest,
 	b->fd = -1;
 	(void)snprintf(b->hex, sizeof(b->hex), "%s", hex);
 	(void)snprintf(b->name, sizeof(b->name), "blob-%s", hex);
-	r = store_partial_take(s, b->name, false, &b->fd, err);
+	r = store_partial_take(s, b->name, false, tick, &b->fd, err);
 	if (r >= 0 && fstat(b->fd, &st) < 0)
 		r = corral_error_sys(err, errno, "look at '%.200s/partial/%s'", s->path, b->name);
 	if (r >= 0 && !store_is_there(s, STORE_BLOBS, hex)) {
@@ -108,4 +108,18 @@ void corral_image_blob_abandon(struct corral_image_blob *b, bool keep)
 		(void)unlinkat(b->s->dirs[STORE_PARTIAL], b->name, 0);
 	corral_fd_closep(&b->fd);
 	free(b);
+}
+
+void corral_image_blob_forget(struct corral_image_store *s, const char *digest)
+{
+	const char *hex = store_hex(digest);
+	char name[STORE_NAME_MAX];
+	corral_autofd int fd = -1;
+
+	if (!hex)
+		return;
+	(void)snprintf(name, sizeof(name), "blob-%s", hex);
+	fd = openat(s->dirs[STORE_PARTIAL], name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		(void)unlinkat(s->dirs[STORE_PARTIAL], name, 0);
 }

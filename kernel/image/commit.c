@@ -86,7 +86,8 @@ static int sizes_fill(struct corral_image_store *s, struct corral_image *i,
 /* ---- the root ---- */
 
 static int root_fill(struct corral_image_store *s, const struct corral_image *i, int root_fd,
-                     const char *partial, struct corral_error *err)
+                     const char *partial, struct corral_image_bounds *bounds,
+                     struct corral_error *err)
 {
 	corral_autobuf struct corral_buf list = CORRAL_BUF_INIT;
 	corral_autofree char *tree = NULL;
@@ -107,7 +108,8 @@ static int root_fill(struct corral_image_store *s, const struct corral_image *i,
 	if (r == 0 && list.failed)
 		r = corral_error_set(err, ENOMEM, "out of memory");
 	if (r == 0)
-		r = corral_image_flatten((const char *const *)paths, i->n_layers, tree, err);
+		r = corral_image_flatten((const char *const *)paths, i->n_layers, tree, bounds,
+		                         err);
 	if (r == 0)
 		r = store_file_write(root_fd, "layers", list.data ? list.data : "", list.len, err);
 	if (r == 0)
@@ -119,14 +121,15 @@ static int root_fill(struct corral_image_store *s, const struct corral_image *i,
 
 /* One in the making, unless it is there: *ret_fd is -1 then. */
 static int root_make(struct corral_image_store *s, const struct corral_image *i,
-                     const char *partial, int *ret_fd, struct corral_error *err)
+                     const char *partial, struct corral_image_bounds *bounds, int *ret_fd,
+                     struct corral_error *err)
 {
 	corral_autofd int fd = -1;
 	int r;
 
 	if (store_is_there(s, STORE_ROOTS, i->root_id))
 		return 0;
-	r = store_partial_take(s, partial, true, &fd, err);
+	r = store_partial_take(s, partial, true, bounds ? &bounds->tick : NULL, &fd, err);
 	if (r < 0)
 		return r;
 	if (store_is_there(s, STORE_ROOTS, i->root_id))
@@ -134,7 +137,7 @@ static int root_make(struct corral_image_store *s, const struct corral_image *i,
 	if (r == 0)
 		r = store_clear(fd, err);
 	if (r >= 0)
-		r = root_fill(s, i, fd, partial, err);
+		r = root_fill(s, i, fd, partial, bounds, err);
 	if (r < 0) {
 		(void)corral_layer_remove(s->dirs[STORE_PARTIAL], partial, NULL);
 		return r;
@@ -170,7 +173,8 @@ static int image_put(struct corral_image_store *s, struct corral_image *i, struc
 	int r;
 
 	if (store_image_read(s, store_hex(i->id), &before, NULL) == 0 &&
-	    strcmp(before->root_id, i->root_id) == 0) {
+	    strcmp(before->root_id, i->root_id) == 0 &&
+	    (!i->definition || !*i->definition || strcmp(before->definition, i->definition) == 0)) {
 		i->stored_ms = before->stored_ms;
 		return 0;
 	}
@@ -195,7 +199,8 @@ static int image_put(struct corral_image_store *s, struct corral_image *i, struc
 
 /* Makes the root where it is not there, and takes the lock with it there. */
 static int root_and_lock(struct corral_image_store *s, const struct corral_image *i,
-                         int *ret_lock_fd, struct corral_error *err)
+                         struct corral_image_bounds *bounds, int *ret_lock_fd,
+                         struct corral_error *err)
 {
 	char partial[STORE_NAME_MAX];
 	int r = 0;
@@ -204,7 +209,7 @@ static int root_and_lock(struct corral_image_store *s, const struct corral_image
 	while (r == 0) {
 		corral_autofd int root_fd = -1, lock_fd = -1;
 
-		r = root_make(s, i, partial, &root_fd, err);
+		r = root_make(s, i, partial, bounds, &root_fd, err);
 		if (r == 0)
 			r = settle(s, i, root_fd >= 0, err);
 		if (r == 0)
@@ -223,7 +228,7 @@ static int root_and_lock(struct corral_image_store *s, const struct corral_image
 }
 
 static int commit(struct corral_image_store *s, struct corral_image *i, const char *full,
-                  struct corral_error *err)
+                  struct corral_image_bounds *bounds, struct corral_error *err)
 {
 	corral_autofd int lock_fd = -1;
 	int r = check(s, i, err);
@@ -233,7 +238,12 @@ static int commit(struct corral_image_store *s, struct corral_image *i, const ch
 	if (r == 0)
 		r = sizes_fill(s, i, err);
 	if (r == 0)
-		r = root_and_lock(s, i, &lock_fd, err);
+		r = corral_image_bounds_check(bounds, i->size_bytes, 0, err);
+	if (r == 0)
+		r = root_and_lock(s, i, bounds, &lock_fd, err);
+	/* Before the image is there, too: one that cannot have its name is none. */
+	if (r == 0 && full)
+		r = store_name_check(s, full, i->built_for, err);
 	if (r == 0)
 		r = image_put(s, i, err);
 	if (r == 0 && full)
@@ -242,7 +252,7 @@ static int commit(struct corral_image_store *s, struct corral_image *i, const ch
 }
 
 int corral_image_commit(struct corral_image_store *s, struct corral_image *i, const char *name,
-                        struct corral_error *err)
+                        struct corral_image_bounds *bounds, struct corral_error *err)
 {
 	corral_auto(store_names_done) struct store_names names = { NULL, 0 };
 	corral_autofree char *full = NULL;
@@ -252,7 +262,7 @@ int corral_image_commit(struct corral_image_store *s, struct corral_image *i, co
 	if (r == 0)
 		r = corral_image_store_hold(s, &hold_fd, err);
 	if (r == 0)
-		r = commit(s, i, full, err);
+		r = commit(s, i, full, bounds, err);
 	if (r == 0)
 		r = store_names_read(s, &names, err);
 	if (r == 0)

@@ -17,6 +17,7 @@
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/image/bounds.h"
 #include "kernel/image/layer.h"
 #include "kernel/image/store_state.h"
 #include "kernel/layers/trail.h"
@@ -41,6 +42,8 @@ struct flattener {
 	size_t n_implied;
 	char *names, *value; /* XATTRS_MAX each */
 	bool is_root;
+	struct corral_image_bounds *bounds;
+	uint64_t seen; /* names, of all layers */
 	struct corral_error *err;
 };
 
@@ -324,7 +327,12 @@ static int file_put(struct flattener *f, const char *name)
 static int visit(struct flattener *f, const char *name)
 {
 	struct stat st;
+	int r = corral_image_bounds_check(f->bounds, 0, ++f->seen, f->err);
 
+	if (r == 0)
+		r = corral_image_bounds_look(f->bounds, f->err);
+	if (r < 0)
+		return r;
 	if (fstatat(trail_fd(&f->trail, LAYER), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail(f, errno, "look at", name);
 	if (S_ISDIR(st.st_mode))
@@ -398,9 +406,11 @@ static int layer_put(struct flattener *f, const char *path, bool is_lowest)
 }
 
 int corral_image_flatten(const char *const *layers, size_t n, const char *path,
-                         struct corral_error *err)
+                         struct corral_image_bounds *bounds, struct corral_error *err)
 {
-	struct flattener f = { .root_fd = -1, .is_root = geteuid() == 0, .err = err };
+	struct flattener f = {
+		.root_fd = -1, .is_root = geteuid() == 0, .bounds = bounds, .err = err
+	};
 	int r = 0;
 
 	f.names = malloc(2 * (size_t)XATTRS_MAX);

@@ -46,6 +46,7 @@ void corral_image_free(struct corral_image *i)
 	free(i->work_dir);
 	free(i->stop_signal);
 	free(i->built_for);
+	free(i->definition);
 	free(i);
 }
 
@@ -53,17 +54,19 @@ void corral_image_free(struct corral_image *i)
 static const struct text_field {
 	const char *key;
 	size_t offset;
+	bool is_newer; /* "" where it is missing: an older corral wrote it */
 } text_fields[] = {
-	{ "id", offsetof(struct corral_image, id) },
-	{ "root", offsetof(struct corral_image, root_id) },
-	{ "config", offsetof(struct corral_image, config_id) },
-	{ "os", offsetof(struct corral_image, os) },
-	{ "arch", offsetof(struct corral_image, arch) },
-	{ "variant", offsetof(struct corral_image, variant) },
-	{ "user", offsetof(struct corral_image, user) },
-	{ "work_dir", offsetof(struct corral_image, work_dir) },
-	{ "stop_signal", offsetof(struct corral_image, stop_signal) },
-	{ "built_for", offsetof(struct corral_image, built_for) },
+	{ "id", offsetof(struct corral_image, id), false },
+	{ "root", offsetof(struct corral_image, root_id), false },
+	{ "config", offsetof(struct corral_image, config_id), false },
+	{ "os", offsetof(struct corral_image, os), false },
+	{ "arch", offsetof(struct corral_image, arch), false },
+	{ "variant", offsetof(struct corral_image, variant), false },
+	{ "user", offsetof(struct corral_image, user), false },
+	{ "work_dir", offsetof(struct corral_image, work_dir), false },
+	{ "stop_signal", offsetof(struct corral_image, stop_signal), false },
+	{ "built_for", offsetof(struct corral_image, built_for), false },
+	{ "definition", offsetof(struct corral_image, definition), true },
 };
 
 static const struct list_field {
@@ -156,7 +159,9 @@ static int fields_parse(const json_t *v, struct corral_image *i, struct corral_e
 	int r = 0;
 
 	for (size_t k = 0; k < CORRAL_COUNT(text_fields); k++) {
-		const char *text = json_string_value(json_object_get(v, text_fields[k].key));
+		const json_t *field = json_object_get(v, text_fields[k].key);
+		const char *text =
+		        !field && text_fields[k].is_newer ? "" : json_string_value(field);
 		char *copy = text ? strdup(text) : NULL;
 
 		if (!copy)

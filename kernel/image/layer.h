@@ -44,13 +44,16 @@ int corral_image_gone_next(const char *data, size_t len, size_t *at, struct corr
  * there yet: files are links (link(2)) to those of the layers, so all is on one filesystem; a file
  * that has as many links as the filesystem allows (EMLINK) is copied. Directories have the mode,
  * owner, times and extended attributes of the topmost layer that has them. Nothing in a tree is
- * followed or believed. Left half made when it fails.
+ * followed or believed. bounds (or NULL): of files those of all layers are counted together. Left
+ * half made when it fails.
  */
+struct corral_image_bounds;
 int corral_image_flatten(const char *const *layers, size_t n, const char *path,
-                         struct corral_error *err);
+                         struct corral_image_bounds *bounds, struct corral_error *err);
 
-/* Bytes on disk and files of a tree; a file that has several names counts once. */
-int corral_image_tree_usage(const char *path, uint64_t *ret_bytes, uint64_t *ret_files,
-                            struct corral_error *err);
+/* Bytes on disk and files of a tree; a file that has several names counts once. bounds (or NULL) is
+ * looked at meanwhile, and what it allows is not exceeded: -EFBIG. */
+int corral_image_tree_usage(const char *path, struct corral_image_bounds *bounds,
+                            uint64_t *ret_bytes, uint64_t *ret_files, struct corral_error *err);
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef CORRAL_KERNEL_IMAGE_MAKE_H
 #define CORRAL_KERNEL_IMAGE_MAKE_H
 
+#include "kernel/image/bounds.h"
 #include "kernel/image/layer.h"
 #include "kernel/image/store.h"
 
@@ -20,20 +21,28 @@ int corral_image_blob_open(struct corral_image_store *s, const char *digest, int
 
 /*
  * One blob in the making. Whoever comes second for the same digest waits for the first
- * (corral_image_blob_begin() blocks), and then finds it there (*ret NULL, and 0). What a killed one
- * left is gone on with: *ret_size says how many bytes are there already, to be hashed by whoever
- * goes on.
+ * (as long as the tick, which may be NULL, lets it), and then finds it there (*ret NULL, and 0).
+ * What a killed one left is gone on with: *ret_size says how many bytes are there already, to be
+ * hashed by whoever goes on.
  */
 struct corral_image_blob;
 int corral_image_blob_begin(struct corral_image_store *s, const char *digest,
-                            struct corral_image_blob **ret, uint64_t *ret_size,
-                            struct corral_error *err);
+                            const struct corral_image_tick *tick, struct corral_image_blob **ret,
+                            uint64_t *ret_size, struct corral_error *err);
 /* Borrowed; read and write. Truncate it to begin anew. */
 int corral_image_blob_fd(const struct corral_image_blob *b);
 /* The caller has verified the digest. Synced and named; frees b, also when it fails. */
 int corral_image_blob_commit_take(struct corral_image_blob *b, struct corral_error *err);
 /* Leaves what is there for the next one, or removes it. Takes NULL. */
 void corral_image_blob_abandon(struct corral_image_blob *b, bool keep);
+/* What was left of it half made, unless somebody is at it. */
+void corral_image_blob_forget(struct corral_image_store *s, const char *digest);
+
+/* What no image needs (blobs, layers, roots) goes, unless images are made meanwhile: after one that
+ * came to nothing because the disk is full. */
+void corral_image_store_sweep(struct corral_image_store *s);
+/* Of the filesystem that it is on; borrowed. */
+int corral_image_store_fd(const struct corral_image_store *s);
 
 /* ---- layers ---- */
 
@@ -45,6 +54,7 @@ bool corral_image_layer_is_there(struct corral_image_store *s, const char *diff_
  */
 struct corral_image_layer_making;
 int corral_image_layer_begin(struct corral_image_store *s, const char *diff_id,
+                             const struct corral_image_tick *tick,
                              struct corral_image_layer_making **ret, struct corral_error *err);
 /* Host path of the directory that shall become the layer: make tree/ and gone in it. Borrowed. */
 const char *corral_image_layer_making_path(const struct corral_image_layer_making *m);
@@ -59,9 +69,11 @@ void corral_image_layer_abandon(struct corral_image_layer_making *m);
  * Makes the root of i->layers (all there) when there is none, with hard links to their files, and
  * the image itself; fills i->root_id, layer_bytes, size_bytes and stored_ms. name may be NULL. Its
  * manifest and configuration are blobs that are there, but for built_for ones, which may lack a
- * manifest.
+ * manifest. bounds (or NULL) holds for all layers together: -EFBIG, -ENOSPC, and what its tick says.
+ * -EPERM: the name is that of an image which was built here for a runtime, and i is not: that is no
+ * other's to take.
  */
 int corral_image_commit(struct corral_image_store *s, struct corral_image *i, const char *name,
-                        struct corral_error *err);
+                        struct corral_image_bounds *bounds, struct corral_error *err);
 
 #endif

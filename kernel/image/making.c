@@ -86,6 +86,7 @@ bool corral_image_layer_is_there(struct corral_image_store *s, const char *diff_
 }
 
 int corral_image_layer_begin(struct corral_image_store *s, const char *diff_id,
+                             const struct corral_image_tick *tick,
                              struct corral_image_layer_making **ret, struct corral_error *err)
 {
 	const char *hex = diff_id ? store_hex(diff_id) : "";
@@ -108,7 +109,7 @@ int corral_image_layer_begin(struct corral_image_store *s, const char *diff_id,
 		(void)snprintf(m->name, sizeof(m->name), "layer-%s", hex);
 	else
 		store_name_new("layer-new-", m->name);
-	r = store_partial_take(s, m->name, true, &m->fd, err);
+	r = store_partial_take(s, m->name, true, tick, &m->fd, err);
 	if (r >= 0 && *hex && store_layer_is_whole(s, hex)) {
 		/* Whoever was first has it. */
 		corral_image_layer_abandon(m);
@@ -150,7 +151,7 @@ static int finish(struct corral_image_layer_making *m, struct corral_error *err)
 		tree = NULL;
 		return corral_error_set(err, ENOMEM, "out of memory");
 	}
-	r = corral_image_tree_usage(tree, &bytes, &files, err);
+	r = corral_image_tree_usage(tree, NULL, &bytes, &files, err);
 	if (r < 0)
 		return r;
 	(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)bytes);

@@ -142,6 +142,56 @@ int store_name_put(struct corral_image_store *s, const char *name, const char *h
 	return store_name_it(s, partial, STORE_NAMES, file, err);
 }
 
+/* What it means now. -ENOENT. */
+static int name_image(struct corral_image_store *s, const char *full, struct corral_image **ret)
+{
+	char file[STORE_HEX_SIZE], hex[STORE_HEX_SIZE], name[PATH_MAX];
+	int r;
+
+	store_hash(full, strlen(full), file);
+	r = name_read(s, file, hex, name, sizeof(name));
+	if (r == 0 && strcmp(name, full) != 0)
+		r = -ENOENT;
+	return r < 0 ? r : store_image_read(s, hex, ret, NULL);
+}
+
+int store_name_check(struct corral_image_store *s, const char *full, const char *built_for,
+                     struct corral_error *err)
+{
+	corral_auto(corral_image_freep) struct corral_image *before = NULL;
+
+	if ((built_for && *built_for) || name_image(s, full, &before) < 0 || !*before->built_for)
+		return 0;
+	return corral_error_set(err, EPERM,
+	                        "'%.150s' is what corral built for runtime '%.60s', and no other "
+	                        "image's name: choose another",
+	                        full, before->built_for);
+}
+
+int corral_image_name_may_be(struct corral_image_store *s, const char *name,
+                             struct corral_error *err)
+{
+	corral_autofree char *full = NULL;
+	int r = corral_image_reference_full(name, &full, err);
+
+	return r < 0 ? r : store_name_check(s, full, NULL, err);
+}
+
+int corral_image_name_before(struct corral_image_store *s, const char *name, const char *id,
+                             char **ret, struct corral_error *err)
+{
+	corral_auto(corral_image_freep) struct corral_image *before = NULL;
+	corral_autofree char *full = NULL;
+	int r = corral_image_reference_full(name, &full, err);
+
+	*ret = NULL;
+	if (r < 0)
+		return r;
+	if (name_image(s, full, &before) == 0 && strcmp(before->id, id) != 0)
+		*ret = corral_take_ptr(&before->id);
+	return 0;
+}
+
 int corral_image_tag(struct corral_image_store *s, const struct corral_image *i, const char *name,
                      struct corral_error *err)
 {
@@ -157,7 +207,8 @@ int corral_image_tag(struct corral_image_store *s, const struct corral_image *i,
 	if (!hex || !store_is_there(s, STORE_IMAGES, hex))
 		return corral_error_set(err, ENOENT, "image %.19s... is no longer in '%.200s'",
 		                        i->id, s->path);
-	return store_name_put(s, full, hex, err);
+	r = store_name_check(s, full, i->built_for, err);
+	return r < 0 ? r : store_name_put(s, full, hex, err);
 }
 
 /* ---- find ---- */
@@ -225,10 +276,15 @@ static int hex_find(struct corral_image_store *s, const char *name, char ret_hex
                     struct corral_error *err)
 {
 	const char *hex = store_hex(name) ? store_hex(name) : store_is_hex(name) ? name : NULL;
+	const char *part = strncmp(name, "sha256:", 7) == 0 ? name + 7 : NULL;
 	corral_autofree char *full = NULL;
 	struct corral_error bad = { 0 };
 	int r;
 
+	if (!hex && part && is_prefix(part)) {
+		r = find_prefix(s, part, ret_hex, err);
+		return r == -ENOENT ? not_found(s, name, NULL, err) : r;
+	}
 	if (hex) {
 		(void)snprintf(ret_hex, STORE_HEX_SIZE, "%s", hex);
 		return store_is_there(s, STORE_IMAGES, hex) ? 0 : not_found(s, name, NULL, err);

@@ -139,7 +139,12 @@ static bool is_digest(const char *text)
 
 static bool is_id(const char *text)
 {
-	return is_digest(text) || (strlen(text) == 64 && all_of(text, 64, HEX));
+	size_t len = strlen(text);
+
+	/* Nobody has a repository whose name is that of a digest's kind. */
+	if (strncmp(text, "sha256:", 7) == 0 && len >= 7 + 6 && len <= 7 + 64)
+		return all_of(text + 7, len - 7, HEX);
+	return len == 64 && all_of(text, 64, HEX);
 }
 
 /* A first part is a registry when it cannot be anything else; as every client decides. */

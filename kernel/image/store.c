@@ -158,3 +158,8 @@ int corral_image_store_hold(struct corral_image_store *s, int *ret_fd, struct co
 {
 	return store_lock(s, "hold", LOCK_SH, ret_fd, err);
 }
+
+int corral_image_store_fd(const struct corral_image_store *s)
+{
+	return s->fd;
+}

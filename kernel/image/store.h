@@ -80,6 +80,7 @@ struct corral_image {
 	size_t n_labels;
 	char *stop_signal; /* "" without */
 	char *built_for;   /* "NAME" of the runtime that it was built for, "" for others */
+	char *definition;  /* "sha256:..." of that runtime's (policy/runtime_build.h), "" without */
 };
 void corral_image_free(struct corral_image *i);
 static inline void corral_image_freep(struct corral_image **i)
@@ -89,7 +90,7 @@ static inline void corral_image_freep(struct corral_image **i)
 
 /*
  * name: as people write it ("alpine", "alpine:3.20", "reg:5000/a/b@sha256:..."), "sha256:HEX", or
- * at least six digits of an image's digest that stand for one alone. -ENOENT: "there is no image
+ * at least six digits of an image's digest, behind "sha256:" or not, that stand for one alone. -ENOENT: "there is no image
  * 'alpine' (docker.io/library/alpine:latest) in '...'"; -EINVAL for what is no name; -ENOTUNIQ for
  * digits that stand for several.
  */
@@ -125,7 +126,16 @@ int corral_image_pinned(struct corral_image_store *s, const char *keeper_path,
 int corral_image_unpin(struct corral_image_store *s, const char *keeper_path,
                        struct corral_error *err);
 
-/* One more name of an image; it may have been another's, which keeps its others. */
+/* Whether an image that comes from elsewhere may have that name: -EINVAL: it is none; -EPERM: it is
+ * that of one which was built here for a runtime. */
+int corral_image_name_may_be(struct corral_image_store *s, const char *name,
+                             struct corral_error *err);
+/* Which image ("sha256:...", the caller's) a name means that is to become id's: *ret NULL, and 0,
+ * where it means none, or that one. */
+int corral_image_name_before(struct corral_image_store *s, const char *name, const char *id,
+                             char **ret, struct corral_error *err);
+/* One more name of an image; it may have been another's, which keeps its others. -EPERM as with
+ * corral_image_commit(): one that was built here keeps its name. */
 int corral_image_tag(struct corral_image_store *s, const struct corral_image *i, const char *name,
                      struct corral_error *err);
 
@@ -146,6 +156,11 @@ struct corral_image_prune_options {
 	bool all;          /* images that nothing uses, and not only those without a name */
 	bool dry_run;      /* tells what would go */
 	int64_t unused_ms; /* only those stored that long ago */
+	/* What a killed build of an ordinary user left may belong to ids that only a user namespace
+	 * reaches: called for what could not be removed, parent_path/name. NULL: it stays, -EACCES. */
+	int (*remove)(void *ctx, const char *parent_path, const char *name,
+	              struct corral_error *err);
+	void *remove_ctx;
 };
 /* Never what is in use, pinned or in the making. */
 int corral_image_prune(struct corral_image_store *s, const struct corral_image_prune_options *o,

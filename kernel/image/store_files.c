@@ -13,14 +13,18 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/base/whole.h"
 #include "kernel/files/names.h"
 #include "kernel/image/store_state.h"
 #include "kernel/layers/layers.h"
 
 #define TRASH "trash-"
+/* How often a lock is tried that another has. */
+#define LOCK_POLL_MS 50
 
 bool store_is_hex(const char *text)
 {
@@ -86,6 +90,21 @@ static int lock(int fd, int op)
 	return 0;
 }
 
+/* Whoever has it may take as long as a registry likes: so nobody waits in the kernel for it. */
+static int lock_wait(int fd, const struct corral_image_tick *tick, struct corral_error *err)
+{
+	const struct timespec pause = { .tv_nsec = LOCK_POLL_MS * 1000000 };
+	int r;
+
+	while ((r = lock(fd, LOCK_EX | LOCK_NB)) == -EWOULDBLOCK) {
+		r = tick && tick->call ? tick->call(tick->ctx, err) : 0;
+		if (r < 0)
+			return r;
+		(void)nanosleep(&pause, NULL);
+	}
+	return r < 0 ? corral_error_sys(err, -r, "lock") : 0;
+}
+
 int store_lock(struct corral_image_store *s, const char *name, int op, int *ret_fd,
                struct corral_error *err)
 {
@@ -110,8 +129,8 @@ static bool is_same(int dir_fd, const char *name, int fd)
 	       a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
-int store_partial_take(struct corral_image_store *s, const char *name, bool is_dir, int *ret_fd,
-                       struct corral_error *err)
+int store_partial_take(struct corral_image_store *s, const char *name, bool is_dir,
+                       const struct corral_image_tick *tick, int *ret_fd, struct corral_error *err)
 {
 	int dir_fd = s->dirs[STORE_PARTIAL];
 
@@ -139,9 +158,11 @@ int store_partial_take(struct corral_image_store *s, const char *name, bool is_d
 		if (fd < 0)
 			return corral_error_sys(err, errno, "open '%.200s/partial/%s'", s->path,
 			                        name);
-		r = lock(fd, LOCK_EX);
+		r = lock_wait(fd, tick, err);
 		if (r < 0)
-			return corral_error_sys(err, -r, "lock '%.200s/partial/%s'", s->path, name);
+			return r == -ECANCELED ? r
+			                       : corral_error_wrap(err, r, "'%.200s/partial/%s'",
+			                                           s->path, name);
 		if (!is_same(dir_fd, name, fd))
 			continue;
 		*ret_fd = corral_take_fd(&fd);
@@ -209,8 +230,32 @@ static bool is_abandoned(const char *name)
 	return !is_loose(name);
 }
 
+/* As far as it can be read. */
+static uint64_t tree_bytes(int dir_fd, const char *name)
+{
+	uint64_t bytes = 0, files = 0;
+	char path[64 + STORE_NAME_MAX];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d/%.*s", dir_fd, STORE_NAME_MAX, name);
+	(void)corral_image_tree_usage(path, NULL, &bytes, &files, NULL);
+	return bytes;
+}
+
+static int remove_mapped(struct corral_image_store *s, const char *name,
+                         const struct corral_image_prune_options *o, struct corral_error *err)
+{
+	corral_autofree char *path = NULL;
+
+	if (asprintf(&path, "%s/partial", s->path) < 0) {
+		path = NULL;
+		return corral_error_set(err, ENOMEM, "out of memory");
+	}
+	return o->remove(o->remove_ctx, path, name, err);
+}
+
 /* Locked by nobody, so nobody's: 1 when it went. */
-static int partial_remove(struct corral_image_store *s, const char *name, uint64_t *ret_bytes,
+static int partial_remove(struct corral_image_store *s, const char *name,
+                          const struct corral_image_prune_options *o, uint64_t *ret_bytes,
                           struct corral_error *err)
 {
 	int dir_fd = s->dirs[STORE_PARTIAL], r = 0;
@@ -231,11 +276,18 @@ static int partial_remove(struct corral_image_store *s, const char *name, uint64
 	}
 	if (S_ISREG(st.st_mode) && !is_trash(name))
 		*ret_bytes += (uint64_t)st.st_blocks * 512;
+	else if (S_ISDIR(st.st_mode) && o && o->dry_run)
+		*ret_bytes += tree_bytes(dir_fd, name);
+	if (o && o->dry_run)
+		return 0;
 	r = corral_layer_remove(dir_fd, name, err);
+	if ((r == -EACCES || r == -EPERM) && o && o->remove)
+		r = remove_mapped(s, name, o, err);
 	return r < 0 ? r : 1;
 }
 
-int store_partial_clean(struct corral_image_store *s, enum store_partial which, uint64_t *ret_bytes,
+int store_partial_clean(struct corral_image_store *s, enum store_partial which,
+                        const struct corral_image_prune_options *o, uint64_t *ret_bytes,
                         struct corral_error *err)
 {
 	static bool (*const wanted[])(const char *name) = {
@@ -249,7 +301,7 @@ int store_partial_clean(struct corral_image_store *s, enum store_partial which, 
 
 	/* What a build's guests own may be out of an ordinary user's reach: all else goes. */
 	for (size_t i = 0; r >= 0 && i < list.n; i++) {
-		int one = partial_remove(s, list.v[i], &bytes, r_first == 0 ? err : NULL);
+		int one = partial_remove(s, list.v[i], o, &bytes, r_first == 0 ? err : NULL);
 
 		if (one < 0 && r_first == 0)
 			r_first = one;
@@ -276,17 +328,12 @@ int store_file_write(int dir_fd, const char *name, const void *data, size_t len,
 {
 	corral_autofd int fd =
 	        openat(dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int r;
 
 	if (fd < 0)
 		return corral_error_sys(err, errno, "create '%s'", name);
-	for (size_t at = 0; at < len;) {
-		ssize_t n = write(fd, (const char *)data + at, len - at);
-
-		if (n < 0 && errno != EINTR)
-			return corral_error_sys(err, errno, "write '%s'", name);
-		at += n > 0 ? (size_t)n : 0;
-	}
-	return 0;
+	r = corral_whole_write(fd, data, len);
+	return r < 0 ? corral_error_sys(err, -r, "write '%s'", name) : 0;
 }
 
 /* ---- lists ---- */

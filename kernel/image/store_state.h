@@ -58,10 +58,10 @@ int store_lock(struct corral_image_store *s, const char *name, int op, int *ret_
 
 /*
  * An entry of partial/, made where it is not there (a directory, else a file), and locked: 1 when
- * it was made, 0 when it was there; waits for whoever has it.
+ * it was made, 0 when it was there; waits for whoever has it, as long as the tick (or NULL) lets it.
  */
-int store_partial_take(struct corral_image_store *s, const char *name, bool is_dir, int *ret_fd,
-                       struct corral_error *err);
+int store_partial_take(struct corral_image_store *s, const char *name, bool is_dir,
+                       const struct corral_image_tick *tick, int *ret_fd, struct corral_error *err);
 /* Whether a name is there, in one of the directories. */
 bool store_is_there(const struct corral_image_store *s, enum store_dir dir, const char *name);
 /* From partial/ to its final name, which is not there. */
@@ -76,7 +76,9 @@ enum store_partial {
 	STORE_LOOSE,     /* what is made and named with the store's lock, which the caller has */
 	STORE_ABANDONED, /* all else, whose makers have locked it */
 };
-int store_partial_clean(struct corral_image_store *s, enum store_partial which, uint64_t *ret_bytes,
+/* o (or NULL): of prune, its way to remove and whether it shall. */
+int store_partial_clean(struct corral_image_store *s, enum store_partial which,
+                        const struct corral_image_prune_options *o, uint64_t *ret_bytes,
                         struct corral_error *err);
 int store_sync_dir(const struct corral_image_store *s, enum store_dir dir,
                    struct corral_error *err);
@@ -134,6 +136,10 @@ int store_names_give(const struct store_names *names, struct corral_image *i,
                      struct corral_error *err);
 /* With the lock: names of images that are gone. */
 int store_names_clean(struct corral_image_store *s, struct corral_error *err);
+/* With the lock: -EPERM when the name is one that an image built for a runtime has, and the image
+ * that is to get it (built_for: "" or NULL) is none. */
+int store_name_check(struct corral_image_store *s, const char *full, const char *built_for,
+                     struct corral_error *err);
 /* With the lock. */
 int store_name_put(struct corral_image_store *s, const char *name, const char *hex,
                    struct corral_error *err);

@@ -291,10 +291,25 @@ int corral_image_remove(struct corral_image_store *s, const char *name,
 	if (r < 0)
 		return r;
 	/* What is left of it goes with the next one. */
-	(void)store_partial_clean(s, STORE_TRASH, NULL, NULL);
+	(void)store_partial_clean(s, STORE_TRASH, NULL, NULL, NULL);
 	*ret = removed;
 	removed = (struct corral_image_removal) { .names = NULL };
 	return 0;
+}
+
+void corral_image_store_sweep(struct corral_image_store *s)
+{
+	corral_auto(corral_image_removal_done) struct corral_image_removal removed = { 0 };
+	corral_auto(sweep_done) struct sweep w = { .s = s, .removed = &removed };
+	corral_autofd int hold_fd = -1, lock_fd = -1;
+
+	if (store_lock(s, "hold", LOCK_EX | LOCK_NB, &hold_fd, NULL) < 0 ||
+	    store_lock(s, "lock", LOCK_EX, &lock_fd, NULL) < 0 || sweep_open(&w) < 0)
+		return;
+	(void)sweep(&w, true);
+	corral_fd_closep(&lock_fd);
+	corral_fd_closep(&hold_fd);
+	(void)store_partial_clean(s, STORE_TRASH, NULL, NULL, NULL);
 }
 
 /* ---- prune ---- */
@@ -389,10 +404,10 @@ int corral_image_prune(struct corral_image_store *s, const struct corral_image_p
 	if (r == 0)
 		r = prune(&w, o);
 	if (r == 0 && !o->dry_run)
-		r = store_partial_clean(s, STORE_LOOSE, NULL, err);
+		r = store_partial_clean(s, STORE_LOOSE, NULL, NULL, err);
 	corral_fd_closep(&lock_fd);
-	if (r == 0 && !o->dry_run)
-		r = store_partial_clean(s, STORE_ABANDONED, &removed.bytes, err);
+	if (r == 0)
+		r = store_partial_clean(s, STORE_ABANDONED, o, &removed.bytes, err);
 	if (r < 0)
 		return r;
 	*ret = removed;

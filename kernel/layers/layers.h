@@ -112,6 +112,15 @@ int corral_layer_remove_until(int dir_fd, const char *name, uint64_t deadline_ns
  * directories. */
 int corral_layer_usage(const char *path, uint64_t *ret_bytes, uint64_t *ret_files,
                        struct corral_error *err);
+struct corral_layer_watch {
+	/* What was counted so far, names and bytes; a negative number, with err set, ends it. */
+	int (*call)(void *ctx, uint64_t bytes, uint64_t names, struct corral_error *err);
+	void *ctx;
+};
+/* The same of one directory, whose host path it is; watch may be NULL. What cannot be read is
+ * left out, and so is what lies deeper than anybody can name. */
+int corral_tree_usage(const char *path, const struct corral_layer_watch *watch,
+                      uint64_t *ret_bytes, uint64_t *ret_files, struct corral_error *err);
 
 /*
  * Files of a part as a sandbox would see them, for readers without one. Paths are relative to the

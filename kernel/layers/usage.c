@@ -19,7 +19,8 @@ struct seen {
 
 struct usage {
 	struct seen seen;
-	uint64_t bytes, files;
+	uint64_t bytes, files, names;
+	const struct corral_layer_watch *watch; /* or NULL */
 	bool trusted;
 };
 
@@ -97,6 +98,10 @@ static int part_count(struct usage *u, int part_fd, struct corral_error *err)
 		r = count(u, trail_fd(&t, 0), name, &st);
 		if (r < 0)
 			return corral_error_sys(err, -r, "count '%.300s'", name);
+		u->names++;
+		r = u->watch ? u->watch->call(u->watch->ctx, u->bytes, u->names, err) : 0;
+		if (r < 0)
+			return r;
 		/* What a guest made deeper hides nothing else. */
 		if (!S_ISDIR(st.st_mode) || t.depth == TRAIL_DEPTH_MAX)
 			continue;
@@ -105,6 +110,22 @@ static int part_count(struct usage *u, int part_fd, struct corral_error *err)
 			r = trail_read(&t, 1, err);
 	}
 	return r;
+}
+
+int corral_tree_usage(const char *path, const struct corral_layer_watch *watch,
+                      uint64_t *ret_bytes, uint64_t *ret_files, struct corral_error *err)
+{
+	corral_autofd int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct usage u = { .trusted = geteuid() == 0, .watch = watch };
+	int r = fd < 0 ? corral_error_sys(err, errno, "open '%.200s'", path)
+	               : part_count(&u, fd, err);
+
+	free(u.seen.v);
+	if (r < 0)
+		return r;
+	*ret_bytes = u.bytes;
+	*ret_files = u.files;
+	return 0;
 }
 
 int corral_layer_usage(const char *path, uint64_t *ret_bytes, uint64_t *ret_files,

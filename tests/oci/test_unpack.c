@@ -65,7 +65,7 @@ static void unpack_fd(int fd, const struct corral_unpack_limits *limits,
 	const struct corral_unpack_options o = {
 		.launcher = launcher,
 		.program_path = CORRAL_UNPACK,
-		.limits = limits ? *limits : (struct corral_unpack_limits) { 0 },
+		.limits = limits ? *limits : (struct corral_unpack_limits) { .ratio_max = 0 },
 		.progress = progress,
 	};
 	int dir;
@@ -258,7 +258,7 @@ static void owners_and_modes_are_the_image_s(void **state)
 
 static void bombs_are_defused(void **state)
 {
-	const struct corral_unpack_limits few = { .bytes_max = 1 << 20 },
+	const struct corral_unpack_limits few = { .image = { .bytes_max = 1 << 20 } },
 	                                  ratio = { .ratio_max = 100 };
 	static int (*const filters[])(struct archive *) = { archive_write_add_filter_gzip,
 		                                            archive_write_add_filter_zstd };
@@ -285,7 +285,7 @@ static void bombs_are_defused(void **state)
 
 static void too_many_files_are_refused(void **state)
 {
-	const struct corral_unpack_limits two = { .files_max = 2 };
+	const struct corral_unpack_limits two = { .image = { .files_max = 2 } };
 	corral_autobuf struct corral_buf b = CORRAL_BUF_INIT;
 	corral_auto(unpacked_done) struct unpacked u = { .root = "" };
 
@@ -297,7 +297,7 @@ static void too_many_files_are_refused(void **state)
 
 static void huge_holes_are_refused(void **state)
 {
-	const struct corral_unpack_limits few = { .bytes_max = 1 << 20 };
+	const struct corral_unpack_limits few = { .image = { .bytes_max = 1 << 20 } };
 	corral_autobuf struct corral_buf b = CORRAL_BUF_INIT, records = CORRAL_BUF_INIT;
 	corral_auto(unpacked_done) struct unpacked u = { .root = "" };
 
@@ -404,16 +404,16 @@ static void a_layer_and_its_archive_make_each_other(void **state)
 	archive_make(&tar, small);
 	unpack(&tar, NULL, &u);
 	assert_int_equal(u.r, 0);
-	if (corral_layer_tar_of(u.root, collect, &first, &err) < 0)
+	if (corral_layer_tar_of(u.root, NULL, collect, &first, &err) < 0)
 		fail_msg("%s", err.text);
 	unpack(&first, NULL, &again);
 	assert_int_equal(again.r, 0);
 	/* What is gone is sorted. */
 	assert_string_equal(strstr(u.tree.data, "tree/"), strstr(again.tree.data, "tree/"));
-	assert_int_equal(corral_layer_tar_digest(again.root, digest, &size, &err), 0);
+	assert_int_equal(corral_layer_tar_digest(again.root, NULL, digest, &size, &err), 0);
 	assert_string_equal(digest, again.is.diff_id);
 	assert_int_equal(size, first.len);
-	assert_int_equal(corral_layer_tar_of(again.root, collect, &second, &err), 0);
+	assert_int_equal(corral_layer_tar_of(again.root, NULL, collect, &second, &err), 0);
 	assert_int_equal(first.len, second.len);
 	assert_memory_equal(first.data, second.data, first.len);
 }

@@ -96,7 +96,7 @@ static inline void image_blob(struct corral_image_store *s, const char *text,
 	uint64_t size;
 
 	corral_digest_of(text, strlen(text), digest);
-	assert_int_equal(corral_image_blob_begin(s, digest, &b, &size, NULL), 0);
+	assert_int_equal(corral_image_blob_begin(s, digest, NULL, &b, &size, NULL), 0);
 	if (!b)
 		return;
 	assert_int_equal(pwrite(corral_image_blob_fd(b), text, strlen(text), 0), strlen(text));
@@ -117,7 +117,7 @@ static inline void image_make(struct corral_image_store *s, const char *name, co
 	char tree[512], text[2048];
 
 	assert_non_null(i);
-	assert_int_equal(corral_image_layer_begin(s, NULL, &m, &err), 0);
+	assert_int_equal(corral_image_layer_begin(s, NULL, NULL, &m, &err), 0);
 	(void)snprintf(tree, sizeof(tree), "%s/tree", corral_image_layer_making_path(m));
 	assert_int_equal(mkdir(tree, 0755), 0);
 	fill(tree);
@@ -139,7 +139,7 @@ static inline void image_make(struct corral_image_store *s, const char *name, co
 	i->blobs = calloc(2, sizeof(*i->blobs));
 	i->blobs[0] = strdup("");
 	i->built_for = strdup("");
-	if (corral_image_commit(s, i, name, &err) < 0)
+	if (corral_image_commit(s, i, name, NULL, &err) < 0)
 		fail_msg("%s", err.text);
 	corral_image_free(i);
 }

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <time.h>
@@ -539,6 +540,188 @@ static void inspect_and_history_show_one(void **state)
 	assert_error(&p->r, "there is no image 'none' (docker.io/library/none:latest)");
 }
 
+static void entries_count(const struct place *p, const char *name, size_t *ret)
+{
+	char path[700];
+	struct dirent *e;
+	DIR *d;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", p->images, name);
+	*ret = 0;
+	d = opendir(path);
+	assert_non_null(d);
+	while ((e = readdir(d)))
+		*ret += e->d_name[0] != '.';
+	(void)closedir(d);
+}
+
+struct contents {
+	size_t blobs, layers, images, partial;
+};
+
+static struct contents contents_of(const struct place *p)
+{
+	struct contents c;
+
+	entries_count(p, "blobs/sha256", &c.blobs);
+	entries_count(p, "layers", &c.layers);
+	entries_count(p, "images", &c.images);
+	entries_count(p, "partial", &c.partial);
+	return c;
+}
+
+static void assert_same(const struct place *p, const struct contents *before)
+{
+	const struct contents c = contents_of(p);
+
+	assert_memory_equal(&c, before, sizeof(c));
+}
+
+static void words_are_looked_at_before_anything_is_copied(void **state)
+{
+	struct place *p = *state;
+	struct contents before;
+
+	if (!can(p))
+		return;
+	before = contents_of(p);
+	CORRAL(&p->r, "image", "import", "/usr", "Not a name");
+	assert_error(&p->r, "image name 'Not?a?name'");
+	CORRAL(&p->r, "image", "import", "-e", "A=\xff", "/usr", "mine:1");
+	assert_error(&p->r, "no UTF-8");
+	assert_same(p, &before);
+	CORRAL(&p->r, "image", "load", "--help");
+	assert_status(&p->r, 0);
+	assert_null(strstr(strstr(p->r.out, "Image:") + 1, "\nImage:"));
+}
+
+static void what_is_too_large_leaves_nothing(void **state)
+{
+	struct place *p = *state;
+	char root[600], tar[600];
+	struct contents before;
+
+	if (!can(p))
+		return;
+	(void)snprintf(root, sizeof(root), "%s/root", p->dir);
+	(void)snprintf(tar, sizeof(tar), "%s/one.tar", p->dir);
+	image_folder(root);
+	app_fill(root);
+	before = contents_of(p);
+	CORRAL(&p->r, "image", "import", "-q", "--max-size", "64K", root, "large:1");
+	assert_error(&p->r, "more than 65536 bytes unpacked");
+	CORRAL(&p->r, "image", "import", "-q", "--max-files", "5", root, "large:1");
+	assert_error(&p->r, "more than 5 files");
+	assert_same(p, &before);
+	CORRAL(&p->r, "image", "import", root, "large:1");
+	assert_status(&p->r, 0);
+	CORRAL(&p->r, "image", "save", "-q", "-o", tar, "large:1");
+	assert_status(&p->r, 0);
+	assert_string_equal(p->r.out, "");
+	CORRAL(&p->r, "image", "rm", "large:1");
+	assert_status(&p->r, 0);
+	assert_same(p, &before);
+	(void)setenv("CORRAL_IMAGES_MAX_SIZE", "64K", 1);
+	CORRAL(&p->r, "image", "load", "-q", tar);
+	assert_error(&p->r, "more than 65536 bytes unpacked");
+	assert_same(p, &before);
+	/* Options win. */
+	CORRAL(&p->r, "image", "load", "--max-size", "1G", tar);
+	assert_status(&p->r, 0);
+	(void)setenv("CORRAL_IMAGES_MAX_SIZE", "much", 1);
+	CORRAL(&p->r, "image", "load", "-q", tar);
+	assert_error(&p->r, "CORRAL_IMAGES_MAX_SIZE: ");
+	(void)unsetenv("CORRAL_IMAGES_MAX_SIZE");
+	CORRAL(&p->r, "image", "rm", "large:1");
+	assert_status(&p->r, 0);
+}
+
+static void a_name_that_moves_is_told(void **state)
+{
+	struct place *p = *state;
+	char root[600], tar[600], id[80], line[200];
+
+	if (!can(p))
+		return;
+	(void)snprintf(root, sizeof(root), "%s/root2", p->dir);
+	(void)snprintf(tar, sizeof(tar), "%s/two.tar", p->dir);
+	image_folder(root);
+	other_fill(root);
+	CORRAL(&p->r, "image", "import", root, "fresh:1");
+	assert_status(&p->r, 0);
+	assert_null(strstr(p->r.err, "pointed to"));
+	CORRAL(&p->r, "image", "save", "-o", tar, "fresh:1");
+	assert_status(&p->r, 0);
+	CORRAL(&p->r, "image", "tag", "app:1", "moved:1");
+	assert_status(&p->r, 0);
+	id_of(p, "app:1", id);
+	CORRAL(&p->r, "image", "load", "--name", "moved:1", tar);
+	assert_status(&p->r, 0);
+	(void)snprintf(line, sizeof(line), "moved:1 pointed to %s before", id);
+	assert_says(p->r.err, line);
+	/* Once more it is where it was. */
+	CORRAL(&p->r, "image", "load", "--name", "moved:1", tar);
+	assert_status(&p->r, 0);
+	assert_null(strstr(p->r.err, "pointed to"));
+	/* One image alone is for its platform, too. */
+	CORRAL(&p->r, "image", "load", "-q", "--platform", "linux/s390x", tar);
+	assert_error(&p->r, "no image for linux/s390x: there is linux/");
+	CORRAL(&p->r, "image", "rm", "moved:1", "fresh:1");
+	assert_status(&p->r, 0);
+}
+
+static void digits_are_taken_wherever_a_name_is(void **state)
+{
+	struct place *p = *state;
+	char id[80], some[32];
+
+	if (!p->dir)
+		return;
+	id_of(p, "app:1", id);
+	(void)snprintf(some, sizeof(some), "%.15s", id);
+	CORRAL(&p->r, "image", "inspect", some);
+	assert_status(&p->r, 0);
+	assert_says(p->r.out, "docker.io/library/app:1");
+	CORRAL(&p->r, "image", "list", "-q", some);
+	assert_says(p->r.out, id);
+	CORRAL(&p->r, "image", "tag", some + 7, "digits:1");
+	assert_status(&p->r, 0);
+	CORRAL(&p->r, "image", "rm", "digits:1");
+	assert_status(&p->r, 0);
+	if (can(p)) {
+		run_after(&p->r, NULL, ARGS("--image", some, "--", "cat", "/marker"));
+		assert_status(&p->r, 0);
+		assert_string_equal(p->r.out, "of the image\n");
+		/* What is not there is asked of no registry. */
+		run_after(&p->r, NULL, ARGS("--image", "sha256:0123456", "--", "true"));
+		assert_int_equal(p->r.status, 125);
+		assert_says(p->r.err, "is the digest of an image, and no registry is in it");
+	}
+}
+
+static void what_broken_pulls_left_is_counted(void **state)
+{
+	struct place *p = *state;
+	char path[900];
+
+	if (!p->dir)
+		return;
+	(void)snprintf(path, sizeof(path), "%s/partial/layer-new-1/tree", p->images);
+	image_folder(path);
+	(void)snprintf(path, sizeof(path), "%s/partial", p->images);
+	image_file(path, "layer-new-1/tree/a", "some\n", 0600);
+	image_file(path, "blob-1", "some\n", 0600);
+	CORRAL(&p->r, "image", "prune", "-n");
+	assert_status(&p->r, 0);
+	assert_says(p->r.out, "would remove ");
+	(void)snprintf(path, sizeof(path), "%s/partial/blob-1", p->images);
+	assert_int_equal(access(path, F_OK), 0);
+	CORRAL(&p->r, "image", "prune");
+	assert_status(&p->r, 0);
+	assert_says(p->r.out, "removed ");
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 static void names_come_and_go(void **state)
 {
 	struct place *p = *state;
@@ -589,6 +772,11 @@ int main(int argc, char **argv)
 		TEST(session_of_a_missing_image_is_a_sentence),
 		TEST(list_shows_what_there_is),
 		TEST(inspect_and_history_show_one),
+		TEST(words_are_looked_at_before_anything_is_copied),
+		TEST(what_is_too_large_leaves_nothing),
+		TEST(a_name_that_moves_is_told),
+		TEST(digits_are_taken_wherever_a_name_is),
+		TEST(what_broken_pulls_left_is_counted),
 		TEST(names_come_and_go),
 	};
 

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/mapped.h"
+#include "kernel/sandbox.h"
 #include "tools/images/commands.h"
 #include "tools/images/place.h"
 #include "tools/images/words.h"
@@ -60,9 +62,24 @@ int corral_images_cmd_rm(struct corral_call *call, struct corral_error *err)
 	return r < 0 ? r : printed;
 }
 
+/* A launcher is opened for what takes one alone. */
+static int mapped_remove(void *ctx, const char *parent_path, const char *name,
+                         struct corral_error *err)
+{
+	struct corral_launcher *launcher = NULL;
+	int r = corral_launcher_open(0, &launcher, err);
+
+	(void)ctx;
+	if (r == 0)
+		r = corral_mapped_remove(launcher, parent_path, name, err);
+	corral_launcher_close(launcher);
+	return r;
+}
+
 int corral_images_cmd_prune(struct corral_call *call, struct corral_error *err)
 {
 	const struct corral_image_prune_options o = {
+		.remove = mapped_remove,
 		.all = call->options.all_images,
 		.dry_run = call->options.dry_run,
 		.unused_ms = (int64_t)call->options.unused_ms,

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/base/whole.h"
 
 #define COPY_SIZE (256u << 10)
 
@@ -54,24 +55,9 @@ int corral_archive_blob_read(struct corral_image_store *s, const char *digest, s
 	return r < 0 ? corral_error_sys(err, -r, "read blob %.19s", digest) : 0;
 }
 
-static int write_at(int fd, const char *data, size_t len, off_t at)
-{
-	while (len) {
-		ssize_t n = pwrite(fd, data, len, at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		len -= (size_t)n;
-		at += n;
-	}
-	return 0;
-}
-
 /* Copied and hashed at once: what the store gets is what was hashed. */
-static int copy(int from, int to, const char *digest, struct corral_error *err)
+static int copy(int from, int to, const char *digest, struct corral_image_bounds *bounds,
+                struct corral_error *err)
 {
 	corral_auto(corral_digest_freep) struct corral_digest *d = NULL;
 	corral_autofree char *data = malloc(COPY_SIZE);
@@ -93,10 +79,13 @@ static int copy(int from, int to, const char *digest, struct corral_error *err)
 		if (n == 0)
 			break;
 		corral_digest_add(d, data, (size_t)n);
-		r = write_at(to, data, (size_t)n, at);
+		r = corral_whole_write_at(to, data, (size_t)n, at);
 		if (r < 0)
 			return corral_error_sys(err, -r, "write a blob");
 		at += n;
+		r = corral_image_bounds_look(bounds, err);
+		if (r < 0)
+			return r;
 	}
 	corral_digest_end(d, is);
 	if (strcmp(is, digest) != 0)
@@ -106,21 +95,29 @@ static int copy(int from, int to, const char *digest, struct corral_error *err)
 	return 0;
 }
 
-static int hash(int fd, char ret[CORRAL_DIGEST_SIZE], struct corral_error *err)
+static int look(void *ctx, struct corral_error *err)
 {
+	return corral_image_bounds_look(ctx, err);
+}
+
+static int hash(int fd, struct corral_image_bounds *bounds, char ret[CORRAL_DIGEST_SIZE],
+                struct corral_error *err)
+{
+	const struct corral_image_tick tick = { look, bounds };
 	corral_auto(corral_digest_freep) struct corral_digest *d = NULL;
 	int r = corral_digest_new(&d, err);
 
 	if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
 		r = corral_error_sys(err, errno, "read the archive");
 	if (r == 0)
-		r = corral_digest_add_fd(d, fd, NULL, err);
+		r = corral_digest_add_fd(d, fd, &tick, NULL, err);
 	if (r == 0)
 		corral_digest_end(d, ret);
 	return r;
 }
 
 int corral_archive_blob_put(struct corral_image_store *s, int fd, const char *digest,
+                            struct corral_image_bounds *bounds,
                             char ret_digest[CORRAL_DIGEST_SIZE], uint64_t *ret_size,
                             struct corral_error *err)
 {
@@ -131,19 +128,24 @@ int corral_archive_blob_put(struct corral_image_store *s, int fd, const char *di
 
 	if (fstat(fd, &st) < 0)
 		return corral_error_sys(err, errno, "read the archive");
+	/* A file with holes costs nobody but who reads it. */
+	r = corral_image_bounds_check(bounds, (uint64_t)st.st_size, 0, err);
+	if (r < 0)
+		return r;
 	if (!digest)
-		r = hash(fd, ret_digest, err);
+		r = hash(fd, bounds, ret_digest, err);
 	else if (digest != ret_digest)
 		memcpy(ret_digest, digest, CORRAL_DIGEST_SIZE);
 	if (r == 0)
-		r = corral_image_blob_begin(s, ret_digest, &b, &had, err);
+		r = corral_image_blob_begin(s, ret_digest, bounds ? &bounds->tick : NULL, &b, &had,
+		                            err);
 	if (r < 0)
 		return r;
 	if (ret_size)
 		*ret_size = (uint64_t)st.st_size;
 	if (!b)
 		return 0;
-	r = copy(fd, corral_image_blob_fd(b), ret_digest, err);
+	r = copy(fd, corral_image_blob_fd(b), ret_digest, bounds, err);
 	if (r == 0)
 		return corral_image_blob_commit_take(b, err);
 	corral_image_blob_abandon(b, false);
@@ -158,13 +160,13 @@ int corral_archive_text_put(struct corral_image_store *s, const char *text, size
 	int r;
 
 	corral_digest_of(text, len, ret_digest);
-	r = corral_image_blob_begin(s, ret_digest, &b, &had, err);
+	r = corral_image_blob_begin(s, ret_digest, NULL, &b, &had, err);
 	if (r < 0 || !b)
 		return r;
 	if (ftruncate(corral_image_blob_fd(b), 0) < 0)
 		r = -errno;
 	if (r == 0)
-		r = write_at(corral_image_blob_fd(b), text, len, 0);
+		r = corral_whole_write_at(corral_image_blob_fd(b), text, len, 0);
 	if (r == 0)
 		return corral_image_blob_commit_take(b, err);
 	corral_image_blob_abandon(b, false);

@@ -18,9 +18,11 @@ int corral_archive_read(int dir_fd, const char *guest_path, size_t max, struct c
 int corral_archive_blob_read(struct corral_image_store *s, const char *digest, size_t max,
                              struct corral_buf *ret, struct corral_error *err);
 
-/* A file from its start. digest: what it must hash to (-EBADMSG), or NULL. *ret_size may be NULL.
+/* A file from its start. digest: what it must hash to (-EBADMSG), or NULL. bounds: it is not larger
+ * than an image may be, and there is room for it. *ret_size may be NULL.
  */
 int corral_archive_blob_put(struct corral_image_store *s, int fd, const char *digest,
+                            struct corral_image_bounds *bounds,
                             char ret_digest[CORRAL_DIGEST_SIZE], uint64_t *ret_size,
                             struct corral_error *err);
 int corral_archive_text_put(struct corral_image_store *s, const char *text, size_t len,

@@ -18,15 +18,18 @@
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/base/whole.h"
 #include "kernel/image/oci/archive.h"
 #include "kernel/image/oci/archive_blob.h"
 #include "kernel/image/oci/archive_manifest.h"
 #include "kernel/image/oci/layer_tar.h"
 #include "kernel/image/oci/manifest.h"
+#include "kernel/image/oci/naming.h"
 #include "kernel/image/oci/unpack_tree.h"
 
 struct packer {
 	int dir_fd, out_fd;
+	struct corral_image_bounds bounds; /* of this thread's own, and so without a tick */
 	int code;
 	struct corral_error error;
 };
@@ -34,27 +37,19 @@ struct packer {
 static int packer_put(void *ctx, const void *data, size_t len, struct corral_error *err)
 {
 	const struct packer *p = ctx;
-	const char *at = data;
+	int r = corral_whole_write(p->out_fd, data, len);
 
-	while (len) {
-		ssize_t n = write(p->out_fd, at, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return corral_error_sys(err, errno, "archive the directory");
-		at += n;
-		len -= (size_t)n;
-	}
-	return 0;
+	return r < 0 ? corral_error_sys(err, -r, "archive the directory") : 0;
 }
 
 static void *packer_run(void *ctx)
 {
 	struct packer *p = ctx;
-	const struct corral_layer_tar t = {
-		.tree_fd = p->dir_fd, .skip_devices = true, .put = packer_put, .ctx = p
-	};
+	const struct corral_layer_tar t = { .tree_fd = p->dir_fd,
+		                            .skip_devices = true,
+		                            .bounds = &p->bounds,
+		                            .put = packer_put,
+		                            .ctx = p };
 
 	p->code = corral_layer_tar_write(&t, &p->error);
 	corral_fd_closep(&p->out_fd);
@@ -71,6 +66,7 @@ static int directory_unpack(int dir_fd, const char *layer_path,
 	pthread_t thread;
 	int fds[2], r;
 
+	corral_image_bounds_init(&p.bounds, &o->limits.image, -1);
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return corral_error_sys(err, errno, "make a pipe");
 	in = fds[0];
@@ -200,7 +196,8 @@ static int config_write(const struct corral_image *c, const char *diff_id, struc
 
 static int image_make(struct corral_image_store *s, const char *diff_id, uint64_t size,
                       const struct corral_image *config, const char *name,
-                      struct corral_image **ret, struct corral_error *err)
+                      const struct corral_unpack_options *o, struct corral_image **ret,
+                      struct corral_error *err)
 {
 	const struct corral_archive_layer layer = { diff_id, size, "" };
 	corral_auto(corral_image_freep) struct corral_image *i = calloc(1, sizeof(*i));
@@ -226,7 +223,7 @@ static int image_make(struct corral_image_store *s, const char *diff_id, uint64_
 		i->blobs[0] = strdup("");
 	if (!i->id || !i->config_id || !i->blobs || !i->blobs[0])
 		return corral_error_set(err, ENOMEM, "out of memory");
-	r = corral_image_commit(s, i, name, err);
+	r = corral_naming_commit(s, i, name, false, o->bounds, o->progress, err);
 	if (r < 0)
 		return r;
 	*ret = corral_take_ptr(&i);
@@ -245,14 +242,14 @@ static int layer_make(struct corral_image_store *s, int fd, const struct corral_
 
 	if (fstat(fd, &st) < 0)
 		return corral_error_sys(err, errno, "look at the root");
-	r = corral_image_layer_begin(s, NULL, &m, err);
+	r = corral_image_layer_begin(s, NULL, NULL, &m, err);
 	if (r < 0)
 		return r;
 	path = corral_image_layer_making_path(m);
 	r = S_ISDIR(st.st_mode) ? directory_unpack(fd, path, o, err)
 	                        : corral_unpack_tree(fd, path, "archive", o, &unpacked, err);
 	if (r == 0)
-		r = corral_layer_tar_digest(path, ret_diff_id, ret_size, err);
+		r = corral_layer_tar_digest(path, o->bounds, ret_diff_id, ret_size, err);
 	if (r < 0) {
 		corral_image_layer_abandon(m);
 		return r;
@@ -264,12 +261,29 @@ int corral_image_import(struct corral_image_store *s, int fd, const char *name,
                         const struct corral_image *config, const struct corral_unpack_options *o,
                         struct corral_image **ret, struct corral_error *err)
 {
+	struct corral_progress_tick tick = { o->progress, "root", "read" };
+	struct corral_unpack_options own = *o;
+	struct corral_image_bounds bounds;
 	char diff_id[CORRAL_DIGEST_SIZE];
+	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
 	corral_autofd int hold_fd = -1;
 	uint64_t size = 0;
-	int r = corral_image_store_hold(s, &hold_fd, err);
+	/* Words that no image may have are no reason to copy a root first. */
+	int r = corral_image_name_may_be(s, name, err);
 
 	if (r == 0)
-		r = layer_make(s, fd, o, diff_id, &size, err);
-	return r < 0 ? r : image_make(s, diff_id, size, config, name, ret, err);
+		r = config_write(config, "", &text, err);
+	if (r == 0)
+		r = corral_image_store_hold(s, &hold_fd, err);
+	corral_image_bounds_init(&bounds, &o->limits.image, corral_image_store_fd(s));
+	bounds.tick = (struct corral_image_tick) { corral_progress_tick, &tick };
+	own.bounds = &bounds;
+	if (r == 0)
+		r = layer_make(s, fd, &own, diff_id, &size, err);
+	if (r == 0)
+		r = image_make(s, diff_id, size, config, name, &own, ret, err);
+	corral_fd_closep(&hold_fd);
+	if (corral_image_bounds_is_full(r))
+		corral_image_store_sweep(s);
+	return r;
 }

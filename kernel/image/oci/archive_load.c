@@ -21,6 +21,7 @@
 #include "kernel/image/oci/archive_manifest.h"
 #include "kernel/image/oci/manifest.h"
 #include "kernel/image/oci/manifest_json.h"
+#include "kernel/image/oci/naming.h"
 #include "kernel/image/oci/unpack_tree.h"
 #include "kernel/image/reference.h"
 #include "policy/json_words.h"
@@ -38,7 +39,17 @@ struct load {
 	void *ctx;
 	int dir_fd; /* of what the archive holds */
 	size_t images;
+	struct corral_progress_tick tick;
+	struct corral_image_bounds bounds; /* of the image at hand */
 };
+
+/* What an image may have, from the beginning. */
+static void bounds_begin(struct load *l)
+{
+	l->tick = (struct corral_progress_tick) { l->o->progress, "archive", "read" };
+	corral_image_bounds_init(&l->bounds, &l->o->limits.image, corral_image_store_fd(l->s));
+	l->bounds.tick = (struct corral_image_tick) { corral_progress_tick, &l->tick };
+}
 
 static int told(struct load *l, struct corral_image *i, struct corral_error *err)
 {
@@ -52,6 +63,7 @@ static int told(struct load *l, struct corral_image *i, struct corral_error *err
 static int commit(struct load *l, const char *id, const char *config_digest, struct corral_image *i,
                   char **blobs_taken, char *const *names, size_t n_names, struct corral_error *err)
 {
+	struct corral_unpack_options o = *l->o;
 	int r;
 
 	i->blobs = blobs_taken;
@@ -59,11 +71,17 @@ static int commit(struct load *l, const char *id, const char *config_digest, str
 	i->config_id = strdup(config_digest);
 	if (!i->id || !i->config_id)
 		return corral_error_set(err, ENOMEM, "out of memory");
-	r = corral_archive_layers_unpack(l->s, i->blobs, i->layers, i->n_layers, l->o, err);
-	if (r == 0)
-		r = corral_image_commit(l->s, i, n_names ? names[0] : NULL, err);
-	for (size_t k = 1; r == 0 && k < n_names; k++)
-		r = corral_image_tag(l->s, i, names[k], err);
+	for (size_t k = 0; k < n_names; k++) {
+		r = corral_image_name_may_be(l->s, names[k], err);
+		if (r < 0)
+			return r;
+	}
+	o.bounds = &l->bounds;
+	r = corral_archive_layers_unpack(l->s, i->blobs, i->layers, i->n_layers, &o, err);
+	if (r == 0 && !n_names)
+		r = corral_image_commit(l->s, i, NULL, &l->bounds, err);
+	for (size_t k = 0; r == 0 && k < n_names; k++)
+		r = corral_naming_commit(l->s, i, names[k], k > 0, &l->bounds, l->o->progress, err);
 	return r < 0 ? r : told(l, i, err);
 }
 
@@ -97,6 +115,8 @@ static int config_parse(struct load *l, const char *digest, struct corral_image 
 	r = corral_archive_blob_read(l->s, digest, CORRAL_MANIFEST_MAX, &text, err);
 	if (r == 0)
 		r = corral_image_config_parse(text.data ? text.data : "", text.len, i, err);
+	if (r == 0)
+		r = corral_manifest_platform_check(l->platform, i, err);
 	if (r < 0)
 		return r;
 	*ret = corral_take_ptr(&i);
@@ -116,7 +136,7 @@ static int layout_blob(struct load *l, const struct corral_descriptor *d, struct
 	/* The store may have it, and then an archive need not. */
 	if (r == -ENOENT && corral_image_blob_open(l->s, d->digest, &fd, NULL) == 0)
 		return 0;
-	return r < 0 ? r : corral_archive_blob_put(l->s, fd, d->digest, is, NULL, err);
+	return r < 0 ? r : corral_archive_blob_put(l->s, fd, d->digest, &l->bounds, is, NULL, err);
 }
 
 static int layout_image(struct load *l, const struct corral_descriptor *d,
@@ -125,7 +145,10 @@ static int layout_image(struct load *l, const struct corral_descriptor *d,
 	corral_auto(corral_image_freep) struct corral_image *i = NULL;
 	corral_autofree char *name = NULL;
 	char **blobs;
-	int r = layout_blob(l, d, err);
+	int r;
+
+	bounds_begin(l);
+	r = layout_blob(l, d, err);
 
 	if (r == 0)
 		r = layout_blob(l, &m->config, err);
@@ -279,8 +302,8 @@ static int saved_blobs(struct load *l, const struct saved *s, struct corral_arch
 		if (!digests[k])
 			return corral_error_set(err, ENOMEM, "out of memory");
 		if (r == 0)
-			r = corral_archive_blob_put(l->s, fd, NULL, digests[k], &layers[k].size,
-			                            err);
+			r = corral_archive_blob_put(l->s, fd, NULL, &l->bounds, digests[k],
+			                            &layers[k].size, err);
 		if (r < 0)
 			return r;
 		layers[k].digest = digests[k];
@@ -303,8 +326,9 @@ static int saved_image(struct load *l, const struct saved *s, char **digests, ch
 	int r = layers ? corral_archive_open(l->dir_fd, s->config, &fd, err)
 	               : corral_error_set(err, ENOMEM, "out of memory");
 
+	bounds_begin(l);
 	if (r == 0)
-		r = corral_archive_blob_put(l->s, fd, NULL, config, &size, err);
+		r = corral_archive_blob_put(l->s, fd, NULL, &l->bounds, config, &size, err);
 	if (r == 0)
 		r = config_parse(l, config, &i, err);
 	if (r < 0)
@@ -407,12 +431,16 @@ static int outer_unpack(struct load *l, int fd, struct corral_image_layer_making
                         struct corral_error *err)
 {
 	corral_autofree char *path = NULL;
+	struct corral_unpack_options o = *l->o;
 	struct corral_unpacked unpacked;
-	int r = corral_image_layer_begin(l->s, NULL, ret_making, err);
+	int r = corral_image_layer_begin(l->s, NULL, NULL, ret_making, err);
 
 	if (r < 0)
 		return r;
-	r = corral_unpack_tree(fd, corral_image_layer_making_path(*ret_making), "archive", l->o,
+	/* As much as one image may be, whatever it holds. */
+	bounds_begin(l);
+	o.bounds = &l->bounds;
+	r = corral_unpack_tree(fd, corral_image_layer_making_path(*ret_making), "archive", &o,
 	                       &unpacked, err);
 	if (r < 0)
 		return corral_error_wrap(err, r, "archive");
@@ -455,5 +483,8 @@ int corral_image_load(struct corral_image_store *s, int fd, const char *name, co
 		r = load(&l, err);
 	corral_fd_closep(&l.dir_fd);
 	corral_image_layer_abandon(m);
+	corral_fd_closep(&hold_fd);
+	if (corral_image_bounds_is_full(r))
+		corral_image_store_sweep(s);
 	return r;
 }

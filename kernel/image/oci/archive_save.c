@@ -19,6 +19,7 @@
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
+#include "kernel/base/whole.h"
 #include "kernel/image/oci/archive.h"
 #include "kernel/image/oci/archive_blob.h"
 #include "kernel/image/oci/archive_manifest.h"
@@ -53,6 +54,8 @@ struct save {
 	size_t n_images;
 	uint64_t told_ms, current, total;
 	const char *what;
+	struct corral_progress_tick tick;
+	struct corral_image_bounds bounds; /* of a layer that is archived again: its tick */
 };
 
 static void save_done(struct save *v)
@@ -130,7 +133,7 @@ static int layer_add(struct save *v, const struct corral_image *i, size_t k,
 		path = NULL;
 		return corral_error_set(err, ENOMEM, "out of memory");
 	}
-	r = corral_layer_tar_digest(path, ret_digest, &ret->size, err);
+	r = corral_layer_tar_digest(path, &v->bounds, ret_digest, &ret->size, err);
 	if (r < 0)
 		return r;
 	/* Another archive than ours was unpacked to it. */
@@ -307,20 +310,13 @@ static int manifest_json_write(const struct save *v, struct corral_buf *ret,
 static int put(void *ctx, const void *data, size_t len, struct corral_error *err)
 {
 	struct save *v = ctx;
-	const char *at = data;
 	uint64_t now;
+	int r;
 
 	v->current += len;
-	while (len) {
-		ssize_t n = write(v->fd, at, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return corral_error_sys(err, errno, "write the archive");
-		at += n;
-		len -= (size_t)n;
-	}
+	r = corral_whole_write(v->fd, data, len);
+	if (r < 0)
+		return corral_error_sys(err, -r, "write the archive");
 	now = corral_now_ms();
 	if (!v->progress || now - v->told_ms < TELL_MS)
 		return 0;
@@ -393,7 +389,7 @@ static int item_put(struct save *v, const struct item *item, struct corral_error
 		return text_put(v, path, item->text, item->size, err);
 	r = header_put(v, '0', path, item->size, err);
 	if (r == 0)
-		r = item->layer_path ? corral_layer_tar_of(item->layer_path, put, v, err)
+		r = item->layer_path ? corral_layer_tar_of(item->layer_path, NULL, put, v, err)
 		                     : blob_put(v, item, err);
 	return r < 0 ? r : padding_put(v, item->size, err);
 }
@@ -441,6 +437,11 @@ int corral_image_save(struct corral_image_store *s, const struct corral_image *c
 
 	if (r < 0)
 		return r;
+	/* What is in the store is within some limit already. */
+	v.tick = (struct corral_progress_tick) { progress, v.what, "write" };
+	corral_image_bounds_init(&v.bounds,
+	                         &(struct corral_image_limits) { UINT64_MAX, UINT64_MAX }, -1);
+	v.bounds.tick = (struct corral_image_tick) { corral_progress_tick, &v.tick };
 	v.images = calloc(n + 1, sizeof(*v.images));
 	if (!v.images)
 		return corral_error_set(err, ENOMEM, "out of memory");

@@ -18,17 +18,20 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
 #include "kernel/base/trace.h"
+#include "kernel/image/apply.h"
 #include "kernel/image/make.h"
 #include "kernel/image/oci/build_cache.h"
 #include "kernel/image/oci/build_config.h"
 #include "kernel/image/oci/build_log.h"
 #include "kernel/image/oci/build_once.h"
 #include "kernel/image/oci/build_run.h"
+#include "kernel/image/oci/build_slot.h"
 #include "kernel/image/oci/digest.h"
 #include "kernel/image/oci/layer_tar.h"
 #include "kernel/image/oci/manifest.h"
 #include "kernel/image/oci/upper.h"
 #include "kernel/image/reference.h"
+#include "kernel/mapped.h"
 #include "policy/runtime_build.h"
 
 #define KEEP "keep"
@@ -44,11 +47,14 @@ struct building {
 	struct corral_image *base;
 	char *root_path; /* of the base, which stays as long as use_fd is open */
 	int use_fd;
+	struct build_slot slot;
 	struct build_cache cache;
 	char *log_path;
 	int log_fd;
 	struct build_log log;
 	uint64_t deadline_ms;
+	struct corral_progress_tick tick;
+	struct corral_image_bounds bounds; /* of the layer, and of the image */
 };
 
 static int no_memory(struct corral_error *err)
@@ -58,17 +64,18 @@ static int no_memory(struct corral_error *err)
 
 static void building_done(struct building *b)
 {
-	build_cache_give(&b->cache, corral_image_store_path(b->s));
+	build_cache_give(&b->cache, b->o->launcher, corral_image_store_path(b->s));
 	if (b->work_fd >= 0) {
 		struct corral_error why = { 0 };
 
-		if (build_run_remove(b->o->launcher, b->partial_path, b->work_name, &why) < 0)
+		if (corral_mapped_remove(b->o->launcher, b->partial_path, b->work_name, &why) < 0)
 			corral_trace(CORRAL_TRACE_BACKEND, "build: '%s' stays: %s", b->work_path,
 			             why.text);
 		corral_fd_closep(&b->work_fd);
 	}
 	corral_fd_closep(&b->use_fd);
 	corral_fd_closep(&b->log_fd);
+	build_slot_give(&b->slot);
 	corral_image_free(b->base);
 	free(b->partial_path);
 	free(b->work_name);
@@ -91,8 +98,9 @@ int corral_runtime_build_find(struct corral_image_store *s, const struct corral_
 	if (r < 0)
 		return r;
 	/* Somebody may have given such a name to something else. */
-	if (!i->built_for || strcmp(i->built_for, rt->name) != 0)
-		return corral_error_set(err, ENOENT, "%s was not built here", tag);
+	if (!corral_image_is_built_for(i, rt))
+		return corral_error_set(err, ENOENT, "%s was not built here of this definition",
+		                        tag);
 	*ret = corral_take_ptr(&i);
 	return 0;
 }
@@ -155,7 +163,7 @@ static int base_open(struct building *b, struct corral_error *err)
 static int work_begin(struct building *b, struct corral_error *err)
 {
 	corral_autofree char *keep = NULL;
-	int r = build_run_remove(b->o->launcher, b->partial_path, b->work_name, err);
+	int r = corral_mapped_remove(b->o->launcher, b->partial_path, b->work_name, err);
 
 	if (r < 0)
 		return corral_error_wrap(err, r, "remove what a killed build left");
@@ -256,9 +264,11 @@ static int steps_run(struct building *b, const char *keep_path, struct corral_er
 		.cache_path = b->cache.path,
 		.network = b->o->network,
 		.log_path = b->log_path,
-		.memory_bytes = b->o->memory_bytes,
+		.memory_bytes = b->o->memory_bytes ? b->o->memory_bytes
+		                                   : build_slot_memory(b->o->slots),
 		.seccomp_cache_dir = b->o->seccomp_cache_dir,
 		.deadline_ms = b->deadline_ms,
+		.bounds = &b->bounds,
 		.log = &b->log,
 	};
 	int r = build_run_steps(&run, err);
@@ -280,15 +290,17 @@ static int layer_make(struct building *b, const char *keep_path, char diff_id[CO
 		.base_path = b->root_path,
 		.dropped = dropped,
 		.mount_points = points,
+		.bounds = &b->bounds,
 	};
 	struct corral_image_layer_making *m = NULL;
-	int r = corral_image_layer_begin(b->s, NULL, &m, err);
+	int r = corral_image_layer_begin(b->s, NULL, NULL, &m, err);
 
 	if (r < 0)
 		return r;
 	r = corral_upper_take(&upper, corral_image_layer_making_path(m), err);
 	if (r == 0)
-		r = corral_layer_tar_digest(corral_image_layer_making_path(m), diff_id, NULL, err);
+		r = corral_layer_tar_digest(corral_image_layer_making_path(m), &b->bounds, diff_id,
+		                            NULL, err);
 	if (r < 0) {
 		corral_image_layer_abandon(m);
 		return r;
@@ -301,7 +313,7 @@ static int blob_put(struct corral_image_store *s, const char *digest, const stru
 {
 	struct corral_image_blob *blob = NULL;
 	uint64_t size;
-	int fd, r = corral_image_blob_begin(s, digest, &blob, &size, err);
+	int fd, r = corral_image_blob_begin(s, digest, NULL, &blob, &size, err);
 
 	if (r < 0 || !blob)
 		return r;
@@ -364,6 +376,7 @@ static void list_free(char **list, size_t n)
 static int image_fill(struct building *b, const struct corral_buf *config, const char *config_id,
                       const char *diff_id, struct corral_image *i, struct corral_error *err)
 {
+	char definition[CORRAL_RUNTIME_DEFINITION_SIZE];
 	int r = corral_image_config_parse(config->data, config->len, i, err);
 
 	if (r < 0)
@@ -373,10 +386,15 @@ static int image_fill(struct building *b, const struct corral_buf *config, const
 	list_free(i->layers, i->n_layers);
 	i->layers = layers_of(b->base, diff_id, &i->n_layers);
 	i->blobs = blobs_of(b->base, diff_id != NULL);
+	r = corral_runtime_definition(b->rt, NULL, definition, err);
+	if (r < 0)
+		return r;
 	i->built_for = strdup(b->rt->name);
+	i->definition = strdup(definition);
 	i->id = strdup(config_id);
 	i->config_id = strdup(config_id);
-	if (!i->layers || !i->blobs || !i->built_for || !i->id || !i->config_id)
+	if (!i->layers || !i->blobs || !i->built_for || !i->definition || !i->id ||
+	    !i->config_id)
 		return no_memory(err);
 	return 0;
 }
@@ -399,7 +417,7 @@ static int image_commit(struct building *b, const char *diff_id, struct corral_i
 	if (r == 0)
 		r = image_fill(b, &config, config_id, diff_id, i, err);
 	if (r == 0)
-		r = corral_image_commit(b->s, i, b->tag, err);
+		r = corral_image_commit(b->s, i, b->tag, &b->bounds, err);
 	if (r == 0)
 		*ret = corral_take_ptr(&i);
 	return r;
@@ -437,13 +455,17 @@ static int build(struct building *b, struct corral_image **ret, struct corral_er
 	build_log_say(&b->log, "building %s on %s", b->tag, b->rt->base_image);
 	if (!has_steps(b->rt))
 		return finish(b, NULL, ret, err);
-	r = work_begin(b, err);
+	r = build_slot_take(corral_image_store_path(b->s), b->o->slots, b->o->progress,
+	                    b->deadline_ms, &b->slot, err);
+	if (r == 0)
+		r = work_begin(b, err);
 	if (r == 0 && asprintf(&keep_path, "%s/" KEEP, b->work_path) < 0) {
 		keep_path = NULL;
 		r = no_memory(err);
 	}
 	if (r == 0 && !b->o->no_cache)
-		r = build_cache_take(corral_image_store_path(b->s), b->rt, BUILD_GUEST_CACHE, &b->cache, err);
+		r = build_cache_take(corral_image_store_path(b->s), b->rt, BUILD_GUEST_CACHE,
+		                     b->o->launcher, &b->cache, err);
 	if (r == 0)
 		r = steps_run(b, keep_path, err);
 	if (r < 0)
@@ -511,6 +533,7 @@ int corral_runtime_build(struct corral_image_store *s, const struct corral_runti
 		              .work_fd = -1,
 		              .use_fd = -1,
 		              .log_fd = -1,
+		              .slot = BUILD_SLOT_INIT,
 		              .cache = BUILD_CACHE_INIT };
 	struct build_turn turn = { NULL, -1, false };
 	bool any = rt->cache_image && !o->no_cache;
@@ -523,6 +546,10 @@ int corral_runtime_build(struct corral_image_store *s, const struct corral_runti
 	b.what = strchr(tag, ':') + 1;
 	b.deadline_ms = corral_now_ms() +
 	                (uint64_t)(o->timeout_ms ? o->timeout_ms : CORRAL_BUILD_TIMEOUT_MS);
+	b.tick = (struct corral_progress_tick) { o->progress, rt->name, "build" };
+	corral_image_bounds_init(&b.bounds, &o->limits, corral_image_store_fd(s));
+	b.bounds.tick = (struct corral_image_tick) { corral_progress_tick, &b.tick };
+	b.bounds.deadline_ms = b.deadline_ms;
 	if (any) {
 		r = found(&b, true, 0, ret, err);
 		if (r != -ENOENT)
@@ -542,6 +569,8 @@ int corral_runtime_build(struct corral_image_store *s, const struct corral_runti
 		r = build_alone(&b, ret, &failure);
 	}
 	building_done(&b);
+	if (corral_image_bounds_is_full(r))
+		corral_image_store_sweep(s);
 	build_turn_end(&turn, r, &failure);
 	if (r < 0 && err)
 		*err = failure;

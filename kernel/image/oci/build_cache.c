@@ -14,9 +14,11 @@
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/image/bounds.h"
 #include "kernel/image/layer.h"
 #include "kernel/image/oci/digest.h"
 #include "kernel/layers/layers.h"
+#include "kernel/mapped.h"
 #include "policy/runtime_build.h"
 
 #define HEX_KEPT 16
@@ -123,7 +125,8 @@ static int caches_open(const char *store_path, bool create, int *ret_fd)
 }
 
 /* 1 when it is ours now, 0 when another has it. */
-static int slot_take(int caches_fd, const char *name, const char *guest_dir, int *ret_fd)
+static int slot_take(int caches_fd, const char *caches_path, const char *name,
+                     const char *guest_dir, struct corral_launcher *launcher, int *ret_fd)
 {
 	for (int tries = 0; tries < 3; tries++) {
 		corral_autofd int fd = -1;
@@ -146,16 +149,17 @@ static int slot_take(int caches_fd, const char *name, const char *guest_dir, int
 			return 1;
 		}
 		/* Not as a guest leaves it that wishes well. */
-		if (corral_layer_remove(caches_fd, name, NULL) < 0)
+		if (corral_mapped_remove(launcher, caches_path, name, NULL) < 0)
 			return -EIO;
 	}
 	return 0;
 }
 
 int build_cache_take(const char *store_path, const struct corral_runtime *rt, const char *guest_dir,
-                     struct build_cache *ret, struct corral_error *err)
+                     struct corral_launcher *launcher, struct build_cache *ret,
+                     struct corral_error *err)
 {
-	corral_autobuf struct corral_buf key = CORRAL_BUF_INIT;
+	corral_autobuf struct corral_buf key = CORRAL_BUF_INIT, path = CORRAL_BUF_INIT;
 	corral_autofd int caches_fd = -1;
 	char digest[CORRAL_DIGEST_SIZE], name[64];
 	int r = caches_open(store_path, true, &caches_fd);
@@ -165,14 +169,15 @@ int build_cache_take(const char *store_path, const struct corral_runtime *rt, co
 	/* Of this runtime on this base alone: what a build leaves there, the next one takes its
 	 * word for. */
 	corral_buf_fmt(&key, "%s\n%s", rt->name, rt->base_image);
-	if (key.failed)
+	corral_buf_fmt(&path, "%s/cache", store_path);
+	if (key.failed || path.failed)
 		return corral_error_set(err, ENOMEM, "out of memory");
 	corral_digest_of(key.data, key.len, digest);
 	for (int i = 0; i < BUILD_CACHE_SLOTS; i++) {
 		corral_autofd int fd = -1;
 
 		(void)snprintf(name, sizeof(name), "%.*s-%d", HEX_KEPT, strchr(digest, ':') + 1, i);
-		r = slot_take(caches_fd, name, guest_dir, &fd);
+		r = slot_take(caches_fd, path.data, name, guest_dir, launcher, &fd);
 		if (r < 0)
 			return corral_error_sys(err, -r, "take '%s' of the store's cache", name);
 		if (r == 0)
@@ -195,7 +200,7 @@ static bool is_old(int fd)
 	return fstat(fd, &st) == 0 && time(NULL) - st.st_mtim.tv_sec > BUILD_CACHE_AGE_S;
 }
 
-static void old_remove(int caches_fd)
+static void old_remove(int caches_fd, struct corral_launcher *launcher, const char *caches_path)
 {
 	int fd = openat(caches_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -211,25 +216,32 @@ static void old_remove(int caches_fd)
 		slot = openat(caches_fd, e->d_name,
 		              O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (slot >= 0 && is_old(slot) && flock(slot, LOCK_EX | LOCK_NB) == 0)
-			(void)corral_layer_remove(caches_fd, e->d_name, NULL);
+			(void)corral_mapped_remove(launcher, caches_path, e->d_name, NULL);
 	}
 	if (dir)
 		(void)closedir(dir);
 }
 
-void build_cache_give(struct build_cache *c, const char *store_path)
+void build_cache_give(struct build_cache *c, struct corral_launcher *launcher,
+                      const char *store_path)
 {
+	const struct corral_image_limits limits = { BUILD_CACHE_BYTES_MAX, BUILD_CACHE_FILES_MAX };
+	corral_autofree char *caches_path = NULL;
+	struct corral_image_bounds bounds;
 	corral_autofd int caches_fd = -1;
 	uint64_t bytes = 0, files = 0;
 
 	if (!c->path)
 		return;
 	(void)futimens(c->fd, NULL);
-	if (caches_open(store_path, false, &caches_fd) == 0) {
-		if (corral_image_tree_usage(c->path, &bytes, &files, NULL) < 0 ||
-		    bytes > BUILD_CACHE_BYTES_MAX)
-			(void)corral_layer_remove(caches_fd, strrchr(c->path, '/') + 1, NULL);
-		old_remove(caches_fd);
+	corral_image_bounds_init(&bounds, &limits, -1);
+	if (asprintf(&caches_path, "%s/cache", store_path) < 0)
+		caches_path = NULL;
+	if (caches_path && caches_open(store_path, false, &caches_fd) == 0) {
+		if (corral_image_tree_usage(c->path, &bounds, &bytes, &files, NULL) < 0)
+			(void)corral_mapped_remove(launcher, caches_path, strrchr(c->path, '/') + 1,
+			                           NULL);
+		old_remove(caches_fd, launcher, caches_path);
 	}
 	corral_fd_closep(&c->fd);
 	free(c->path);

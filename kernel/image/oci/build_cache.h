@@ -15,9 +15,12 @@
 #include "kernel/base/error.h"
 #include "policy/runtime.h"
 
+struct corral_launcher;
+
 #define BUILD_CACHE_SLOTS 4
 /* What is larger after a build, or was not used for so long, is removed. */
 #define BUILD_CACHE_BYTES_MAX (8ull << 30)
+#define BUILD_CACHE_FILES_MAX 1000000u
 #define BUILD_CACHE_AGE_S     (30 * 24 * 3600)
 
 struct build_cache {
@@ -29,10 +32,13 @@ struct build_cache {
 		NULL, -1 \
 	}
 
-/* guest_dir: where the guest will have it: package managers' configurations name it. */
+/* guest_dir: where the guest will have it: package managers' configurations name it. launcher: to
+ * remove what other ids of an ordinary user's left there. */
 int build_cache_take(const char *store_path, const struct corral_runtime *rt, const char *guest_dir,
-                     struct build_cache *ret, struct corral_error *err);
+                     struct corral_launcher *launcher, struct build_cache *ret,
+                     struct corral_error *err);
 /* After the build; removes what is too much of it, and old ones of other bases. */
-void build_cache_give(struct build_cache *c, const char *store_path);
+void build_cache_give(struct build_cache *c, struct corral_launcher *launcher,
+                      const char *store_path);
 
 #endif

@@ -13,15 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
 #include "kernel/image/account.h"
-#include "kernel/layers/layers.h"
+#include "kernel/image/layer.h"
+#include "kernel/mapped.h"
 #include "kernel/sandbox.h"
 #include "policy/environment.h"
 #include "policy/policy.h"
@@ -32,7 +31,9 @@
 #define TELL_MS     1000
 #define TAG_MAX     145          /* of an image's name, which comes before what is said here */
 #define SHOWN_MAX   70           /* of a step's command */
-#define DISK_SPARED (256u << 20) /* of the store's disk, for everybody else */
+/* Between two looks at how much a build wrote, as many times as long as one takes. */
+#define USAGE_MS    2000
+#define USAGE_SHARE 10
 
 /* As engines have them by default, without those that nobody needs who installs something. */
 static const char *const capabilities[] = {
@@ -54,19 +55,17 @@ struct running {
 	int root_fd;
 	bool is_single; /* the guest has one id alone */
 	size_t step, n_steps;
+	uint64_t measure_ms; /* when it is to be looked again how much it wrote */
 };
 
 /* --- the sandbox --- */
 
 static void config_limits(const struct build_run *b, struct corral_config *c)
 {
-	struct sysinfo info;
-
 	c->limits.memory_bytes = b->memory_bytes;
-	if (!b->memory_bytes && sysinfo(&info) == 0)
-		c->limits.memory_bytes = (uint64_t)info.totalram * info.mem_unit / 4 * 3;
 	c->limits.pids = PIDS_MAX;
-	c->limits.disk_bytes = c->limits.disk_inodes = c->limits.file_size_bytes = 0;
+	c->limits.disk_bytes = c->limits.disk_inodes = 0;
+	c->limits.file_size_bytes = b->bounds->limits.bytes_max;
 	c->limits.timeout_ms = c->limits.output_bytes = 0;
 }
 
@@ -246,12 +245,29 @@ static void drain(struct build_log *log, int fd)
 			build_log_feed(log, data, (size_t)n);
 }
 
-static bool disk_is_full(const struct build_run *b)
+/* What it wrote so far; a guest does nothing more than fill its pipe meanwhile. Of what cannot be
+ * read, since it is other ids', the end of the build knows. */
+static int measure(struct running *run, struct corral_error *err)
 {
-	struct statvfs st;
+	const struct build_run *b = run->b;
+	struct corral_image_bounds bounds;
+	uint64_t began_ms = corral_now_ms(), bytes = 0, files = 0;
+	struct corral_error why = { 0 };
+	int r;
 
-	return statvfs(b->keep_path, &st) == 0 && st.f_blocks &&
-	       (uint64_t)st.f_bavail * st.f_frsize < DISK_SPARED;
+	if (began_ms < run->measure_ms)
+		return 0;
+	corral_image_bounds_init(&bounds, &b->bounds->limits, b->bounds->disk_fd);
+	bounds.tick = b->bounds->tick;
+	bounds.deadline_ms = b->deadline_ms;
+	r = corral_image_tree_usage(b->keep_path, &bounds, &bytes, &files, &why);
+	if (r == 0 && b->cache_path)
+		r = corral_image_tree_usage(b->cache_path, &bounds, &bytes, &files, &why);
+	run->measure_ms = corral_now_ms();
+	run->measure_ms += USAGE_MS + (run->measure_ms - began_ms) * USAGE_SHARE;
+	if (r != -EFBIG && r != -ENOSPC && r != -ECANCELED && r != -ETIMEDOUT)
+		return 0;
+	return corral_error_set(err, -r, "%s", why.text);
 }
 
 /* Whether it must not go on; looked at now and then. */
@@ -259,6 +275,7 @@ static int watch(struct running *run, struct corral_error *err)
 {
 	const struct build_run *b = run->b;
 	const struct corral_progress *p = b->log->progress;
+	int r;
 
 	if (!b->log->canceled && p &&
 	    p->tell(p->ctx, b->runtime->name, "build", run->step, run->n_steps) != 0)
@@ -267,11 +284,8 @@ static int watch(struct running *run, struct corral_error *err)
 		return corral_error_set(err, ECANCELED, "canceled");
 	if (corral_now_ms() >= b->deadline_ms)
 		return corral_error_set(err, ETIMEDOUT, "the build takes too long");
-	if (disk_is_full(b))
-		return corral_error_set(err, ENOSPC,
-		                        "less than %u MiB are left on the disk of the store",
-		                        DISK_SPARED >> 20);
-	return 0;
+	r = corral_image_bounds_disk(b->bounds, err);
+	return r < 0 ? r : measure(run, err);
 }
 
 static int follow(struct running *run, int out_fd, struct corral_error *err)
@@ -524,43 +538,6 @@ int build_run_steps(const struct build_run *b, struct corral_error *err)
 
 /* --- what an ordinary user's build leaves of other ids --- */
 
-/* A script of the host's shell, as the root of the user's subordinate ids, in that directory. */
-static int with_ids(struct corral_launcher *launcher, const char *path, const char *script,
-                    struct corral_error *err)
-{
-	static const char *const caps[] = { "CHOWN", "DAC_OVERRIDE", "FOWNER" };
-	char *const argv[] = { (char *)"/bin/sh", (char *)"-c", (char *)(uintptr_t)script, NULL };
-	const struct corral_command command = {
-		.argv = argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .last = true
-	};
-	corral_auto(corral_config_freep) struct corral_config *c = corral_config_new();
-	corral_auto(corral_policy_freep) struct corral_policy *p = NULL;
-	struct corral_sandbox *box = NULL;
-	int r;
-
-	if (!c)
-		return corral_error_set(err, ENOMEM, "out of memory");
-	c->ids = CORRAL_IDS_RANGE;
-	c->limits.timeout_ms = 0;
-	r = corral_config_set_text(&c->workspace, path, err);
-	for (size_t i = 0; r == 0 && i < CORRAL_COUNT(caps); i++)
-		r = corral_config_add_cap(c, true, caps[i], err);
-	if (r == 0)
-		r = corral_policy_compile(c, NULL, &p, err);
-	if (r == 0)
-		r = corral_sandbox_open(launcher, p, &box, err);
-	if (r == 0)
-		r = corral_sandbox_start(box, &command, err);
-	if (r == 0)
-		r = corral_sandbox_wait(box, err);
-	if (r >= 0)
-		r = went_well(corral_sandbox_receipt(box))
-		            ? 0
-		            : corral_error_set(err, EIO, "what it made cannot be taken over");
-	corral_sandbox_close(box, NULL);
-	return r;
-}
-
 int build_run_squash(const struct build_run *b, struct corral_error *err)
 {
 	/* Whoever is the owner already keeps modes and capabilities, which chown(2) takes away. */
@@ -578,31 +555,11 @@ int build_run_squash(const struct build_run *b, struct corral_error *err)
 		path = NULL;
 		return corral_error_set(err, ENOMEM, "out of memory");
 	}
-	r = with_ids(b->launcher, path, script, &why);
+	r = corral_mapped_run(b->launcher, path, script, &b->bounds->tick, b->deadline_ms, &why);
 	/* No ids of its own to be had, and so there were none. */
-	if (r < 0 && r != -EIO)
+	if (r < 0 && r != -EIO && r != -ECANCELED && r != -ETIMEDOUT)
 		return 0;
 	if (r < 0 && err)
 		*err = why;
 	return r;
-}
-
-int build_run_remove(struct corral_launcher *launcher, const char *parent_path, const char *name,
-                     struct corral_error *err)
-{
-	corral_autofd int fd = open(parent_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	corral_autofree char *path = NULL;
-	int r;
-
-	if (fd < 0)
-		return corral_error_sys(err, errno, "open '%s'", parent_path);
-	r = corral_layer_remove(fd, name, err);
-	if ((r != -EACCES && r != -EPERM) || geteuid() == 0 || !launcher)
-		return r;
-	if (asprintf(&path, "%s/%s", parent_path, name) < 0) {
-		path = NULL;
-		return corral_error_set(err, ENOMEM, "out of memory");
-	}
-	r = with_ids(launcher, path, "chmod -R u+rwx . ; find . -mindepth 1 -delete", err);
-	return r == 0 ? corral_layer_remove(fd, name, err) : r;
 }

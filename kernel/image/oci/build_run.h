@@ -5,6 +5,7 @@
 #ifndef CORRAL_KERNEL_IMAGE_OCI_BUILD_RUN_H
 #define CORRAL_KERNEL_IMAGE_OCI_BUILD_RUN_H
 
+#include "kernel/image/bounds.h"
 #include "kernel/image/oci/build_log.h"
 #include "kernel/image/store.h"
 #include "policy/runtime.h"
@@ -25,14 +26,17 @@ struct build_run {
 	const char *network;           /* as a configuration has it; NULL: the best there is */
 	const char *log_path;          /* for messages; NULL: none */
 	const char *seccomp_cache_dir; /* or NULL */
-	uint64_t memory_bytes;         /* 0: three quarters of this host's */
+	uint64_t memory_bytes;
 	uint64_t deadline_ms;          /* corral_now_ms() */
+	/* What the layer may have; looked at while commands run, too. */
+	struct corral_image_bounds *bounds;
 	struct build_log *log;
 };
 
 /*
  * -EIO: a step failed; what is said is which, how, and its last lines. -ECANCELED, -ETIMEDOUT;
- * -ENOSPC: the disk is nearly full. What was changed is then left for build_run_remove().
+ * -ENOSPC: the disk is nearly full; -EFBIG: it wrote too much. What was changed is then left for
+ * corral_mapped_remove().
  */
 int build_run_steps(const struct build_run *b, struct corral_error *err);
 
@@ -41,8 +45,4 @@ int build_run_steps(const struct build_run *b, struct corral_error *err);
  * made the user's own here, as everything in such a store is.
  */
 int build_run_squash(const struct build_run *b, struct corral_error *err);
-/* Removes parent_path/name, whoever owns what is in it. launcher may be NULL. */
-int build_run_remove(struct corral_launcher *launcher, const char *parent_path, const char *name,
-                     struct corral_error *err);
-
 #endif

@@ -8,7 +8,8 @@
 
 #include "kernel/base/cleanup.h"
 
-#define READ_SIZE (256u << 10)
+#define READ_SIZE  (256u << 10)
+#define TICK_BYTES (32u << 20) /* some times a second */
 
 struct corral_digest {
 	EVP_MD_CTX *ctx;
@@ -53,8 +54,8 @@ void corral_digest_add(struct corral_digest *d, const void *data, size_t len)
 		d->failed = true;
 }
 
-int corral_digest_add_fd(struct corral_digest *d, int fd, uint64_t *ret_size,
-                         struct corral_error *err)
+int corral_digest_add_fd(struct corral_digest *d, int fd, const struct corral_image_tick *tick,
+                         uint64_t *ret_size, struct corral_error *err)
 {
 	corral_autofree char *data = malloc(READ_SIZE);
 	uint64_t size = 0;
@@ -72,6 +73,12 @@ int corral_digest_add_fd(struct corral_digest *d, int fd, uint64_t *ret_size,
 			break;
 		corral_digest_add(d, data, (size_t)n);
 		size += (uint64_t)n;
+		if (tick && tick->call && size / TICK_BYTES != (size - (uint64_t)n) / TICK_BYTES) {
+			int r = tick->call(tick->ctx, err);
+
+			if (r < 0)
+				return r;
+		}
 	}
 	if (ret_size)
 		*ret_size = size;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "kernel/base/error.h"
+#include "kernel/image/bounds.h"
 
 #define CORRAL_DIGEST_SIZE 72 /* with its NUL */
 
@@ -22,9 +23,10 @@ static inline void corral_digest_freep(struct corral_digest **d)
 	corral_digest_free(*d);
 }
 void corral_digest_add(struct corral_digest *d, const void *data, size_t len);
-/* The rest of a file from its offset; *ret_size (may be NULL) is how much that was. */
-int corral_digest_add_fd(struct corral_digest *d, int fd, uint64_t *ret_size,
-                         struct corral_error *err);
+/* The rest of a file from its offset; *ret_size (may be NULL) is how much that was. tick (or NULL)
+ * is called between its parts. */
+int corral_digest_add_fd(struct corral_digest *d, int fd, const struct corral_image_tick *tick,
+                         uint64_t *ret_size, struct corral_error *err);
 /* "sha256:..."; nothing may be added afterwards. "", which equals no digest, where libcrypto ran
  * out of memory. */
 void corral_digest_end(struct corral_digest *d, char ret[CORRAL_DIGEST_SIZE]);

@@ -20,6 +20,8 @@
 #define FLUSH_SIZE (256u << 10)
 #define READ_SIZE  (128u << 10)
 #define LINKS_MIN  1024u
+/* Of first names that are remembered: as much memory as anybody can make this take. */
+#define LINKS_BYTES_MAX (128u << 20)
 
 /* The first name of each file that may have more. */
 struct first {
@@ -36,7 +38,8 @@ struct writer {
 	const char **implied; /* of gone, sorted */
 	size_t n_implied;
 	struct first *firsts; /* a hash table */
-	size_t n_firsts, firsts_size;
+	size_t n_firsts, firsts_size, firsts_bytes;
+	uint64_t bytes, entries; /* of contents; so far */
 	char *names, *value, *data;
 	bool squash;
 };
@@ -166,6 +169,8 @@ static int first_name(struct writer *w, const struct stat *st, const char **ret)
 {
 	struct first *f;
 
+	size_t len = w->path.len + 1 + 2 * sizeof(*f);
+
 	*ret = NULL;
 	if (st->st_nlink < 2)
 		return 0;
@@ -176,6 +181,12 @@ static int first_name(struct writer *w, const struct stat *st, const char **ret)
 		*ret = f->path;
 		return 0;
 	}
+	if (len > LINKS_BYTES_MAX - w->firsts_bytes)
+		return corral_error_set(w->err, EFBIG,
+		                        "more files of several names than an image may have: "
+		                        "'%.200s'",
+		                        w->path.data);
+	w->firsts_bytes += len;
 	*f = (struct first) { st->st_dev, st->st_ino, strdup(w->path.data) };
 	if (!f->path)
 		return corral_error_set(w->err, ENOMEM, "out of memory");
@@ -238,8 +249,15 @@ static struct tar_entry entry_of(const struct writer *w, const struct stat *st, 
 static int header_put(struct writer *w, struct tar_entry *e, int fd)
 {
 	corral_autobuf struct corral_buf records = CORRAL_BUF_INIT;
-	int r = fd >= 0 ? attributes_add(w, fd, &records) : 0;
+	int r;
 
+	w->bytes = e->size > UINT64_MAX - w->bytes ? UINT64_MAX : w->bytes + e->size;
+	r = corral_image_bounds_check(w->t->bounds, w->bytes, ++w->entries, w->err);
+	if (r < 0)
+		return corral_error_wrap(w->err, r, "'%.200s'", w->path.len ? w->path.data : "/");
+	r = corral_image_bounds_look(w->t->bounds, w->err);
+	if (r == 0 && fd >= 0)
+		r = attributes_add(w, fd, &records);
 	if (r < 0)
 		return r;
 	e->records = records.data;
@@ -264,6 +282,8 @@ static int content_put(struct writer *w, int fd, uint64_t size)
 		corral_buf_add(&w->out, w->data, (size_t)n);
 		left -= (uint64_t)n;
 		r = flush(w, FLUSH_SIZE);
+		if (r == 0)
+			r = corral_image_bounds_look(w->t->bounds, w->err);
 		if (r < 0)
 			return r;
 	}
@@ -433,14 +453,14 @@ int corral_layer_tar_write(const struct corral_layer_tar *t, struct corral_error
 	return r;
 }
 
-int corral_layer_tar_of(const char *layer_path,
+int corral_layer_tar_of(const char *layer_path, struct corral_image_bounds *bounds,
                         int (*put)(void *ctx, const void *data, size_t len,
                                    struct corral_error *err),
                         void *ctx, struct corral_error *err)
 {
 	corral_autobuf struct corral_buf gone = CORRAL_BUF_INIT;
 	corral_autofd int layer = -1, tree = -1, gone_fd = -1;
-	struct corral_layer_tar t = { .put = put, .ctx = ctx };
+	struct corral_layer_tar t = { .bounds = bounds, .put = put, .ctx = ctx };
 	int r;
 
 	layer = open(layer_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -474,8 +494,9 @@ static int hash_put(void *ctx, const void *data, size_t len, struct corral_error
 	return 0;
 }
 
-int corral_layer_tar_digest(const char *layer_path, char ret[CORRAL_DIGEST_SIZE],
-                            uint64_t *ret_bytes, struct corral_error *err)
+int corral_layer_tar_digest(const char *layer_path, struct corral_image_bounds *bounds,
+                            char ret[CORRAL_DIGEST_SIZE], uint64_t *ret_bytes,
+                            struct corral_error *err)
 {
 	corral_auto(corral_digest_freep) struct corral_digest *d = NULL;
 	struct hash h = { 0 };
@@ -484,7 +505,7 @@ int corral_layer_tar_digest(const char *layer_path, char ret[CORRAL_DIGEST_SIZE]
 	if (r < 0)
 		return r;
 	h.digest = d;
-	r = corral_layer_tar_of(layer_path, hash_put, &h, err);
+	r = corral_layer_tar_of(layer_path, bounds, hash_put, &h, err);
 	if (r < 0)
 		return r;
 	corral_digest_end(d, ret);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "kernel/base/error.h"
+#include "kernel/image/bounds.h"
 #include "kernel/image/oci/digest.h"
 
 struct corral_layer_tar {
@@ -24,6 +25,9 @@ struct corral_layer_tar {
 	/* Of somebody's directory rather than a layer: devices are left out. A layer has none:
 	 * -EINVAL. */
 	bool skip_devices;
+	/* What the archive may hold (a file with holes counts as long as it is), and who may end
+	 * it: -EFBIG before such a file is read. Or NULL. */
+	struct corral_image_bounds *bounds;
 	/* Some bytes of it; not 0 ends it. */
 	int (*put)(void *ctx, const void *data, size_t len, struct corral_error *err);
 	void *ctx;
@@ -34,10 +38,11 @@ struct corral_layer_tar {
 int corral_layer_tar_write(const struct corral_layer_tar *t, struct corral_error *err);
 /* Of a layer's directory (tree/ and, maybe, gone): what that would hash to. ret_bytes may be NULL.
  */
-int corral_layer_tar_digest(const char *layer_path, char ret[CORRAL_DIGEST_SIZE],
-                            uint64_t *ret_bytes, struct corral_error *err);
+int corral_layer_tar_digest(const char *layer_path, struct corral_image_bounds *bounds,
+                            char ret[CORRAL_DIGEST_SIZE], uint64_t *ret_bytes,
+                            struct corral_error *err);
 /* The same, to be written to put. */
-int corral_layer_tar_of(const char *layer_path,
+int corral_layer_tar_of(const char *layer_path, struct corral_image_bounds *bounds,
                         int (*put)(void *ctx, const void *data, size_t len,
                                    struct corral_error *err),
                         void *ctx, struct corral_error *err);

@@ -39,6 +39,10 @@ static inline void corral_manifest_freep(struct corral_manifest **m)
  * those that there are. */
 int corral_manifest_choose(const struct corral_manifest *m, const char *platform,
                            const struct corral_descriptor **ret, struct corral_error *err);
+/* Whether one image alone is for that platform (NULL: any is): its configuration says. -ENOENT as
+ * above. */
+int corral_manifest_platform_check(const char *platform, const struct corral_image *i,
+                                   struct corral_error *err);
 /* A configuration's text into all fields of an image that it knows: platform, env, user, ...,
  * layers (diff ids), created_ms; they are empty before, and corral_image_free()'s to free, also
  * when this fails. -EINVAL with the place; -EOPNOTSUPP: for another system than Linux. */

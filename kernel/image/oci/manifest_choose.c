@@ -180,3 +180,18 @@ int corral_manifest_choose(const struct corral_manifest *m, const char *platform
 	                        wanted.arch, wanted.variant[0] ? "/" : "", wanted.variant,
 	                        known.len ? known.data : "none for any platform");
 }
+
+int corral_manifest_platform_check(const char *platform, const struct corral_image *i,
+                                   struct corral_error *err)
+{
+	struct corral_descriptor is = { .media_type = i->os,
+		                        .digest = i->os,
+		                        .os = i->os,
+		                        .arch = i->arch,
+		                        .variant = i->variant,
+		                        .name = i->os };
+	const struct corral_manifest alone = { .is_index = true, .entries = &is, .n_entries = 1 };
+	const struct corral_descriptor *chosen = NULL;
+
+	return platform ? corral_manifest_choose(&alone, platform, &chosen, err) : 0;
+}

@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "kernel/image/bounds.h"
+
 struct corral_progress {
 	/* what: "4f4fb700ef54" (a layer), "manifest", a line of a build's output; doing: static,
 	 * "wait", "download", "unpack", "there", "done", "log"; bytes: 0 where they are not known.
@@ -15,5 +17,16 @@ struct corral_progress {
 	            uint64_t total);
 	void *ctx;
 };
+
+/* The same as a tick: -ECANCELED when it says so. */
+struct corral_progress_tick {
+	const struct corral_progress *progress; /* or NULL */
+	const char *what, *doing;
+};
+int corral_progress_tick(void *ctx, struct corral_error *err);
+
+/* Of what is said in a line of its own; not 0 cancels. progress may be NULL. */
+int corral_progress_say(const struct corral_progress *p, const char *fmt, ...)
+        __attribute__((format(printf, 2, 3)));
 
 #endif

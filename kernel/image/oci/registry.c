@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/base/whole.h"
 #include "kernel/image/oci/digest.h"
+#include "kernel/image/oci/naming.h"
 #include "kernel/image/oci/registry_layers.h"
 #include "kernel/image/reference.h"
 
@@ -39,6 +41,7 @@ struct pull {
 	struct corral_manifest *manifest;
 	struct corral_image *image;
 	const char *doing; /* what of it, for those who watch: "manifest" */
+	struct corral_image_bounds bounds; /* of all layers */
 };
 
 static void pull_done(struct pull *p)
@@ -220,22 +223,6 @@ static int read_all(int fd, uint64_t size, struct corral_buf *b, struct corral_e
 	return r < 0 ? corral_error_sys(err, -r, "read a configuration") : 0;
 }
 
-/* One manifest of its own says nothing of a platform; its configuration does. */
-static int platform_check(const struct corral_pull_options *o, const struct corral_image *i,
-                          struct corral_error *err)
-{
-	struct corral_descriptor is = { .media_type = i->os,
-		                        .digest = i->id,
-		                        .os = i->os,
-		                        .arch = i->arch,
-		                        .variant = i->variant,
-		                        .name = i->os };
-	const struct corral_manifest alone = { .is_index = true, .entries = &is, .n_entries = 1 };
-	const struct corral_descriptor *chosen = NULL;
-
-	return o->platform ? corral_manifest_choose(&alone, o->platform, &chosen, err) : 0;
-}
-
 static int config_take(struct pull *p, struct corral_error *err)
 {
 	const struct corral_descriptor *config = &p->manifest->config;
@@ -263,7 +250,7 @@ static int config_take(struct pull *p, struct corral_error *err)
 		return corral_error_set(err, EBADMSG,
 		                        "the configuration names %zu layers, and the manifest %zu",
 		                        p->image->n_layers, p->manifest->n_layers);
-	return platform_check(p->o, p->image, err);
+	return corral_manifest_platform_check(p->o->platform, p->image, err);
 }
 
 /* ---- what is kept ---- */
@@ -274,20 +261,16 @@ static int manifest_keep(struct pull *p, struct corral_error *err)
 	const struct corral_buf *body = &p->answer.body;
 	struct corral_image_blob *b = NULL;
 	uint64_t had = 0;
-	int r = corral_image_blob_begin(p->store, p->digest, &b, &had, err);
+	int r = corral_image_blob_begin(p->store, p->digest, &p->bounds.tick, &b, &had, err);
 
 	if (r < 0 || !b)
 		return r;
 	if (ftruncate(corral_image_blob_fd(b), 0) < 0)
-		r = corral_error_sys(err, errno, "keep a manifest");
-	for (size_t at = 0; r == 0 && at < body->len;) {
-		ssize_t n =
-		        pwrite(corral_image_blob_fd(b), body->data + at, body->len - at, (off_t)at);
-
-		if (n < 0 && errno != EINTR)
-			r = corral_error_sys(err, errno, "keep a manifest");
-		at += n > 0 ? (size_t)n : 0;
-	}
+		r = -errno;
+	if (r == 0)
+		r = corral_whole_write_at(corral_image_blob_fd(b), body->data, body->len, 0);
+	if (r < 0)
+		r = corral_error_sys(err, -r, "keep a manifest");
 	if (r == 0)
 		return corral_image_blob_commit_take(b, err);
 	corral_image_blob_abandon(b, false);
@@ -330,7 +313,8 @@ static int client_init(struct pull *p, struct corral_error *err)
 		          .certs_dirs = o->certs_dirs ? o->certs_dirs : certs_dirs_usual,
 		          .proxy = o->proxy,
 		          .no_proxy = o->no_proxy,
-		          .stall_ms = o->stall_ms },
+		          .stall_ms = o->stall_ms,
+		          .slow_ms = o->slow_ms },
 		.config_dir = o->config_dir,
 		.registry = p->name.registry,
 		.path = p->name.path,
@@ -364,7 +348,8 @@ static int pull(struct pull *p, const char *name, struct corral_image **ret,
 	if (r == 0)
 		r = image_blobs(p, err);
 	if (r == 0)
-		r = corral_image_commit(p->store, p->image, name, err);
+		r = corral_naming_commit(p->store, p->image, name, false, &p->bounds,
+		                         p->o->unpack.progress, err);
 	return r < 0 ? r : corral_image_find(p->store, p->image->id, ret, err);
 }
 
@@ -373,14 +358,15 @@ static bool is_there(struct corral_image_store *s, const char *name,
                      const struct corral_pull_options *o, struct corral_image **ret)
 {
 	return !o->always && corral_image_find(s, name, ret, NULL) == 0 &&
-	       platform_check(o, *ret, NULL) == 0;
+	       corral_manifest_platform_check(o->platform, *ret, NULL) == 0;
 }
 
 int corral_image_pull(struct corral_image_store *s, const char *name,
                       const struct corral_pull_options *o, struct corral_image **ret,
                       struct corral_error *err)
 {
-	corral_auto(pull_done) struct pull p = { .store = s, .o = o };
+	struct corral_pull_options own = *o;
+	corral_auto(pull_done) struct pull p = { .store = s, .o = &own };
 	corral_auto(corral_image_freep) struct corral_image *there = NULL;
 	corral_autofd int hold = -1;
 	int r = corral_image_reference_init(&p.name, name, err);
@@ -399,8 +385,16 @@ int corral_image_pull(struct corral_image_store *s, const char *name,
 	p.image = calloc(1, sizeof(*p.image));
 	if (!p.image)
 		return corral_error_set(err, ENOMEM, "out of memory");
-	r = corral_image_store_hold(s, &hold, err);
+	corral_image_bounds_init(&p.bounds, &o->unpack.limits.image, corral_image_store_fd(s));
+	p.bounds.tick = (struct corral_image_tick) { watch, &p };
+	own.unpack.bounds = &p.bounds;
+	r = corral_image_name_may_be(s, name, err);
+	if (r == 0)
+		r = corral_image_store_hold(s, &hold, err);
 	if (r == 0)
 		r = pull(&p, name, ret, err);
+	corral_fd_closep(&hold);
+	if (corral_image_bounds_is_full(r))
+		corral_image_store_sweep(s);
 	return r < 0 ? corral_error_wrap(err, r, "pull %.200s", name) : 0;
 }

@@ -34,6 +34,7 @@ struct corral_pull_options {
 	bool always;           /* asks the registry though the name is there */
 	int64_t stall_ms; /* without 4 KiB of what is waited for; 0: 30 s. Broken transfers are gone
 	                   * on with, some times */
+	int64_t slow_ms;  /* with less than 1 KiB a second; 0: 60 s. That ends it */
 	unsigned int retry_ms;               /* the first pause before another attempt; 0: 500 */
 	struct corral_unpack_options unpack; /* its progress is of all that is done */
 };
@@ -42,7 +43,9 @@ struct corral_pull_options {
  * Pulls name and gives it that name in the store. -ENOENT: no registry has it, or not for this
  * platform; -EACCES: not without credentials that are accepted there (says which registry, where
  * was looked for them, and what to type); -EBADMSG: what came is not what its digest says;
- * -ECONNREFUSED, -ETIMEDOUT and the like: nobody to be spoken to; -ECANCELED: the progress said so.
+ * -ECONNREFUSED, -ETIMEDOUT and the like: nobody to be spoken to; -ECANCELED: the progress said so;
+ * -EFBIG, -ENOSPC: it is too large for a limit or the disk, and nothing of it is left; -EPERM: the
+ * name is that of an image that was built here.
  * Errors name the registry and what was asked of it. Whatever ends it early leaves nothing but
  * parts of blobs, which the next one goes on with.
  */

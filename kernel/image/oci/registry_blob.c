@@ -9,6 +9,7 @@
 
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
+#include "kernel/base/whole.h"
 #include "kernel/image/oci/digest.h"
 
 /* libcurl hands out small pieces. */
@@ -68,6 +69,7 @@ static int begin_anew(struct blob *b, struct corral_error *err)
 /* What a broken pull left. */
 static int go_on(struct blob *b, uint64_t size, struct corral_error *err)
 {
+	const struct corral_image_tick tick = { on_tick, b };
 	int fd = corral_image_blob_fd(b->b);
 	uint64_t read_size = 0;
 	int r;
@@ -79,7 +81,7 @@ static int go_on(struct blob *b, uint64_t size, struct corral_error *err)
 		return r;
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return corral_error_sys(err, errno, "read what was there of a blob");
-	r = corral_digest_add_fd(b->digest, fd, &read_size, err);
+	r = corral_digest_add_fd(b->digest, fd, &tick, &read_size, err);
 	if (r < 0)
 		return r;
 	b->have = read_size;
@@ -88,22 +90,16 @@ static int go_on(struct blob *b, uint64_t size, struct corral_error *err)
 
 static int flush(struct blob *b, struct corral_error *err)
 {
-	size_t at = 0;
+	int r;
 
 	corral_digest_add(b->digest, b->chunk, b->n_chunk);
-	while (at < b->n_chunk) {
-		ssize_t n = pwrite(corral_image_blob_fd(b->b), b->chunk + at, b->n_chunk - at,
-		                   (off_t)b->have);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return corral_error_sys(err, errno, "write a blob");
-		at += (size_t)n;
-		b->have += (uint64_t)n;
-	}
+	r = corral_whole_write_at(corral_image_blob_fd(b->b), b->chunk, b->n_chunk,
+	                          (int64_t)b->have);
+	if (r < 0)
+		return corral_error_sys(err, -r, "write a blob");
+	b->have += b->n_chunk;
 	b->n_chunk = 0;
-	return 0;
+	return corral_image_bounds_disk(b->w->bounds, err);
 }
 
 /* ---- one answer ---- */
@@ -253,10 +249,11 @@ int corral_registry_blob_pull(struct corral_registry_client *c, struct corral_re
                               const struct corral_registry_blob_wanted *w, struct corral_error *err)
 {
 	corral_auto(blob_done) struct blob b = { .c = c, .h = h, .w = w };
+	const struct corral_image_tick tick = { on_tick, &b };
 	uint64_t size = 0;
 	int r;
 
-	r = corral_image_blob_begin(store, w->descriptor->digest, &b.b, &size, err);
+	r = corral_image_blob_begin(store, w->descriptor->digest, &tick, &b.b, &size, err);
 	if (r < 0 || !b.b)
 		return r;
 	b.chunk = malloc(CHUNK_SIZE);

@@ -14,10 +14,11 @@ struct corral_registry_blob_wanted {
 	/* Some times a second, and at the end: bytes that are there. Not 0 cancels. */
 	int (*tell)(void *ctx, uint64_t current, struct corral_error *err);
 	void *ctx;
+	struct corral_image_bounds *bounds; /* or NULL: of the disk that it is written to */
 };
 
 /*
- * The blob is in the store afterwards. -ECANCELED and what else ends it leave what came for the
+ * The blob is in the store afterwards; while another fetches it, it is waited for. -ECANCELED and what else ends it leave what came for the
  * next one. -EBADMSG: what came is not what its digest says, and not by asking again either.
  */
 int corral_registry_blob_pull(struct corral_registry_client *c, struct corral_registry_http *h,

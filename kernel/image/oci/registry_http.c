@@ -27,6 +27,11 @@
 #define STALL_MS   30000
 #define CONNECT_MS 15000
 
+/* Whoever drips holds up all who want the same: so long with less than that a second is enough, as
+ * for curl --speed-time and --speed-limit. */
+#define SLOW_MS     60000
+#define SLOW_BYTES  1024
+
 /* What a server has to send within the time of a stall. */
 #define PROGRESS_BYTES 4096
 /* Of a body that nobody wants, before the connection is given up. */
@@ -37,7 +42,7 @@ struct corral_registry_http {
 	CURL *easy;
 	CURLM *multi;
 	const struct corral_registry_http_options *o;
-	int64_t stall_ms;
+	int64_t stall_ms, slow_ms;
 	const char *system_certs; /* libcurl's own default */
 };
 
@@ -53,8 +58,9 @@ struct call {
 	char said[CURL_ERROR_SIZE];
 	int code; /* negative: err is set, and libcurl was told to stop */
 	uint64_t started_ms, moved_ms;
+	uint64_t window_ms, window_bytes; /* of the body, since then */
 	size_t n_head, n_new, n_discarded;
-	bool head_done, begun;
+	bool head_done, begun, is_interim;
 };
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
@@ -81,6 +87,7 @@ int corral_registry_http_new(const struct corral_registry_http_options *o,
 	(void)curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, 4L);
 	h->o = o;
 	h->stall_ms = o->stall_ms > 0 ? o->stall_ms : STALL_MS;
+	h->slow_ms = o->slow_ms > 0 ? o->slow_ms : SLOW_MS;
 	version = curl_version_info(CURLVERSION_NOW);
 	if (version->age >= CURLVERSION_SEVENTH)
 		h->system_certs = version->cainfo;
@@ -193,11 +200,16 @@ static size_t on_header(char *line, size_t one, size_t len, void *ctx)
 	}
 	/* Of several heads (100, then 200) the last counts. */
 	if (len > 5 && strncmp(line, "HTTP/", 5) == 0) {
+		const char *blank = memchr(line, ' ', len - 1);
+
 		head_forget(c->a);
 		c->head_done = false;
+		c->is_interim = blank && blank[1] == '1';
 	} else if (line[0] == '\r' || line[0] == '\n') {
 		c->head_done = true;
-		c->moved_ms = corral_now_ms();
+		/* One that says "100 Continue" for ever has not answered. */
+		if (!c->is_interim)
+			c->moved_ms = c->window_ms = corral_now_ms();
 	} else {
 		header_take(c->a, line, len);
 	}
@@ -241,6 +253,7 @@ static int keep(struct call *c, const char *data, size_t len)
 static size_t on_body(char *data, size_t one, size_t len, void *ctx)
 {
 	struct call *c = ctx;
+	uint64_t came_ms = corral_now_ms();
 	int r = begin(c);
 
 	(void)one;
@@ -254,6 +267,8 @@ static size_t on_body(char *data, size_t one, size_t len, void *ctx)
 		c->n_new = 0;
 		c->moved_ms = corral_now_ms();
 	}
+	c->window_bytes += len;
+	c->window_ms += corral_now_ms() - came_ms;
 	if (r != 0) {
 		(void)stop(c, r);
 		return 0;
@@ -351,7 +366,8 @@ static int prepare(struct call *c)
 	c->headers = NULL;
 	corral_registry_certs_done(&c->certs);
 	c->n_head = c->n_new = c->n_discarded = 0;
-	c->head_done = c->begun = false;
+	c->window_bytes = 0;
+	c->head_done = c->begun = c->is_interim = false;
 	c->said[0] = '\0';
 	corral_buf_done(&c->a->body);
 	r = add_headers(c);
@@ -399,6 +415,20 @@ static int late(struct call *c, int64_t ms)
 	                        (long long)ms);
 }
 
+/* Not "broken": what begins anew would drip again. */
+static int look_at_rate(struct call *c, uint64_t now)
+{
+	if (!c->head_done || c->is_interim || (int64_t)(now - c->window_ms) < c->h->slow_ms)
+		return 0;
+	if (c->window_bytes < (uint64_t)c->h->slow_ms * SLOW_BYTES / 1000)
+		return corral_error_set(c->err, ETIMEDOUT,
+		                        "it sends less than %d bytes a second, for %lld ms",
+		                        SLOW_BYTES, (long long)c->h->slow_ms);
+	c->window_ms = now;
+	c->window_bytes = 0;
+	return 0;
+}
+
 static int look_at_clock(struct call *c)
 {
 	uint64_t now = corral_now_ms();
@@ -407,7 +437,7 @@ static int look_at_clock(struct call *c)
 		return late(c, c->h->stall_ms);
 	if (c->q->timeout_ms && (int64_t)(now - c->started_ms) >= c->q->timeout_ms)
 		return late(c, c->q->timeout_ms);
-	return 0;
+	return look_at_rate(c, now);
 }
 
 /* Until the transfer is done; its result. */
@@ -487,6 +517,14 @@ static int explain(struct call *c, CURLcode result)
 	if (code == ECONNREFUSED)
 		return corral_error_set(c->err, code, "nobody answers at %.200s:%u", c->at.host,
 		                        c->at.port);
+	/* OpenSSL's "wrong version number" is what the letters of HTTP look like to TLS. */
+	if (result == CURLE_SSL_CONNECT_ERROR && c->at.is_tls &&
+	    (strstr(reason, "wrong version number") || strstr(reason, "packet length too long") ||
+	     strstr(reason, "record layer failure")))
+		return corral_error_set(c->err, code,
+		                        "%.200s:%u does not speak TLS; if it speaks plain HTTP: "
+		                        "--insecure %.200s:%u",
+		                        c->at.host, c->at.port, c->at.host, c->at.port);
 	corral_said(&text, reason, strlen(reason), 200);
 	return corral_error_set(c->err, code, "%s",
 	                        text.data && !text.failed ? text.data : "it failed");

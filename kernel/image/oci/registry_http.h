@@ -24,6 +24,7 @@ struct corral_registry_http_options {
 	const char *const *certs_dirs; /* of HOST[:PORT]/{*.crt,NAME.cert,NAME.key}, the same */
 	const char *proxy, *no_proxy;  /* NULL: none; the environment does not count */
 	int64_t stall_ms; /* without a head, or with less than 4 KiB of a body; 0: 30 s */
+	int64_t slow_ms;  /* of a body with less than 1 KiB a second, which ends it; 0: 60 s */
 };
 
 /* An address taken apart, as far as anybody has to know it. */

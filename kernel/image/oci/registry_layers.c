@@ -128,6 +128,7 @@ static int load(struct layer *l, struct corral_registry_http *h, struct corral_e
 		.server = l->work->server,
 		.tell = tell_loading,
 		.ctx = l,
+		.bounds = l->work->unpack->bounds,
 	};
 
 	/* Another process may have it in the making. */
@@ -232,6 +233,8 @@ static int by_size(const void *a, const void *b)
 static int work_list(struct work *w, const struct corral_manifest *m, char *const *diff_ids,
                      uint64_t bytes_max, struct corral_error *err)
 {
+	uint64_t left = bytes_max;
+
 	for (size_t i = 0; i < m->n_layers; i++) {
 		struct layer *l = &w->layers[w->n];
 		bool is_known = false;
@@ -244,10 +247,15 @@ static int work_list(struct work *w, const struct corral_manifest *m, char *cons
 			is_known = strcmp(w->layers[k].diff_id, diff_ids[i]) == 0;
 		if (is_known)
 			continue;
-		if (m->layers[i].size > bytes_max)
+		/* Few grow when they are compressed, and none by much. */
+		if (m->layers[i].size > left)
 			return corral_error_set(
-			        err, EFBIG, "layer %s of %llu bytes is larger than layers may be",
-			        l->name, (unsigned long long)m->layers[i].size);
+			        err, EFBIG,
+			        "with layer %s of %llu bytes it is larger than the %llu bytes that "
+			        "an image may have (--max-size)",
+			        l->name, (unsigned long long)m->layers[i].size,
+			        (unsigned long long)bytes_max);
+		left -= m->layers[i].size;
 		if (!corral_image_layer_is_there(w->store, diff_ids[i]))
 			w->n++;
 		else if (tell(l, "there", m->layers[i].size, m->layers[i].size))
@@ -299,7 +307,6 @@ int corral_registry_layers_pull(struct corral_registry_client *c, size_t server,
 	struct work w = {
 		.c = c, .server = server, .store = store, .unpack = &o->unpack, .layers = layers
 	};
-	uint64_t bytes_max = o->unpack.limits.bytes_max;
 	int r;
 
 	if (!layers)
@@ -307,8 +314,7 @@ int corral_registry_layers_pull(struct corral_registry_client *c, size_t server,
 	(void)pthread_mutex_init(&w.lock, NULL);
 	(void)pthread_mutex_init(&w.telling, NULL);
 	(void)pthread_cond_init(&w.changed, NULL);
-	r = work_list(&w, manifest, diff_ids, bytes_max ? bytes_max : CORRAL_REGISTRY_LAYER_MAX,
-	              err);
+	r = work_list(&w, manifest, diff_ids, o->unpack.bounds->limits.bytes_max, err);
 	if (r == 0 && w.n)
 		work_run(&w, o->parallel ? o->parallel : CORRAL_REGISTRY_PARALLEL);
 	if (r == 0 && w.code < 0) {
@@ -316,6 +322,9 @@ int corral_registry_layers_pull(struct corral_registry_client *c, size_t server,
 		if (err)
 			*err = w.error;
 	}
+	/* What others had begun is of no use to anybody either. */
+	for (size_t i = 0; corral_image_bounds_is_full(r) && i < manifest->n_layers; i++)
+		corral_image_blob_forget(store, manifest->layers[i].digest);
 	(void)pthread_cond_destroy(&w.changed);
 	(void)pthread_mutex_destroy(&w.telling);
 	(void)pthread_mutex_destroy(&w.lock);

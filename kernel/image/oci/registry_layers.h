@@ -9,8 +9,6 @@
 
 #define CORRAL_REGISTRY_PARALLEL     4
 #define CORRAL_REGISTRY_PARALLEL_MAX 32
-/* Of a blob, when nobody says. */
-#define CORRAL_REGISTRY_LAYER_MAX (64ull << 30)
 
 /* What a layer is called in what is told: the first digits of its blob's digest. */
 #define CORRAL_REGISTRY_SHORT_SIZE 13
@@ -18,7 +16,7 @@ void corral_registry_short(const char *digest, char ret[CORRAL_REGISTRY_SHORT_SI
 
 /*
  * manifest->layers under the digests diff_ids of the same number, all in the store afterwards.
- * o: parallel and unpack count. The first failure ends all.
+ * o: parallel and unpack count, whose bounds are the image's. The first failure ends all.
  */
 int corral_registry_layers_pull(struct corral_registry_client *c, size_t server,
                                 struct corral_image_store *store,

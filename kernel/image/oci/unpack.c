@@ -36,11 +36,15 @@ int corral_unpack_layer(struct corral_image_store *s, int blob_fd, const char *d
 {
 	struct corral_image_layer_making *m = NULL;
 	struct corral_unpacked done = { 0 };
+	char what[16];
+	struct corral_progress_tick wait = { o->progress, what, "wait" };
+	const struct corral_image_tick tick = { corral_progress_tick, &wait };
 	int r;
 
+	shown(diff_id, what);
 	if (diff_id && !corral_digest_is_valid(diff_id))
 		return corral_error_set(err, EINVAL, "'%.80s' is no digest", diff_id);
-	r = corral_image_layer_begin(s, diff_id, &m, err);
+	r = corral_image_layer_begin(s, diff_id, &tick, &m, err);
 	if (r < 0)
 		return r;
 	if (m) {

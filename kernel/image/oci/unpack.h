@@ -6,13 +6,13 @@
 #ifndef CORRAL_KERNEL_IMAGE_OCI_UNPACK_H
 #define CORRAL_KERNEL_IMAGE_OCI_UNPACK_H
 
+#include "kernel/image/bounds.h"
 #include "kernel/image/make.h"
 #include "kernel/image/oci/progress.h"
 #include "kernel/sandbox.h"
 
 struct corral_unpack_limits {
-	uint64_t bytes_max; /* of what comes out; 0: 64 GiB */
-	uint64_t files_max; /* 0: four million */
+	struct corral_image_limits image; /* of what comes out, of all layers together */
 	uint64_t
 	        ratio_max; /* of what comes out to what goes in, above the first 64 MiB; 0: 1,000 */
 };
@@ -21,6 +21,9 @@ struct corral_unpack_options {
 	struct corral_launcher *launcher;
 	const char *program_path; /* corral-unpack, on the host */
 	struct corral_unpack_limits limits;
+	/* Of the image that a layer is for, so that all of its layers are counted together; NULL:
+	 * limits are of this archive alone. */
+	struct corral_image_bounds *bounds;
 	const struct corral_progress *progress; /* or NULL */
 };
 
@@ -30,7 +33,8 @@ struct corral_unpack_options {
  * as well. diff_id: what its
  * tar must hash to, or NULL when nobody said, and ret_diff_id (CORRAL_DIGEST_SIZE, may be NULL) is
  * told. -EBADMSG: another digest, or no archive; -EFBIG: beyond a limit; -EINVAL: an entry that no
- * image may have, with its name; -ENOSPC, -EDQUOT. A device node is refused: -EINVAL.
+ * image may have, with its name; -ENOSPC (also while some of the disk is left, which others need),
+ * -EDQUOT. A device node is refused: -EINVAL.
  */
 int corral_unpack_layer(struct corral_image_store *s, int blob_fd, const char *diff_id,
                         const struct corral_unpack_options *o, char *ret_diff_id,

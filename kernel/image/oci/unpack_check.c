@@ -82,14 +82,17 @@ static int check(struct look *l, int fd_taken, unsigned int depth, struct corral
 	return r;
 }
 
-int corral_unpack_check(int tree_fd, uint64_t files_max, struct corral_error *err)
+int corral_unpack_check(int tree_fd, uint64_t files_max, uint64_t *ret_files,
+                        struct corral_error *err)
 {
 	struct look l = { .files_max = files_max };
-	int fd = openat(tree_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(tree_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
 
 	if (fd < 0)
 		return corral_error_sys(err, errno, "look at what was unpacked");
-	return check(&l, fd, 0, err);
+	r = check(&l, fd, 0, err);
+	*ret_files = l.files;
+	return r;
 }
 
 static int capability_set(int tree_fd, const char *hex, const char *path, struct corral_error *err)

@@ -12,16 +12,15 @@
 
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
+#include "kernel/base/whole.h"
 #include "kernel/image/oci/unpack_check.h"
 #include "kernel/image/oci/unpack_stage.h"
 
-#define BYTES_MAX_DEFAULT (64ull << 30)
-#define FILES_MAX_DEFAULT 4000000u
-#define RATIO_DEFAULT     1000u
-#define RATIO_FREE        (64ull << 20)
-#define BUFFER_SIZE       (1u << 20)
-#define TELL_MS           100u
-#define STALL_MS          300000u /* nothing moves, and nobody can say why */
+#define RATIO_DEFAULT 1000u
+#define RATIO_FREE    (64ull << 20)
+#define BUFFER_SIZE   (1u << 20)
+#define TELL_MS       100u
+#define STALL_MS      300000u /* nothing moves, and nobody can say why */
 
 /* Bytes on their way from one descriptor to another. */
 struct stream {
@@ -32,7 +31,8 @@ struct stream {
 
 struct unpacking {
 	const struct corral_unpack_options *o;
-	struct corral_unpack_limits limits;
+	struct corral_image_bounds *bounds, own; /* of the image, or of this archive alone */
+	uint64_t ratio_max, bytes_max, files_max; /* what is left of them when it begins */
 	int blob_fd;
 	bool is_compressed;
 	const char *what;
@@ -43,14 +43,19 @@ struct unpacking {
 	uint64_t told_ms, moved_ms;
 };
 
-static struct corral_unpack_limits limits_of(const struct corral_unpack_options *o)
+static uint64_t rest(uint64_t max, uint64_t used)
 {
-	struct corral_unpack_limits l = o->limits;
+	return max > used ? max - used : 1;
+}
 
-	l.bytes_max = l.bytes_max ? l.bytes_max : BYTES_MAX_DEFAULT;
-	l.files_max = l.files_max ? l.files_max : FILES_MAX_DEFAULT;
-	l.ratio_max = l.ratio_max ? l.ratio_max : RATIO_DEFAULT;
-	return l;
+/* What others of its image have is not for this one. */
+static void bounds_of(struct unpacking *u, const struct corral_unpack_options *o)
+{
+	corral_image_bounds_init(&u->own, &o->limits.image, -1);
+	u->bounds = o->bounds ? o->bounds : &u->own;
+	u->ratio_max = o->limits.ratio_max ? o->limits.ratio_max : RATIO_DEFAULT;
+	u->bytes_max = rest(u->bounds->limits.bytes_max, atomic_load(&u->bounds->bytes));
+	u->files_max = rest(u->bounds->limits.files_max, atomic_load(&u->bounds->files));
 }
 
 /* gzip, zstd and its frames that are to be skipped, xz, bzip2: what corral-unpack knows. */
@@ -125,17 +130,19 @@ static int tell(struct unpacking *u, bool at_once, struct corral_error *err)
 /* n bytes of the tar have come, the last ones in the stream. */
 static int tar_came(struct unpacking *u, size_t n, struct corral_error *err)
 {
+	int r;
+
 	corral_digest_add(u->digest, u->tar.data + u->tar.end - n, n);
 	u->tar_bytes += n;
-	if (u->tar_bytes > u->limits.bytes_max)
-		return corral_error_set(err, EFBIG, "more than %" PRIu64 " bytes unpacked",
-		                        u->limits.bytes_max);
+	r = corral_image_bounds_add(u->bounds, n, 0, err);
+	if (r < 0)
+		return r;
 	if (u->is_compressed && u->tar_bytes > RATIO_FREE &&
-	    u->tar_bytes / u->limits.ratio_max > u->archive_bytes)
+	    u->tar_bytes / u->ratio_max > u->archive_bytes)
 		return corral_error_set(err, EFBIG,
 		                        "%" PRIu64 " bytes came out of %" PRIu64
 		                        ", more than %" PRIu64 " times as many",
-		                        u->tar_bytes, u->archive_bytes, u->limits.ratio_max);
+		                        u->tar_bytes, u->archive_bytes, u->ratio_max);
 	return 0;
 }
 
@@ -276,6 +283,9 @@ static int turn(struct unpacking *u, struct corral_error *err)
 		r = stage_look(&u->decompress, err);
 	if (r == 0)
 		r = stage_look(&u->extract, err);
+	/* Of what is written, whoever writes it, and not only of what it says. */
+	if (r == 0)
+		r = corral_image_bounds_disk(u->bounds, err);
 	return r < 0 ? r : tell(u, false, err);
 }
 
@@ -359,12 +369,12 @@ static int stages_open(struct unpacking *u, const char *tree_path, struct corral
 	char *decompress[] = { (char *)"decompress", NULL };
 	int r;
 
-	(void)snprintf(entries, sizeof(entries), "entries=%" PRIu64, u->limits.files_max);
-	r = corral_unpack_stage_open(&u->extract, u->o, tree_path, extract, u->limits.bytes_max,
+	(void)snprintf(entries, sizeof(entries), "entries=%" PRIu64, u->files_max);
+	r = corral_unpack_stage_open(&u->extract, u->o, tree_path, extract, u->bytes_max,
 	                             err);
 	if (r == 0 && u->is_compressed)
 		r = corral_unpack_stage_open(&u->decompress, u->o, NULL, decompress,
-		                             u->limits.bytes_max, err);
+		                             u->bytes_max, err);
 	return r;
 }
 
@@ -373,20 +383,15 @@ static int gone_write(const char *layer_path, const struct corral_buf *gone,
 {
 	corral_autofree char *path = NULL;
 	corral_autofd int fd = -1;
+	int r;
 
 	if (asprintf(&path, "%s/gone", layer_path) < 0)
 		return corral_error_set(err, ENOMEM, "out of memory");
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return corral_error_sys(err, errno, "create '%s'", path);
-	for (size_t at = 0; at < gone->len;) {
-		ssize_t n = write(fd, gone->data + at, gone->len - at);
-
-		if (n < 0 && errno != EINTR)
-			return corral_error_sys(err, errno, "write '%s'", path);
-		at += n > 0 ? (size_t)n : 0;
-	}
-	return 0;
+	r = corral_whole_write(fd, gone->data, gone->len);
+	return r < 0 ? corral_error_sys(err, -r, "write '%s'", path) : 0;
 }
 
 /* Both sandboxes are gone, and nothing changes any more. */
@@ -395,11 +400,14 @@ static int finish(struct unpacking *u, const char *layer_path, const char *tree_
 {
 	corral_autofd int fd = open(tree_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	const struct corral_buf *caps = &u->extract.report.capabilities;
+	uint64_t files = 0;
 	int r;
 
 	if (fd < 0)
 		return corral_error_sys(err, errno, "open '%s'", tree_path);
-	r = corral_unpack_check(fd, u->limits.files_max, err);
+	r = corral_unpack_check(fd, u->files_max, &files, err);
+	if (r == 0)
+		r = corral_image_bounds_add(u->bounds, 0, files, err);
 	if (r == 0 && caps->len && geteuid() == 0)
 		r = corral_unpack_capabilities(fd, caps->data, caps->len, err);
 	return r < 0 ? r : gone_write(layer_path, &u->extract.report.gone, err);
@@ -409,6 +417,7 @@ static int run(struct unpacking *u, const char *layer_path, struct corral_unpack
                struct corral_error *err)
 {
 	corral_autofree char *tree_path = NULL;
+	corral_autofd int disk_fd = -1;
 	int r = begin(u, err);
 
 	if (r < 0)
@@ -417,6 +426,10 @@ static int run(struct unpacking *u, const char *layer_path, struct corral_unpack
 		return corral_error_set(err, ENOMEM, "out of memory");
 	if (mkdir(tree_path, 0700) < 0)
 		return corral_error_sys(err, errno, "make directory '%s'", tree_path);
+	if (u->bounds == &u->own) {
+		disk_fd = open(tree_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		u->own.disk_fd = disk_fd;
+	}
 	r = stages_open(u, tree_path, err);
 	if (r == 0)
 		r = pump(u, err);
@@ -447,7 +460,7 @@ int corral_unpack_tree(int blob_fd, const char *layer_path, const char *what,
 	if (!u)
 		return corral_error_set(err, ENOMEM, "out of memory");
 	u->o = o;
-	u->limits = limits_of(o);
+	bounds_of(u, o);
 	u->blob_fd = blob_fd;
 	u->what = what;
 	u->decompress.in_fd = u->decompress.out_fd = u->decompress.report_fd = -1;

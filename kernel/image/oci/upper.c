@@ -25,11 +25,11 @@
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/base/whole.h"
 #include "kernel/image/layer.h"
 #include "kernel/layers/layers.h"
 #include "kernel/layers/view.h"
 
-#define ENTRIES_MAX 4000000
 #define XATTRS_MAX  (64u << 10) /* of the kernel: a list of names */
 #define WHITEOUT    ".wh."
 
@@ -46,7 +46,7 @@ struct taking {
 	struct corral_buf gone, path; /* path: of the entry at hand */
 	struct corral_error *err;
 	char *names; /* XATTRS_MAX */
-	uint64_t n, max;
+	uint64_t n;
 	int base_fd;
 	bool trusted;
 };
@@ -216,11 +216,11 @@ static int visit(struct taking *t, const char *name)
 
 	if (r < 0)
 		return r;
-	if (++t->n > t->max)
-		return corral_error_set(t->err, E2BIG,
-		                        "more than %llu files: nobody needs that many, and no "
-		                        "layer may hold them",
-		                        (unsigned long long)t->max);
+	r = corral_image_bounds_check(t->upper->bounds, 0, ++t->n, t->err);
+	if (r == 0)
+		r = corral_image_bounds_look(t->upper->bounds, t->err);
+	if (r < 0)
+		return r;
 	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail(t, errno, "look at");
 	if (is_listed(t->upper->dropped, t->path.data)) {
@@ -309,20 +309,12 @@ static int gone_write(int layer_fd, const struct corral_buf *gone, struct corral
 {
 	corral_autofd int fd = openat(layer_fd, "gone",
 	                              O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	size_t at = 0;
+	int r;
 
 	if (fd < 0)
 		return corral_error_sys(err, errno, "create 'gone' of the layer");
-	while (at < gone->len) {
-		ssize_t n = write(fd, gone->data + at, gone->len - at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return corral_error_sys(err, errno, "write 'gone' of the layer");
-		at += (size_t)n;
-	}
-	return 0;
+	r = corral_whole_write(fd, gone->data, gone->len);
+	return r < 0 ? corral_error_sys(err, -r, "write 'gone' of the layer") : 0;
 }
 
 static int take(struct taking *t, int keep_fd, int layer_fd)
@@ -363,7 +355,6 @@ int corral_upper_take(const struct corral_upper *u, const char *layer_path,
 	if (base_fd < 0)
 		return corral_error_sys(err, errno, "open '%s'", u->base_path);
 	t.base_fd = base_fd;
-	t.max = u->entries_max ? u->entries_max : ENTRIES_MAX;
 	t.gone = gone;
 	t.path = path;
 	r = take(&t, keep_fd, layer_fd);

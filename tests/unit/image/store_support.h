@@ -143,7 +143,7 @@ static inline void layer_make(struct place *p, const char *name, const char *con
 	char id[80];
 	int fd;
 
-	OK(p, corral_image_layer_begin(p->store, digest_of(name, id), &m, &p->err));
+	OK(p, corral_image_layer_begin(p->store, digest_of(name, id), NULL, &m, &p->err));
 	if (!m)
 		return;
 	fd = open(corral_image_layer_making_path(m), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -158,7 +158,7 @@ static inline void blob_make(struct place *p, const char *text, char ret[80])
 	struct corral_image_blob *b = NULL;
 	uint64_t size = 0;
 
-	OK(p, corral_image_blob_begin(p->store, digest_of(text, ret), &b, &size, &p->err));
+	OK(p, corral_image_blob_begin(p->store, digest_of(text, ret), NULL, &b, &size, &p->err));
 	if (!b)
 		return;
 	assert_int_equal(ftruncate(corral_image_blob_fd(b), 0), 0);
@@ -216,7 +216,7 @@ static inline void image_make(struct place *p, const char *name, const char *wha
 {
 	struct corral_image *i = image_of(p, what, layers);
 
-	OK(p, corral_image_commit(p->store, i, name, &p->err));
+	OK(p, corral_image_commit(p->store, i, name, NULL, &p->err));
 	corral_image_free(i);
 }
 

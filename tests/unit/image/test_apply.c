@@ -48,7 +48,7 @@ static void said_make(struct place *p, const char *name, const char *user, const
 	i->work_dir = strdup(work_dir);
 	i->entrypoint = texts_of(WORDS("/entry"), &i->n_entrypoint);
 	i->command = texts_of(WORDS("one", "two"), &i->n_command);
-	OK(p, corral_image_commit(p->store, i, name, &p->err));
+	OK(p, corral_image_commit(p->store, i, name, NULL, &p->err));
 }
 
 static struct corral_config *asked(const char *json)

@@ -74,7 +74,7 @@ static int flatten(struct layers *l)
 
 	for (size_t i = 0; i < l->n; i++)
 		paths[i] = l->paths[i];
-	return corral_image_flatten(paths, l->n, l->root, &l->err);
+	return corral_image_flatten(paths, l->n, l->root, NULL, &l->err);
 }
 
 /* All of a tree in order: "usr/", "usr/a=text", "usr/b->a". */
@@ -480,7 +480,7 @@ static void usage_counts_files_once(void **state)
 	(void)close(big);
 	(void)close(fd);
 	(void)snprintf(path, sizeof(path), "%s/tree", l.paths[0]);
-	assert_int_equal(corral_image_tree_usage(path, &bytes, &files, &l.err), 0);
+	assert_int_equal(corral_image_tree_usage(path, NULL, &bytes, &files, &l.err), 0);
 	assert_int_equal(files, 3);
 	assert_true(bytes >= 1 << 20 && bytes < (1 << 20) + 65536);
 	layers_remove(&l);

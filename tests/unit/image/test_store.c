@@ -145,7 +145,7 @@ static void image_comes_back_as_it_was(void **state)
 	i->ports = texts_of(WORDS("80/tcp"), &i->n_ports);
 	i->labels = texts_of(WORDS("l=v"), &i->n_labels);
 	i->stop_signal = strdup("SIGQUIT");
-	OK(p, corral_image_commit(p->store, i, "i:1", &p->err));
+	OK(p, corral_image_commit(p->store, i, "i:1", NULL, &p->err));
 	assert_true(i->stored_ms > 0);
 	assert_int_equal(i->n_names, 1);
 	back = find(p, "i:1");
@@ -181,14 +181,14 @@ static void image_needs_its_parts(void **state)
 	                                                                 WORDS("base", "never")),
 	                                                *bare = image_of(p, "bare", WORDS("base"));
 
-	assert_int_equal(corral_image_commit(p->store, none, "none", &p->err), -ENOENT);
+	assert_int_equal(corral_image_commit(p->store, none, "none", NULL, &p->err), -ENOENT);
 	assert_non_null(strstr(p->err.text, "is not there"));
 	bare->id[10] = bare->id[10] == 'a' ? 'b' : 'a';
-	assert_int_equal(corral_image_commit(p->store, bare, "bare", &p->err), -ENOENT);
+	assert_int_equal(corral_image_commit(p->store, bare, "bare", NULL, &p->err), -ENOENT);
 	assert_non_null(strstr(p->err.text, "manifest"));
 	/* One that was built here has no manifest of its own. */
 	bare->built_for = strdup("go");
-	OK(p, corral_image_commit(p->store, bare, "bare", &p->err));
+	OK(p, corral_image_commit(p->store, bare, "bare", NULL, &p->err));
 	holds(p, 1, 1, 2, 6);
 }
 
@@ -499,7 +499,7 @@ static void prune_takes_what_nobody_wants(void **state)
 	layer_make(p, "alone", WORDS("a=1"));
 	blob_make(p, "alone", id);
 	/* Broken off. */
-	OK(p, corral_image_blob_begin(p->store, digest_of("partial", id), &b, &size, &p->err));
+	OK(p, corral_image_blob_begin(p->store, digest_of("partial", id), NULL, &b, &size, &p->err));
 	corral_image_blob_abandon(b, true);
 	assert_int_equal(symlinkat("x", p->store->dirs[STORE_PARTIAL], "new-x"), 0);
 	assert_int_equal(mkdirat(p->store->dirs[STORE_PARTIAL], "layer-new-x", 0700), 0);
@@ -526,19 +526,19 @@ static void blob_is_gone_on_with(void **state)
 	char id[80], text[8] = "";
 	struct stat st;
 
-	assert_int_equal(corral_image_blob_begin(p->store, "sha256:x", &b, &size, &p->err),
+	assert_int_equal(corral_image_blob_begin(p->store, "sha256:x", NULL, &b, &size, &p->err),
 	                 -EINVAL);
-	OK(p, corral_image_blob_begin(p->store, digest_of("abcdef", id), &b, &size, &p->err));
+	OK(p, corral_image_blob_begin(p->store, digest_of("abcdef", id), NULL, &b, &size, &p->err));
 	assert_int_equal(size, 0);
 	assert_int_equal(write(corral_image_blob_fd(b), "abc", 3), 3);
 	corral_image_blob_abandon(b, true);
 	assert_int_equal(corral_image_blob_open(p->store, id, &fd, &p->err), -ENOENT);
-	OK(p, corral_image_blob_begin(p->store, id, &b, &size, &p->err));
+	OK(p, corral_image_blob_begin(p->store, id, NULL, &b, &size, &p->err));
 	assert_int_equal(size, 3);
 	assert_int_equal(pwrite(corral_image_blob_fd(b), "def", 3, 3), 3);
 	OK(p, corral_image_blob_commit_take(b, &p->err));
 	b = (void *)p;
-	OK(p, corral_image_blob_begin(p->store, id, &b, &size, &p->err));
+	OK(p, corral_image_blob_begin(p->store, id, NULL, &b, &size, &p->err));
 	assert_null(b);
 	OK(p, corral_image_blob_open(p->store, id, &fd, &p->err));
 	assert_int_equal(read(fd, text, sizeof(text)), 6);
@@ -546,7 +546,7 @@ static void blob_is_gone_on_with(void **state)
 	assert_int_equal(fstat(fd, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0400);
 	/* One that is given up leaves nothing. */
-	OK(p, corral_image_blob_begin(p->store, digest_of("other", id), &b, &size, &p->err));
+	OK(p, corral_image_blob_begin(p->store, digest_of("other", id), NULL, &b, &size, &p->err));
 	corral_image_blob_abandon(b, false);
 	assert_int_equal(entries(p, STORE_PARTIAL), 0);
 }
@@ -564,7 +564,7 @@ static void *second_blob(void *ctx)
 	struct corral_image_blob *b = NULL;
 	uint64_t size = 0;
 
-	s->result = corral_image_blob_begin(s->p->store, s->id, &b, &size, NULL);
+	s->result = corral_image_blob_begin(s->p->store, s->id, NULL, &b, &size, NULL);
 	s->there = !b;
 	corral_image_blob_abandon(b, true);
 	return NULL;
@@ -575,7 +575,7 @@ static void *second_layer(void *ctx)
 	struct second *s = ctx;
 	struct corral_image_layer_making *m = NULL;
 
-	s->result = corral_image_layer_begin(s->p->store, s->id, &m, NULL);
+	s->result = corral_image_layer_begin(s->p->store, s->id, NULL, &m, NULL);
 	s->there = !m;
 	corral_image_layer_abandon(m);
 	return NULL;
@@ -593,8 +593,8 @@ static void second_waits_for_the_first(void **state)
 	uint64_t size = 0;
 	int fd;
 
-	OK(p, corral_image_blob_begin(p->store, blob_id, &b, &size, &p->err));
-	OK(p, corral_image_layer_begin(p->store, layer_id, &m, &p->err));
+	OK(p, corral_image_blob_begin(p->store, blob_id, NULL, &b, &size, &p->err));
+	OK(p, corral_image_layer_begin(p->store, layer_id, NULL, &m, &p->err));
 	assert_int_equal(pthread_create(&threads[0], NULL, second_blob, &blob), 0);
 	assert_int_equal(pthread_create(&threads[1], NULL, second_layer, &layer), 0);
 	(void)usleep(100000);
@@ -627,7 +627,7 @@ static void layer_begins_empty(void **state)
 	fd = openat(p->store->dirs[STORE_PARTIAL], name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	tree_fill(fd, WORDS("old=1"));
 	(void)close(fd);
-	OK(p, corral_image_layer_begin(p->store, id, &m, &p->err));
+	OK(p, corral_image_layer_begin(p->store, id, NULL, &m, &p->err));
 	fd = open(corral_image_layer_making_path(m), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	tree_fill(fd, WORDS("new=1"));
 	(void)close(fd);
@@ -635,9 +635,9 @@ static void layer_begins_empty(void **state)
 	OK(p, corral_image_layer_commit_take(m, id, &p->err));
 	assert_true(corral_image_layer_is_there(p->store, id));
 	/* Without a tree it is none; of a digest that is told at the end it is. */
-	OK(p, corral_image_layer_begin(p->store, NULL, &m, &p->err));
+	OK(p, corral_image_layer_begin(p->store, NULL, NULL, &m, &p->err));
 	assert_int_equal(corral_image_layer_commit_take(m, digest_of("m", id), &p->err), -ENOENT);
-	OK(p, corral_image_layer_begin(p->store, NULL, &m, &p->err));
+	OK(p, corral_image_layer_begin(p->store, NULL, NULL, &m, &p->err));
 	fd = open(corral_image_layer_making_path(m), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	tree_fill(fd, WORDS("new=1"));
 	(void)close(fd);
@@ -705,7 +705,7 @@ static void *late_commit(void *ctx)
 {
 	struct late *l = ctx;
 
-	l->result = corral_image_commit(l->p->store, l->i, "late", NULL);
+	l->result = corral_image_commit(l->p->store, l->i, "late", NULL, NULL);
 	return NULL;
 }
 
@@ -760,7 +760,7 @@ static int committer(struct place *p, unsigned int seed)
 		layer_make(p, "base", WORDS("usr/", "usr/a=1"));
 		layer_make(p, name, WORDS("usr/", "usr/c=3"));
 		i = image_of(p, name, WORDS("base", name));
-		if (corral_image_commit(p->store, i, name, &p->err) < 0)
+		if (corral_image_commit(p->store, i, name, NULL, &p->err) < 0)
 			return 11;
 		corral_fd_closep(&hold);
 		/* It may be gone by now; if it is not, it is whole and stays. */

@@ -69,7 +69,7 @@ static int layer_again(struct place *p, const char *name)
 {
 	struct corral_image_layer_making *m = NULL;
 	char id[80];
-	int fd, r = corral_image_layer_begin(p->store, digest_of(name, id), &m, &p->err);
+	int fd, r = corral_image_layer_begin(p->store, digest_of(name, id), NULL, &m, &p->err);
 
 	if (r < 0 || !m)
 		return r;
@@ -91,7 +91,7 @@ static int do_pull(struct place *p)
 	if (r < 0)
 		return r;
 	i = image_of(p, "new", WORDS("base", "third"));
-	return corral_image_commit(p->store, i, "new", &p->err);
+	return corral_image_commit(p->store, i, "new", NULL, &p->err);
 }
 
 /* The same name for another image. */
@@ -99,7 +99,7 @@ static int do_pull_anew(struct place *p)
 {
 	corral_auto(corral_image_freep) struct corral_image *i = image_of(p, "a2", WORDS("top"));
 
-	return corral_image_commit(p->store, i, "a", &p->err);
+	return corral_image_commit(p->store, i, "a", NULL, &p->err);
 }
 
 static int do_tag(struct place *p)

@@ -43,6 +43,7 @@ struct fixture {
 	const char *token_answer;
 	const char *token_pass; /* Authorization of who gets tokens; NULL: anybody */
 	uint64_t cancel_at;
+	bool always_cancel;
 };
 
 /* The text with its one "@" replaced. */
@@ -182,7 +183,7 @@ static int tell(void *ctx, uint64_t current, struct corral_error *err)
 {
 	const struct fixture *f = ctx;
 
-	return f->cancel_at && current >= f->cancel_at
+	return f->always_cancel || (f->cancel_at && current >= f->cancel_at)
 	               ? corral_error_set(err, ECANCELED, "canceled")
 	               : 0;
 }
@@ -226,7 +227,7 @@ static void leave(struct fixture *f, const char *bytes, size_t n)
 	struct corral_image_blob *b = NULL;
 	uint64_t size = 0;
 
-	assert_int_equal(corral_image_blob_begin(f->store, f->digest, &b, &size, NULL), 0);
+	assert_int_equal(corral_image_blob_begin(f->store, f->digest, NULL, &b, &size, NULL), 0);
 	assert_int_equal(pwrite(corral_image_blob_fd(b), bytes, n, 0), n);
 	corral_image_blob_abandon(b, true);
 }
@@ -331,7 +332,7 @@ static void other_bytes_are_refused_after_one_more_try(void **state)
 	assert_int_equal(n_asked(f), 2);
 	asked_from(f, 1, NULL);
 	/* And nothing is left of it. */
-	assert_int_equal(corral_image_blob_begin(f->store, f->digest, &b, &size, NULL), 0);
+	assert_int_equal(corral_image_blob_begin(f->store, f->digest, NULL, &b, &size, NULL), 0);
 	assert_int_equal(size, 0);
 	corral_image_blob_abandon(b, false);
 }
@@ -456,6 +457,25 @@ static void cancelled_pull_leaves_what_came(void **state)
 	comes(f);
 	q = web_nth(&f->web, "GET /v2/", n_asked(f) - 1);
 	assert_true(range_of(q) && strtoul(range_of(q), NULL, 10) >= 256u << 10);
+}
+
+/* Another has it in the making, and its registry takes its time: that is no reason to wait for ever.
+ */
+static void waiting_for_another_pull_can_be_cancelled(void **state)
+{
+	struct fixture *f = *state;
+	struct corral_image_blob *b = NULL;
+	uint64_t size = 0, began = corral_now_ms();
+	int fd = -1;
+
+	assert_int_equal(corral_image_blob_begin(f->store, f->digest, NULL, &b, &size, NULL), 0);
+	f->always_cancel = true;
+	assert_int_equal(pull(f), -ECANCELED);
+	assert_true(corral_now_ms() - began < 2000);
+	assert_int_equal(corral_image_blob_open(f->store, f->digest, &fd, NULL), -ENOENT);
+	corral_image_blob_abandon(b, false);
+	f->always_cancel = false;
+	comes(f);
 }
 
 /* ---- who asks ---- */
@@ -681,6 +701,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(blob_comes_whole_and_once),
 		TEST(broken_transfer_is_gone_on_with),
+		TEST(waiting_for_another_pull_can_be_cancelled),
 		TEST(killed_pull_is_gone_on_with),
 		TEST(what_is_whole_already_is_not_asked_for),
 		TEST(server_without_ranges_begins_at_the_beginning),

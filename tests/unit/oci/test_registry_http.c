@@ -30,6 +30,13 @@ static void redirect(int fd, int status, const char *to)
 	              to);
 }
 
+/* "100 Continue" for ever: no answer is one of these. */
+static void continues(int fd)
+{
+	while (web_say(fd, "HTTP/1.1 100 Continue\r\n\r\n"))
+		(void)usleep(20000);
+}
+
 static void drip(int fd, const char *head)
 {
 	(void)web_say(fd, "%s", head);
@@ -74,6 +81,8 @@ static bool answer(struct web *w, int fd, const struct web_request *q, void *ctx
 		web_wait_gone(fd);
 	else if (web_is(q, "GET /drip"))
 		drip(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
+	else if (web_is(q, "GET /continues"))
+		continues(fd);
 	else if (web_is(q, "GET /head-drip"))
 		drip(fd, "HTTP/1.1 200 OK\r\nX: ");
 	else if (web_is(q, "GET /head")) {
@@ -262,6 +271,74 @@ static void who_never_answers_or_drips_is_left(void **state)
 	corral_registry_http_free(h);
 }
 
+/* Enough for no stall, and too little for anybody who waits; to begin anew would be of no use. */
+static void who_drips_for_long_is_left(void **state)
+{
+	struct fixture *f = *state;
+	struct corral_registry_http_options o = { .stall_ms = 60000, .slow_ms = 500 };
+	struct corral_registry_http *h = f->h;
+	uint64_t begin = corral_now_ms();
+
+	assert_int_equal(corral_registry_http_new(&o, &f->h, NULL), 0);
+	assert_int_equal(get(f, "/drip"), -ETIMEDOUT);
+	assert_says(f, "it sends less than 1024 bytes a second, for 500 ms");
+	assert_false(f->a.is_broken);
+	assert_true(corral_now_ms() - begin < 8000);
+	/* What is quick enough is not touched by it. */
+	assert_int_equal(get(f, "/plain"), 0);
+	corral_registry_http_free(h);
+}
+
+static void heads_that_are_none_are_no_answer(void **state)
+{
+	struct fixture *f = *state;
+	struct corral_registry_http_options o = { .stall_ms = 300 };
+	struct corral_registry_http *h = f->h;
+
+	assert_int_equal(corral_registry_http_new(&o, &f->h, NULL), 0);
+	stalls(f, "/continues");
+	corral_registry_http_free(h);
+}
+
+/* What servers of HTTP say to whoever speaks TLS to them. */
+static void *bad_request(void *ctx)
+{
+	static const char text[] = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+	corral_autofd int fd = accept4(*(int *)ctx, NULL, NULL, SOCK_CLOEXEC);
+	char some[4096];
+
+	if (fd >= 0 && recv(fd, some, sizeof(some), 0) > 0)
+		(void)send(fd, text, strlen(text), MSG_NOSIGNAL);
+	return NULL;
+}
+
+static void plain_http_is_said_in_so_many_words(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	corral_autofd int listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(at);
+	char url[64], wanted[128];
+	const struct corral_registry_request q = { .url = url, .body_max = 100 };
+	pthread_t thread;
+	unsigned int port;
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(listen_fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(listen_fd, 1), 0);
+	assert_int_equal(getsockname(listen_fd, (struct sockaddr *)&at, &len), 0);
+	port = ntohs(at.sin_port);
+	assert_int_equal(pthread_create(&thread, NULL, bad_request, &listen_fd), 0);
+	(void)snprintf(url, sizeof(url), "https://127.0.0.1:%u/", port);
+	assert_int_equal(corral_registry_http_do(f->h, &q, &f->a, &f->err), -EPROTO);
+	(void)pthread_join(thread, NULL);
+	(void)snprintf(wanted, sizeof(wanted),
+	               "127.0.0.1:%u does not speak TLS; if it speaks plain HTTP: --insecure "
+	               "127.0.0.1:%u",
+	               port, port);
+	assert_says(f, wanted);
+}
+
 static void waiting_can_be_cancelled(void **state)
 {
 	struct fixture *f = *state;
@@ -349,6 +426,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(redirects_go_where_they_may, setup, teardown),
 		cmocka_unit_test_setup_teardown(form_is_sent_to_nobody_else, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_never_answers_or_drips_is_left, setup,
+		                                teardown),
+		cmocka_unit_test_setup_teardown(who_drips_for_long_is_left, setup, teardown),
+		cmocka_unit_test_setup_teardown(heads_that_are_none_are_no_answer, setup, teardown),
+		cmocka_unit_test_setup_teardown(plain_http_is_said_in_so_many_words, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(waiting_can_be_cancelled, setup, teardown),
 		cmocka_unit_test_setup_teardown(floods_are_bounded, setup, teardown),

@@ -323,12 +323,14 @@ static void changes_of_the_hosts_usr_are_no_layer(void **state)
 
 static void too_many_files_are_refused(void **state)
 {
+	struct corral_image_bounds few;
 	struct corral_error err = { 0 };
 
 	(void)state;
 	file("keep/u0/a", "");
 	file("keep/u0/b", "");
-	assert_int_equal(take(&(struct corral_upper) { .entries_max = 1 }, &err), -E2BIG);
+	corral_image_bounds_init(&few, &(struct corral_image_limits) { .files_max = 1 }, -1);
+	assert_int_equal(take(&(struct corral_upper) { .bounds = &few }, &err), -EFBIG);
 }
 
 /* Links that the guest left lead nowhere, in its tree and in the base. */
@@ -434,7 +436,7 @@ static void base_and_layer_make_what_the_sandbox_saw(void **state)
 	if (corral_upper_take(&(struct corral_upper) { .keep_path = "keep",
 	                                               .base_path = "low/tree" },
 	                      "layer", &err) < 0 ||
-	    corral_image_flatten(layers, 2, "root", &err) < 0)
+	    corral_image_flatten(layers, 2, "root", NULL, &err) < 0)
 		fail_msg("%s", err.text);
 	for (size_t i = 0; i < told.n; i++) {
 		int r = lstat(told.paths[i] + 1, &st);

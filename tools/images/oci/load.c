@@ -73,7 +73,7 @@ int corral_images_cmd_load(struct corral_call *call, struct corral_error *err)
 	int r = source_open(call->n_operands ? call->operands[0] : NULL, &fd, err);
 
 	if (r == 0)
-		r = corral_images_maker_init(&m, o->quiet || o->json, err);
+		r = corral_images_maker_init(&m, o, err);
 	if (r == 0)
 		r = corral_image_load(m.store, fd, o->image_name, o->platform, &m.unpack, told, &t,
 		                      err);
@@ -104,7 +104,7 @@ int corral_images_cmd_import(struct corral_call *call, struct corral_error *err)
 
 	config_of(call, &config);
 	if (r == 0)
-		r = corral_images_maker_init(&m, o->quiet || o->json, err);
+		r = corral_images_maker_init(&m, o, err);
 	if (r == 0)
 		r = corral_image_import(m.store, fd, call->operands[1], &config, &m.unpack, &i,
 		                        err);

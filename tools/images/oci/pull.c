@@ -55,7 +55,7 @@ int corral_images_cmd_pull(struct corral_call *call, struct corral_error *err)
 	        corral_images_puller_done) struct corral_images_puller puller = { .config = NULL };
 	corral_auto(corral_images_maker_done) struct corral_images_maker m = { .store = NULL };
 	json_t *all = json_array();
-	int r = corral_images_maker_init(&m, call->options.quiet || call->options.json, err);
+	int r = corral_images_maker_init(&m, &call->options, err);
 
 	if (r == 0)
 		r = corral_images_puller_init(&puller, &m, call->options.mirrors,

@@ -60,7 +60,7 @@ static int builder_init(struct builder *b, const struct corral_call *call, struc
 
 	memset(b, 0, sizeof(*b));
 	b->is_quiet = call->options.quiet || call->options.json;
-	r = corral_images_maker_init(&b->maker, b->is_quiet, err);
+	r = corral_images_maker_init(&b->maker, &call->options, err);
 	if (r == 0)
 		r = corral_images_puller_init(&b->puller, &b->maker, NULL, NULL, err);
 	b->progress = (struct corral_progress) { tell, b };
@@ -69,6 +69,9 @@ static int builder_init(struct builder *b, const struct corral_call *call, struc
 		.launcher = b->maker.launcher,
 		.network = call->options.build_network,
 		.no_cache = call->options.no_cache,
+		.slots = b->maker.builds < CORRAL_BUILD_SLOTS_MAX ? (unsigned int)b->maker.builds
+		                                                  : CORRAL_BUILD_SLOTS_MAX,
+		.limits = b->maker.unpack.limits.image,
 		.seccomp_cache_dir = b->cache_dir,
 		.progress = &b->progress,
 		.fetch = fetch,

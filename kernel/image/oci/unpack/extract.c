@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/base/whole.h"
 #include "kernel/image/oci/unpack/dirs.h"
 #include "kernel/image/oci/unpack/meta.h"
 #include "kernel/image/oci/unpack/name.h"
@@ -123,22 +124,6 @@ static void capabilities_report(struct extract *x)
 		anew_;                                                                    \
 	})
 
-static int data_write(int fd, const char *data, size_t len, int64_t offset)
-{
-	while (len) {
-		ssize_t n = pwrite(fd, data, len, offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		len -= (size_t)n;
-		offset += n;
-	}
-	return 0;
-}
-
 static int content(struct extract *x, struct archive_entry *e, int fd, struct corral_error *err)
 {
 	int64_t size = archive_entry_size(e), offset, end = 0;
@@ -151,7 +136,7 @@ static int content(struct extract *x, struct archive_entry *e, int fd, struct co
 	while ((r = archive_read_data_block(x->a, &data, &len, &offset)) == ARCHIVE_OK) {
 		if (offset < end || (int64_t)len > INT64_MAX - offset)
 			return corral_error_set(err, EBADMSG, "its parts are out of order");
-		r = data_write(fd, data, len, offset);
+		r = corral_whole_write_at(fd, data, len, offset);
 		if (r < 0)
 			return corral_error_sys(err, -r, "write");
 		end = offset + (int64_t)len;

@@ -15,6 +15,7 @@
 
 #include "kernel/base/cleanup.h"
 #include "kernel/base/parse.h"
+#include "kernel/base/whole.h"
 #include "kernel/image/oci/unpack/extract.h"
 #include "kernel/image/oci/unpack/report.h"
 #include "kernel/image/oci/unpack/stream.h"
@@ -33,21 +34,6 @@ const char *__asan_default_options(void)
 }
 #endif
 
-static int write_all(const char *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(STDOUT_FILENO, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 static int decompress(struct report *report, struct corral_error *err)
 {
 	corral_auto(stream_closep) struct archive *a = NULL;
@@ -62,7 +48,7 @@ static int decompress(struct report *report, struct corral_error *err)
 	r = archive_read_next_header(a, &e);
 	while (r == ARCHIVE_OK &&
 	       (r = archive_read_data_block(a, &data, &len, &offset)) == ARCHIVE_OK) {
-		int w = write_all(data, len);
+		int w = corral_whole_write(STDOUT_FILENO, data, len);
 
 		/* Whoever reads has seen the end already. */
 		if (w == -EPIPE)
