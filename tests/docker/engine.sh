@@ -7,6 +7,7 @@
 # nothing else; corral-test/scratch, one static program and nothing else.
 #
 # usage: engine.sh start DIR BUILD_DIR                     as ctest's fixture; exit 77: not to be had here
+#        engine.sh bare DIR DATA                          one without images, with its files in DATA, until its caller ends
 #        engine.sh stop DIR
 #        engine.sh run BUILD_DIR PROGRAM [ARG...]          an engine for this one program
 set -euo pipefail
@@ -22,7 +23,8 @@ check() {
 }
 
 serve() {
-	local base=$1 program=$2 work=/run/corral-docker engine tries
+	local base=$1 program=$2 work=/run/corral-docker engine tries data
+	data=${3:-$work/data}
 	mount -t tmpfs -o mode=755 none /run
 	mkdir "$work" "$work/etc" "$work/etc-work"
 	# The engine writes a key of its own to /etc/docker.
@@ -31,7 +33,7 @@ serve() {
 	mount --make-rshared /
 	export DOCKER_HOST=unix://$KEEP_DIR/docker.sock DOCKER_CONFIG=$work/config HOME=$work
 	echo '{}' >"$work/daemon.json"
-	dockerd --config-file "$work/daemon.json" -H "$DOCKER_HOST" --data-root "$work/data" --exec-root "$work/exec" \
+	dockerd --config-file "$work/daemon.json" -H "$DOCKER_HOST" --data-root "$data" --exec-root "$work/exec" \
 		-p "$work/pid" --storage-driver overlay2 --iptables=false --ip6tables=false --ip-masq=false \
 		--ip-forward=false --bridge=none --exec-opt native.cgroupdriver=cgroupfs \
 		--cgroup-parent "/$KEEP_CGROUP" &
@@ -41,7 +43,7 @@ serve() {
 		kill -0 "$engine" 2>/dev/null || exit 1
 		sleep 0.1
 	done
-	load_images "$work" "$base" "$program" docker
+	[ -z "$base" ] || load_images "$work" "$base" "$program" docker
 	tell_tests docker
 	wait "$engine"
 }
@@ -53,6 +55,11 @@ start)
 	base=$(base_system "$dir")
 	program=$(static_program "$dir" "$build")
 	exec "$here/keep.sh" start "$dir" "$here/engine.sh" --serve "$base" "$program"
+	;;
+bare)
+	dir=$(absolute "$2")
+	check "$dir"
+	exec "$here/keep.sh" start "$dir" "$here/engine.sh" --serve '' '' "$(absolute "$3")"
 	;;
 stop) exec "$here/keep.sh" stop "$(absolute "$2")" ;;
 run)

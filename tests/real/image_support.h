@@ -66,10 +66,10 @@ static inline void image_file(const char *root, const char *name, const char *te
 /* /bin/sh and what else test programs call. */
 static inline void image_busybox(const char *root)
 {
-	static const char *const names[] = { "sh",   "cat",   "rm",  "mkdir",   "ls",
-		                             "echo", "sleep", "id",  "chown",   "chmod",
-		                             "ln",   "grep",  "env", "test",    "touch",
-		                             "true", "stat",  "mv",  "readlink" };
+	static const char *const names[] = { "sh",   "cat",   "rm",  "mkdir",    "ls",
+		                             "echo", "sleep", "id",  "chown",    "chmod",
+		                             "ln",   "grep",  "env", "test",     "touch",
+		                             "true", "stat",  "mv",  "readlink", "dd" };
 	char path[512];
 	struct stat st;
 	int from, to;

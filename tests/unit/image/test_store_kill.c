@@ -1,12 +1,7 @@
 /*
- * A store of images whose user is killed in the middle: a child does one operation under ptrace(2),
- * and is killed when it is about to do its k-th system call that changes anything, for one k after
- * the other. The store then holds all or nothing of the operation (or what was made, without its
- * name), what it holds can be used, the operation can be done again, and nothing is left behind for
- * good.
- *
- * CORRAL_STORE_KILLS says at how many of these calls (a number, or "all"); otherwise some, evenly
- * from a place that is another each time.
+ * A store of images whose user is killed in the middle of an operation (tests/kill_support.h). The
+ * store then holds all or nothing of the operation (or what was made, without its name), what it
+ * holds can be used, the operation can be done again, and nothing is left behind for good.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,53 +10,11 @@
 
 #include <cmocka.h>
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-
 #include "kernel/base/buf.h"
+#include "tests/kill_support.h"
 #include "tests/unit/image/store_support.h"
 
 #define KILLS 4
-
-/* Those that change what is on disk. */
-static const int calls[] = {
-	SYS_mkdirat, SYS_renameat2, SYS_renameat, SYS_unlinkat,  SYS_linkat,    SYS_symlinkat,
-	SYS_write,   SYS_pwrite64,  SYS_fsync,    SYS_ftruncate, SYS_utimensat, SYS_syncfs,
-	SYS_fchmod,  SYS_fchown,    SYS_fchmodat, SYS_flock,
-#ifdef SYS_unlink
-	SYS_unlink,  SYS_rename,    SYS_mkdir,    SYS_rmdir,
-#endif
-};
-
-/* Each of them stops, and every openat(2) that may make a file. */
-static int calls_stop(void)
-{
-	struct sock_filter code[2 * CORRAL_COUNT(calls) + 8];
-	struct sock_fprog program = { .filter = code };
-	size_t n = 0;
-
-#define ADD(...) code[n++] = (struct sock_filter)__VA_ARGS__
-	ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)));
-	for (size_t i = 0; i < CORRAL_COUNT(calls); i++) {
-		ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned int)calls[i], 0, 1));
-		ADD(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE));
-	}
-	ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 3));
-	ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])));
-	ADD(BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_CREAT, 0, 1));
-	ADD(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE));
-	ADD(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
-#undef ADD
-	program.len = (unsigned short)n;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return -1;
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
-}
 
 /* --- the operations, on two images that share a layer; -errno --- */
 
@@ -246,64 +199,33 @@ struct operation {
 	bool unnamed; /* what it makes may be there before it has its name */
 };
 
-static __attribute__((noreturn)) void child(struct place *p, const struct operation *op)
+struct killed {
+	struct place *p;
+	const struct operation *op;
+};
+
+static void begin(void *ctx)
 {
-	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-		_exit(121);
-	(void)raise(SIGSTOP);
-	if (calls_stop() < 0)
+	const struct killed *c = ctx;
+
+	if (kill_calls_stop() < 0)
 		_exit(122);
-	_exit(op->run(p) < 0 ? 123 : 0);
+	_exit(c->op->run(c->p) < 0 ? 123 : 0);
 }
 
 /* How many calls it came to; it is killed before the k-th (0: never). */
 static unsigned int run_killed(struct place *p, const struct operation *op, unsigned int k)
 {
-	unsigned int n = 0;
-	int status;
-	pid_t pid;
+	struct killed c = { p, op };
+	int status = -1, n;
 
-	(void)fflush(NULL);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0)
-		child(p, op);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSTOPPED(status));
-	assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, NULL,
-	                        PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL),
-	                 0);
-	for (;;) {
-		assert_int_equal(ptrace(PTRACE_CONT, pid, NULL, 0), 0);
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		if (!WIFSTOPPED(status))
-			break;
-		if (status >> 8 != (SIGTRAP | PTRACE_EVENT_SECCOMP << 8))
-			continue;
-		if (++n == k) {
-			(void)kill(pid, SIGKILL);
-			assert_int_equal(waitpid(pid, &status, 0), pid);
-			break;
-		}
-	}
-	if (k == 0 || n < k)
+	n = kill_run(begin, &c, k, &status);
+	assert_true(n >= 0);
+	if (k == 0 || n < (int)k)
 		assert_int_equal(status, 0);
 	else
 		assert_int_equal(WTERMSIG(status), SIGKILL);
-	return n;
-}
-
-static bool can_trace(void)
-{
-	int status = 0;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-			_exit(1);
-		_exit(calls_stop() < 0);
-	}
-	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+	return (unsigned int)n;
 }
 
 struct seen {
@@ -345,23 +267,13 @@ static void kill_at(const struct operation *op, const struct seen *seen, unsigne
 	place_remove(&p);
 }
 
-static unsigned int kills_wanted(const struct seen *seen)
-{
-	const char *wanted = getenv("CORRAL_STORE_KILLS");
-	unsigned long kills = KILLS;
-
-	if (wanted)
-		kills = strcmp(wanted, "all") == 0 ? seen->calls : strtoul(wanted, NULL, 10);
-	return kills < seen->calls ? (unsigned int)kills : seen->calls;
-}
-
 static void kill_everywhere(const struct operation *op)
 {
 	struct seen seen = { CORRAL_BUF_INIT, CORRAL_BUF_INIT, 0, 0, 0 };
-	unsigned int kills, begin = (unsigned int)getpid();
+	unsigned int kills, from = (unsigned int)getpid();
 	struct place p;
 
-	if (!can_trace()) {
+	if (!kill_can_trace()) {
 		corral_test_skip("ptrace(2) of a child");
 		return;
 	}
@@ -373,9 +285,9 @@ static void kill_everywhere(const struct operation *op)
 	seen.n_layers = entries(&p, STORE_LAYERS);
 	seen.n_blobs = entries(&p, STORE_BLOBS);
 	place_remove(&p);
-	kills = kills_wanted(&seen);
+	kills = kills_wanted(seen.calls, KILLS);
 	for (unsigned int i = 0; i < kills; i++)
-		kill_at(op, &seen, 1 + (begin + i * seen.calls / kills) % seen.calls);
+		kill_at(op, &seen, 1 + (from + i * seen.calls / kills) % seen.calls);
 	print_message("%s: killed at %u of %u calls\n", op->name, kills, seen.calls);
 	corral_buf_done(&seen.before);
 	corral_buf_done(&seen.after);

@@ -1,66 +1,16 @@
 /*
- * A store whose user is killed in the middle: a child does one operation under ptrace(2), and is
- * killed when it is about to do its k-th system call that changes anything, for one k after the
- * other. Whoever opens the store then finds all or nothing of the operation, all sessions with
- * their files, and can do it again.
- *
- * CORRAL_STORE_KILLS says at how many of these calls (a number, or "all"); otherwise a few, evenly
- * from a place that is another each time.
+ * A store whose user is killed in the middle of an operation (tests/kill_support.h). Whoever opens
+ * the store then finds all or nothing of the operation, all sessions with their files, and can do
+ * it again.
  */
 #include "tests/unit/backends/sessions/store_support.h"
 
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <signal.h>
 #include <spawn.h>
-#include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "kernel/base/buf.h"
+#include "tests/kill_support.h"
 
 #define KILLS 2
-
-/* Those that change what is on disk. */
-static const int calls[] = {
-	SYS_mkdirat,   SYS_renameat2, SYS_unlinkat,  SYS_linkat,    SYS_symlinkat,
-	SYS_mknodat,   SYS_pwrite64,  SYS_write,     SYS_ftruncate, SYS_fdatasync,
-	SYS_fsync,     SYS_syncfs,    SYS_fchmod,    SYS_fchmodat,  SYS_fchownat,
-	SYS_fallocate, SYS_setxattr,  SYS_lsetxattr, SYS_fsetxattr,
-#ifdef SYS_renameat
-	SYS_renameat,
-#endif
-#ifdef SYS_unlink
-	SYS_unlink,    SYS_rename,    SYS_mkdir,     SYS_rmdir,     SYS_chmod,
-#endif
-};
-
-/* Each of them stops, and every openat(2) that may make a file. */
-static int calls_stop(void)
-{
-	struct sock_filter code[2 * CORRAL_COUNT(calls) + 8];
-	struct sock_fprog program = { .filter = code };
-	size_t n = 0;
-
-#define ADD(...) code[n++] = (struct sock_filter)__VA_ARGS__
-	ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)));
-	for (size_t i = 0; i < CORRAL_COUNT(calls); i++) {
-		ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned int)calls[i], 0, 1));
-		ADD(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE));
-	}
-	ADD(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 3));
-	ADD(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])));
-	ADD(BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_CREAT, 0, 1));
-	ADD(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE));
-	ADD(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
-#undef ADD
-	program.len = (unsigned short)n;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return -1;
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
-}
 
 struct operation {
 	const char *name;
@@ -224,55 +174,38 @@ static void describe(struct place *p, bool deep, struct corral_buf *ret)
 	assert_false(ret->failed);
 }
 
-static __attribute__((noreturn)) void child(struct place *p, const struct operation *op)
+struct killed {
+	struct place *p;
+	const struct operation *op;
+};
+
+static void begin(void *ctx)
 {
-	if (op->store == GIVEN && corral_session_store_open(p->root, &p->store, &p->err) < 0)
+	const struct killed *c = ctx;
+
+	if (c->op->store == GIVEN &&
+	    corral_session_store_open(c->p->root, &c->p->store, &c->p->err) < 0)
 		_exit(120);
-	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-		_exit(121);
-	(void)raise(SIGSTOP);
-	if (calls_stop() < 0)
+	if (kill_calls_stop() < 0)
 		_exit(122);
-	_exit(op->run(p) < 0 ? 123 : 0);
+	_exit(c->op->run(c->p) < 0 ? 123 : 0);
 }
 
 /* How many calls it came to; it is killed before the k-th (0: never). */
 static unsigned int run_killed(struct place *p, const struct operation *op, unsigned int k)
 {
-	unsigned int n = 0;
-	int status;
-	pid_t pid;
+	struct killed c = { p, op };
+	int status = -1, n;
 
 	/* SQLite's handles are not to be carried across fork(2). */
 	place_close(p);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0)
-		child(p, op);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFEXITED(status))
-		fail_msg("%s: the child ended with %d", op->name, WEXITSTATUS(status));
-	assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, NULL,
-	                        PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL),
-	                 0);
-	for (;;) {
-		assert_int_equal(ptrace(PTRACE_CONT, pid, NULL, 0), 0);
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		if (!WIFSTOPPED(status))
-			break;
-		if (status >> 8 != (SIGTRAP | PTRACE_EVENT_SECCOMP << 8))
-			continue;
-		if (++n == k) {
-			(void)kill(pid, SIGKILL);
-			assert_int_equal(waitpid(pid, &status, 0), pid);
-			break;
-		}
-	}
-	if (k == 0 || n < k)
+	n = kill_run(begin, &c, k, &status);
+	assert_true(n >= 0);
+	if (k == 0 || n < (int)k)
 		assert_int_equal(status, 0);
 	else
 		assert_int_equal(WTERMSIG(status), SIGKILL);
-	return n;
+	return (unsigned int)n;
 }
 
 /* The link, and that the topmost can be written to. */
@@ -371,36 +304,13 @@ static void kill_at(struct place *p, const struct operation *op, const struct se
 	sessions_are_ready(p);
 }
 
-static bool can_trace(void)
-{
-	int status = 0;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-			_exit(1);
-		_exit(calls_stop() < 0);
-	}
-	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
-}
-
-static unsigned int kills_wanted(const struct seen *seen)
-{
-	const char *wanted = getenv("CORRAL_STORE_KILLS");
-	unsigned long kills = KILLS;
-
-	if (wanted)
-		kills = strcmp(wanted, "all") == 0 ? seen->calls : strtoul(wanted, NULL, 10);
-	return kills < seen->calls ? (unsigned int)kills : seen->calls;
-}
-
 static void kill_everywhere(const struct operation *op)
 {
 	struct seen seen = { CORRAL_BUF_INIT, CORRAL_BUF_INIT, CORRAL_BUF_INIT, 0, 0 };
 	struct place p, saved = { 0 };
-	unsigned int kills, begin = (unsigned int)getpid();
+	unsigned int kills, from = (unsigned int)getpid();
 
-	if (!can_trace()) {
+	if (!kill_can_trace()) {
 		corral_test_skip("ptrace(2) of a child");
 		return;
 	}
@@ -412,10 +322,10 @@ static void kill_everywhere(const struct operation *op)
 	(void)snprintf(saved.root, sizeof(saved.root), "%.50s.saved", p.root);
 	copy(p.root, saved.root);
 	seen_get(&p, op, &seen);
-	kills = kills_wanted(&seen);
+	kills = kills_wanted(seen.calls, KILLS);
 	for (unsigned int i = 0; i < kills; i++) {
 		place_again(&p, saved.root);
-		kill_at(&p, op, &seen, 1 + (begin + i * seen.calls / kills) % seen.calls);
+		kill_at(&p, op, &seen, 1 + (from + i * seen.calls / kills) % seen.calls);
 	}
 	print_message("%s: killed at %u of %u calls\n", op->name, kills, seen.calls);
 	place_remove(&p);
