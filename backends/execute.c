@@ -302,7 +302,8 @@ static void concluded(struct run *run)
 	struct corral_executed *e = run->result;
 	const struct corral_receipt *r = run->ops->receipt(run->process);
 
-	e->receipt = *r;
+	corral_receipt_done(&e->receipt);
+	corral_receipt_copy(r, &e->receipt);
 	e->exit_code = e->timed_out ? CORRAL_EXECUTE_TIMED_OUT
 	               : r->signal  ? 128 + r->signal
 	                            : r->exit_code;

@@ -43,6 +43,7 @@ void corral_executed_done(struct corral_executed *x)
 {
 	corral_buf_done(&x->out);
 	corral_buf_done(&x->err);
+	corral_receipt_done(&x->receipt);
 	memset(x, 0, sizeof(*x));
 }
 

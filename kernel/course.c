@@ -18,6 +18,7 @@ void corral_course_begin(struct corral_sandbox *s, struct corral_course *c)
 	const uint64_t keep[] = { CORRAL_STAGE_EXEC, CORRAL_STAGE_RUN, CORRAL_STAGE_KILL,
 		                  CORRAL_STAGE_WIPE };
 
+	corral_receipt_done(r);
 	if (c != &s->course)
 		*r = s->made;
 	r->reason = CORRAL_REASON_EXIT;
@@ -134,17 +135,19 @@ static void network_tell(struct corral_sandbox *s, struct corral_receipt *r)
 {
 	struct corral_ledger now;
 
-	r->has_ledger = false;
+	corral_receipt_done(r);
 	if (!s->has_list || s->network.socket_fd < 0)
 		return;
 	pthread_mutex_lock(&s->lock);
 	if (!s->told)
 		s->told = calloc(1, sizeof(*s->told));
 	if (s->told && corral_network_report(&s->network, &now, NULL) == 0) {
-		r->ledger = now;
-		corral_ledger_subtract(&r->ledger, s->told);
-		*s->told = now;
-		r->has_ledger = true;
+		r->ledger = malloc(sizeof(*r->ledger));
+		if (r->ledger) {
+			*r->ledger = now;
+			corral_ledger_subtract(r->ledger, s->told);
+			*s->told = now;
+		}
 	}
 	pthread_mutex_unlock(&s->lock);
 }

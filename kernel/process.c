@@ -45,6 +45,7 @@ static void discard(struct corral_process *p)
 	corral_fd_closep(&p->report_fd);
 	corral_fd_closep(&p->event_fd);
 	corral_fd_closep(&p->tty_fd);
+	corral_receipt_done(&p->course.receipt);
 	free(p);
 }
 

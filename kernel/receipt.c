@@ -1,6 +1,7 @@
 #include "kernel/receipt.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "kernel/base/cleanup.h"
 
@@ -51,4 +52,20 @@ const char *corral_tier_name(enum corral_tier tier)
 const char *corral_stage_name(enum corral_stage stage)
 {
 	return (size_t)stage < CORRAL_COUNT(stages) ? stages[stage] : NULL;
+}
+
+void corral_receipt_copy(const struct corral_receipt *r, struct corral_receipt *ret)
+{
+	*ret = *r;
+	if (!r->ledger)
+		return;
+	ret->ledger = malloc(sizeof(*ret->ledger));
+	if (ret->ledger)
+		*ret->ledger = *r->ledger;
+}
+
+void corral_receipt_done(struct corral_receipt *r)
+{
+	free(r->ledger);
+	r->ledger = NULL;
 }

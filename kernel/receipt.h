@@ -109,11 +109,18 @@ struct corral_receipt {
 	struct corral_denial denials[CORRAL_DENIALS_MAX];
 	uint32_t n_denials;
 	uint64_t denials_dropped;    /* refused calls of further kinds, beyond the table */
-	bool has_ledger;             /* network "allow", and what it counted could be had */
-	struct corral_ledger ledger; /* since the last receipt of the same sandbox */
+	/* Under network "allow", since the last receipt of the same sandbox; NULL otherwise, and when
+	 * what was counted could not be had. A receipt's own: corral_receipt_copy(), _done(). */
+	struct corral_ledger *ledger;
 	uint64_t output_bytes; /* as counted by the caller's pumps; 0 when streams passed straight
 	                          through */
 };
+
+/* A copy with a ledger of its own, which is NULL when there is no memory for it. ret is written
+ * over: what it held is the caller's to have given back. */
+void corral_receipt_copy(const struct corral_receipt *r, struct corral_receipt *ret);
+/* Frees what it holds, not itself; again is fine. */
+void corral_receipt_done(struct corral_receipt *r);
 
 #ifdef __cplusplus
 }

@@ -293,6 +293,7 @@ void corral_sandbox_wipe(struct corral_sandbox *s)
 	corral_network_end(&s->network, s->has_ports);
 	free(s->told);
 	s->told = NULL;
+	corral_receipt_done(&s->course.receipt);
 	corral_fd_closep(&s->netns_fd);
 	corral_fd_closep(&s->socket_fd);
 	corral_fd_closep(&s->event_fd);
@@ -314,8 +315,10 @@ void corral_sandbox_close(struct corral_sandbox *s, struct corral_receipt *ret_r
 
 	if (!s)
 		return;
-	if (ret_receipt)
+	if (ret_receipt) {
 		*ret_receipt = s->course.receipt;
+		s->course.receipt.ledger = NULL;
+	}
 	/* Dead at once; what it held is given back behind the caller's back where there is a
 	 * keeper. Not so a directory of changes, which the next sandbox may be waiting for. */
 	if (s->pidfd >= 0 && s->confined)

@@ -160,7 +160,8 @@ pid_t corral_sandbox_pid(const struct corral_sandbox *s);
 
 /*
  * Kills everything in it and gives back all it held (with a pooled launcher behind the caller's
- * back). Fills ret_receipt, if not NULL, with the final receipt, stages kill and wipe included.
+ * back). Fills ret_receipt, if not NULL, with the final receipt, stages kill and wipe included,
+ * which is the caller's to give to corral_receipt_done().
  * Takes NULL.
  */
 void corral_sandbox_close(struct corral_sandbox *s, struct corral_receipt *ret_receipt);

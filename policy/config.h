@@ -157,6 +157,8 @@ int corral_config_set_user(struct corral_config *c, const char *text, struct cor
 int corral_config_set_network(struct corral_config *c, const char *text, struct corral_error *err);
 /* policy/egress.h says what text is. Implies network "allow" where none was said. */
 int corral_config_add_allow(struct corral_config *c, const char *text, struct corral_error *err);
+/* Whoever says a list says all of it. */
+void corral_config_clear_allow(struct corral_config *c);
 /* policy/publish.h says what text is. */
 int corral_config_add_publish(struct corral_config *c, const char *text, struct corral_error *err);
 int corral_config_set_ids(struct corral_config *c, const char *text, struct corral_error *err);

@@ -95,8 +95,10 @@ static int network_parse(struct corral_config *c, json_t *v, struct corral_error
 
 static int allow_parse(struct corral_config *c, json_t *v, struct corral_error *err)
 {
-	int r = strings_each(v, corral_config_add_allow, c, err);
+	int r;
 
+	corral_config_clear_allow(c);
+	r = strings_each(v, corral_config_add_allow, c, err);
 	/* An empty list as well: then nothing is reachable. */
 	if (r == 0 && !c->network_said)
 		c->network = CORRAL_NETWORK_ALLOW;

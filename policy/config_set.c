@@ -260,6 +260,12 @@ int corral_config_add_allow(struct corral_config *c, const char *text, struct co
 	return r;
 }
 
+void corral_config_clear_allow(struct corral_config *c)
+{
+	while (c->n_allow)
+		free(c->allow[--c->n_allow]);
+}
+
 int corral_config_add_publish(struct corral_config *c, const char *text, struct corral_error *err)
 {
 	struct corral_publish p, *grown;

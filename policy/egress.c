@@ -109,6 +109,17 @@ static int ports_parse(char *text, struct corral_ports *ret, struct corral_error
 	return r;
 }
 
+/* Whether no address of it could be reached. */
+static bool is_beyond(const struct corral_prefix *p)
+{
+	struct corral_prefix no;
+
+	for (size_t i = 0; corral_egress_beyond_at(i, &no); i++)
+		if (p->len >= no.len && corral_prefix_has(&no, &p->address))
+			return true;
+	return false;
+}
+
 /* Loopback is the sandbox's own, and what is sent to many is sent to nobody here. */
 static int prefix_check(const struct corral_prefix *p, struct corral_error *err)
 {
@@ -119,11 +130,15 @@ static int prefix_check(const struct corral_prefix *p, struct corral_error *err)
 	if ((v4 && p->len >= 8 && b[0] == 127) ||
 	    (!v4 && p->len == 128 && !memcmp(b, one, sizeof(one))))
 		return corral_error_set(err, EINVAL,
-		                        "loopback is the sandbox's own, and always free there: "
-		                        "a service of the host's is named by another of its "
-		                        "addresses");
+		                        "loopback is the sandbox's own, and always free there; "
+		                        "services of the host's are reached under network 'host' "
+		                        "alone, or by a socket of theirs that is bound in");
 	if ((v4 && p->len >= 4 && b[0] >= 224) || (!v4 && p->len >= 8 && b[0] == 0xff))
 		return corral_error_set(err, EINVAL, "multicast and broadcast leave no sandbox");
+	if (is_beyond(p))
+		return corral_error_set(err, EINVAL,
+		                        "this address, where clouds keep their metadata or links "
+		                        "their own, is reached under network 'host' alone");
 	return 0;
 }
 
@@ -313,6 +328,9 @@ int corral_egress_own(struct corral_egress *e, const struct corral_prefix *own,
 {
 	struct corral_prefix *grown;
 
+	for (size_t i = 0; i < e->n_own; i++)
+		if (e->own[i].len == own->len && corral_prefix_has(&e->own[i], &own->address))
+			return 0;
 	if (e->n_own == OWN_MAX)
 		return corral_error_set(err, E2BIG, "more than %d addresses of the host's",
 		                        OWN_MAX);

@@ -52,6 +52,26 @@ static const struct special {
 	{ 6, 8, { 0xff }, "multicast" },
 };
 
+/* Of these what no sandbox with a network of its own reaches; what stands behind an IPv4 address in
+ * IPv6's clothes is asked of that. */
+static const struct {
+	uint8_t family, len;
+	uint8_t bytes[16];
+} beyond[] = {
+	{ 4, 8, { 0 } },
+	{ 4, 32, { 100, 100, 100, 200 } },
+	{ 4, 8, { 127 } },
+	{ 4, 16, { 169, 254 } },
+	{ 4, 32, { 168, 63, 129, 16 } },
+	{ 4, 4, { 224 } },
+	{ 4, 4, { 240 } },
+	{ 6, 127, { 0 } },
+	{ 6, 128, { 0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54 } },
+	{ 6, 128, { 0xfd, 0x20, 0x00, 0xce, [14] = 0x02, [15] = 0x54 } },
+	{ 6, 10, { 0xfe, 0x80 } },
+	{ 6, 8, { 0xff } },
+};
+
 static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 static const uint8_t translated[12] = { 0, 0x64, 0xff, 0x9b };
 
@@ -190,12 +210,37 @@ const char *corral_egress_special(const struct corral_egress *e, const struct co
 	return special_find(e, &plain, &ignored);
 }
 
+bool corral_egress_beyond_at(size_t i, struct corral_prefix *ret)
+{
+	if (i >= CORRAL_COUNT(beyond))
+		return false;
+	*ret = (struct corral_prefix) { .address.family = beyond[i].family, .len = beyond[i].len };
+	memcpy(ret->address.bytes, beyond[i].bytes, sizeof(beyond[i].bytes));
+	return true;
+}
+
+bool corral_egress_beyond(const struct corral_egress *e, const struct corral_address *a)
+{
+	const struct corral_address plain = corral_address_plain(a);
+	struct corral_prefix p;
+
+	for (size_t i = 0; corral_egress_beyond_at(i, &p); i++)
+		if (corral_prefix_has(&p, &plain))
+			return true;
+	for (size_t i = 0; e && i < e->n_own; i++)
+		if (corral_prefix_has(&e->own[i], &plain))
+			return true;
+	return false;
+}
+
 bool corral_egress_address_listed(const struct corral_egress *e, const struct corral_address *a)
 {
 	const struct corral_address plain = corral_address_plain(a);
 	struct corral_prefix range = { .len = 0 };
 	const char *why = special_find(e, &plain, &range);
 
+	if (corral_egress_beyond(e, &plain))
+		return false;
 	for (size_t i = 0; i < e->n_entries; i++) {
 		const struct corral_egress_entry *entry = &e->entries[i];
 

@@ -127,6 +127,7 @@ static int finish(struct run *run, int r, struct corral_error *err)
 	if (run->launcher)
 		corral_launcher_close(run->launcher);
 	status = corral_run_end_tell(&end, r, err);
+	corral_receipt_done(&end.receipt);
 	corral_relay_close(&run->relay);
 	corral_policy_free(run->policy);
 	return status;

@@ -109,8 +109,12 @@ static int set_network(struct corral_options *o, const struct corral_option *row
 		return 0;
 	}
 	o->network_said = true;
-	if (corral_config_set_network(o->config, value, NULL) == 0)
+	if (corral_config_set_network(o->config, value, NULL) == 0) {
+		/* A file's list is for its network; one of the command line is a contradiction. */
+		if (o->config->network != CORRAL_NETWORK_ALLOW && !o->allow_said)
+			corral_config_clear_allow(o->config);
 		return 0;
+	}
 	return corral_error_set(
 	        err, EINVAL,
 	        "'%.64s' is not one of 'none', 'host', 'bridge', 'allow', 'pasta'; an engine's "
@@ -122,6 +126,13 @@ static int set_allow(struct corral_options *o, const struct corral_option *row, 
                      struct corral_error *err)
 {
 	(void)row;
+	/* The whole list is the command line's then: whoever narrows a file's has none of it. */
+	if (!o->allow_said) {
+		corral_config_clear_allow(o->config);
+		if (!o->network_said)
+			(void)corral_config_set_network(o->config, "allow", NULL);
+	}
+	o->allow_said = true;
 	return corral_config_add_allow(o->config, value, err);
 }
 

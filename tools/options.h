@@ -144,6 +144,7 @@ struct corral_options {
 	 * network was named; the values are config's. */
 	uint32_t limits_said;
 	bool network_said;
+	bool allow_said; /* what a file or a runtime lists is not among config->allow */
 };
 
 struct corral_option {

@@ -101,8 +101,8 @@ static json_t *denials_list(const struct corral_receipt *r)
 		                                      name, "count", (json_int_t)d->count, "rule",
 		                                      text.rule, "remedy", text.remedy));
 	}
-	if (r->has_ledger)
-		refusals_add(&r->ledger, list);
+	if (r->ledger)
+		refusals_add(r->ledger, list);
 	return list;
 }
 
@@ -152,11 +152,11 @@ static void receipt_fill(json_t *o, const struct corral_receipt *r)
 	put(o, "stages_usec", stages_object(r));
 	put(o, "denials", denials_list(r));
 	put(o, "denials_dropped",
-	    known(r->denials_dropped + (r->has_ledger ? r->ledger.refusals_dropped : 0)));
-	if (!r->has_ledger)
+	    known(r->denials_dropped + (r->ledger ? r->ledger->refusals_dropped : 0)));
+	if (!r->ledger)
 		return;
-	put(o, "contacts", contacts_list(&r->ledger));
-	put(o, "contacts_dropped", known(r->ledger.contacts_dropped));
+	put(o, "contacts", contacts_list(r->ledger));
+	put(o, "contacts_dropped", known(r->ledger->contacts_dropped));
 }
 
 json_t *corral_receipt_json(const struct corral_receipt *r, int exit_status,

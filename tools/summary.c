@@ -182,9 +182,9 @@ static void put_denials(struct corral_buf *b, const struct corral_receipt *r)
 			corral_buf_fmt(b, ", by rule %s", text.rule);
 		corral_buf_str(b, "\n");
 	}
-	if (r->has_ledger)
-		put_refusals(b, &r->ledger, !r->n_denials);
-	dropped = r->denials_dropped + (r->has_ledger ? r->ledger.refusals_dropped : 0);
+	if (r->ledger)
+		put_refusals(b, r->ledger, !r->n_denials);
+	dropped = r->denials_dropped + (r->ledger ? r->ledger->refusals_dropped : 0);
 	if (dropped) {
 		label(b, "");
 		corral_buf_fmt(b, "and %" PRIu64 " of further kinds\n", dropped);
@@ -220,8 +220,8 @@ void corral_summary_print(const struct corral_receipt *r, const struct corral_li
 	put_layers(&b, r);
 	put_lost(&b, r);
 	put_usage(&b, r, limits);
-	if (r->has_ledger)
-		put_contacts(&b, &r->ledger);
+	if (r->ledger)
+		put_contacts(&b, r->ledger);
 	put_denials(&b, r);
 	put_stages(&b, r);
 	if (!b.failed)

@@ -143,7 +143,7 @@ int corral_ledger_check(const struct corral_ledger *l)
 			return -EBADMSG;
 	}
 	for (uint32_t i = 0; i < l->n_refusals; i++)
-		if (l->refusals[i].reason > CORRAL_REFUSAL_SPECIAL)
+		if (l->refusals[i].reason > CORRAL_REFUSAL_BEYOND)
 			return -EBADMSG;
 	return 0;
 }
@@ -201,6 +201,18 @@ const char *corral_refusal_text(const struct corral_ledger *l, const struct corr
 	return buf;
 }
 
+/* Its own loopback is free to a sandbox already, and groups are nobody's to reach. */
+static bool is_nobodys(const struct corral_address *a)
+{
+	static const uint8_t zeros[15];
+	const struct corral_address plain = corral_address_plain(a);
+	const uint8_t *b = plain.bytes;
+
+	if (plain.family == 4)
+		return b[0] == 0 || b[0] == 127 || b[0] >= 224;
+	return b[0] == 0xff || (!memcmp(b, zeros, sizeof(zeros)) && b[15] <= 1);
+}
+
 const char *corral_refusal_remedy(const struct corral_ledger *l, const struct corral_refusal *r,
                                   char buf[CORRAL_REFUSAL_TEXT_SIZE])
 {
@@ -209,6 +221,8 @@ const char *corral_refusal_remedy(const struct corral_ledger *l, const struct co
 	struct corral_refusal as = *r;
 	char host[CORRAL_EGRESS_TEXT_MAX + 1];
 
+	if (r->reason == CORRAL_REFUSAL_BEYOND)
+		return is_nobodys(&r->address) ? NULL : "--network host";
 	/* Of a name it is not known what it was asked for; the usual ports are a good guess. */
 	if (r->reason == CORRAL_REFUSAL_NAME && strchr(name, '?'))
 		return NULL;

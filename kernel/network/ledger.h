@@ -33,6 +33,7 @@ enum corral_refusal_reason {
 	CORRAL_REFUSAL_ADDRESS, /* a packet to what is not open */
 	CORRAL_REFUSAL_SPECIAL, /* a name on the list turned out to be an address that is not of the
 	                           public internet */
+	CORRAL_REFUSAL_BEYOND,  /* what no entry opens: the host's own, link-local, metadata */
 };
 
 struct corral_refusal {
@@ -72,7 +73,7 @@ int corral_ledger_check(const struct corral_ledger *l);
  * returns. */
 const char *corral_refusal_text(const struct corral_ledger *l, const struct corral_refusal *r,
                                 char buf[CORRAL_REFUSAL_TEXT_SIZE]);
-/* What would allow it: "--allow files.example.org:8080"; NULL when nothing would. */
+/* What would allow it: "--allow files.example.org:8080", "--network host"; NULL when nothing would. */
 const char *corral_refusal_remedy(const struct corral_ledger *l, const struct corral_refusal *r,
                                   char buf[CORRAL_REFUSAL_TEXT_SIZE]);
 /* "tcp", "udp", "icmp", ...; of others the number, in buf. */

@@ -270,6 +270,36 @@ static void denials_say_what_would_allow_it(void **state)
 	run_done(&r);
 }
 
+/* What bridge does not reach either: refused whatever the list, and nobody who was talked to. */
+static void no_entry_opens_what_is_the_hosts_alone(void **state)
+{
+	struct run r = { 0 };
+	const json_t *d;
+
+	(void)state;
+	if (!can())
+		return;
+	RUN(&r, "--allow", "0.0.0.0/0:*", "--allow", "11.0.0.0/24", "--allow", "100.64.0.0/10",
+	    "--allow", "metadata.example", "--", "sh", "-c",
+	    "curl -s http://" WORLD_NEAR "/; curl -s http://" WORLD_METADATA "/; "
+	    "curl -s http://100.100.100.200/; curl -s http://metadata.example/; true");
+	assert_status(&r, 0);
+	assert_int_equal(json_array_size(json_object_get(r.receipt, "contacts")), 0);
+	d = denial_find(&r, WORLD_NEAR ":80/tcp");
+	assert_string_equal(json_string_value(json_object_get(d, "remedy")), "--network host");
+	d = denial_find(&r, WORLD_METADATA ":80/tcp");
+	assert_string_equal(json_string_value(json_object_get(d, "remedy")), "--network host");
+	d = denial_find(&r, "100.100.100.200:80/tcp");
+	assert_string_equal(json_string_value(json_object_get(d, "remedy")), "--network host");
+	d = denial_find(&r, "metadata.example (" WORLD_METADATA ")");
+	assert_string_equal(json_string_value(json_object_get(d, "remedy")), "--network host");
+	RUN(&r, "--allow", WORLD_NEAR ":80", "--", "true");
+	assert_refused(&r, "is the host's own, which is reached under network 'host' alone");
+	RUN(&r, "--allow", WORLD_METADATA, "--", "true");
+	assert_refused(&r, "reached under network 'host' alone");
+	run_done(&r);
+}
+
 static void an_empty_list_is_no_network(void **state)
 {
 	struct run r = { 0 };
@@ -475,6 +505,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(clients_get_to_what_is_on_the_list_alone),
 		cmocka_unit_test(denials_say_what_would_allow_it),
+		cmocka_unit_test(no_entry_opens_what_is_the_hosts_alone),
 		cmocka_unit_test(an_empty_list_is_no_network),
 		cmocka_unit_test(what_contradicts_itself_is_refused),
 		cmocka_unit_test(its_death_closes_all),

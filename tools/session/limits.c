@@ -37,9 +37,8 @@ int corral_session_limits_put(const struct corral_call *call, struct corral_conf
 	to->limits_asked = (to->limits_asked & ~said) | (c->limits_asked & said);
 	/* Another network than "allow" has no list: that of a runtime would say more than was asked
 	 * for. */
-	if (call->options.network_said && c->network != CORRAL_NETWORK_ALLOW)
-		while (to->n_allow)
-			free(to->allow[--to->n_allow]);
+	if (c->n_allow || (call->options.network_said && c->network != CORRAL_NETWORK_ALLOW))
+		corral_config_clear_allow(to);
 	if (call->options.network_said || c->n_allow) {
 		to->network = c->network;
 		to->network_pasta = c->network_pasta;
@@ -91,8 +90,10 @@ int corral_session_limits_check(const struct corral_call *call,
 	}
 	if (call->options.network_said && has->network != c->network)
 		return differs(session, "network", err);
+	if (c->n_allow && c->n_allow != has->n_allow)
+		return differs(session, "allow", err);
 	for (size_t i = 0; i < c->n_allow; i++)
-		if (i >= has->n_allow || strcmp(c->allow[i], has->allow[i]) != 0)
+		if (strcmp(c->allow[i], has->allow[i]) != 0)
 			return differs(session, "allow", err);
 	return 0;
 }

@@ -70,6 +70,26 @@ static int host_add(struct corral_egress *e, const struct ifaddrs *list, struct 
 	return r;
 }
 
+/* Sooner than a refusal of each packet, of which the list would say that it is none. */
+static int own_check(const struct corral_egress *e, struct corral_error *err)
+{
+	char text[CORRAL_ADDRESS_TEXT_SIZE];
+
+	for (size_t i = 0; i < e->n_entries; i++) {
+		const struct corral_prefix *p = &e->entries[i].prefix;
+
+		if (e->entries[i].kind == CORRAL_EGRESS_ADDRESS &&
+		    p->len == (p->address.family == 4 ? 32 : 128) &&
+		    corral_egress_beyond(e, &p->address))
+			return corral_error_set(err, EINVAL,
+			                        "allow[%zu]: %s is the host's own, which is reached "
+			                        "under network 'host' alone, or by a socket of its "
+			                        "service that is bound in",
+			                        i, corral_address_text(&p->address, text));
+	}
+	return 0;
+}
+
 int corral_net_allow_prepare(struct corral_net_child *c, struct corral_error *err)
 {
 	struct corral_net_allow *a = calloc(1, sizeof(*a));
@@ -88,6 +108,8 @@ int corral_net_allow_prepare(struct corral_net_child *c, struct corral_error *er
 		return corral_error_sys(err, errno, "list the host's addresses");
 	r = host_add(a->egress, list, err);
 	freeifaddrs(list);
+	if (r == 0)
+		r = own_check(a->egress, err);
 	if (r == 0 && c->request->way == CORRAL_NET_VETH)
 		r = own_add(a->egress, &c->place.host, AF_INET, err);
 	if (r == 0 && c->request->way == CORRAL_NET_VETH && c->place.has_ipv6)

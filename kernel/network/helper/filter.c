@@ -690,7 +690,9 @@ static int refusals_report(struct corral_filter *f, const char *what, int family
 	r = counts_read(f, set, &c);
 	for (size_t i = 0; r == 0 && i < c.n; i++) {
 		const struct corral_refusal refusal = {
-			.reason = CORRAL_REFUSAL_ADDRESS,
+			.reason = corral_egress_beyond(f->egress, &list[i].address)
+			                  ? CORRAL_REFUSAL_BEYOND
+			                  : CORRAL_REFUSAL_ADDRESS,
 			.protocol = list[i].protocol,
 			.port = list[i].port,
 			.address = list[i].address,

@@ -197,6 +197,42 @@ static void put_names(struct corral_buf *b, const struct corral_egress *e)
 	}
 }
 
+static void put_beyond(struct corral_buf *b, const struct corral_prefix *list, size_t n, int family,
+                       bool translated)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (list[i].address.family != (translated ? 4 : family))
+			continue;
+		if (!any)
+			corral_buf_fmt(b, "%s daddr { ", keyword(family));
+		else
+			corral_buf_str(b, ", ");
+		any = true;
+		prefix_put(b, &list[i], translated);
+	}
+	if (any)
+		corral_buf_str(b, " } goto unlisted\n");
+}
+
+/* What is refused beyond the sandbox, whatever the list: here it is known as refused, and does not
+ * look like somebody who was talked to. */
+static void put_all_beyond(struct corral_buf *b, const struct corral_egress *e)
+{
+	struct corral_prefix fixed[16];
+	size_t n = 0;
+
+	while (n < CORRAL_COUNT(fixed) && corral_egress_beyond_at(n, &fixed[n]))
+		n++;
+	put_beyond(b, fixed, n, 4, false);
+	put_beyond(b, fixed, n, 6, false);
+	put_beyond(b, fixed, n, 6, true);
+	put_beyond(b, e->own, e->n_own, 4, false);
+	put_beyond(b, e->own, e->n_own, 6, false);
+	put_beyond(b, e->own, e->n_own, 6, true);
+}
+
 /*
  * Loopback is free, and that is also where the resolver is. Of ICMPv6, neighbour discovery is
  * untracked, and the kernel's own; reports of multicast groups are nobody's attempt at anything.
@@ -233,6 +269,7 @@ static int put_output(struct corral_buf *b, const struct corral_egress *e)
 	               "ct state established ct direction original goto passes\n"
 	               "ct state != new goto unlisted\n",
 	               CORRAL_FILTER_MARK_OWN, CORRAL_FILTER_MARK_ALIVE);
+	put_all_beyond(b, e);
 	for (size_t i = 0; i < e->n_entries; i++) {
 		if (e->entries[i].kind != CORRAL_EGRESS_ADDRESS)
 			continue;

@@ -241,7 +241,10 @@ static bool addresses_open(struct corral_resolver *r, struct query *q, struct co
 		if (!corral_egress_special(r->egress, address))
 			lease[n_lease++] = *address;
 		else if (!corral_egress_address_listed(r->egress, address)) {
-			refused(r, q->name, q->question.type, CORRAL_REFUSAL_SPECIAL, address);
+			refused(r, q->name, q->question.type,
+			        corral_egress_beyond(r->egress, address) ? CORRAL_REFUSAL_BEYOND
+			                                                 : CORRAL_REFUSAL_SPECIAL,
+			        address);
 			*ret_why = not_public;
 			continue;
 		}

@@ -154,6 +154,13 @@ static void what_means_nothing_is_refused_with_the_remedy(void **state)
 		{ "127.0.0.1:80", "sandbox's own" },
 		{ "[::1]:80", "sandbox's own" },
 		{ "::ffff:127.0.0.1", "sandbox's own" },
+		{ "169.254.169.254:80", "network 'host' alone" },
+		{ "169.254.0.0/17", "network 'host' alone" },
+		{ "::ffff:169.254.1.1", "network 'host' alone" },
+		{ "100.100.100.200", "network 'host' alone" },
+		{ "fe80::1", "network 'host' alone" },
+		{ "fd00:ec2::254", "network 'host' alone" },
+		{ "0.0.0.0", "network 'host' alone" },
 		{ "224.0.0.1", "multicast" },
 		{ "255.255.255.255", "multicast" },
 		{ "ff02::1", "multicast" },
@@ -272,7 +279,7 @@ static void assert_listed(const struct corral_egress *e, const char *text, bool 
 /* The whole internet is not the host's own neighbourhood. */
 static void only_an_entry_within_a_special_range_names_it(void **state)
 {
-	struct corral_egress *e = LIST("0.0.0.0/0", "::/0", "10.1.0.0/16", "169.254.169.254:80");
+	struct corral_egress *e = LIST("0.0.0.0/0", "::/0", "10.1.0.0/16", "100.64.0.0/10");
 	struct corral_prefix own = { .len = 0 };
 
 	(void)state;
@@ -289,7 +296,10 @@ static void only_an_entry_within_a_special_range_names_it(void **state)
 	assert_listed(e, "9.9.9.9", false);
 	assert_listed(e, "10.2.0.1", false);
 	assert_listed(e, "64:ff9b::a02:1", false);
-	assert_listed(e, "169.254.169.254", true);
+	assert_listed(e, "100.64.0.1", true);
+	assert_listed(e, "100.100.100.200", false);
+	assert_listed(e, "64:ff9b::6464:64c8", false);
+	assert_listed(e, "169.254.169.254", false);
 	assert_listed(e, "169.254.169.253", false);
 	assert_listed(e, "192.168.0.1", false);
 	assert_listed(e, "fd00::1", false);
@@ -299,7 +309,10 @@ static void only_an_entry_within_a_special_range_names_it(void **state)
 	e = LIST("10.1.0.1:80");
 	assert_int_equal(corral_address_parse("10.1.0.1", &own, NULL), 0);
 	assert_int_equal(corral_egress_own(e, &own, NULL), 0);
-	assert_listed(e, "10.1.0.1", true);
+	/* Whom nobody reaches no entry opens. */
+	assert_listed(e, "10.1.0.1", false);
+	assert_int_equal(corral_egress_own(e, &own, NULL), 0);
+	assert_int_equal(e->n_own, 1);
 	corral_egress_free(e);
 }
 

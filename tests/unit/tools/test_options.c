@@ -446,6 +446,55 @@ static void file_comes_over_the_runtime_and_flags_over_both(void **state)
 	free(path);
 }
 
+/* Whoever narrows what a file lists has none of it left. */
+static void an_allowlist_of_flags_is_instead_of_a_files(void **state)
+{
+	char *path = config_file("{\"allow\":[\"a.example\",\"b.example\"]}");
+	char *bridge = config_file("{\"network\":\"bridge\"}");
+	struct corral_error err = { 0 };
+	struct corral_options o;
+
+	(void)state;
+	assert_int_equal(USED(&o, &err, W("--allow"), W("c.example"), W("--config"), path,
+	                      W("--allow"), W("d.example"), W("x")),
+	                 0);
+	assert_int_equal(o.config->network, CORRAL_NETWORK_ALLOW);
+	assert_int_equal(o.config->n_allow, 2);
+	assert_string_equal(o.config->allow[0], "c.example");
+	assert_string_equal(o.config->allow[1], "d.example");
+	corral_options_done(&o);
+	assert_int_equal(USED(&o, &err, W("--config"), path, W("--network"), W("allow"), W("x")),
+	                 0);
+	assert_int_equal(o.config->n_allow, 2);
+	assert_string_equal(o.config->allow[0], "a.example");
+	corral_options_done(&o);
+	/* Another network has no list. */
+	assert_int_equal(USED(&o, &err, W("--network"), W("none"), W("--config"), path, W("x")), 0);
+	assert_int_equal(o.config->network, CORRAL_NETWORK_NONE);
+	assert_int_equal(o.config->n_allow, 0);
+	corral_options_done(&o);
+	assert_int_equal(USED(&o, &err, W("--config"), bridge, W("--allow"), W("c.example"), W("x")),
+	                 0);
+	assert_int_equal(o.config->network, CORRAL_NETWORK_ALLOW);
+	corral_options_done(&o);
+	/* Both flags contradict each other, in either order: left for the policy to refuse. */
+	assert_int_equal(USED(&o, &err, W("--allow"), W("c.example"), W("--network"), W("bridge"),
+	                      W("x")),
+	                 0);
+	assert_int_equal(o.config->network, CORRAL_NETWORK_BRIDGE);
+	assert_int_equal(o.config->n_allow, 1);
+	corral_options_done(&o);
+	assert_int_equal(USED(&o, &err, W("--network"), W("bridge"), W("--allow"), W("c.example"),
+	                      W("x")),
+	                 0);
+	assert_int_equal(o.config->network, CORRAL_NETWORK_BRIDGE);
+	assert_int_equal(o.config->n_allow, 1);
+	corral_options_done(&o);
+	assert_int_equal(unlink(path) | unlink(bridge), 0);
+	free(path);
+	free(bridge);
+}
+
 static void consent_is_known_when_the_runtime_is_chosen(void **state)
 {
 	struct corral_error err = { 0 };
@@ -521,6 +570,7 @@ int main(void)
 		cmocka_unit_test(manual_page_has_every_option_of_every_command),
 		cmocka_unit_test(distance_counts_what_fingers_do_wrong),
 		cmocka_unit_test(file_comes_over_the_runtime_and_flags_over_both),
+		cmocka_unit_test(an_allowlist_of_flags_is_instead_of_a_files),
 		cmocka_unit_test(consent_is_known_when_the_runtime_is_chosen),
 		cmocka_unit_test(runtime_in_a_container_reads_flags_as_an_engine_does),
 		cmocka_unit_test(runtime_that_is_not_there_names_the_option),

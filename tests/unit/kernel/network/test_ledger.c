@@ -136,6 +136,12 @@ static void advice_is_what_the_list_would_take(void **state)
 	r = refusal(1, 5353, 1);
 	r.address = corral_address_of((const uint8_t[]) { 224, 0, 0, 251 }, 4);
 	assert_null(corral_refusal_remedy(&l, &r, buf));
+	/* What no entry opens. */
+	r = refusal(1, 80, 1);
+	r.reason = CORRAL_REFUSAL_BEYOND;
+	assert_string_equal(corral_refusal_remedy(&l, &r, buf), "--network host");
+	r.address = corral_address_of((const uint8_t[]) { 127, 0, 0, 1 }, 4);
+	assert_null(corral_refusal_remedy(&l, &r, buf));
 	r = (struct corral_refusal) { .reason = CORRAL_REFUSAL_NAME, .count = 1 };
 	corral_ledger_add_refusal(&l, &r, "odd?name");
 	assert_null(corral_refusal_remedy(&l, &l.refusals[2], buf));
