@@ -394,8 +394,7 @@ static void runtime_in_a_container_reads_flags_as_an_engine_does(void **state)
 	assert_string_equal(o.network, "bridge");
 	assert_string_equal(corral_options_have_docker(&o), "runtime");
 	corral_options_done(&o);
-	assert_int_equal(USED(&o, &err, W("--network"), W("lan"), W("--runtime"), W("a"),
-	                      W("x")),
+	assert_int_equal(USED(&o, &err, W("--network"), W("lan"), W("--runtime"), W("a"), W("x")),
 	                 -EINVAL);
 	corral_options_done(&o);
 }
