@@ -162,7 +162,6 @@ static int base_open(struct building *b, struct corral_error *err)
  * somebody who was killed. */
 static int work_begin(struct building *b, struct corral_error *err)
 {
-	corral_autofree char *keep = NULL;
 	int r = corral_mapped_remove(b->o->launcher, b->partial_path, b->work_name, err);
 
 	if (r < 0)
@@ -281,7 +280,7 @@ static int layer_make(struct building *b, const char *keep_path, char diff_id[CO
                       struct corral_error *err)
 {
 	/* Made for something to be mounted on, by the sandbox. */
-	static const char *const dropped[] = { BUILD_GUEST_DIR + 1, NULL };
+	static const char *const dropped[] = { &BUILD_GUEST_DIR[1], NULL };
 	static const char *const points[] = {
 		"dev", "proc", "sys", "tmp", "etc/resolv.conf", NULL
 	};

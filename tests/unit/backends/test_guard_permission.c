@@ -15,7 +15,7 @@
 
 #define RULES                                                                                      \
 	"{\"default\":\"ask\",\"read\":{\"default\":\"deny\",\"rules\":[{\"pattern\":\"**/.env\"," \
-	"\"action\":\"deny\",\"description\":\"Secret\"},{\"pattern\":\"/srv/**\",\"action\":"    \
+	"\"action\":\"deny\",\"description\":\"Secret\"},{\"pattern\":\"/srv/**\",\"action\":"     \
 	"\"allow\"}]},\"ls\":{\"default\":\"allow\"},\"glob\":{\"default\":\"allow\"},\"grep\":{"  \
 	"\"default\":\"allow\"},\"execute\":{\"default\":\"allow\",\"rules\":[{\"pattern\":"       \
 	"\"rm *\",\"action\":\"deny\",\"description\":\"No rm\"}]}}"
