@@ -144,6 +144,8 @@ case $npm in
 *) echo "skipped: npm: it is not installed as usual on this host" ;;
 esac
 zstd -qdc "$base" >root.tar
+# Devices are in no image.
+tar --delete -f root.tar --wildcards './dev/*'
 tar -rf root.tar --owner 0 --group 0 -C more .
 "$corral" image import -q root.tar debian:1 >/dev/null
 rm root.tar
@@ -193,6 +195,7 @@ for manager in "${managers[@]}"; do
 		build apt
 		[ -n "$tree" ] || continue
 		prints 'hello of apt' apt corral-hello
+		# shellcheck disable=SC2016 # for dpkg-query
 		prints 'ii  corral-hello' apt dpkg-query -W -f '${db:Status-Abbrev} ${Package}' corral-hello
 		prints 'daemon daemon 2750' apt stat -c '%U %G %a' /var/lib/corral-hello
 		nothing_in apt var/cache/apt/archives/partial var/lib/apt/lists/partial
