@@ -216,33 +216,9 @@ int docker_curl_error(CURL *easy, const struct corral_docker_endpoint *at, CURLc
 	                        text.data && !text.failed ? text.data : "failed");
 }
 
-void docker_sigpipe_hold(struct docker_sigpipe *s, bool tls)
+void docker_sigpipe_hold(struct corral_sigpipe *s, bool tls)
 {
-	sigset_t pipe_alone, pending;
-
-	memset(s, 0, sizeof(*s));
-	if (!tls)
-		return;
-	/* One that is pending already is somebody else's. */
-	if (sigpending(&pending) < 0 || sigismember(&pending, SIGPIPE))
-		return;
-	(void)sigemptyset(&pipe_alone);
-	(void)sigaddset(&pipe_alone, SIGPIPE);
-	s->held = pthread_sigmask(SIG_BLOCK, &pipe_alone, &s->before) == 0;
-}
-
-void docker_sigpipe_release(struct docker_sigpipe *s)
-{
-	const struct timespec now = { 0, 0 };
-	sigset_t pipe_alone;
-	int saved = errno;
-
-	if (!s->held)
-		return;
-	(void)sigemptyset(&pipe_alone);
-	(void)sigaddset(&pipe_alone, SIGPIPE);
-	while (sigtimedwait(&pipe_alone, NULL, &now) < 0 && errno == EINTR)
-		;
-	(void)pthread_sigmask(SIG_SETMASK, &s->before, NULL);
-	errno = saved;
+	s->is_held = false;
+	if (tls)
+		corral_sigpipe_hold(s);
 }

@@ -8,10 +8,10 @@
 
 #include <curl/curl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stddef.h>
 
 #include "backends/docker/endpoint.h"
+#include "kernel/base/sigpipe.h"
 
 struct docker_connection {
 	CURLM *multi;
@@ -47,13 +47,8 @@ int docker_curl_error(CURL *easy, const struct corral_docker_endpoint *at, CURLc
 
 /*
  * Around libcurl over TLS: OpenSSL writes to sockets as if they were files, and a peer that went
- * away would end the process.
+ * away would end the process. Then corral_sigpipe_release().
  */
-struct docker_sigpipe {
-	sigset_t before;
-	bool held;
-};
-void docker_sigpipe_hold(struct docker_sigpipe *s, bool tls);
-void docker_sigpipe_release(struct docker_sigpipe *s);
+void docker_sigpipe_hold(struct corral_sigpipe *s, bool tls);
 
 #endif

@@ -401,7 +401,7 @@ int corral_docker_call(struct corral_docker_engine *e, const struct corral_docke
                        struct corral_docker_answer *a, struct corral_error *err)
 {
 	corral_auto(call_done) struct call c = { .e = e, .q = q, .a = a, .err = err };
-	struct docker_sigpipe pipe;
+	struct corral_sigpipe pipe;
 	int path_len = (int)strcspn(q->path, "?");
 	int r;
 
@@ -414,7 +414,7 @@ int corral_docker_call(struct corral_docker_engine *e, const struct corral_docke
 	docker_sigpipe_hold(&pipe, e->at.tls);
 	r = transfer(&c);
 	docker_pool_give(&e->pool, c.c, r == 0);
-	docker_sigpipe_release(&pipe);
+	corral_sigpipe_release(&pipe);
 	if (r == 0)
 		r = finish(&c);
 	if (r < 0 && !c.own_words)

@@ -52,13 +52,13 @@ static long read_early(struct corral_docker_stream *s, void *data, size_t size)
 
 static long read_tls(struct corral_docker_stream *s, void *data, size_t size)
 {
-	struct docker_sigpipe pipe;
+	struct corral_sigpipe pipe;
 	size_t n = 0;
 	CURLcode r;
 
-	docker_sigpipe_hold(&pipe, true);
+	corral_sigpipe_hold(&pipe);
 	r = curl_easy_recv(s->easy, data, size, &n);
-	docker_sigpipe_release(&pipe);
+	corral_sigpipe_release(&pipe);
 	if (r == CURLE_AGAIN)
 		return -EAGAIN;
 	return r == CURLE_OK ? (long)n : -EPIPE;
@@ -80,7 +80,7 @@ long corral_docker_stream_read(struct corral_docker_stream *s, void *data, size_
 
 static long write_tls(struct corral_docker_stream *s, const void *data, size_t len)
 {
-	struct docker_sigpipe pipe;
+	struct corral_sigpipe pipe;
 	size_t n = 0;
 	CURLcode r;
 
@@ -91,9 +91,9 @@ static long write_tls(struct corral_docker_stream *s, const void *data, size_t l
 	}
 	if (len < s->refused.len || memcmp(data, s->refused.data, s->refused.len) != 0)
 		return -EINVAL;
-	docker_sigpipe_hold(&pipe, true);
+	corral_sigpipe_hold(&pipe);
 	r = curl_easy_send(s->easy, s->refused.data, s->refused.len, &n);
-	docker_sigpipe_release(&pipe);
+	corral_sigpipe_release(&pipe);
 	if (r == CURLE_AGAIN)
 		return -EAGAIN;
 	s->refused.len = 0;
@@ -123,14 +123,14 @@ int corral_docker_stream_shut(struct corral_docker_stream *s)
 
 void corral_docker_stream_close(struct corral_docker_stream *s)
 {
-	struct docker_sigpipe pipe;
+	struct corral_sigpipe pipe;
 
 	if (!s)
 		return;
 	if (s->easy) {
 		docker_sigpipe_hold(&pipe, s->tls);
 		curl_easy_cleanup(s->easy);
-		docker_sigpipe_release(&pipe);
+		corral_sigpipe_release(&pipe);
 	} else {
 		corral_fd_closep(&s->fd);
 	}

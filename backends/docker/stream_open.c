@@ -42,7 +42,7 @@ static int open_tcp(struct corral_docker_engine *e, struct corral_docker_stream 
 {
 	corral_auto(stream_closep) struct corral_docker_stream *s = calloc(1, sizeof(*s));
 	char said[CURL_ERROR_SIZE] = "";
-	struct docker_sigpipe pipe;
+	struct corral_sigpipe pipe;
 	curl_socket_t fd = CURL_SOCKET_BAD;
 	CURLcode r;
 
@@ -58,7 +58,7 @@ static int open_tcp(struct corral_docker_engine *e, struct corral_docker_stream 
 	(void)curl_easy_setopt(s->easy, CURLOPT_ERRORBUFFER, said);
 	docker_sigpipe_hold(&pipe, s->tls);
 	r = curl_easy_perform(s->easy);
-	docker_sigpipe_release(&pipe);
+	corral_sigpipe_release(&pipe);
 	(void)curl_easy_setopt(s->easy, CURLOPT_ERRORBUFFER, NULL);
 	if (r != CURLE_OK)
 		return docker_curl_error(s->easy, &e->at, r, said, err);

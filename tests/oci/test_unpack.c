@@ -332,6 +332,43 @@ static void devices_are_refused_by_name(void **state)
 	assert_string_equal(u.err.text, "'dev/sda': a device node, which no image may have");
 }
 
+/* Once the first of it was handed on: time for that to fail, and then the rest. */
+static int rest_later(void *ctx, const char *what, const char *doing, uint64_t current,
+                      uint64_t total)
+{
+	static const char rest[32768];
+	int *fd = ctx;
+
+	(void)what;
+	(void)doing;
+	(void)total;
+	if (*fd < 0 || !current)
+		return 0;
+	(void)usleep(corral_test_slow() ? 5000000 : 500000);
+	assert_int_equal(write(*fd, rest, sizeof(rest)), sizeof(rest));
+	(void)close(*fd);
+	*fd = -1;
+	return 0;
+}
+
+/* Its reader is gone when the rest is to be written, which is no reason to die. */
+static void fault_before_the_rest_is_told(void **state)
+{
+	corral_autobuf struct corral_buf tar = CORRAL_BUF_INIT;
+	corral_auto(unpacked_done) struct unpacked u = { .root = "" };
+	int fds[2];
+	const struct corral_progress progress = { rest_later, &fds[1] };
+
+	(void)state;
+	tar_header(&tar, &(struct tar_entry) { .type = '3', .path = "dev/full", .mode = 0666 });
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_int_equal(write(fds[1], tar.data, tar.len), tar.len);
+	unpack_fd(fds[0], NULL, &progress, &u);
+	(void)close(fds[0]);
+	assert_true(u.r < 0);
+	assert_string_equal(u.err.text, "'dev/full': a device node, which no image may have");
+}
+
 static void what_is_cut_short_is_no_layer(void **state)
 {
 	static int (*const filters[])(struct archive *) = { archive_write_add_filter_gzip,
@@ -450,6 +487,7 @@ int main(void)
 		cmocka_unit_test(too_many_files_are_refused),
 		cmocka_unit_test(huge_holes_are_refused),
 		cmocka_unit_test(devices_are_refused_by_name),
+		cmocka_unit_test(fault_before_the_rest_is_told),
 		cmocka_unit_test(what_is_cut_short_is_no_layer),
 		cmocka_unit_test(progress_can_cancel),
 		cmocka_unit_test(a_layer_and_its_archive_make_each_other),

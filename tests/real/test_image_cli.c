@@ -720,6 +720,20 @@ static void what_broken_pulls_left_is_counted(void **state)
 	assert_status(&p->r, 0);
 	assert_says(p->r.out, "removed ");
 	assert_int_equal(access(path, F_OK), -1);
+/* One that is not there does not keep the others. */
+static void several_are_removed_each_for_itself(void **state)
+{
+	struct place *p = *state;
+
+	if (!p->dir)
+		return;
+	CORRAL(&p->r, "image", "rm", "none", "nobody:1", "no:2", "other:1");
+	assert_status(&p->r, 125);
+	assert_says(p->r.err, "there is no image 'none'");
+	assert_says(p->r.err, "there is no image 'no:2'");
+	assert_says(p->r.out, "removed nobody:1\nremoved other:1\n");
+	CORRAL(&p->r, "image", "list", "-q", "nobody", "other");
+	assert_string_equal(p->r.out, "");
 }
 
 static void names_come_and_go(void **state)
@@ -777,6 +791,7 @@ int main(int argc, char **argv)
 		TEST(a_name_that_moves_is_told),
 		TEST(digits_are_taken_wherever_a_name_is),
 		TEST(what_broken_pulls_left_is_counted),
+		TEST(several_are_removed_each_for_itself),
 		TEST(names_come_and_go),
 	};
 

@@ -9,7 +9,6 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +20,7 @@
 #include "kernel/base/clock.h"
 #include "kernel/base/parse.h"
 #include "kernel/base/said.h"
+#include "kernel/base/sigpipe.h"
 #include "kernel/image/oci/registry_certs.h"
 #include "kernel/image/oci/registry_challenge.h"
 
@@ -29,8 +29,8 @@
 
 /* Whoever drips holds up all who want the same: so long with less than that a second is enough, as
  * for curl --speed-time and --speed-limit. */
-#define SLOW_MS     60000
-#define SLOW_BYTES  1024
+#define SLOW_MS    60000
+#define SLOW_BYTES 1024
 
 /* What a server has to send within the time of a stall. */
 #define PROGRESS_BYTES 4096
@@ -610,43 +610,11 @@ static int request(struct call *c)
 	                                CORRAL_REGISTRY_REDIRECTS_MAX);
 }
 
-/* TLS writes without MSG_NOSIGNAL: the signal of a connection that broke is nobody's but ours. */
-struct sigpipe {
-	sigset_t before;
-	bool is_held;
-};
-
-static void sigpipe_hold(struct sigpipe *s)
-{
-	sigset_t pipe_alone, pending;
-
-	/* One that is pending already is somebody else's. */
-	if (sigpending(&pending) < 0 || sigismember(&pending, SIGPIPE))
-		return;
-	(void)sigemptyset(&pipe_alone);
-	(void)sigaddset(&pipe_alone, SIGPIPE);
-	s->is_held = pthread_sigmask(SIG_BLOCK, &pipe_alone, &s->before) == 0;
-}
-
-static void sigpipe_release(const struct sigpipe *s)
-{
-	const struct timespec now = { 0, 0 };
-	sigset_t pipe_alone;
-
-	if (!s->is_held)
-		return;
-	(void)sigemptyset(&pipe_alone);
-	(void)sigaddset(&pipe_alone, SIGPIPE);
-	while (sigtimedwait(&pipe_alone, NULL, &now) < 0 && errno == EINTR)
-		;
-	(void)pthread_sigmask(SIG_SETMASK, &s->before, NULL);
-}
-
 int corral_registry_http_do(struct corral_registry_http *h, const struct corral_registry_request *q,
                             struct corral_registry_answer *ret, struct corral_error *err)
 {
 	corral_auto(call_done) struct call c = { .h = h, .q = q, .a = ret, .err = err };
-	struct sigpipe pipe = { .is_held = false };
+	struct corral_sigpipe pipe;
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
@@ -659,12 +627,13 @@ int corral_registry_http_do(struct corral_registry_http *h, const struct corral_
 	if (!c.url)
 		return corral_error_set(err, ENOMEM, "out of memory");
 	c.started_ms = corral_now_ms();
-	sigpipe_hold(&pipe);
+	/* TLS writes without MSG_NOSIGNAL. */
+	corral_sigpipe_hold(&pipe);
 	r = request(&c);
 	(void)curl_multi_remove_handle(h->multi, h->easy);
 	/* What it was given is ours to free. */
 	curl_easy_reset(h->easy);
-	sigpipe_release(&pipe);
+	corral_sigpipe_release(&pipe);
 	if (r == 0 && (ret->wanted.failed || ret->body.failed))
 		return corral_error_set(err, ENOMEM, "out of memory");
 	return r;

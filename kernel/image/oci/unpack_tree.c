@@ -12,6 +12,7 @@
 
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
+#include "kernel/base/sigpipe.h"
 #include "kernel/base/whole.h"
 #include "kernel/image/oci/unpack_check.h"
 #include "kernel/image/oci/unpack_stage.h"
@@ -417,6 +418,7 @@ static int run(struct unpacking *u, const char *layer_path, struct corral_unpack
                struct corral_error *err)
 {
 	corral_autofree char *tree_path = NULL;
+	struct corral_sigpipe pipe;
 	corral_autofd int disk_fd = -1;
 	int r = begin(u, err);
 
@@ -431,8 +433,11 @@ static int run(struct unpacking *u, const char *layer_path, struct corral_unpack
 		u->own.disk_fd = disk_fd;
 	}
 	r = stages_open(u, tree_path, err);
+	/* What unpacks may have ended with a fault of the archive, which is the better word. */
+	corral_sigpipe_hold(&pipe);
 	if (r == 0)
 		r = pump(u, err);
+	corral_sigpipe_release(&pipe);
 	if (r == 0)
 		r = result(u, err);
 	if (r < 0)
