@@ -131,16 +131,22 @@ void corral_net_block_rules(unsigned int n, struct in_addr base, bool has_ipv6, 
 _Static_assert(2 * CORRAL_NET_BLOCK_PLACES == 1u << (32 - 25), "a block is a /25");
 _Static_assert(CORRAL_NET_BLOCKS <= 512, "all blocks together are a /16");
 
-/* What was left by one that could not own it is in the way, and nobody's: the block is ours. */
-static int table_make(struct corral_net_block *b, bool owner, struct corral_error *err)
+/* anew: what was left by one that could not own it is in the way, and nobody's, as the block is
+ * ours. Not at once, as libnftables takes its time over each word of a table. */
+static int table_make(struct corral_net_block *b, bool owner, bool anew, struct corral_error *err)
 {
 	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
 	int r = corral_nft_new(&b->nft, err);
 
 	if (r < 0)
 		return r;
-	corral_buf_fmt(&text, "table inet corral-%u\ndelete table inet corral-%u\n", b->number,
-	               b->number);
+	if (anew)
+		corral_buf_fmt(&text, "table inet corral-%u\ndelete table inet corral-%u\n",
+		               b->number, b->number);
+	else
+		/* Refuses one that is there, which the text would add to. */
+		corral_buf_fmt(&text, "create table inet corral-%u {\n%s}\n", b->number,
+		               owner ? " flags owner;\n" : "");
 	corral_net_block_rules(b->number, b->host.base, b->host.has_ipv6, owner, &text);
 	r = text.failed ? corral_error_set(err, ENOMEM, "nftables: out of memory")
 	                : corral_nft_run(b->nft, text.data, err);
@@ -217,9 +223,11 @@ static int block_make(struct corral_net_block *b, struct corral_error *err)
 	for (b->number = 0; b->number < CORRAL_NET_BLOCKS; b->number++) {
 		if (!lock_take(b->lock_fd, b->number))
 			continue;
-		r = table_make(b, true, &first);
+		r = table_make(b, true, false, &first);
 		if (r < 0)
-			r = table_make(b, false, err);
+			r = table_make(b, true, true, &first);
+		if (r < 0)
+			r = table_make(b, false, true, err);
 		/* Somebody's who does not see our locks, but shares the network: the next. */
 		if (r != -EPERM && r != -EBUSY && r != -EEXIST)
 			return r;
