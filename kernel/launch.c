@@ -534,6 +534,9 @@ static int launch(struct corral_sandbox *s, const struct corral_policy *p, struc
 	struct corral_connected connected;
 	int r;
 
+	if (has_network)
+		corral_network_prepare(s->launcher->network, p,
+		                       corral_launcher_is_root(s->launcher));
 	r = prepare(s, p, &f, &peer, err);
 	if (r < 0)
 		return r;

@@ -137,8 +137,8 @@ static int prefix_check(const struct corral_prefix *p, struct corral_error *err)
 		return corral_error_set(err, EINVAL, "multicast and broadcast leave no sandbox");
 	if (is_beyond(p))
 		return corral_error_set(err, EINVAL,
-		                        "this address, where clouds keep their metadata or links "
-		                        "their own, is reached under network 'host' alone");
+		                        "addresses of one link, and where clouds keep their "
+		                        "metadata, are reached under network 'host' alone");
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,20 +72,19 @@ int corral_network_helper_new(struct corral_network_helper **ret, struct corral_
 /* The process, once its socket is closed. */
 static void helper_reap(struct corral_network_helper *h)
 {
-	const struct timespec moment = { .tv_nsec = 5000000 };
+	struct pollfd pfd = { .fd = -1, .events = POLLIN };
 
 	corral_fd_closep(&h->socket_fd);
-	if (h->pid <= 0)
-		return;
-	for (int waited_ms = 0; waited_ms < END_MS; waited_ms += 5) {
-		if (waitpid(h->pid, NULL, WNOHANG) != 0) {
-			h->pid = 0;
-			return;
-		}
-		(void)nanosleep(&moment, NULL);
+	/* Also when somebody in this process waits for every child: then it is not there to be asked. */
+	if (h->pid > 0 && waitpid(h->pid, NULL, WNOHANG) == 0) {
+		pfd.fd = (int)syscall(SYS_pidfd_open, h->pid, 0);
+		while (poll(&pfd, 1, END_MS) < 0 && errno == EINTR)
+			;
+		if (pfd.fd >= 0)
+			(void)syscall(SYS_pidfd_send_signal, pfd.fd, SIGKILL, NULL, 0);
+		(void)waitpid(h->pid, NULL, 0);
+		corral_fd_closep(&pfd.fd);
 	}
-	(void)kill(h->pid, SIGKILL);
-	(void)waitpid(h->pid, NULL, 0);
 	h->pid = 0;
 }
 
@@ -207,6 +208,24 @@ static enum corral_net_way way_of(const struct corral_policy *p, bool is_root)
 	return is_root && !p->network_pasta ? CORRAL_NET_VETH : CORRAL_NET_PASTA;
 }
 
+/* A capability over the namespace in which pasta's sandbox has its rules is one over the rules. */
+#define CAPS_NET ((uint64_t)1 << CAP_NET_ADMIN | (uint64_t)1 << CAP_NET_RAW)
+
+static int way_check(const struct corral_policy *p, bool is_root, struct corral_error *err)
+{
+	if (is_root && p->network_pasta)
+		return corral_error_set(err, EINVAL,
+		                        "network 'pasta' is for ordinary users: as root, 'bridge' "
+		                        "is the same without it");
+	if (way_of(p, is_root) == CORRAL_NET_PASTA && (p->caps & CAPS_NET))
+		return corral_error_set(err, EINVAL,
+		                        "network: with CAP_NET_ADMIN or CAP_NET_RAW a sandbox "
+		                        "could undo the rules that keep it from the host, which "
+		                        "an ordinary user's has inside: leave them out of "
+		                        "cap_add");
+	return 0;
+}
+
 /* Head, ports, the texts that the ports have, and those of an allowlist. */
 static void request_compose(const struct corral_policy *p, bool is_root, struct corral_buf *ret)
 {
@@ -274,6 +293,18 @@ static int request_give(struct corral_network_helper *h, const struct corral_buf
 	return r < 0 ? corral_error_sys(err, -r, "ask " CORRAL_NET_PROGRAM) : 0;
 }
 
+void corral_network_prepare(struct corral_network_helper *h, const struct corral_policy *p,
+                            bool is_root)
+{
+	const struct corral_net_head ask = { CORRAL_NET_PREPARE, sizeof(ask) };
+
+	pthread_mutex_lock(&h->lock);
+	if (h->socket_fd < 0 && !h->pid && helper_start(h, NULL) == 0 &&
+	    way_of(p, is_root) == CORRAL_NET_VETH)
+		(void)!send(h->socket_fd, &ask, sizeof(ask), MSG_NOSIGNAL | MSG_DONTWAIT);
+	pthread_mutex_unlock(&h->lock);
+}
+
 int corral_network_begin(struct corral_network_helper *h, const struct corral_policy *p,
                          bool is_root, int netns_fd, struct corral_network *ret,
                          struct corral_error *err)
@@ -282,6 +313,9 @@ int corral_network_begin(struct corral_network_helper *h, const struct corral_po
 	corral_autofd int ours = -1, theirs = -1;
 	int pair[2], r;
 
+	r = way_check(p, is_root, err);
+	if (r < 0)
+		return r;
 	request_compose(p, is_root, &request);
 	if (request.failed)
 		return corral_error_set(err, ENOMEM, "network: out of memory");
@@ -392,14 +426,20 @@ bool corral_network_is_alive(const struct corral_network *n)
 	return poll(&pfd, 1, 0) == 0;
 }
 
+void corral_network_let_go(const struct corral_network *n)
+{
+	/* Not closed alone: a child of the caller's may hold a copy. */
+	if (n->socket_fd >= 0)
+		(void)shutdown(n->socket_fd, SHUT_WR);
+}
+
 void corral_network_end(struct corral_network *n, bool has_ports)
 {
 	struct pollfd pfd = { .fd = n->socket_fd, .events = POLLIN };
 	char byte;
 
 	if (n->socket_fd >= 0) {
-		/* Not closed alone: a child of the caller's may hold a copy. */
-		(void)shutdown(n->socket_fd, SHUT_WR);
+		corral_network_let_go(n);
 		if (has_ports && poll(&pfd, 1, PORTS_MS) == 1)
 			(void)!recv(n->socket_fd, &byte, 1, MSG_DONTWAIT);
 		(void)shutdown(n->socket_fd, SHUT_RDWR);

@@ -32,6 +32,10 @@ int corral_network_helper_new(struct corral_network_helper **ret, struct corral_
 /* Ends it, and with it all networks that are left. Takes NULL. */
 void corral_network_helper_free(struct corral_network_helper *h);
 
+/* Starts what a first sandbox of p would have to wait for, and does not wait; what goes wrong is said
+ * by corral_network_begin(). */
+void corral_network_prepare(struct corral_network_helper *h, const struct corral_policy *p,
+                            bool is_root);
 /*
  * Asks for what p says, for a network namespace that only this sandbox has, and does not wait.
  * -ENOENT when corral-net is not installed.
@@ -46,6 +50,8 @@ int corral_network_report(struct corral_network *n, struct corral_ledger *ret,
                           struct corral_error *err);
 /* False when its process has died. */
 bool corral_network_is_alive(const struct corral_network *n);
+/* Has it taken away, and does not wait; corral_network_end() follows. */
+void corral_network_let_go(const struct corral_network *n);
 /* Takes it away; with ports published, waits until they are free again. */
 void corral_network_end(struct corral_network *n, bool has_ports);
 

@@ -2,8 +2,9 @@
  * What the caller and corral-net say to each other. Both are of one build, so structs travel as
  * they are, one a message of a seqpacket socket.
  *
- * The launcher has one socket to the helper, on which it says CONNECT alone, with two descriptors:
- * a socket of this sandbox's own, and its network namespace. The helper forks a child for it, which
+ * The launcher has one socket to the helper, on which it may say PREPARE, when a sandbox with links is
+ * about to be made, and says CONNECT, with two descriptors: a socket of this sandbox's own, and its
+ * network namespace. The helper forks a child for it, which
  * answers on that socket, with READY or FAILED, later with a LEDGER to each REPORT, and whose end
  * of it is the network's: when the caller closes its own, or dies, the child takes the network away
  * and ends.
@@ -31,6 +32,7 @@ enum corral_net_type {
 	CORRAL_NET_FAILED,      /* to the caller: there will be no network */
 	CORRAL_NET_REPORT,      /* to the child, when it is READY: whom has the guest talked to? */
 	CORRAL_NET_LEDGER,      /* to the caller, in answer */
+	CORRAL_NET_PREPARE,     /* to the helper: addresses and rules will be needed in a moment */
 };
 
 /* How it is connected; the mode (enum corral_network_mode) says to what. */

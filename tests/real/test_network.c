@@ -91,6 +91,19 @@ static void guest_has_no_power_over_its_network(void **state)
 	run_done(&r);
 }
 
+/* Whether it is installed or not. */
+static void root_is_told_to_do_without_pasta(void **state)
+{
+	struct run r = { 0 };
+
+	(void)state;
+	if (net_missing())
+		return;
+	RUN(&r, "--network", "pasta", "--", "true");
+	assert_refused(&r, "network 'pasta' is for ordinary users: as root, 'bridge' is the same");
+	run_done(&r);
+}
+
 /* What has come until now, and what comes in a moment: one text. */
 static void heard(char *ret, size_t size)
 {
@@ -277,6 +290,7 @@ int main(void)
 		cmocka_unit_test(names_are_asked_of_the_hosts_own_resolver),
 		cmocka_unit_test(guest_does_not_reach_the_host),
 		cmocka_unit_test(guest_has_no_power_over_its_network),
+		cmocka_unit_test(root_is_told_to_do_without_pasta),
 		cmocka_unit_test(no_address_but_its_own_leaves),
 		cmocka_unit_test(sandboxes_do_not_reach_each_other),
 		cmocka_unit_test(mtu_is_that_of_the_uplink),

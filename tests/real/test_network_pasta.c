@@ -43,24 +43,28 @@ static bool pasta_missing(void)
 	return false;
 }
 
-static void as_nobody(struct run *r, const char *const *args)
+/* With the options of a network, and then the words of net_probe.c. */
+static void as_nobody(struct run *r, const char *const *options, const char *const *args)
 {
 	char probe[160];
-	const char *argv[RUN_ARGS_MAX] = {
-		"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", own_binary,
-		"run",     "--network",     "bridge",        "--ro-bind",      probe,
-		"--",      "/net"
-	};
-	size_t n = 12;
+	const char *argv[RUN_ARGS_MAX] = { "setpriv",        "--reuid=65534", "--regid=65534",
+		                           "--clear-groups", own_binary,      "run",
+		                           "--json",         "9",             "--ro-bind",
+		                           probe };
+	size_t n = 10;
 
 	(void)snprintf(probe, sizeof(probe), "%s/net:/net", net.dir);
+	for (; *options; options++)
+		argv[n++] = *options;
+	argv[n++] = "--";
+	argv[n++] = "/net";
 	for (; *args; args++)
 		argv[n++] = *args;
 	argv[n] = NULL;
 	run_argv(r, argv);
 }
 
-#define NOBODYS(r, ...) as_nobody((r), ARGS(__VA_ARGS__))
+#define NOBODYS(r, ...) as_nobody((r), ARGS("--network", "bridge"), ARGS(__VA_ARGS__))
 
 static void user_has_a_network_by_pasta(void **state)
 {
@@ -97,6 +101,62 @@ static void user_does_not_reach_the_host_by_pasta(void **state)
 			fail_msg("%s: %s%s", addresses[i], r.out, r.err);
 	}
 	assert_int_equal(sh("ip link del o0"), 0);
+	run_done(&r);
+}
+
+/* The list is held to in the guest's namespace, whatever carries its packets. */
+static void users_allowlist_holds_by_pasta(void **state)
+{
+	/* The world's addresses are for documentation, and so reached by an address entry alone. */
+	static const char *const list[] = { "--allow", "www.example.org:80", "--allow",
+		                            INTERNET ":80", NULL };
+	static const struct {
+		const char *what, *where, *port, *wanted;
+	} rows[] = {
+		{ "connect", INTERNET, "80", "said " HOST "\n" },
+		{ "connect", INTERNET, "81", "ECONNREFUSED\n" },
+		{ "connect", INTERNET6, "80", "ECONNREFUSED\n" },
+		{ "connect", "203.0.113.6", "80", "ECONNREFUSED\n" },
+		{ "connect", "169.254.169.254", "80", "ECONNREFUSED\n" },
+		{ "connect", "169.254.1.1", "53", "ECONNREFUSED\n" },
+		{ "resolve", "udp", "www.example.org", INTERNET "\n" },
+		{ "resolve", "tcp", "www.example.org", INTERNET "\n" },
+		{ "resolve", "udp", "www.example.net", "rcode 3\n" },
+	};
+	struct run r = { 0 };
+	json_t *contact, *denial;
+
+	(void)state;
+	if (pasta_missing())
+		return;
+	for (size_t i = 0; i < CORRAL_COUNT(rows); i++) {
+		as_nobody(&r, list, ARGS(rows[i].what, rows[i].where, rows[i].port));
+		if (r.status != 0 || strcmp(r.out, rows[i].wanted) != 0)
+			fail_msg("%s %s %s: %s%s", rows[i].what, rows[i].where, rows[i].port, r.out,
+			         r.err);
+		contact = json_array_get(json_object_get(r.receipt, "contacts"), 0);
+		denial = json_array_get(json_object_get(r.receipt, "denials"), 0);
+		/* What came through is a contact, what did not a denial, and nothing is both. */
+		assert_true(!contact == (i != 0));
+		assert_true(!denial == (i == 0 || *rows[i].wanted == '2'));
+	}
+	run_done(&r);
+}
+
+/* In a namespace that is the guest's own they would be power over the rules. */
+static void capabilities_over_its_rules_are_refused(void **state)
+{
+	struct run r = { 0 };
+
+	(void)state;
+	if (pasta_missing())
+		return;
+	as_nobody(&r, ARGS("--network", "bridge", "--cap-add", "net_admin"), ARGS("x"));
+	assert_refused(&r, "leave them out of cap_add");
+	as_nobody(&r, ARGS("--network", "pasta", "--cap-add", "net_raw"), ARGS("x"));
+	assert_refused(&r, "leave them out of cap_add");
+	as_nobody(&r, ARGS("--allow", INTERNET, "--cap-add", "net_raw"), ARGS("x"));
+	assert_refused(&r, "leave them out of cap_add");
 	run_done(&r);
 }
 
@@ -164,6 +224,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(user_has_a_network_by_pasta),
 		cmocka_unit_test(user_does_not_reach_the_host_by_pasta),
+		cmocka_unit_test(users_allowlist_holds_by_pasta),
+		cmocka_unit_test(capabilities_over_its_rules_are_refused),
 		cmocka_unit_test(users_ports_are_published),
 		cmocka_unit_test(pasta_ends_with_everything_else),
 	};

@@ -1,6 +1,7 @@
 /*
  * What an allowlist costs: connections and throughput of a sandbox under --network allow, to those
- * of one under --network bridge, in one run. As root; makes itself a host with a network beside it,
+ * of one under --network bridge, and what either is to "corral run" without a network, from its start to
+ * its end; in one run. As root; makes itself a host with a network beside it,
  * in namespaces of its own. usage: corral-bench-network CORRAL [ROUNDS [TSV]]
  *
  * Theory of operation: a process in a network namespace of its own plays the rest of the world: a
@@ -37,6 +38,7 @@
 #define LOOKUPS       200
 #define BULK_BYTES    (768ull << 20)
 #define ROUNDS_MAX    50
+#define WHOLE_RUNS    10 /* a round */
 
 /* --- the world ----------------------------------------------------------------------------- */
 
@@ -229,6 +231,28 @@ static int sandbox_run(const char *corral, const char *self, int kind,
 	return status ? -EIO : 0;
 }
 
+/* "corral run -- true" as a whole process, to each network in turn. */
+enum { WHOLE_NONE, WHOLE_BRIDGE, WHOLE_ALLOW, WHOLE };
+
+static int whole_run(const char *corral, int kind, struct bench_series series[WHOLE])
+{
+	static const char *const options[WHOLE][2] = {
+		{ "--network", "none" }, { "--network", "bridge" }, { "--allow", "allowed.example" }
+	};
+	const char *argv[] = { corral, "run",       options[kind][0], options[kind][1],
+		               "--",   "/bin/true", NULL };
+	uint64_t t = bench_now();
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)execv(corral, (char *const *)(uintptr_t)argv);
+		_exit(127);
+	}
+	(void)waitpid(pid, &status, 0);
+	return status ? -EIO : bench_series_add(&series[kind], bench_now() - t, NULL);
+}
+
 static int shell(const char *command)
 {
 	int status, pid = fork();
@@ -277,6 +301,9 @@ static bool host_make(int *ret_world)
 int main(int argc, char **argv)
 {
 	static struct bench_series series[TASKS][KINDS];
+	static struct bench_series whole[WHOLE] = { { .name = "corral run" },
+		                                    { .name = "corral run, bridge" },
+		                                    { .name = "corral run, allow" } };
 	static const char *const titles[TASKS] = { "a new connection, to an address that is open",
 		                                   "a name looked up and connected to",
 		                                   "768 MB sent" };
@@ -311,6 +338,9 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < rounds && !status; i++)
 		for (int k = 0; k < KINDS && !status; k++)
 			status = sandbox_run(argv[1], self, i % 2 ? k : KINDS - 1 - k, series);
+	for (unsigned int i = 0; i < rounds * WHOLE_RUNS && !status; i++)
+		for (int k = 0; k < WHOLE && !status; k++)
+			status = whole_run(argv[1], i % 2 ? k : WHOLE - 1 - k, whole);
 	for (int task = 0; task < TASKS; task++) {
 		bench_print(titles[task], series[task], KINDS, BRIDGE);
 		if (tsv)
@@ -318,6 +348,11 @@ int main(int argc, char **argv)
 		bench_series_done(&series[task][BRIDGE]);
 		bench_series_done(&series[task][ALLOW]);
 	}
+	bench_print("a program run once, from beginning to end", whole, WHOLE, WHOLE_NONE);
+	if (tsv)
+		bench_write_tsv(tsv, whole, WHOLE, WHOLE_NONE);
+	for (int k = 0; k < WHOLE; k++)
+		bench_series_done(&whole[k]);
 	if (tsv && fclose(tsv))
 		status = 1;
 	(void)kill(world, SIGKILL);

@@ -3,6 +3,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,16 +137,19 @@ void corral_net_block_rules(unsigned int n, struct in_addr base, bool has_ipv6, 
 _Static_assert(2 * CORRAL_NET_BLOCK_PLACES == 1u << (32 - 25), "a block is a /25");
 _Static_assert(CORRAL_NET_BLOCKS <= 512, "all blocks together are a /16");
 
-/* What was left by one that could not own it is in the way, and nobody's: the block is ours. */
-static int table_make(struct corral_net_block *b, bool owner, struct corral_error *err)
+/* anew: what was left by one that could not own it is in the way, and nobody's, as the block is
+ * ours. Not at once, as libnftables takes half a megabyte for each mention of a table; one that is
+ * there has another owner or none, for which the kernel refuses it (nf_tables_updtable()). */
+static int table_make(struct corral_net_block *b, bool owner, bool anew, struct corral_error *err)
 {
 	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
 	int r = corral_nft_new(&b->nft, err);
 
 	if (r < 0)
 		return r;
-	corral_buf_fmt(&text, "table inet corral-%u\ndelete table inet corral-%u\n", b->number,
-	               b->number);
+	if (anew)
+		corral_buf_fmt(&text, "table inet corral-%u\ndelete table inet corral-%u\n",
+		               b->number, b->number);
 	corral_net_block_rules(b->number, b->host.base, b->host.has_ipv6, owner, &text);
 	r = text.failed ? corral_error_set(err, ENOMEM, "nftables: out of memory")
 	                : corral_nft_run(b->nft, text.data, err);
@@ -153,6 +162,42 @@ static int table_make(struct corral_net_block *b, bool owner, struct corral_erro
 	return 0;
 }
 
+/* Whether any chain drops what is forwarded: asked first, since libnftables takes long to list. */
+static int chain_see(struct nl_msg *msg, void *ret_found)
+{
+	struct nla_policy none_chain[NFTA_CHAIN_MAX + 1] = { { 0 } };
+	struct nla_policy none_hook[NFTA_HOOK_MAX + 1] = { { 0 } };
+	struct nlattr *chain[NFTA_CHAIN_MAX + 1], *hook[NFTA_HOOK_MAX + 1];
+
+	if (nlmsg_parse(nlmsg_hdr(msg), sizeof(struct nfgenmsg), chain, NFTA_CHAIN_MAX,
+	                none_chain) < 0 ||
+	    !chain[NFTA_CHAIN_HOOK] || !chain[NFTA_CHAIN_POLICY] ||
+	    nla_parse_nested(hook, NFTA_HOOK_MAX, chain[NFTA_CHAIN_HOOK], none_hook) < 0 ||
+	    !hook[NFTA_HOOK_HOOKNUM])
+		return NL_OK;
+	if (ntohl(nla_get_u32(hook[NFTA_HOOK_HOOKNUM])) == NF_INET_FORWARD &&
+	    ntohl(nla_get_u32(chain[NFTA_CHAIN_POLICY])) == NF_DROP)
+		*(bool *)ret_found = true;
+	return NL_OK;
+}
+
+/* Also when it cannot be told. */
+static bool firewall_may_drop(void)
+{
+	struct nfgenmsg any = { AF_UNSPEC, NFNETLINK_V0, 0 };
+	struct nl_sock *sock = nl_socket_alloc();
+	bool found = false;
+
+	if (!sock || nl_connect(sock, NETLINK_NETFILTER) < 0 ||
+	    nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, chain_see, &found) < 0 ||
+	    nl_send_simple(sock, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN, NLM_F_DUMP, &any,
+	                   sizeof(any)) < 0 ||
+	    nl_recvmsgs_default(sock) < 0)
+		found = true;
+	nl_socket_free(sock);
+	return found;
+}
+
 static int firewall_look(const char *uplink, struct corral_error *err)
 {
 	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
@@ -160,6 +205,8 @@ static int firewall_look(const char *uplink, struct corral_error *err)
 	char command[96];
 	const char *table;
 
+	if (!firewall_may_drop())
+		return 0;
 	/* What cannot be listed cannot be judged, and is left to those who made it. */
 	if (corral_nft_new(&nft, NULL) < 0 || corral_nft_ask(nft, "list chains", &text, NULL) < 0 ||
 	    !text.data)
@@ -217,9 +264,11 @@ static int block_make(struct corral_net_block *b, struct corral_error *err)
 	for (b->number = 0; b->number < CORRAL_NET_BLOCKS; b->number++) {
 		if (!lock_take(b->lock_fd, b->number))
 			continue;
-		r = table_make(b, true, &first);
+		r = table_make(b, true, false, &first);
 		if (r < 0)
-			r = table_make(b, false, err);
+			r = table_make(b, true, true, &first);
+		if (r < 0)
+			r = table_make(b, false, true, err);
 		/* Somebody's who does not see our locks, but shares the network: the next. */
 		if (r != -EPERM && r != -EBUSY && r != -EEXIST)
 			return r;

