@@ -47,7 +47,8 @@ struct corral_refusal {
 
 struct corral_ledger {
 	uint32_t n_contacts, n_refusals;
-	/* The most talkative and the most refused; how many are not among them. */
+	/* The most talkative and the most refused; how many are not among them. Beyond what is
+	 * counted by destination each connection and each refused packet is one. */
 	uint64_t contacts_dropped, refusals_dropped;
 	struct corral_contact contacts[CORRAL_CONTACTS_MAX];
 	struct corral_refusal refusals[CORRAL_REFUSALS_MAX];

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,24 +38,62 @@ struct corral_network_helper {
 /* Seen from the folder of the running program: in a build tree, and installed. */
 static const char *const places[] = { "", CORRAL_LIBEXEC_FROM_BIN "/corral/" };
 
-bool corral_network_program(char *ret, size_t size)
+static bool is_ours(const struct stat *st)
+{
+	return st->st_uid == 0 || st->st_uid == geteuid();
+}
+
+/* Nobody else's work: neither written nor put there by others than root and the caller, with whose
+ * rights it is run. In a sticky directory (/tmp) only its owner can replace it. */
+static bool is_trusted(const char *path)
+{
+	char folder[PATH_MAX];
+	struct stat file, dir;
+	size_t len = (size_t)(strrchr(path, '/') - path);
+
+	if (len >= sizeof(folder))
+		return false;
+	memcpy(folder, path, len);
+	memcpy(folder + len, "/", 2);
+	return stat(path, &file) == 0 && S_ISREG(file.st_mode) && is_ours(&file) &&
+	       !(file.st_mode & 022) && stat(folder, &dir) == 0 && is_ours(&dir) &&
+	       (!(dir.st_mode & 022) || (dir.st_mode & S_ISVTX));
+}
+
+/* refused: of the size of PATH_MAX, one that is there and not used, or "". */
+static bool program_find(char *ret, size_t size, char *refused)
 {
 	char folder[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", folder, sizeof(folder) - 1);
+	bool is_path = n > 0 && folder[0] == '/';
 
+	refused[0] = '\0';
 	folder[n > 0 ? n : 0] = '\0';
-	if (n > 0 && folder[0] == '/') {
+	if (is_path)
 		strrchr(folder, '/')[1] = '\0';
-		for (size_t i = 0; i < CORRAL_COUNT(places); i++)
-			if (snprintf(ret, size, "%s%s" CORRAL_NET_PROGRAM, folder, places[i]) <
-			            (int)size &&
-			    access(ret, X_OK) == 0)
-				return true;
+	for (size_t i = 0; i <= CORRAL_COUNT(places); i++) {
+		const bool last = i == CORRAL_COUNT(places);
+
+		if (!last && !is_path)
+			continue;
+		/* The last: of a library that another program has loaded. */
+		if (snprintf(ret, size, "%s%s" CORRAL_NET_PROGRAM, last ? CORRAL_LIBEXEC : folder,
+		             last ? "/corral/" : places[i]) >= (int)size ||
+		    access(ret, X_OK) < 0)
+			continue;
+		if (is_trusted(ret))
+			return true;
+		if (!refused[0])
+			(void)snprintf(refused, PATH_MAX, "%s", ret);
 	}
-	/* Of a library that another program has loaded. */
-	return snprintf(ret, size, "%s", CORRAL_LIBEXEC "/corral/" CORRAL_NET_PROGRAM) <
-	               (int)size &&
-	       access(ret, X_OK) == 0;
+	return false;
+}
+
+bool corral_network_program(char *ret, size_t size)
+{
+	char refused[PATH_MAX];
+
+	return program_find(ret, size, refused);
 }
 
 int corral_network_helper_new(struct corral_network_helper **ret, struct corral_error *err)
@@ -148,14 +187,20 @@ static int program_start(const char *path, int socket_fd, pid_t *ret)
 /* With the lock held. */
 static int helper_start(struct corral_network_helper *h, struct corral_error *err)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], refused[PATH_MAX];
 	int pair[2], high, r;
 
-	if (!corral_network_program(path, sizeof(path)))
-		return corral_error_set(err, ENOENT,
-		                        "this corral was built without networks of its own: there "
-		                        "is no " CORRAL_NET_PROGRAM
-		                        " beside it or in " CORRAL_LIBEXEC "/corral");
+	if (!program_find(path, sizeof(path), refused))
+		return refused[0]
+		               ? corral_error_set(err, EACCES,
+		                                  "'%.200s' is not run: it and its directory must "
+		                                  "belong to root or to you, and nobody else may "
+		                                  "write them",
+		                                  refused)
+		               : corral_error_set(err, ENOENT,
+		                                  "this corral was built without networks of its "
+		                                  "own: there is no " CORRAL_NET_PROGRAM
+		                                  " beside it or in " CORRAL_LIBEXEC "/corral");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return corral_error_sys(err, errno, "create a socket to " CORRAL_NET_PROGRAM);
 	/* Not one of the numbers that the actions overwrite. */

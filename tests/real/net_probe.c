@@ -6,6 +6,10 @@
  *     resolve udp|tcp NAME     the IPv4 address that the resolver of /etc/resolv.conf says
  *     send FROM ADDRESS PORT   one datagram, from an address that may be nobody's ("-": its own)
  *     serve TCP UDP            answers in capital letters, and says "up" first
+ *     flood ADDRESS PORT N     one datagram each from N ports of its own
+ *     ask udp|tcp OP TYPE      the code that the resolver answers to such a question; by tcp two of
+ *                              them are asked at once, and both codes said
+ *     asks N                   N questions by udp at once: how many were refused, and answered
  */
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -142,6 +146,83 @@ static int send_from(char **argv)
 	return 0;
 }
 
+static int flood(char **argv)
+{
+	struct sockaddr_storage to;
+	socklen_t len = address_of(argv[0], atoi(argv[1]), &to);
+	int n = atoi(argv[2]), sent = 0;
+
+	for (int i = 0; i < n; i++) {
+		struct sockaddr_in from = { .sin_family = AF_INET,
+			                    .sin_port = htons((uint16_t)(10000 + i)) };
+		int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+		(void)bind(fd, (struct sockaddr *)&from, sizeof(from));
+		sent += sendto(fd, "x", 1, 0, (struct sockaddr *)&to, len) == 1;
+		(void)close(fd);
+	}
+	printf("sent %d\n", sent);
+	(void)fflush(stdout);
+	return 0;
+}
+
+static int resolver_open(int type)
+{
+	const struct timeval patience = { .tv_sec = 3 };
+	struct sockaddr_storage to;
+	socklen_t len = address_of("127.0.0.53", 53, &to);
+	int fd = socket(to.ss_family, type | SOCK_CLOEXEC, 0);
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (struct sockaddr *)&to, len) < 0)
+		exit(tell_error(errno));
+	return fd;
+}
+
+static int ask(char **argv)
+{
+	int tcp = !strcmp(argv[0], "tcp"), fd = resolver_open(tcp ? SOCK_STREAM : SOCK_DGRAM);
+	unsigned char q[1024], a[2048];
+	size_t len = question("www.example.org", q + 2);
+
+	q[0] = 0;
+	q[1] = (unsigned char)len;
+	q[4] = (unsigned char)(1 | atoi(argv[1]) << 3);
+	q[len - 1] = (unsigned char)atoi(argv[2]);
+	memcpy(q + 2 + len, q, 2 + len);
+	if (send(fd, tcp ? q : q + 2, tcp ? 2 * (len + 2) : len, 0) < 0)
+		return tell_error(errno);
+	for (int i = 0; i <= tcp; i++) {
+		ssize_t n = recv(fd, a, tcp ? 2 : sizeof(a), tcp ? MSG_WAITALL : 0);
+
+		if (n == 2 && tcp)
+			n = recv(fd, a, (size_t)(a[0] << 8 | a[1]), MSG_WAITALL);
+		if (n < 12)
+			return tell_error(n < 0 ? errno : EPIPE);
+		printf("code %d\n", a[3] & 15);
+	}
+	return 0;
+}
+
+static int asks(char **argv)
+{
+	int n = atoi(argv[0]), count[2] = { 0, 0 }, fd = resolver_open(SOCK_DGRAM);
+	unsigned char q[512], a[2048];
+	size_t len = question("www.example.org", q);
+	const struct timeval patience = { .tv_usec = 500000 };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	for (int i = 0; i < n; i++) {
+		(void)send(fd, q, len, 0);
+		while (recv(fd, a, sizeof(a), MSG_DONTWAIT) >= 12)
+			count[(a[3] & 15) == 0]++;
+	}
+	while (recv(fd, a, sizeof(a), 0) >= 12)
+		count[(a[3] & 15) == 0]++;
+	printf("refused %d answered %d\n", count[0], count[1]);
+	return 0;
+}
+
 static void shout(char *text, ssize_t n)
 {
 	for (ssize_t i = 0; i < n; i++)
@@ -207,5 +288,11 @@ int main(int argc, char **argv)
 		return send_from(argv + 2);
 	if (argc == 4 && !strcmp(argv[1], "serve"))
 		return serve(argv + 2);
+	if (argc == 5 && !strcmp(argv[1], "flood"))
+		return flood(argv + 2);
+	if (argc == 5 && !strcmp(argv[1], "ask"))
+		return ask(argv + 2);
+	if (argc == 3 && !strcmp(argv[1], "asks"))
+		return asks(argv + 2);
 	return 2;
 }

@@ -12,6 +12,7 @@
 #define CORRAL_TESTS_REAL_NETWORK_SUPPORT_H
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -128,16 +129,21 @@ _Noreturn static inline void internet_run(int heard_fd)
 	}
 }
 
-/* The question again, and behind it one address. */
+/* The question again, and behind it one address; what else came with it is left out. */
 static inline size_t dns_answer(unsigned char *m, size_t n)
 {
 	static const unsigned char record[] = { 0xc0, 12, 0, 1, 0,   1, 0,   0,
 		                                0,    60, 0, 4, 203, 0, 113, 5 };
+	size_t at = 12;
 
+	while (at < n && m[at])
+		at += m[at] + 1u;
+	at += 5;
 	m[2] |= 0x80;
 	m[7] = 1;
-	memcpy(m + n, record, sizeof(record));
-	return n + sizeof(record);
+	memset(m + 8, 0, 4);
+	memcpy(m + at, record, sizeof(record));
+	return at + sizeof(record);
 }
 
 static inline void dns_tcp(int listener)
@@ -323,6 +329,22 @@ static inline bool says(int fd, const char *part)
 	return says_behind(fd, 0, part);
 }
 
+/* What stands between two words of what was said. */
+static inline void text_at(int fd, const char *before, const char *behind, char *ret, size_t size)
+{
+	char text[4096] = "";
+	char *at, *end;
+
+	assert_true(pread(fd, text, sizeof(text) - 1, 0) > 0);
+	at = strstr(text, before);
+	assert_non_null(at);
+	at += strlen(before);
+	end = strstr(at, behind);
+	assert_non_null(end);
+	*end = '\0';
+	(void)snprintf(ret, size, "%s", at);
+}
+
 /* The processes of corral-net below that one: the helper, and with child the first of its own. */
 static inline pid_t net_process_of(pid_t caller, bool child)
 {
@@ -343,6 +365,49 @@ static inline pid_t net_process_of(pid_t caller, bool child)
 	if (list)
 		(void)fclose(list);
 	return found && child ? net_process_of(found, false) : found;
+}
+
+/* What a line of a process' status says, as a number of that base. */
+static inline unsigned long long status_number(const char *path, const char *key, int base)
+{
+	char line[256];
+	unsigned long long value = ~0ull;
+	FILE *f = fopen(path, "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)))
+			value = strtoull(line + strlen(key), NULL, base);
+	if (f)
+		(void)fclose(f);
+	return value;
+}
+
+/* Every thread of it has these capabilities and no others, can gain none, and may not call what it
+ * likes. */
+static inline void assert_confined(pid_t pid, unsigned long long caps)
+{
+	static const char *const sets[] = { "CapInh:", "CapBnd:", "CapAmb:" };
+	char path[96];
+	int tid, n = 0;
+	DIR *tasks;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	tasks = opendir(path);
+	assert_non_null(tasks);
+	for (struct dirent *e = readdir(tasks); e; e = readdir(tasks)) {
+		if (sscanf(e->d_name, "%d", &tid) != 1)
+			continue;
+		(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/status", (int)pid, tid);
+		assert_int_equal(status_number(path, "CapEff:", 16), caps);
+		assert_int_equal(status_number(path, "CapPrm:", 16), caps);
+		for (size_t i = 0; i < CORRAL_COUNT(sets); i++)
+			assert_int_equal(status_number(path, sets[i], 16), 0);
+		assert_int_equal(status_number(path, "NoNewPrivs:", 10), 1);
+		assert_int_equal(status_number(path, "Seccomp:", 10), 2);
+		n++;
+	}
+	(void)closedir(tasks);
+	assert_true(n > 0);
 }
 
 /* --- Published ports --- */
@@ -447,6 +512,7 @@ static inline void ports_are_published(const char *network, uid_t uid, const cha
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_int_equal(st.st_uid, uid);
+	assert_confined(net_process_of(pid, true), 0);
 	assert_echoes(dial(AF_INET, "127.0.0.1", 5000));
 	assert_echoes(dial(AF_UNIX, path, 0));
 	assert_answers("127.0.0.2", 5001);

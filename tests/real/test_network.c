@@ -142,22 +142,6 @@ static void no_address_but_its_own_leaves(void **state)
 	run_done(&r);
 }
 
-/* What stands between two words of what was said. */
-static void text_at(int fd, const char *before, const char *behind, char *ret, size_t size)
-{
-	char text[4096] = "";
-	char *at, *end;
-
-	assert_true(pread(fd, text, sizeof(text) - 1, 0) > 0);
-	at = strstr(text, before);
-	assert_non_null(at);
-	at += strlen(before);
-	end = strstr(at, behind);
-	assert_non_null(end);
-	*end = '\0';
-	(void)snprintf(ret, size, "%s", at);
-}
-
 static void sandboxes_do_not_reach_each_other(void **state)
 {
 	struct run r = { 0 };

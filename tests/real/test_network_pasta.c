@@ -7,6 +7,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <linux/capability.h>
+
 #include "tests/support.h"
 
 #include "kernel/base/cleanup.h"
@@ -201,6 +203,7 @@ static void pasta_ends_with_everything_else(void **state)
 		assert_eventually(says(out, "up\n"));
 		child = net_process_of(pid, who == 2);
 		assert_true(child > 0);
+		assert_confined(net_process_of(pid, true), 0);
 		(void)kill(who == 0 ? pid : child, SIGKILL);
 		if (who == 0) {
 			(void)status_of(pid);
@@ -219,6 +222,60 @@ static void pasta_ends_with_everything_else(void **state)
 	}
 }
 
+/* Its questions to the host's name server are marked, which takes a capability over the sandbox's
+ * own network. */
+static void user_has_an_allowlist_by_pasta(void **state)
+{
+	char probe[160];
+	const char *argv[] = { "setpriv",
+		               "--reuid=65534",
+		               "--regid=65534",
+		               "--clear-groups",
+		               own_binary,
+		               "run",
+		               "--allow",
+		               "www.example.org:80",
+		               "--allow",
+		               INTERNET ":80",
+		               "--ro-bind",
+		               probe,
+		               "--",
+		               "sh",
+		               "-c",
+		               "/net connect " INTERNET
+		               " 80; /net resolve udp www.example.org; /net "
+		               "resolve tcp www.example.org; /net connect " INTERNET
+		               " 22; echo up; sleep 60",
+		               NULL };
+	pid_t pid;
+	int out;
+
+	(void)state;
+	if (pasta_missing())
+		return;
+	(void)snprintf(probe, sizeof(probe), "%s/net:/net", net.dir);
+	out = memfd_create("out", MFD_CLOEXEC);
+	pid = fork();
+	if (pid == 0) {
+		(void)dup2(out, 1);
+		(void)dup2(out, 2);
+		(void)execvp(argv[0], (char *const *)(uintptr_t)argv);
+		_exit(99);
+	}
+	assert_eventually(says(out, "up\n"));
+	if (!says(out, "said " HOST "\n" INTERNET "\n" INTERNET "\nECONNREFUSED\n")) {
+		char text[600] = "";
+
+		(void)!pread(out, text, sizeof(text) - 1, 0);
+		fail_msg("%s", text);
+	}
+	assert_confined(net_process_of(pid, true), 1ull << CAP_NET_ADMIN);
+	assert_confined(net_process_of(net_process_of(pid, true), false), 1ull << CAP_NET_ADMIN);
+	(void)kill(pid, SIGTERM);
+	(void)status_of(pid);
+	(void)close(out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +284,7 @@ int main(void)
 		cmocka_unit_test(users_allowlist_holds_by_pasta),
 		cmocka_unit_test(capabilities_over_its_rules_are_refused),
 		cmocka_unit_test(users_ports_are_published),
+		cmocka_unit_test(user_has_an_allowlist_by_pasta),
 		cmocka_unit_test(pasta_ends_with_everything_else),
 	};
 

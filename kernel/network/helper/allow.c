@@ -4,6 +4,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -13,6 +14,7 @@
 #include "kernel/base/clock.h"
 #include "kernel/network/helper/dns.h"
 #include "kernel/network/helper/filter.h"
+#include "kernel/network/helper/keeper.h"
 #include "kernel/network/helper/nameservers.h"
 #include "kernel/network/helper/pasta.h"
 #include "kernel/network/helper/resolver.h"
@@ -24,7 +26,7 @@ struct corral_net_allow {
 	struct corral_net_watch watch; /* first: found again by its address */
 	struct corral_net_child *child;
 	struct corral_egress *egress;
-	struct corral_filter *filter;
+	struct corral_net_watch keeper; /* it holds the filter */
 	struct corral_resolver *resolver;
 	uint64_t read_ms;
 };
@@ -100,7 +102,7 @@ int corral_net_allow_prepare(struct corral_net_child *c, struct corral_error *er
 		return corral_error_sys(err, ENOMEM, "network allow");
 	c->allow = a;
 	a->child = c;
-	a->watch.fd = -1;
+	a->watch.fd = a->keeper.fd = -1;
 	r = list_read(c->request, &a->egress, err);
 	if (r < 0)
 		return r;
@@ -137,7 +139,7 @@ static int lease(void *context, const char *name, uint64_t sets,
 {
 	const struct corral_net_allow *a = context;
 
-	return corral_filter_lease(a->filter, name, sets, addresses, n, ttl_s, err);
+	return corral_net_keeper_lease(a->keeper.fd, name, sets, addresses, n, ttl_s, err);
 }
 
 static const struct corral_resolver_ops ops = { upstream_socket, lease };
@@ -151,7 +153,7 @@ static size_t upstreams_look(struct corral_net_allow *a, struct corral_upstream 
 	if (a->child->no_return)
 		corral_net_nameservers_add(&servers, CORRAL_NET_PASTA_DNS);
 	else
-		corral_net_nameservers_read(&servers);
+		corral_net_names_page_read(a->child->names, &servers);
 	for (unsigned int i = 0; i < servers.n; i++)
 		ret[i] = (struct corral_upstream) { servers.address[i], servers.address_len[i] };
 	return servers.n;
@@ -168,18 +170,42 @@ static void step(struct corral_net_watch *w, uint32_t events)
 	corral_resolver_step(a->resolver);
 }
 
+static void keeper_ended(struct corral_net_watch *w, uint32_t events)
+{
+	struct corral_net_allow *a =
+	        (void *)((char *)w - offsetof(struct corral_net_allow, keeper));
+
+	(void)events;
+	a->child->loop.ends = true;
+}
+
+/* The filter of the namespace that we are in, held by somebody else. */
+static int filter_open(struct corral_net_allow *a, struct corral_error *err)
+{
+	struct corral_net_child *c = a->child;
+	corral_auto(corral_filter_freep) struct corral_filter *filter = NULL;
+	struct corral_filter_fds fds = { -1, -1 };
+	int r = corral_filter_install(a->egress, &fds, err);
+
+	if (r == 0)
+		r = corral_filter_new(&fds, a->egress, &filter, err);
+	if (r == 0)
+		r = corral_net_keeper_start(filter, c->place.table_fd, &a->keeper.fd, err);
+	if (r < 0)
+		return r;
+	a->keeper.ready = keeper_ended;
+	return corral_net_loop_watch(&c->loop, &a->keeper, EPOLLIN, err);
+}
+
 int corral_net_allow_open(struct corral_net_child *c, struct corral_error *err)
 {
 	struct corral_net_allow *a = c->allow;
 	struct corral_upstream upstreams[CORRAL_NET_NAMESERVERS_MAX];
-	struct corral_filter_fds fds = { -1, -1 };
 	corral_autofd int udp = -1, tcp = -1;
 	int r = corral_net_enter(c, CORRAL_NET_GUEST, err);
 
 	if (r == 0)
-		r = corral_filter_install(a->egress, &fds, err);
-	if (r == 0)
-		r = corral_filter_new(&fds, a->egress, &a->filter, err);
+		r = filter_open(a, err);
 	if (r < 0)
 		return r;
 	udp = corral_net_dns_listen(c, SOCK_DGRAM, err);
@@ -202,9 +228,10 @@ void corral_net_allow_report(struct corral_net_child *c)
 	static struct corral_net_ledger m;
 
 	memset(&m, 0, sizeof(m));
-	m.head = (struct corral_net_head) { CORRAL_NET_LEDGER, sizeof(m) };
 	/* What cannot be read is not in it. */
-	(void)corral_filter_report(c->allow->filter, &m.ledger, NULL);
+	if (corral_net_keeper_report(c->allow->keeper.fd, &m.ledger, NULL) < 0)
+		memset(&m, 0, sizeof(m));
+	m.head = (struct corral_net_head) { CORRAL_NET_LEDGER, sizeof(m) };
 	corral_resolver_report(c->allow->resolver, &m.ledger);
 	(void)send(c->caller.fd, &m, sizeof(m), MSG_NOSIGNAL | MSG_DONTWAIT);
 }

@@ -17,6 +17,7 @@
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/network/helper/conntrack.h"
 #include "kernel/network/helper/nft.h"
 
 /* fd63:6f72:7261:BLOCK::/64, of which the middle spells corral. */
@@ -29,6 +30,7 @@ struct corral_net_block {
 	struct corral_nft *nft;
 	bool owned; /* the table goes with nft */
 	bool taken[CORRAL_NET_BLOCK_PLACES];
+	bool used[CORRAL_NET_BLOCK_PLACES]; /* since the host last forgot its connections */
 	unsigned int next;
 };
 
@@ -92,6 +94,12 @@ static const char rules[] =
         "  oifname \"%s*\" ct state established,related accept\n"
         "  oifname \"%s*\" drop\n"
         " }\n"
+        /* Nobody of the host begins anything with a guest, whose answers would be refused above.
+         * What is no user's (of whom none is the last number) is an error that the kernel tells. */
+        " chain local { type filter hook output priority -10; policy accept;\n"
+        "  oifname \"%s*\" ct state != { established, related } meta skuid != 4294967295"
+        " reject with icmpx admin-prohibited\n"
+        " }\n"
         " chain out {\n"
         /* Other sandboxes, of any corral. */
         "  oifname \"" CORRAL_NET_LINK_PREFIX "*\" reject with icmpx admin-prohibited\n"
@@ -103,11 +111,25 @@ static const char rules[] =
         " reject with icmpx admin-prohibited\n"
         "  ip6 daddr { ::/127, ::ffff:0:0/96, fe80::/10, ff00::/8, fd00:ec2::254, fd20:ce::254 }"
         " reject with icmpx admin-prohibited\n"
+        /* Last, as only what is not refused is tracked. Counted by "nft list table". */
+        "  ct state new add @connections { iifname ct count over %u } counter"
+        " reject with icmpx admin-prohibited\n"
         " }\n";
 
-void corral_net_block_rules(unsigned int n, struct in_addr base, bool has_ipv6, bool owner,
+unsigned int corral_net_connections_max(unsigned int conntrack_max)
+{
+	unsigned int share = conntrack_max / CORRAL_NET_BLOCK_PLACES;
+
+	if (!conntrack_max || share > CORRAL_NET_CONNECTIONS_MAX)
+		return CORRAL_NET_CONNECTIONS_MAX;
+	return share < CORRAL_NET_CONNECTIONS_MIN ? CORRAL_NET_CONNECTIONS_MIN : share;
+}
+
+void corral_net_block_rules(unsigned int n, const struct corral_net_host *host, bool owner,
                             struct corral_buf *ret)
 {
+	const struct in_addr base = host->base;
+	const bool has_ipv6 = host->has_ipv6;
 	struct corral_net_place first;
 	char prefix[16], text[INET6_ADDRSTRLEN];
 
@@ -117,12 +139,15 @@ void corral_net_block_rules(unsigned int n, struct in_addr base, bool has_ipv6, 
 	guests_add(ret, n, base, AF_INET);
 	if (has_ipv6)
 		guests_add(ret, n, base, AF_INET6);
-	/* NOLINTNEXTLINE: the formats are above, and take prefixes alone */
+	corral_buf_fmt(ret, " set connections { type ifname; flags dynamic; size %d; }\n",
+	               CORRAL_NET_BLOCK_PLACES);
+	/* NOLINTNEXTLINE: the formats are above, and take prefixes and a number alone */
 	corral_buf_fmt(ret, rules_before, prefix);
 	corral_buf_str(ret,
 	               has_ipv6 ? "  meta nfproto ipv6 iifname . ip6 saddr != @guests6 drop\n }\n"
 	                        : "  meta nfproto ipv6 drop\n }\n");
-	corral_buf_fmt(ret, rules, prefix, prefix, prefix, prefix);
+	corral_buf_fmt(ret, rules, prefix, prefix, prefix, prefix, prefix,
+	               corral_net_connections_max(host->conntrack_max));
 	corral_buf_str(ret,
 	               " chain nat { type nat hook postrouting priority 100; policy accept;\n");
 	(void)inet_ntop(AF_INET, &first.host, text, sizeof(text));
@@ -150,7 +175,7 @@ static int table_make(struct corral_net_block *b, bool owner, bool anew, struct 
 	if (anew)
 		corral_buf_fmt(&text, "table inet corral-%u\ndelete table inet corral-%u\n",
 		               b->number, b->number);
-	corral_net_block_rules(b->number, b->host.base, b->host.has_ipv6, owner, &text);
+	corral_net_block_rules(b->number, &b->host, owner, &text);
 	r = text.failed ? corral_error_set(err, ENOMEM, "nftables: out of memory")
 	                : corral_nft_run(b->nft, text.data, err);
 	if (r < 0) {
@@ -256,6 +281,53 @@ static bool lock_take(int fd, unsigned int n)
 	return fcntl(fd, F_OFD_SETLK, &lock) == 0;
 }
 
+/* Behind the bytes that are locked: one for each place. */
+static off_t mark_at(const struct corral_net_block *b, unsigned int index)
+{
+	return CORRAL_NET_BLOCKS + (off_t)b->number * CORRAL_NET_BLOCK_PLACES + index;
+}
+
+static int mark_set(struct corral_net_block *b, unsigned int index, bool used)
+{
+	const char mark = used;
+
+	if (b->used[index] == used)
+		return 0;
+	if (pwrite(b->lock_fd, &mark, 1, mark_at(b, index)) != 1)
+		return errno ? -errno : -EIO;
+	b->used[index] = used;
+	return 0;
+}
+
+static void marks_read(struct corral_net_block *b)
+{
+	char marks[CORRAL_NET_BLOCK_PLACES] = { 0 };
+
+	if (pread(b->lock_fd, marks, sizeof(marks), mark_at(b, 0)) < 0)
+		memset(marks, 1, sizeof(marks));
+	for (unsigned int i = 0; i < CORRAL_NET_BLOCK_PLACES; i++)
+		b->used[i] = marks[i] != 0;
+}
+
+/* All that are used and nobody's, in one look at the host's table. */
+static int places_clean(struct corral_net_block *b, struct corral_error *err)
+{
+	struct corral_net_place places[CORRAL_NET_BLOCK_PLACES];
+	unsigned int n = 0;
+	int r;
+
+	for (unsigned int i = 0; i < CORRAL_NET_BLOCK_PLACES; i++)
+		if (b->used[i] && !b->taken[i])
+			corral_net_block_place(b, i, &places[n++]);
+	if (!n)
+		return 0;
+	r = corral_net_conntrack_forget(places, n, err);
+	for (unsigned int i = 0; r == 0 && i < CORRAL_NET_BLOCK_PLACES; i++)
+		if (b->used[i] && !b->taken[i])
+			(void)mark_set(b, i, false);
+	return r;
+}
+
 static int block_make(struct corral_net_block *b, struct corral_error *err)
 {
 	struct corral_error first = { 0 };
@@ -295,6 +367,10 @@ int corral_net_block_open(const char *runtime_dir, const struct corral_net_host 
 	b->lock_fd = r = lock_open(runtime_dir, err);
 	if (r >= 0)
 		r = block_make(b, err);
+	if (r >= 0) {
+		marks_read(b);
+		r = places_clean(b, err);
+	}
 	if (r < 0) {
 		corral_net_block_close(b);
 		return r;
@@ -326,7 +402,8 @@ bool corral_net_block_take(struct corral_net_block *b, struct corral_net_place *
 	for (unsigned int n = 0; n < CORRAL_NET_BLOCK_PLACES; n++) {
 		unsigned int i = (b->next + n) % CORRAL_NET_BLOCK_PLACES;
 
-		if (b->taken[i])
+		/* Written down before anything can come of it. */
+		if (b->taken[i] || b->used[i] || mark_set(b, i, true) < 0)
 			continue;
 		b->taken[i] = true;
 		b->next = i + 1;
@@ -337,7 +414,12 @@ bool corral_net_block_take(struct corral_net_block *b, struct corral_net_place *
 	return false;
 }
 
-void corral_net_block_give(struct corral_net_block *b, unsigned int index)
+void corral_net_block_give(struct corral_net_block *b, unsigned int index, bool used)
 {
 	b->taken[index] = false;
+	if (used)
+		/* What cannot be forgotten now stays marked, and the place unused. */
+		(void)places_clean(b, NULL);
+	else
+		(void)mark_set(b, index, false);
 }

@@ -7,6 +7,10 @@
  * The table belongs to a netlink socket ("flags owner", Linux 5.12), which every child inherits: it
  * is there as long as any of them lives, and so longer than any link. Before 5.12 a table that
  * nobody took away is replaced by whoever opens that block next.
+ *
+ * Which places were used since the host last forgot their connections is written into the file of
+ * locks, before they are used: so nobody inherits an answer or a translation (NAT) that was meant
+ * for the one before, also when that one's corral-net was killed.
  */
 #ifndef CORRAL_KERNEL_NETWORK_HELPER_BLOCK_H
 #define CORRAL_KERNEL_NETWORK_HELPER_BLOCK_H
@@ -21,6 +25,10 @@
 #define CORRAL_NET_BLOCK_PLACES 64
 #define CORRAL_NET_BLOCKS       512
 #define CORRAL_NET_LINK_PREFIX  "crl"
+/* Connections that the host tracks for one sandbox at a time; one more is refused. Less where the
+ * host's table (net.netfilter.nf_conntrack_max) would be full with a block of such sandboxes. */
+#define CORRAL_NET_CONNECTIONS_MAX 4096
+#define CORRAL_NET_CONNECTIONS_MIN 64
 
 /* One sandbox's: /31 and /127, the host's end is the even address. */
 struct corral_net_place {
@@ -42,13 +50,18 @@ void corral_net_block_close(struct corral_net_block *b);
 /* False when all of its places are taken. */
 bool corral_net_block_take(struct corral_net_block *b, struct corral_net_place *ret,
                            unsigned int *ret_index);
-void corral_net_block_give(struct corral_net_block *b, unsigned int index);
+/* used: packets may have come from there. The host then forgets its connections before anybody has
+ * that place again. */
+void corral_net_block_give(struct corral_net_block *b, unsigned int index, bool used);
 void corral_net_block_place(const struct corral_net_block *b, unsigned int index,
                             struct corral_net_place *ret);
 
+/* How many connections a sandbox may have, of a host whose table takes conntrack_max (0: unknown).
+ * Pure. */
+unsigned int corral_net_connections_max(unsigned int conntrack_max);
 /* The rules of block number n, for tests: of a range that begins at base. */
 struct corral_buf;
-void corral_net_block_rules(unsigned int n, struct in_addr base, bool has_ipv6, bool owner,
+void corral_net_block_rules(unsigned int n, const struct corral_net_host *host, bool owner,
                             struct corral_buf *ret);
 
 #endif

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/nsfs.h>
 #include <sched.h>
 #include <stddef.h>
@@ -16,7 +17,9 @@
 
 #include "kernel/base/cleanup.h"
 #include "kernel/network/helper/allow.h"
+#include "kernel/network/helper/confine.h"
 #include "kernel/network/helper/dns.h"
+#include "kernel/network/helper/far_side.h"
 #include "kernel/network/helper/link.h"
 #include "kernel/network/helper/pasta.h"
 #include "kernel/network/helper/ports.h"
@@ -48,9 +51,8 @@ int corral_net_enter(struct corral_net_child *c, enum corral_net_side side,
 
 	if (c->side == side)
 		return 0;
-	if (side == CORRAL_NET_HOST && c->no_return)
-		return corral_error_set(err, EOPNOTSUPP,
-		                        "there is no way back to the host's network");
+	if (c->confined || (side == CORRAL_NET_HOST && c->no_return))
+		return corral_error_set(err, EOPNOTSUPP, "there is no way to the other network");
 	if (side == CORRAL_NET_GUEST) {
 		r = userns_enter(c, err);
 		if (r < 0)
@@ -66,8 +68,15 @@ int corral_net_enter(struct corral_net_child *c, enum corral_net_side side,
 int corral_net_socket(struct corral_net_child *c, enum corral_net_side side, int family, int type,
                       struct corral_error *err)
 {
-	int fd, r = c->no_return ? 0 : corral_net_enter(c, side, err);
+	int fd, r = 0;
 
+	if (c->far && side != c->side) {
+		fd = corral_net_far_side_socket(c->far, family,
+		                                type | SOCK_CLOEXEC | SOCK_NONBLOCK);
+		return fd < 0 ? corral_error_sys(err, -fd, "create a socket") : fd;
+	}
+	if (!c->no_return)
+		r = corral_net_enter(c, side, err);
 	if (r < 0)
 		return r;
 	fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -113,6 +122,29 @@ static int connect_guest(struct corral_net_child *c, struct corral_error *err)
 		return corral_net_pasta_open(c, err);
 	}
 	return -EINVAL;
+}
+
+/* The last that takes a privilege. */
+static int confine(struct corral_net_child *c, struct corral_error *err)
+{
+	uint64_t caps = 0;
+	int r = 0;
+
+	if (c->request->way == CORRAL_NET_VETH) {
+		if (c->request->n_publish)
+			r = corral_net_far_side_open(c->guest_ns_fd, &c->far, err);
+		if (r == 0)
+			r = corral_net_enter(c, CORRAL_NET_HOST, err);
+		if (r < 0)
+			return r;
+	}
+	/* For SO_MARK, in the sandbox's own user namespace. */
+	if (c->no_return && c->request->mode == CORRAL_NETWORK_ALLOW)
+		caps = 1ull << CAP_NET_ADMIN;
+	corral_fd_closep(&c->guest_ns_fd);
+	corral_fd_closep(&c->host_ns_fd);
+	c->confined = true;
+	return corral_net_confine(caps, err);
 }
 
 /* What the host sees first: a port that is taken is an error before anything of the guest's is
@@ -174,6 +206,10 @@ static void close_all(struct corral_net_child *c)
 {
 	corral_net_ports_close(c);
 	corral_net_pasta_close(c);
+	/* Then that is for corral-net, which sees us end. */
+	if (c->confined)
+		return;
+	corral_net_ports_sweep(c->request);
 	if (c->request->way == CORRAL_NET_VETH && corral_net_enter(c, CORRAL_NET_HOST, NULL) == 0)
 		corral_net_link_remove(c->place.link);
 }
@@ -209,7 +245,8 @@ static int say_ready(struct corral_net_child *c)
 }
 
 int corral_net_child_run(const struct corral_net_connect *request, int socket_fd, int guest_ns_fd,
-                         int server_fd, const struct corral_net_place *place)
+                         int server_fd, const struct corral_net_place *place,
+                         const struct corral_net_names_page *names)
 {
 	struct corral_net_child c = {
 		.request = request,
@@ -220,12 +257,15 @@ int corral_net_child_run(const struct corral_net_connect *request, int socket_fd
 		.caller.fd = socket_fd,
 		.server.fd = server_fd,
 		.pasta.fd = -1,
+		.names = names,
 	};
 	struct corral_error err = { 0 };
 	int r = open_all(&c, &err);
 
 	if (r == 0)
 		r = ends_watch(&c, &err);
+	if (r == 0)
+		r = confine(&c, &err);
 	if (r == 0 && say_ready(&c) == 0)
 		corral_net_loop_run(&c.loop);
 	/* Before it is said that it failed: whoever hears of it may try again at once. */

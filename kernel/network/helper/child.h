@@ -8,6 +8,12 @@
  * child has to enter the user namespace of the guest's first init to enter the network namespace,
  * and there is no way back: what it needs on the host it opens before, and from then on it stays in
  * the guest's. Whatever the guest sends is hostile, and bounded.
+ *
+ * Before it reads the first byte of the guest's it is confined (confine.h), and without any
+ * capability: it stays on one side, the host's under CORRAL_NET_VETH and else the guest's, a thread
+ * makes the sockets of the other (far_side.h), another process changes the rules of "allow"
+ * (keeper.h), the host's name servers are read from a page of corral-net's, and what takes
+ * privileges in the end, links and paths, is corral-net's to take away.
  */
 #ifndef CORRAL_KERNEL_NETWORK_HELPER_CHILD_H
 #define CORRAL_KERNEL_NETWORK_HELPER_CHILD_H
@@ -26,14 +32,19 @@ enum corral_net_side {
 
 struct corral_net_allow;
 struct corral_net_dns;
+struct corral_net_far_side;
+struct corral_net_names_page;
 struct corral_net_ports;
 
 struct corral_net_child {
 	const struct corral_net_connect *request; /* checked by the server */
 	struct corral_net_place place;            /* of CORRAL_NET_VETH: names and addresses */
 	int host_ns_fd, guest_ns_fd;
-	enum corral_net_side side; /* where the process is */
-	bool no_return;            /* an ordinary user's, once it is in the guest's */
+	enum corral_net_side side;       /* where the process is */
+	bool no_return;                  /* an ordinary user's, once it is in the guest's */
+	bool confined;                   /* it stays where it is */
+	struct corral_net_far_side *far; /* NULL where it needs none */
+	const struct corral_net_names_page *names; /* whom the host asks */
 	struct corral_net_loop loop;
 	struct corral_net_watch caller; /* the sandbox's socket */
 	struct corral_net_watch server; /* readable when corral-net is dead */
@@ -57,6 +68,7 @@ int corral_net_socket(struct corral_net_child *c, enum corral_net_side side, int
 
 /* Does all of the above with a request that was checked; returns the status to exit with. */
 int corral_net_child_run(const struct corral_net_connect *request, int socket_fd, int guest_ns_fd,
-                         int server_fd, const struct corral_net_place *place);
+                         int server_fd, const struct corral_net_place *place,
+                         const struct corral_net_names_page *names);
 
 #endif

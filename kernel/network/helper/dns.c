@@ -11,15 +11,15 @@
 
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
+#include "kernel/network/helper/dns_message.h"
+#include "kernel/network/helper/dns_tcp.h"
 #include "kernel/network/helper/nameservers.h"
 #include "kernel/network/helper/pasta.h"
-#include "kernel/network/helper/stream.h"
+#include "kernel/network/helper/rate.h"
 
 #define DNS_PORT    53
 #define HEADER_SIZE 12
 #define ANSWER_MAX  65536
-/* The host's file is looked at again so often, if anybody asks. */
-#define REREAD_MS 5000
 
 struct question {
 	struct corral_net_watch watch; /* a socket of its own, so that its port cannot be guessed */
@@ -28,16 +28,15 @@ struct question {
 	unsigned int server; /* which was asked last */
 	uint64_t asked_ms;
 	size_t len;
-	uint8_t bytes[CORRAL_NET_QUESTION_MAX];
+	uint8_t bytes[CORRAL_DNS_QUERY_MAX];
 };
 
 struct corral_net_dns {
 	struct corral_net_watch watch; /* UDP */
-	struct corral_net_watch listener;
 	struct corral_net_tick tick;
 	struct corral_net_child *child;
 	struct corral_net_nameservers servers;
-	uint64_t read_ms;
+	struct corral_net_rate rate;
 	struct question questions[CORRAL_NET_QUESTIONS_MAX];
 	uint8_t answer[ANSWER_MAX];
 };
@@ -62,18 +61,18 @@ int corral_net_dns_listen(struct corral_net_child *c, int type, struct corral_er
 
 static void servers_look(struct corral_net_dns *d)
 {
-	uint64_t now = corral_now_ms();
-
-	if (d->servers.n && now - d->read_ms < REREAD_MS)
-		return;
-	d->read_ms = now;
 	if (d->child->no_return) {
 		/* pasta knows them, and hears of them here. */
 		d->servers.n = 0;
 		corral_net_nameservers_add(&d->servers, CORRAL_NET_PASTA_DNS);
 		return;
 	}
-	corral_net_nameservers_read(&d->servers);
+	corral_net_names_page_read(d->child->names, &d->servers);
+}
+
+bool corral_net_dns_may_ask(struct corral_net_dns *d)
+{
+	return corral_net_rate_take(&d->rate, corral_now_ms());
 }
 
 static void question_close(struct question *q)
@@ -130,44 +129,54 @@ static void answer_carry(struct corral_net_watch *w, uint32_t events)
 		question_ask(q);
 		return;
 	}
-	if (n < HEADER_SIZE || memcmp(d->answer, q->bytes, 2) != 0)
+	if (n < HEADER_SIZE || memcmp(d->answer, q->bytes, 2) != 0 || !(d->answer[2] & 0x80))
 		return;
 	(void)sendto(d->watch.fd, d->answer, (size_t)n, 0, (struct sockaddr *)&q->from,
 	             sizeof(q->from));
 	question_close(q);
 }
 
-/* An unused place, or that of the question which waits for the longest. */
 static struct question *place_find(struct corral_net_dns *d)
 {
-	struct question *place = &d->questions[0];
+	for (size_t i = 0; i < CORRAL_NET_QUESTIONS_MAX; i++)
+		if (d->questions[i].watch.fd < 0)
+			return &d->questions[i];
+	return NULL;
+}
 
-	for (size_t i = 0; i < CORRAL_NET_QUESTIONS_MAX; i++) {
-		struct question *q = &d->questions[i];
+static void answer_code(struct corral_net_dns *d, const struct sockaddr_in *to,
+                        const struct corral_dns_question *q, int code)
+{
+	const struct corral_dns_answer a = { .code = (uint8_t)code };
+	size_t len = corral_dns_answer_write(q, &a, NULL, d->answer, CORRAL_DNS_QUERY_MAX);
 
-		if (q->watch.fd < 0)
-			return q;
-		if (q->asked_ms < place->asked_ms)
-			place = q;
-	}
-	question_close(place);
-	return place;
+	(void)sendto(d->watch.fd, d->answer, len, 0, (const struct sockaddr *)to, sizeof(*to));
 }
 
 static void question_take(struct corral_net_watch *w, uint32_t events)
 {
 	struct corral_net_dns *d = (struct corral_net_dns *)w;
+	struct corral_dns_question parsed;
 	struct sockaddr_in from = { 0 };
 	socklen_t len = sizeof(from);
-	struct question *q;
+	struct question *q = NULL;
 	ssize_t n;
+	int code;
 
 	(void)events;
 	n = recvfrom(w->fd, d->answer, sizeof(d->answer), 0, (struct sockaddr *)&from, &len);
-	if (n < HEADER_SIZE || n > CORRAL_NET_QUESTION_MAX)
+	code = n < 0 ? -EBADMSG : corral_dns_may_forward(d->answer, (size_t)n, &parsed);
+	if (code < 0)
 		return;
+	if (code == CORRAL_DNS_NOERROR) {
+		q = corral_net_dns_may_ask(d) ? place_find(d) : NULL;
+		code = q ? code : CORRAL_DNS_REFUSED;
+	}
+	if (!q) {
+		answer_code(d, &from, &parsed, code);
+		return;
+	}
 	servers_look(d);
-	q = place_find(d);
 	q->from = from;
 	q->server = 0;
 	q->len = (size_t)n;
@@ -182,15 +191,14 @@ static bool is_loopback(const struct sockaddr_storage *a)
 	return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)a)->sin6_addr);
 }
 
-/* For a connection: pasta carries datagrams to the host's resolver alone, so of the host's servers
- * the first that can be reached through it like any other. */
-static int server_dial(struct corral_net_dns *d)
+/* pasta carries datagrams to the host's resolver alone, so of the host's servers the first that can
+ * be reached through it like any other. */
+int corral_net_dns_dial(struct corral_net_dns *d)
 {
-	struct corral_net_nameservers servers = d->servers;
+	struct corral_net_nameservers servers;
 	corral_autofd int fd = -1;
 
-	if (d->child->no_return)
-		corral_net_nameservers_read(&servers);
+	corral_net_names_page_read(d->child->names, &servers);
 	for (unsigned int i = 0; i < servers.n; i++) {
 		const struct sockaddr *to = (void *)&servers.address[i];
 
@@ -203,22 +211,6 @@ static int server_dial(struct corral_net_dns *d)
 		corral_fd_closep(&fd);
 	}
 	return -1;
-}
-
-static void connection_take(struct corral_net_watch *w, uint32_t events)
-{
-	struct corral_net_dns *d = (void *)((char *)w - offsetof(struct corral_net_dns, listener));
-	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), to;
-
-	(void)events;
-	if (fd < 0)
-		return;
-	servers_look(d);
-	to = server_dial(d);
-	if (to >= 0)
-		corral_net_stream_join(d->child, fd, to);
-	else
-		(void)close(fd);
 }
 
 static void patience(struct corral_net_tick *t, uint64_t now_ms)
@@ -238,27 +230,28 @@ static void patience(struct corral_net_tick *t, uint64_t now_ms)
 int corral_net_dns_open(struct corral_net_child *c, struct corral_error *err)
 {
 	struct corral_net_dns *d = calloc(1, sizeof(*d));
-	int r;
+	int listener, r;
 
 	if (!d)
 		return corral_error_set(err, ENOMEM, "network: out of memory");
 	c->dns = d;
 	d->child = c;
 	d->watch.ready = question_take;
-	d->listener.ready = connection_take;
 	d->tick.tick = patience;
+	corral_net_rate_init(&d->rate, CORRAL_NET_QUESTIONS_PER_SECOND, corral_now_ms());
 	for (size_t i = 0; i < CORRAL_NET_QUESTIONS_MAX; i++) {
 		d->questions[i].dns = d;
 		d->questions[i].watch.fd = -1;
 		d->questions[i].watch.ready = answer_carry;
 	}
 	d->watch.fd = r = corral_net_dns_listen(c, SOCK_DGRAM, err);
-	if (r >= 0)
-		d->listener.fd = r = corral_net_dns_listen(c, SOCK_STREAM, err);
-	if (r >= 0)
-		r = corral_net_loop_watch(&c->loop, &d->watch, EPOLLIN, err);
-	if (r == 0)
-		r = corral_net_loop_watch(&c->loop, &d->listener, EPOLLIN, err);
+	if (r < 0)
+		return r;
+	r = corral_net_loop_watch(&c->loop, &d->watch, EPOLLIN, err);
+	if (r < 0)
+		return r;
 	corral_net_loop_tick(&c->loop, &d->tick);
-	return r < 0 ? r : 0;
+	/* It lives as long as the process. */
+	listener = corral_net_dns_listen(c, SOCK_STREAM, err);
+	return listener < 0 ? listener : corral_net_dns_tcp_open(d, c, listener, err);
 }

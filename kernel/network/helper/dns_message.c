@@ -215,6 +215,31 @@ int corral_dns_question_parse(const uint8_t *guest_message, size_t len,
 	return ret->class == CLASS_IN ? 0 : -EOPNOTSUPP;
 }
 
+/* Types that stand for no record, or many: transfers, ANY, keys of transactions. */
+#define TYPE_META_FIRST 128
+#define TYPE_META_LAST  255
+
+int corral_dns_may_forward(const uint8_t *guest_message, size_t len,
+                           struct corral_dns_question *ret)
+{
+	switch (corral_dns_question_parse(guest_message, len, ret)) {
+	case 0:
+		break;
+	case -EINVAL:
+		return CORRAL_DNS_FORMERR;
+	case -EOPNOTSUPP:
+		return CORRAL_DNS_NOTIMP;
+	default:
+		return -EBADMSG;
+	}
+	/* What a question has no business to bring along: records to be believed or changed. */
+	if (get16(guest_message + 6) || get16(guest_message + 8))
+		return CORRAL_DNS_REFUSED;
+	return ret->type >= TYPE_META_FIRST && ret->type <= TYPE_META_LAST ? CORRAL_DNS_REFUSED
+	       : ret->type == 0 || ret->type == CORRAL_DNS_OPT             ? CORRAL_DNS_FORMERR
+	                                                                   : CORRAL_DNS_NOERROR;
+}
+
 /* Where a message is written; what does not fit is not written, and remembered. */
 struct writer {
 	uint8_t *data;

@@ -71,6 +71,14 @@ struct corral_dns_answer {
  */
 int corral_dns_question_parse(const uint8_t *guest_message, size_t len,
                               struct corral_dns_question *ret);
+/*
+ * Whether a question may be handed on as it is to a server that takes whoever asks for one of its
+ * own: CORRAL_DNS_NOERROR, the code to answer instead (REFUSED for transfers of zones and the other
+ * types that are no records', ANY among them: RFC 6895, section 3.1; 8482), or -EBADMSG for what
+ * gets no answer. ret is what to answer to.
+ */
+int corral_dns_may_forward(const uint8_t *guest_message, size_t len,
+                           struct corral_dns_question *ret);
 /* As the text by which lists know it: lower case, without the last dot; bytes that no list has
  * become '?', a dot within a part as well. "" for the root. */
 void corral_dns_name_text(const struct corral_dns_name *name, char ret[CORRAL_EGRESS_NAME_SIZE]);

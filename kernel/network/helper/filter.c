@@ -30,21 +30,11 @@
 #define RECEIVE_MAX   (64u << 10)
 #define PRIORITY_MARK (-10)
 
-/* An address that was opened: what it is open for, until when, and for whom. Kept beyond its end
- * while there is room, for the ledger's names. */
-struct lease {
-	struct corral_address address;
-	uint8_t set;
-	uint64_t until_ms;
-	char *name;
-};
-
 struct corral_filter {
 	struct corral_filter_fds fds;
 	const struct corral_egress *egress;
 	uint32_t sequence;
-	struct lease *leases;
-	size_t n_leases, size;
+	struct corral_leases leases;
 };
 
 /* Messages of one transaction, between the two that frame it. */
@@ -318,10 +308,13 @@ void corral_filter_free(struct corral_filter *f)
 		return;
 	corral_fd_closep(&f->fds.alive);
 	corral_fd_closep(&f->fds.rules);
-	for (size_t i = 0; i < f->n_leases; i++)
-		free(f->leases[i].name);
-	free(f->leases);
+	corral_leases_done(&f->leases);
 	free(f);
+}
+
+struct corral_filter_fds corral_filter_fds(const struct corral_filter *f)
+{
+	return f->fds;
 }
 
 /* --- leases -------------------------------------------------------------------------------- */
@@ -329,44 +322,6 @@ void corral_filter_free(struct corral_filter *f)
 static bool same_address(const struct corral_address *a, const struct corral_address *b)
 {
 	return a->family == b->family && !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
-}
-
-static struct lease *lease_find(struct corral_filter *f, const struct corral_address *a,
-                                unsigned int set)
-{
-	for (size_t i = 0; i < f->n_leases; i++)
-		if (f->leases[i].set == set && same_address(&f->leases[i].address, a))
-			return &f->leases[i];
-	return NULL;
-}
-
-/* A free place: a new one, or that of the lease which ended first. */
-static struct lease *lease_place(struct corral_filter *f, uint64_t now_ms, int *ret_error)
-{
-	struct lease *oldest = NULL;
-
-	if (f->n_leases == f->size && f->size < CORRAL_FILTER_LEASES_MAX) {
-		size_t size = f->size ? f->size * 2 : 32;
-		struct lease *grown = realloc(f->leases, size * sizeof(*grown));
-
-		if (!grown) {
-			*ret_error = -ENOMEM;
-			return NULL;
-		}
-		f->leases = grown;
-		f->size = size;
-	}
-	if (f->n_leases < f->size) {
-		f->leases[f->n_leases] = (struct lease) { .name = NULL };
-		return &f->leases[f->n_leases++];
-	}
-	for (size_t i = 0; i < f->n_leases; i++)
-		if (f->leases[i].until_ms <= now_ms &&
-		    (!oldest || f->leases[i].until_ms < oldest->until_ms))
-			oldest = &f->leases[i];
-	if (!oldest)
-		*ret_error = -ENOSPC;
-	return oldest;
 }
 
 static void set_name(char buf[16], unsigned int set, unsigned int family)
@@ -424,6 +379,31 @@ static int elements_change(struct corral_filter *f, unsigned int set,
 	return r;
 }
 
+/* Which of the addresses are to be opened, and which of these are open already. */
+static int set_look(struct corral_filter *f, const char *name, unsigned int set,
+                    const struct corral_address *addresses, size_t n, uint32_t ttl_s,
+                    uint64_t now_ms, uint64_t *ret_which, uint64_t *ret_renewed)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct corral_lease *l = corral_leases_find(&f->leases, &addresses[i], set);
+		uint64_t left_ms = l && l->until_ms > now_ms ? l->until_ms - now_ms : 0;
+		int r;
+
+		/* Long enough as it is: the answer's time and half of the grace. Also one that
+		 * the answer has twice. */
+		if (left_ms >= (ttl_s + CORRAL_FILTER_GRACE_S / 2) * 1000ull)
+			continue;
+		if (!l) {
+			r = corral_leases_take(&f->leases, &addresses[i], set, name, now_ms);
+			if (r < 0)
+				return r;
+		}
+		*ret_which |= (uint64_t)1 << i;
+		*ret_renewed |= left_ms ? (uint64_t)1 << i : 0;
+	}
+	return 0;
+}
+
 /* Of one family and one set. */
 static int set_open(struct corral_filter *f, const char *name, unsigned int set,
                     const struct corral_address *addresses, size_t n, uint32_t ttl_s)
@@ -432,31 +412,14 @@ static int set_open(struct corral_filter *f, const char *name, unsigned int set,
 	uint32_t kept_s = ttl_s < CORRAL_FILTER_TTL_MIN_S   ? CORRAL_FILTER_TTL_MIN_S
 	                  : ttl_s > CORRAL_FILTER_TTL_MAX_S ? CORRAL_FILTER_TTL_MAX_S
 	                                                    : ttl_s;
-	int r = 0;
+	int r;
 
 	timeout_ms = (kept_s + CORRAL_FILTER_GRACE_S) * 1000ull;
-	for (size_t i = 0; i < n; i++) {
-		struct lease *l = lease_find(f, &addresses[i], set);
-		uint64_t left_ms = l && l->until_ms > now_ms ? l->until_ms - now_ms : 0;
-
-		/* Long enough as it is: the answer's time and half of the grace. */
-		if (left_ms >= (ttl_s + CORRAL_FILTER_GRACE_S / 2) * 1000ull)
-			continue;
-		if (!l) {
-			l = lease_place(f, now_ms, &r);
-			if (!l)
-				return r;
-			free(l->name);
-			*l = (struct lease) { addresses[i], (uint8_t)set, 0, strdup(name) };
-			if (!l->name)
-				return -ENOMEM;
-		}
-		which |= (uint64_t)1 << i;
-		renewed |= left_ms ? (uint64_t)1 << i : 0;
-	}
+	r = set_look(f, name, set, addresses, n, ttl_s, now_ms, &which, &renewed);
 	if (!which)
-		return 0;
-	r = elements_change(f, set, addresses, n, renewed, which, timeout_ms);
+		return r;
+	if (r == 0)
+		r = elements_change(f, set, addresses, n, renewed, which, timeout_ms);
 	if (r == -ENOENT && renewed) {
 		/* One of them ended a moment before its time: each by itself. */
 		for (size_t i = 0; i < n; i++)
@@ -464,12 +427,10 @@ static int set_open(struct corral_filter *f, const char *name, unsigned int set,
 				(void)elements_change(f, set, &addresses[i], 1, 1, 1, timeout_ms);
 		r = elements_change(f, set, addresses, n, 0, which, timeout_ms);
 	}
-	for (size_t i = 0; i < n && r == 0; i++) {
-		struct lease *l = lease_find(f, &addresses[i], set);
-
-		if (l && (which >> i & 1))
-			l->until_ms = now_ms + timeout_ms;
-	}
+	for (size_t i = 0; i < n; i++)
+		if (which >> i & 1)
+			corral_leases_settle(&f->leases, &addresses[i], set,
+			                     r < 0 ? 0 : now_ms + timeout_ms);
 	return r;
 }
 
@@ -606,6 +567,39 @@ static int dump_read(int fd, struct counts *c)
 	}
 }
 
+/* Its answer, and the acknowledgement behind it. */
+static int object_read(int fd, uint64_t *ret)
+{
+	corral_autofree uint8_t *buf = malloc(RECEIVE_MAX);
+
+	if (!buf)
+		return -ENOMEM;
+	for (;;) {
+		ssize_t n = recv(fd, buf, RECEIVE_MAX, 0);
+		struct nlmsghdr *h = (struct nlmsghdr *)(void *)buf;
+		int left = (int)n;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EPROTO;
+		for (; nlmsg_ok(h, left); h = nlmsg_next(h, &left)) {
+			const struct nlmsgerr *e = nlmsg_data(h);
+			struct nlattr *data = nlmsg_find_attr(h, sizeof(struct nfgenmsg),
+			                                      NFTA_OBJ_DATA),
+			              *packets;
+
+			if (h->nlmsg_type == NLMSG_ERROR)
+				return h->nlmsg_len < NLMSG_LENGTH(sizeof(*e)) ? -EPROTO : e->error;
+			packets =
+			        data ? nla_find(nla_data(data), nla_len(data), NFTA_COUNTER_PACKETS)
+			             : NULL;
+			if (packets && nla_len(packets) == 8)
+				*ret = be64toh(nla_get_u64(packets));
+		}
+	}
+}
+
 /* Of one counted set, "sent4"; c->list has room for c->max. */
 static int counts_read(struct corral_filter *f, const char *set, struct counts *c)
 {
@@ -637,12 +631,26 @@ static const struct count *count_find(const struct counts *c, const struct count
 	return NULL;
 }
 
-static const char *name_of(const struct corral_filter *f, const struct corral_address *a)
+/* Of a counter with a name: packets. */
+static int counter_ask(struct corral_filter *f, const char *name, uint64_t *ret)
 {
-	for (size_t i = f->n_leases; i > 0; i--)
-		if (same_address(&f->leases[i - 1].address, a))
-			return f->leases[i - 1].name;
-	return NULL;
+	struct batch b = { CORRAL_BUF_INIT, f->sequence };
+	struct nl_msg *m = nft_message(&b, NFT_MSG_GETOBJ, NLM_F_ACK);
+	int r = 0;
+
+	if (!m)
+		return -ENOMEM;
+	(void)nla_put_string(m, NFTA_OBJ_TABLE, CORRAL_FILTER_TABLE);
+	(void)nla_put_string(m, NFTA_OBJ_NAME, name);
+	put_be32(m, NFTA_OBJ_TYPE, NFT_OBJECT_COUNTER);
+	message_add(&b, m);
+	f->sequence = b.sequence;
+	if (b.buf.failed)
+		r = -ENOMEM;
+	else if (send(f->fds.rules, b.buf.data, b.buf.len, 0) < 0)
+		r = -errno;
+	corral_buf_done(&b.buf);
+	return r < 0 ? r : object_read(f->fds.rules, ret);
 }
 
 static int contacts_report(struct corral_filter *f, int family, struct corral_ledger *to)
@@ -673,7 +681,8 @@ static int contacts_report(struct corral_filter *f, int family, struct corral_le
 			.received_bytes = received ? received->bytes : 0,
 		};
 
-		corral_ledger_add_contact(to, &contact, name_of(f, &begun->address));
+		corral_ledger_add_contact(to, &contact,
+		                          corral_leases_name(&f->leases, &begun->address));
 	}
 	return r;
 }
@@ -699,15 +708,29 @@ static int refusals_report(struct corral_filter *f, const char *what, int family
 			.count = list[i].packets,
 		};
 
-		corral_ledger_add_refusal(to, &refusal, name_of(f, &list[i].address));
+		corral_ledger_add_refusal(to, &refusal,
+		                          corral_leases_name(&f->leases, &list[i].address));
 	}
+	return r;
+}
+
+/* What found no room in its set, each as one: their destinations are not known. */
+static int left_out_report(struct corral_filter *f, struct corral_ledger *to)
+{
+	uint64_t begun = 0, refused = 0;
+	int r = counter_ask(f, CORRAL_FILTER_BEGUN_MORE, &begun);
+
+	if (r == 0)
+		r = counter_ask(f, CORRAL_FILTER_REFUSED_MORE, &refused);
+	to->contacts_dropped += begun;
+	to->refusals_dropped += refused;
 	return r;
 }
 
 int corral_filter_report(struct corral_filter *f, struct corral_ledger *to,
                          struct corral_error *err)
 {
-	int r = 0;
+	int r = left_out_report(f, to);
 
 	for (int family = 4; family <= 6 && r == 0; family += 2) {
 		r = contacts_report(f, family, to);

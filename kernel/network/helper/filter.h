@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "kernel/base/error.h"
+#include "kernel/network/helper/leases.h"
 #include "kernel/network/ledger.h"
 #include "policy/egress.h"
 
@@ -31,8 +32,6 @@
 #define CORRAL_FILTER_TTL_MIN_S 300u
 #define CORRAL_FILTER_TTL_MAX_S 3600u
 #define CORRAL_FILTER_GRACE_S   60u
-/* Open at a time: names that resolve to more are refused. */
-#define CORRAL_FILTER_LEASES_MAX 1024
 
 /*
  * SO_MARK of what the process itself sends from within the namespace, questions to name servers:
@@ -60,6 +59,8 @@ struct corral_filter;
 int corral_filter_new(struct corral_filter_fds *take_fds, const struct corral_egress *e,
                       struct corral_filter **ret, struct corral_error *err);
 void corral_filter_free(struct corral_filter *f);
+/* Borrowed. */
+struct corral_filter_fds corral_filter_fds(const struct corral_filter *f);
 /* For corral_auto(). */
 static inline void corral_filter_freep(struct corral_filter **p)
 {
@@ -72,7 +73,8 @@ int corral_filter_lease(struct corral_filter *f, const char *name, uint64_t sets
                         const struct corral_address *addresses, size_t n, uint32_t ttl_s,
                         struct corral_error *err);
 
-/* Adds whom the guest talked to, and what of its packets was refused. */
+/* Adds whom the guest talked to, and what of its packets was refused. More destinations than are
+ * counted apart are counted together, as connections and packets that were left out. */
 int corral_filter_report(struct corral_filter *f, struct corral_ledger *to,
                          struct corral_error *err);
 

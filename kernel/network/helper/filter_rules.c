@@ -45,24 +45,29 @@ static void put_name_sets(struct corral_buf *b, const struct corral_egress *e)
 			               i, family, family, CORRAL_FILTER_LEASES_MAX);
 }
 
-/* A rule that is not broken off when its set is full goes on to the next one. */
+/* A rule whose set is full is broken off before its verdict, and the next one is asked: what comes
+ * to a counter found no room. */
 static void put_chains(struct corral_buf *b)
 {
 	corral_buf_str(
 	        b,
+	        "counter " CORRAL_FILTER_BEGUN_MORE " { }\n"
+	        "counter " CORRAL_FILTER_REFUSED_MORE " { }\n"
 	        "chain unreachable {\n"
 	        "meta l4proto 6 reject with tcp reset\n"
 	        "reject with icmpx admin-prohibited\n"
 	        "}\n"
 	        "chain unlisted {\n"
 	        "meta l4proto { 6, 17 } add @refused4 { ip daddr . meta l4proto . th dport counter "
-	        "}\n"
+	        "} goto unreachable\n"
 	        "meta l4proto { 6, 17 } add @refused6 { ip6 daddr . meta l4proto . th dport "
 	        "counter "
-	        "}\n"
-	        "meta l4proto != { 6, 17 } add @odd4 { ip daddr . meta l4proto counter }\n"
-	        "meta l4proto != { 6, 17 } add @odd6 { ip6 daddr . meta l4proto counter }\n"
+	        "} goto unreachable\n"
+	        "meta l4proto != { 6, 17 } add @odd4 { ip daddr . meta l4proto counter } "
 	        "goto unreachable\n"
+	        "meta l4proto != { 6, 17 } add @odd6 { ip6 daddr . meta l4proto counter } "
+	        "goto unreachable\n"
+	        "counter name " CORRAL_FILTER_REFUSED_MORE " goto unreachable\n"
 	        "}\n"
 	        "chain passes {\n"
 	        "meta l4proto { 6, 17 } add @sent4 { ip daddr . meta l4proto . th dport counter } "
@@ -73,9 +78,10 @@ static void put_chains(struct corral_buf *b)
 	        "}\n"
 	        "chain begins {\n"
 	        "meta l4proto { 6, 17 } add @begun4 { ip daddr . meta l4proto . th dport counter "
-	        "}\n"
+	        "} goto passes\n"
 	        "meta l4proto { 6, 17 } add @begun6 { ip6 daddr . meta l4proto . th dport counter "
-	        "}\n"
+	        "} goto passes\n"
+	        "meta l4proto { 6, 17 } counter name " CORRAL_FILTER_BEGUN_MORE " goto passes\n"
 	        "goto passes\n"
 	        "}\n"
 	        /* Whoever may set marks is not the guest; who does so by mistake has no gain. */

@@ -12,6 +12,9 @@
 /* Destinations that are counted apart. */
 #define CORRAL_FILTER_COUNTED_MAX 256u
 #define CORRAL_FILTER_REFUSED_MAX 64u
+/* Counters of what was not, as those were so many already. */
+#define CORRAL_FILTER_BEGUN_MORE   "begun_more"
+#define CORRAL_FILTER_REFUSED_MORE "refused_more"
 
 /* -E2BIG, -ENOMEM. */
 int corral_filter_rules(const struct corral_egress *e, struct corral_buf *ret,

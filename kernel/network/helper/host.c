@@ -130,6 +130,16 @@ static bool sysctl_is_on(const char *path)
 	return fd >= 0 && read(fd, &c, 1) == 1 && c != '0';
 }
 
+static unsigned int conntrack_look(void)
+{
+	corral_autofd int fd =
+	        open("/proc/sys/net/netfilter/nf_conntrack_max", O_RDONLY | O_CLOEXEC);
+	char text[16] = "";
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	return n > 0 ? (unsigned int)strtoul(text, NULL, 10) : 0;
+}
+
 static void uplink_look(struct nl_sock *sock, int index, struct corral_net_host *h)
 {
 	struct rtnl_link *link = NULL;
@@ -160,6 +170,7 @@ static int look(struct nl_sock *sock, struct look *l, struct corral_error *err)
 	(void)routes_see(sock, AF_INET6, route6_see, l, NULL);
 	uplink_look(sock, l->uplink, h);
 	h->has_ipv6 = l->default6 && sysctl_is_on("/proc/sys/net/ipv6/conf/all/forwarding");
+	h->conntrack_max = conntrack_look();
 	h->base.s_addr = htonl(corral_net_range_choose(l->routes, l->n));
 	if (!h->forwards)
 		return corral_error_set(

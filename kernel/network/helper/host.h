@@ -25,6 +25,8 @@ struct corral_net_host {
 	bool forwards;         /* IPv4, for what comes in by the uplink */
 	bool has_ipv6;         /* a default route of IPv6, and it forwards that as well */
 	struct in_addr base;   /* a /16 that collides with no route */
+	unsigned int
+	        conntrack_max; /* connections that it tracks at a time; 0 where it does not say */
 };
 
 /* -EOPNOTSUPP where it forwards nothing, with the line that mends it; -EADDRNOTAVAIL where no range

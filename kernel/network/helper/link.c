@@ -258,3 +258,17 @@ void corral_net_link_remove(const char *name)
 	(void)rtnl_link_delete(sock, link);
 	rtnl_link_put(link);
 }
+
+bool corral_net_link_was_used(const char *name)
+{
+	autosock struct nl_sock *sock = NULL;
+	struct rtnl_link *link = NULL;
+	bool used = true;
+
+	if (sock_open(&sock, NULL) < 0)
+		return true;
+	if (rtnl_link_get_kernel(sock, 0, name, &link) == 0)
+		used = rtnl_link_get_stat(link, RTNL_LINK_RX_PACKETS) > 0;
+	rtnl_link_put(link);
+	return used;
+}

@@ -9,6 +9,8 @@
 #ifndef CORRAL_KERNEL_NETWORK_HELPER_LINK_H
 #define CORRAL_KERNEL_NETWORK_HELPER_LINK_H
 
+#include <stdbool.h>
+
 #include "kernel/base/error.h"
 #include "kernel/network/helper/child.h"
 
@@ -18,5 +20,7 @@
 int corral_net_link_open(struct corral_net_child *c, struct corral_error *err);
 /* Takes the link away, if it is there. In the calling thread's network namespace. */
 void corral_net_link_remove(const char *name);
+/* Whether a packet came from the guest by it; true where that cannot be told. */
+bool corral_net_link_was_used(const char *name);
 
 #endif

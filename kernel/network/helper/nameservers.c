@@ -1,10 +1,12 @@
 #include "kernel/network/helper/nameservers.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "kernel/base/buf.h"
@@ -13,6 +15,9 @@
 #define RESOLV_CONF "/etc/resolv.conf"
 #define FILE_MAX    (64u << 10)
 #define DNS_PORT    53
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010 /* Linux 5.1 */
+#endif
 
 void corral_net_nameservers_add(struct corral_net_nameservers *to, const char *address)
 {
@@ -66,4 +71,66 @@ void corral_net_nameservers_read(struct corral_net_nameservers *ret)
 	if (fd >= 0)
 		(void)corral_buf_read_fd(&text, fd, FILE_MAX);
 	corral_net_nameservers_parse(text.data && !text.failed ? text.data : none, ret);
+}
+
+int corral_net_names_page_new(struct corral_net_names_page **ret, int *ret_fd,
+                              struct corral_error *err)
+{
+	corral_autofd int fd = memfd_create("names", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	void *page;
+
+	if (fd < 0 || ftruncate(fd, sizeof(**ret)) < 0)
+		return corral_error_sys(err, errno, "a page of name servers");
+	page = mmap(NULL, sizeof(**ret), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (page == MAP_FAILED)
+		return corral_error_sys(err, errno, "a page of name servers");
+	if (fcntl(fd, F_ADD_SEALS,
+	          F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) < 0) {
+		int code = errno;
+
+		(void)munmap(page, sizeof(**ret));
+		return corral_error_sys(err, code, "seal the page of name servers");
+	}
+	*ret = page;
+	*ret_fd = corral_take_fd(&fd);
+	return 0;
+}
+
+const struct corral_net_names_page *corral_net_names_page_view(int fd)
+{
+	void *page = mmap(NULL, sizeof(struct corral_net_names_page), PROT_READ, MAP_SHARED, fd, 0);
+
+	return page == MAP_FAILED ? NULL : page;
+}
+
+void corral_net_names_page_free(struct corral_net_names_page *p)
+{
+	if (p)
+		(void)munmap(p, sizeof(*p));
+}
+
+bool corral_net_names_page_renew(struct corral_net_names_page *p)
+{
+	struct corral_net_nameservers now;
+
+	memset(&now, 0, sizeof(now));
+	corral_net_nameservers_read(&now);
+	if (!memcmp(&now, &p->servers, sizeof(now)))
+		return false;
+	atomic_fetch_add(&p->turn, 1);
+	p->servers = now;
+	atomic_fetch_add(&p->turn, 1);
+	return true;
+}
+
+void corral_net_names_page_read(const struct corral_net_names_page *p,
+                                struct corral_net_nameservers *ret)
+{
+	uint32_t turn;
+
+	/* It is written once in a while, and within a moment. */
+	do {
+		turn = atomic_load(&p->turn);
+		*ret = p->servers;
+	} while ((turn & 1) || turn != atomic_load(&p->turn));
 }

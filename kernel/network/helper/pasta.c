@@ -156,8 +156,10 @@ static int pasta_start(struct corral_net_child *c, const char *program, int *ret
 	corral_fd_closep(&said[1]);
 	if (r == 0) {
 		c->pasta.fd = (int)syscall(SYS_pidfd_open, c->pasta_pid, 0);
-		if (c->pasta.fd < 0)
+		if (c->pasta.fd < 0) {
 			r = corral_error_sys(err, errno, "watch pasta");
+			(void)kill(c->pasta_pid, SIGKILL);
+		}
 	}
 	*ret_go = go[1];
 	*ret_said = said[0];
@@ -205,7 +207,8 @@ void corral_net_pasta_close(struct corral_net_child *c)
 {
 	if (c->pasta_pid <= 0)
 		return;
-	(void)kill(c->pasta_pid, SIGKILL);
+	/* By its descriptor: to no other process can anything be sent from where we are. */
+	(void)syscall(SYS_pidfd_send_signal, c->pasta.fd, SIGKILL, NULL, 0);
 	while (waitpid(c->pasta_pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	c->pasta_pid = 0;

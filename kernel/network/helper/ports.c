@@ -3,17 +3,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "kernel/base/cleanup.h"
 #include "kernel/network/helper/datagrams.h"
+#include "kernel/network/helper/listener.h"
+#include "kernel/network/helper/path_socket.h"
 #include "kernel/network/helper/server.h"
 #include "kernel/network/helper/stream.h"
 #include "policy/publish.h"
@@ -21,11 +18,11 @@
 #define BACKLOG 128
 
 struct port {
-	struct corral_net_watch watch; /* the listener's, or the datagrams' own */
+	struct corral_net_listener
+	        listener; /* or the datagrams' own descriptor, until they start */
 	struct corral_net_child *child;
 	const struct corral_net_publish *publish;
 	struct corral_net_datagrams *datagrams; /* UDP */
-	struct stat bound;                      /* what we made at a path */
 };
 
 struct corral_net_ports {
@@ -64,50 +61,6 @@ static socklen_t host_address(const struct corral_net_publish *p, struct sockadd
 	return sizeof(*four);
 }
 
-static bool unix_address(const char *path, struct sockaddr_un *ret)
-{
-	*ret = (struct sockaddr_un) { .sun_family = AF_UNIX };
-	if (strlen(path) >= sizeof(ret->sun_path))
-		return false;
-	memcpy(ret->sun_path, path, strlen(path));
-	return true;
-}
-
-/* A socket that nobody listens at, left by somebody who was killed. */
-static bool path_is_dead(const char *path)
-{
-	corral_autofd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un address;
-	struct stat st;
-
-	if (fd < 0 || lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode) ||
-	    !unix_address(path, &address))
-		return false;
-	return connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 &&
-	       errno == ECONNREFUSED;
-}
-
-static int path_listen(const char *path, int fd, struct corral_error *err)
-{
-	struct sockaddr_un address;
-	mode_t old;
-	int r;
-
-	if (!unix_address(path, &address))
-		return corral_error_set(err, EINVAL, "'%.100s...' is too long for a socket", path);
-	if (path_is_dead(path))
-		(void)unlink(path);
-	old = umask(0177);
-	r = bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
-	(void)umask(old);
-	if (r == -EADDRINUSE)
-		return corral_error_set(err, EADDRINUSE,
-		                        "there is something at '%s' already, and corral does not "
-		                        "replace it",
-		                        path);
-	return r < 0 ? corral_error_sys(err, -r, "listen at '%s'", path) : 0;
-}
-
 static int port_listen(struct port *port, struct corral_error *err)
 {
 	const struct corral_net_publish *p = port->publish;
@@ -117,28 +70,26 @@ static int port_listen(struct port *port, struct corral_error *err)
 	struct sockaddr_storage address;
 	socklen_t len;
 
-	port->watch.fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (port->watch.fd < 0)
+	port->listener.watch.fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (port->listener.watch.fd < 0)
 		return corral_error_sys(err, errno, "create a socket");
 	if (p->kind == CORRAL_PUBLISH_UNIX) {
-		r = path_listen(path, port->watch.fd, err);
-		if (r == 0)
-			(void)lstat(path, &port->bound);
+		r = corral_net_path_bind(path, port->listener.watch.fd, err);
 	} else {
 		len = host_address(p, &address);
 		/* A server that has just ended is no reason to wait. Not for datagrams, where it
 		 * would let another have the same port. */
 		if (type == SOCK_STREAM)
-			(void)setsockopt(port->watch.fd, SOL_SOCKET, SO_REUSEADDR, &one,
+			(void)setsockopt(port->listener.watch.fd, SOL_SOCKET, SO_REUSEADDR, &one,
 			                 sizeof(one));
 		if (family == AF_INET6)
-			(void)setsockopt(port->watch.fd, IPPROTO_IPV6, IPV6_V6ONLY, &one,
+			(void)setsockopt(port->listener.watch.fd, IPPROTO_IPV6, IPV6_V6ONLY, &one,
 			                 sizeof(one));
-		if (bind(port->watch.fd, (struct sockaddr *)&address, len) < 0)
+		if (bind(port->listener.watch.fd, (struct sockaddr *)&address, len) < 0)
 			r = corral_error_sys(err, errno, "listen on port %u of the host",
 			                     p->host_port);
 	}
-	if (r == 0 && type == SOCK_STREAM && listen(port->watch.fd, BACKLOG) < 0)
+	if (r == 0 && type == SOCK_STREAM && listen(port->listener.watch.fd, BACKLOG) < 0)
 		r = corral_error_sys(err, errno, "listen");
 	return r;
 }
@@ -159,7 +110,7 @@ int corral_net_ports_open(struct corral_net_child *c, struct corral_error *err)
 	for (uint32_t i = 0; i < request->n_publish; i++) {
 		struct port *port = &c->ports->ports[c->ports->n++];
 
-		*port = (struct port) { .child = c, .publish = &list[i], .watch.fd = -1 };
+		*port = (struct port) { .child = c, .publish = &list[i], .listener.watch.fd = -1 };
 		r = port_listen(port, err);
 		if (r < 0) {
 			place_text(request, &list[i], place);
@@ -169,15 +120,11 @@ int corral_net_ports_open(struct corral_net_child *c, struct corral_error *err)
 	return 0;
 }
 
-static void connection_take(struct corral_net_watch *w, uint32_t events)
+static void connection_take(struct corral_net_listener *l, int take_fd)
 {
-	struct port *port = (struct port *)w;
-	int fd;
+	struct port *port = (struct port *)l;
 
-	(void)events;
-	fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd >= 0)
-		corral_net_stream_open(port->child, fd, port->publish->guest_port);
+	corral_net_stream_open(port->child, take_fd, port->publish->guest_port);
 }
 
 int corral_net_ports_start(struct corral_net_child *c, struct corral_error *err)
@@ -188,30 +135,22 @@ int corral_net_ports_start(struct corral_net_child *c, struct corral_error *err)
 		struct port *port = &c->ports->ports[i];
 
 		if (port->publish->kind == CORRAL_PUBLISH_UDP) {
-			r = corral_net_datagrams_open(c, port->watch.fd, port->publish->guest_port,
-			                              &port->datagrams, err);
-			port->watch.fd = -1;
+			r = corral_net_datagrams_open(c, port->listener.watch.fd,
+			                              port->publish->guest_port, &port->datagrams,
+			                              err);
+			port->listener.watch.fd = -1;
 			continue;
 		}
-		port->watch.ready = connection_take;
-		r = corral_net_loop_watch(&c->loop, &port->watch, EPOLLIN, err);
+		r = corral_net_listener_open(&port->listener, &c->loop, port->listener.watch.fd,
+		                             connection_take, err);
 	}
 	return r;
 }
 
 void corral_net_ports_close(struct corral_net_child *c)
 {
-	struct stat st;
-
-	for (unsigned int i = 0; c->ports && i < c->ports->n; i++) {
-		struct port *port = &c->ports->ports[i];
-		const char *path = corral_net_request_text(c->request, port->publish->path);
-
-		corral_fd_closep(&port->watch.fd);
-		if (port->bound.st_ino && lstat(path, &st) == 0 &&
-		    st.st_ino == port->bound.st_ino && st.st_dev == port->bound.st_dev)
-			(void)unlink(path);
-	}
+	for (unsigned int i = 0; c->ports && i < c->ports->n; i++)
+		corral_fd_closep(&c->ports->ports[i].listener.watch.fd);
 }
 
 void corral_net_ports_sweep(const struct corral_net_connect *request)
@@ -219,10 +158,7 @@ void corral_net_ports_sweep(const struct corral_net_connect *request)
 	const struct corral_net_publish *list =
 	        (const void *)((const char *)request + request->publish);
 
-	for (uint32_t i = 0; i < request->n_publish; i++) {
-		const char *path = corral_net_request_text(request, list[i].path);
-
-		if (list[i].path && path_is_dead(path))
-			(void)unlink(path);
-	}
+	for (uint32_t i = 0; i < request->n_publish; i++)
+		if (list[i].path)
+			corral_net_path_sweep(corral_net_request_text(request, list[i].path));
 }

@@ -13,7 +13,7 @@
 int corral_net_ports_open(struct corral_net_child *c, struct corral_error *err);
 /* From now on connections are taken. */
 int corral_net_ports_start(struct corral_net_child *c, struct corral_error *err);
-/* Paths that are still ours are removed. */
+/* Nobody is heard any more; what is at a path is left to corral_net_ports_sweep(). */
 void corral_net_ports_close(struct corral_net_child *c);
 /* Removes the sockets at the paths of a request that nobody listens at. */
 void corral_net_ports_sweep(const struct corral_net_connect *request);

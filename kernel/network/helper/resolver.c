@@ -16,13 +16,15 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
 #include "kernel/network/helper/dns_message.h"
+#include "kernel/network/helper/listener.h"
 #include "kernel/network/helper/resolver_state.h"
 
 #define IDLE_MS   10000 /* of a guest's connection */
 #define PORT      53
 #define BACKLOG   16
-#define EVENTS    32 /* handled in one step */
-#define DATAGRAMS 32 /* read in one go */
+#define EVENTS    32  /* handled in one step */
+#define DATAGRAMS 32  /* read in one go */
+#define REST_MS   250 /* while there is no descriptor for a connection */
 
 static const char not_listed[] = "not on this sandbox's list (network allow)";
 static const char not_public[] = "resolves to an address that is not of the public internet";
@@ -51,6 +53,8 @@ static void timer_set(struct corral_resolver *r)
 	for (size_t i = 0; i < CORRAL_RESOLVER_CONNECTIONS_MAX; i++)
 		if (r->connections[i].fd >= 0 && r->connections[i].deadline_ms < first)
 			first = r->connections[i].deadline_ms;
+	if (r->tcp_rests && now_ms + REST_MS < first)
+		first = now_ms + REST_MS;
 	/* One that is set too early costs a look; it need not be set anew for each question. */
 	if (first == UINT64_MAX || (r->timer_ms > now_ms && r->timer_ms <= first))
 		return;
@@ -59,21 +63,6 @@ static void timer_set(struct corral_resolver *r)
 	when.it_value.tv_nsec = (long)(in_ms % 1000) * 1000000;
 	if (timerfd_settime(r->timer_fd, 0, &when, NULL) == 0)
 		r->timer_ms = now_ms + in_ms;
-}
-
-/* A bucket that fills with time. */
-static bool rate_allows(struct corral_resolver *r)
-{
-	uint64_t now_ms = corral_now_ms();
-
-	r->tokens += (now_ms - r->tokens_ms) * CORRAL_RESOLVER_PER_SECOND;
-	r->tokens_ms = now_ms;
-	if (r->tokens > 2000 * CORRAL_RESOLVER_PER_SECOND)
-		r->tokens = 2000 * CORRAL_RESOLVER_PER_SECOND;
-	if (r->tokens < 1000)
-		return false;
-	r->tokens -= 1000;
-	return true;
 }
 
 /* --- what was refused ---------------------------------------------------------------------- */
@@ -479,7 +468,7 @@ static void question_take(struct corral_resolver *r, const struct origin *from,
 		            NULL);
 		return;
 	}
-	if (!rate_allows(r)) {
+	if (!corral_net_rate_take(&r->rate, corral_now_ms())) {
 		answer_code(r, from, &q, CORRAL_DNS_REFUSED, too_many);
 		return;
 	}
@@ -539,8 +528,13 @@ static void connections_accept(struct corral_resolver *r)
 	struct connection *c;
 	int fd = accept4(r->tcp_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (fd < 0)
+	if (fd < 0) {
+		/* It would be told again and again, for nothing. */
+		r->tcp_rests = corral_net_listener_is_want(errno);
+		if (r->tcp_rests)
+			watch(r, r->tcp_fd, 0, WATCH_TCP, 0, EPOLL_CTL_MOD);
 		return;
+	}
 	c = connection_place(r);
 	*c = (struct connection) { .fd = fd, .generation = c->generation + 1 };
 	c->deadline_ms = corral_now_ms() + IDLE_MS;
@@ -584,6 +578,9 @@ static void time_passes(struct corral_resolver *r)
 
 	(void)!read(r->timer_fd, &expirations, sizeof(expirations));
 	r->timer_ms = 0;
+	if (r->tcp_rests)
+		watch(r, r->tcp_fd, EPOLLIN, WATCH_TCP, 0, EPOLL_CTL_MOD);
+	r->tcp_rests = false;
 	for (size_t i = 0; i < CORRAL_RESOLVER_QUERIES_MAX; i++)
 		if (r->queries[i].used && r->queries[i].deadline_ms <= now_ms)
 			query_retry(r, &r->queries[i]);
@@ -680,8 +677,7 @@ int corral_resolver_new(const struct corral_egress *e, const struct corral_resol
 	r->ops = ops;
 	r->context = context;
 	corral_resolver_ask(r, upstreams, n_upstreams);
-	r->tokens = 2000 * CORRAL_RESOLVER_PER_SECOND;
-	r->tokens_ms = corral_now_ms();
+	corral_net_rate_init(&r->rate, CORRAL_RESOLVER_PER_SECOND, corral_now_ms());
 	watch(r, r->udp_fd, EPOLLIN, WATCH_UDP, 0, EPOLL_CTL_ADD);
 	watch(r, r->tcp_fd, EPOLLIN, WATCH_TCP, 0, EPOLL_CTL_ADD);
 	watch(r, r->timer_fd, EPOLLIN, WATCH_TIMER, 0, EPOLL_CTL_ADD);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "kernel/network/helper/dns_message.h"
+#include "kernel/network/helper/rate.h"
 #include "kernel/network/helper/resolver.h"
 
 #define REFUSED_NAMES_MAX 64
@@ -68,8 +69,9 @@ struct corral_resolver {
 	const struct corral_resolver_ops *ops;
 	void *context;
 	int epoll_fd, timer_fd, udp_fd, tcp_fd;
-	uint64_t timer_ms;          /* when it ends; 0: it is not set */
-	uint64_t tokens, tokens_ms; /* thousandths of a question */
+	uint64_t timer_ms; /* when it ends; 0: it is not set */
+	struct corral_net_rate rate;
+	bool tcp_rests; /* no descriptor is left for another connection */
 	struct corral_upstream upstreams[CORRAL_RESOLVER_UPSTREAMS_MAX];
 	size_t n_upstreams, first_upstream, n_queries;
 	struct query queries[CORRAL_RESOLVER_QUERIES_MAX];

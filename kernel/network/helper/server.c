@@ -17,7 +17,9 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/network/helper/block.h"
 #include "kernel/network/helper/child.h"
+#include "kernel/network/helper/confine.h"
 #include "kernel/network/helper/link.h"
+#include "kernel/network/helper/nameservers.h"
 #include "kernel/network/helper/ports.h"
 #include "policy/egress.h"
 #include "policy/publish.h"
@@ -25,17 +27,24 @@
 #define RUNTIME_DIR "/run/corral"
 #define BLOCKS_MAX  16
 #define REQUEST_FDS 2
+/* The host's file of name servers is looked at again so often, while anybody may ask. */
+#define REREAD_MS 5000
 
 struct served {
 	pid_t pid;
 	struct corral_net_block *block; /* NULL without a place */
 	unsigned int index;
-	struct corral_net_connect *request; /* for what it leaves if it is killed */
+	struct corral_net_connect *request; /* for what it leaves */
+	/* Copies of what it has: to the caller the network ends when both are closed, and the link
+	 * is there until it was asked what came over it. */
+	int socket_fd, guest_fd;
 };
 
 struct server {
 	int socket_fd, caller_fd, signal_fd; /* caller_fd: a pidfd */
 	int life[2]; /* children hold the reading end, and see ours of it close */
+	struct corral_net_names_page *names;
+	int names_fd;
 	struct corral_net_block *blocks[BLOCKS_MAX];
 	unsigned int n_blocks;
 	struct served *served;
@@ -167,9 +176,10 @@ static int place_take(struct server *s, struct served *ret, struct corral_net_pl
 
 /* --- Children --- */
 
-_Noreturn static void child(struct server *s, const struct served *one, int socket_fd, int guest_fd,
+_Noreturn static void child(struct server *s, const struct served *one,
                             const struct corral_net_place *place)
 {
+	const struct corral_net_names_page *names = corral_net_names_page_view(s->names_fd);
 	sigset_t none;
 
 	(void)sigemptyset(&none);
@@ -178,14 +188,25 @@ _Noreturn static void child(struct server *s, const struct served *one, int sock
 	(void)close(s->life[1]);
 	corral_fd_closep(&s->caller_fd);
 	(void)close(s->signal_fd);
-	_exit(corral_net_child_run(one->request, socket_fd, guest_fd, s->life[0], place));
+	(void)close(s->names_fd);
+	corral_net_names_page_free(s->names);
+	/* Other sandboxes' are not ours, nor to be kept from ending. */
+	for (unsigned int i = 0; i < s->n_served; i++) {
+		(void)close(s->served[i].socket_fd);
+		(void)close(s->served[i].guest_fd);
+	}
+	if (!names)
+		_exit(1);
+	_exit(corral_net_child_run(one->request, one->socket_fd, one->guest_fd, s->life[0], place,
+	                           names));
 }
 
+/* Takes the descriptors when it succeeds. */
 static int child_start(struct server *s, const void *message, size_t size, int socket_fd,
                        int guest_fd, struct corral_error *err)
 {
 	struct corral_net_place place = { .table_fd = -1 };
-	struct served one = { 0 }, *grown;
+	struct served one = { .socket_fd = socket_fd, .guest_fd = guest_fd }, *grown;
 	int r = 0;
 
 	/* Room for one more at each power of two. */
@@ -201,16 +222,18 @@ static int child_start(struct server *s, const void *message, size_t size, int s
 	memcpy(one.request, message, size);
 	if (one.request->way == CORRAL_NET_VETH)
 		r = place_take(s, &one, &place, err);
+	if (r == 0 && one.request->way != CORRAL_NET_APART)
+		(void)corral_net_names_page_renew(s->names);
 	if (r == 0) {
 		one.pid = fork();
 		if (one.pid < 0)
 			r = corral_error_sys(err, errno, "start the network's process");
 		if (one.pid == 0)
-			child(s, &one, socket_fd, guest_fd, &place);
+			child(s, &one, &place);
 	}
 	if (r < 0) {
 		if (one.block)
-			corral_net_block_give(one.block, one.index);
+			corral_net_block_give(one.block, one.index, false);
 		free(one.request);
 		return r;
 	}
@@ -218,33 +241,34 @@ static int child_start(struct server *s, const void *message, size_t size, int s
 	return 0;
 }
 
-/* What one that was killed could not take away itself. */
-static void served_clean(struct served *one, int status)
+/* What takes privileges, which it had no more in the end: first what its caller may wait for. */
+static void served_clean(struct served *one)
 {
 	struct corral_net_place place;
+	bool used;
 
+	corral_net_ports_sweep(one->request);
+	(void)close(one->socket_fd);
 	if (one->block) {
 		corral_net_block_place(one->block, one->index, &place);
-		if (!WIFEXITED(status))
-			corral_net_link_remove(place.link);
-		corral_net_block_give(one->block, one->index);
+		used = corral_net_link_was_used(place.link);
+		corral_net_link_remove(place.link);
+		corral_net_block_give(one->block, one->index, used);
 	}
-	if (!WIFEXITED(status))
-		corral_net_ports_sweep(one->request);
+	(void)close(one->guest_fd);
 	free(one->request);
 }
 
 /* Also those that a killed child left to us, which are pasta: nothing else has children here. */
 static void children_reap(struct server *s)
 {
-	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
 		for (unsigned int i = 0; i < s->n_served; i++) {
 			if (s->served[i].pid != pid)
 				continue;
-			served_clean(&s->served[i], status);
+			served_clean(&s->served[i]);
 			s->served[i] = s->served[--s->n_served];
 			break;
 		}
@@ -274,8 +298,8 @@ static void orphans_kill(const struct server *s)
 	(void)fclose(list);
 }
 
-static void request_take(struct server *s, const void *message, ssize_t n, int socket_fd,
-                         int guest_fd)
+/* Takes the descriptors. */
+static void request_take(struct server *s, const void *message, ssize_t n, int fds[REQUEST_FDS])
 {
 	struct corral_error err = { 0 };
 	int r;
@@ -285,9 +309,11 @@ static void request_take(struct server *s, const void *message, ssize_t n, int s
 		                     "corral-net does not understand the request: "
 		                     "is it of the same version?");
 	else
-		r = child_start(s, message, (size_t)n, socket_fd, guest_fd, &err);
+		r = child_start(s, message, (size_t)n, fds[0], fds[1], &err);
 	if (r < 0)
-		say_failed(socket_fd, r, &err);
+		say_failed(fds[0], r, &err);
+	else
+		fds[0] = fds[1] = -1;
 }
 
 static void serve(struct server *s, void *message)
@@ -296,11 +322,14 @@ static void serve(struct server *s, void *message)
 		                { .fd = s->signal_fd, .events = POLLIN },
 		                { .fd = s->caller_fd, .events = POLLIN } };
 	struct signalfd_siginfo info;
-	int fds[REQUEST_FDS];
+	int fds[REQUEST_FDS], r;
 	ssize_t n;
 
 	for (;;) {
-		if (poll(pfd, CORRAL_COUNT(pfd), -1) < 0)
+		r = poll(pfd, CORRAL_COUNT(pfd), s->n_served ? REREAD_MS : -1);
+		if (r == 0)
+			(void)corral_net_names_page_renew(s->names);
+		if (r <= 0)
 			continue;
 		if (pfd[2].revents)
 			return;
@@ -320,7 +349,7 @@ static void serve(struct server *s, void *message)
 			/* Whoever asks hears why not. */
 			(void)block_add(s, NULL);
 		if (n > 0 && fds[0] >= 0 && fds[1] >= 0)
-			request_take(s, message, n, fds[0], fds[1]);
+			request_take(s, message, n, fds);
 		corral_fd_closep(&fds[0]);
 		corral_fd_closep(&fds[1]);
 	}
@@ -353,7 +382,9 @@ static void served_end(struct server *s)
 int corral_net_serve(int socket_fd)
 {
 	corral_autofree void *message = malloc(CORRAL_NET_MESSAGE_MAX);
-	struct server s = { .socket_fd = socket_fd, .caller_fd = -1, .signal_fd = -1 };
+	struct server s = {
+		.socket_fd = socket_fd, .caller_fd = -1, .signal_fd = -1, .names_fd = -1
+	};
 	sigset_t heard;
 
 	(void)sigemptyset(&heard);
@@ -365,9 +396,14 @@ int corral_net_serve(int socket_fd)
 	/* A copy of the launcher's socket in a child of its own must not keep us. */
 	s.caller_fd = (int)syscall(SYS_pidfd_open, getppid(), 0);
 	s.signal_fd = signalfd(-1, &heard, SFD_CLOEXEC);
-	if (!message || s.signal_fd < 0 || pipe2(s.life, O_CLOEXEC) < 0)
+	corral_net_fds_raise();
+	if (!message || s.signal_fd < 0 || pipe2(s.life, O_CLOEXEC) < 0 ||
+	    corral_net_names_page_new(&s.names, &s.names_fd, NULL) < 0)
 		return 1;
+	(void)corral_net_names_page_renew(s.names);
 	serve(&s, message);
 	served_end(&s);
+	corral_fd_closep(&s.names_fd);
+	corral_net_names_page_free(s.names);
 	return 0;
 }

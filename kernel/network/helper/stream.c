@@ -192,20 +192,6 @@ static struct stream *stream_new(struct corral_net_child *c, int fd, int to_fd, 
 	return s;
 }
 
-void corral_net_stream_join(struct corral_net_child *c, int fd, int to_fd)
-{
-	struct stream *s = n_streams < CORRAL_NET_STREAMS_MAX ? stream_new(c, fd, to_fd, 0) : NULL;
-
-	if (s && rewatch(s))
-		return;
-	if (s) {
-		stream_close(s);
-		return;
-	}
-	(void)close(fd);
-	(void)close(to_fd);
-}
-
 void corral_net_stream_open(struct corral_net_child *c, int fd, uint16_t guest_port)
 {
 	struct stream *s;

@@ -10,11 +10,9 @@
 #include "kernel/network/helper/child.h"
 
 /* At a time, of one sandbox's; one more is refused. */
-#define CORRAL_NET_STREAMS_MAX 512
+#define CORRAL_NET_STREAMS_MAX 128
 
 /* Takes fd, which does not block. Tries 127.0.0.1, then ::1; closes fd when nobody listens. */
 void corral_net_stream_open(struct corral_net_child *c, int fd, uint16_t guest_port);
-/* The same between two sockets that are there: to_fd is connected, or about to be. */
-void corral_net_stream_join(struct corral_net_child *c, int fd, int to_fd);
 
 #endif

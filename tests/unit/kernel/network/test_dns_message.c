@@ -326,6 +326,47 @@ static void refusals_say_why_to_those_who_can_read_it(void **state)
 	                       13));
 }
 
+static void what_is_no_plain_question_is_not_forwarded(void **state)
+{
+	static const unsigned int meta[] = { 128, 249, 250, 251, 252, 253, 254, 255 };
+	struct corral_dns_question q;
+	struct made m = question("a.example", CORRAL_DNS_A);
+
+	(void)state;
+	assert_int_equal(corral_dns_may_forward(m.data, m.len, &q), CORRAL_DNS_NOERROR);
+	m = question("a.example", 65);
+	assert_int_equal(corral_dns_may_forward(m.data, m.len, &q), CORRAL_DNS_NOERROR);
+	for (size_t i = 0; i < CORRAL_COUNT(meta); i++) {
+		m = question("a.example", meta[i]);
+		assert_int_equal(corral_dns_may_forward(m.data, m.len, &q), CORRAL_DNS_REFUSED);
+		assert_int_equal(q.id, 7);
+	}
+	m = question("a.example", CORRAL_DNS_OPT);
+	assert_int_equal(corral_dns_may_forward(m.data, m.len, &q), CORRAL_DNS_FORMERR);
+	/* Another class, another operation. */
+	m = question("a.example", CORRAL_DNS_A);
+	m.data[m.len - 1] = 3;
+	assert_int_equal(corral_dns_may_forward(m.data, m.len, &q), CORRAL_DNS_NOTIMP);
+	m = question("a.example", CORRAL_DNS_A);
+	m.data[2] = 5 << 3;
+	assert_int_equal(corral_dns_may_forward(m.data, m.len, &q), CORRAL_DNS_NOTIMP);
+	/* Two questions, none, an answer along with it. */
+	m = question("a.example", CORRAL_DNS_A);
+	m.data[5] = 2;
+	assert_int_equal(corral_dns_may_forward(m.data, m.len, &q), CORRAL_DNS_FORMERR);
+	m.data[5] = 0;
+	assert_int_equal(corral_dns_may_forward(m.data, m.len, &q), CORRAL_DNS_FORMERR);
+	m = question("a.example", CORRAL_DNS_A);
+	m.data[7] = 1;
+	put_record(&m, "a.example", CORRAL_DNS_A, 60, "\1\2\3\4", 4);
+	assert_int_equal(corral_dns_may_forward(m.data, m.len, &q), CORRAL_DNS_REFUSED);
+	/* An answer, and what is too short for anything. */
+	m = question("a.example", CORRAL_DNS_A);
+	m.data[2] = 0x81;
+	assert_int_equal(corral_dns_may_forward(m.data, m.len, &q), -EBADMSG);
+	assert_int_equal(corral_dns_may_forward(m.data, 11, &q), -EBADMSG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,6 +383,7 @@ int main(void)
 		cmocka_unit_test(thousands_of_addresses_are_cut),
 		cmocka_unit_test(an_answer_can_be_read_again),
 		cmocka_unit_test(refusals_say_why_to_those_who_can_read_it),
+		cmocka_unit_test(what_is_no_plain_question_is_not_forwarded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,15 +103,19 @@ static void rules_name_every_place_of_the_block(void **state)
 	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
 
 	(void)state;
-	corral_net_block_rules(3, (struct in_addr) { htonl(ip("10.213.0.0")) }, true, true, &text);
+	corral_net_block_rules(3,
+	                       &(struct corral_net_host) { .base = { htonl(ip("10.213.0.0")) },
+	                                                   .has_ipv6 = true },
+	                       true, &text);
 	assert_non_null(strstr(text.data, "table inet corral-3 { flags owner;"));
 	assert_non_null(strstr(text.data, "\"crl3-0\" . 10.213.1.129"));
 	assert_non_null(strstr(text.data, "\"crl3-63\" . 10.213.1.255"));
 	assert_non_null(strstr(text.data, "\"crl3-0\" . fd63:6f72:7261:3::1"));
 	assert_non_null(strstr(text.data, "ip saddr 10.213.1.128/25 masquerade"));
 	corral_buf_done(&text);
-	corral_net_block_rules(511, (struct in_addr) { htonl(ip("10.213.0.0")) }, false, false,
-	                       &text);
+	corral_net_block_rules(511,
+	                       &(struct corral_net_host) { .base = { htonl(ip("10.213.0.0")) } },
+	                       false, &text);
 	assert_non_null(strstr(text.data, "\"crl511-63\" . 10.213.255.255"));
 	assert_null(strstr(text.data, "owner"));
 	/* Without IPv6 nothing of it leaves. */

@@ -1,0 +1,332 @@
+/*
+ * A guest that means harm to the host's network, to its resolver, to whoever comes after it and to
+ * the process that serves it; and users of the host who mean harm to a guest.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <linux/capability.h>
+
+#include "tests/support.h"
+
+#include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
+#include "tests/real/sandbox_support.h"
+#include "tests/real/cli_support.h"
+#include "tests/real/network_support.h"
+
+#define MAX \
+	4096 /* CORRAL_NET_CONNECTIONS_MAX, where the host's table is as large as it mostly is */
+
+/* The places of sandboxes that were killed here are nobody's to find, and theirs not ours. */
+static int hostile_open(void **state)
+{
+	int r = net_open(state);
+
+	if (r == 0 && !net.missing) {
+		(void)mkdir("/run/corral", 0700);
+		/* Longer than this test: what is forgotten earlier was made to. Of this network
+		 * namespace alone. */
+		file_set("/proc/sys/net/netfilter/nf_conntrack_udp_timeout", "300");
+		assert_int_equal(mount("none", "/run/corral", "tmpfs", MS_NOSUID, "mode=700"), 0);
+	}
+	return r;
+}
+
+static int hostile_close(void **state)
+{
+	if (!net.missing)
+		(void)umount2("/run/corral", MNT_DETACH);
+	return net_close(state);
+}
+
+/* Connections that this host tracks. */
+static unsigned int tracked(void)
+{
+	FILE *f = fopen("/proc/sys/net/netfilter/nf_conntrack_count", "re");
+	unsigned int n = 0;
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%u", &n), 1);
+	(void)fclose(f);
+	return n;
+}
+
+static bool table_is_small(void)
+{
+	FILE *f = fopen("/proc/sys/net/netfilter/nf_conntrack_max", "re");
+	unsigned int n = 0;
+
+	if (f && fscanf(f, "%u", &n) != 1)
+		n = 0;
+	if (f)
+		(void)fclose(f);
+	if (n < 64 * MAX)
+		corral_test_skip("net.netfilter.nf_conntrack_max is less than 262144");
+	return n < 64 * MAX;
+}
+
+static void connections_are_limited_and_nobody_inherits_them(void **state)
+{
+	struct run r = { 0 };
+	unsigned int n;
+	pid_t pid;
+	int out;
+
+	(void)state;
+	if (net_missing() || table_is_small())
+		return;
+	pid = BEGIN(&out, "run", "--network", "bridge", "--pids", "64", NET_PROBE, "--", "sh", "-c",
+	            "/net flood " INTERNET " 7 6000; /net connect " INTERNET
+	            " 80; echo done; sleep 60");
+	assert_eventually(says(out, "done\n"));
+	assert_true(says(out, "sent 6000\n"));
+	assert_true(says(out, "EHOSTUNREACH\n"));
+	n = tracked();
+	if (n < MAX - 100 || n > MAX + 100)
+		fail_msg("%u connections are tracked", n);
+	/* Another has its own share. */
+	BRIDGE(&r, "connect", INTERNET, "80");
+	assert_out(&r, "said " HOST "\n");
+	/* And with its end they are forgotten. */
+	(void)kill(pid, SIGTERM);
+	(void)status_of(pid);
+	assert_eventually(tracked() < 100);
+	(void)close(out);
+	run_done(&r);
+	assert_eventually(net_is_clean());
+}
+
+static void nobody_inherits_of_one_that_was_killed(void **state)
+{
+	pid_t pid, helper, child;
+	struct run r = { 0 };
+	int out;
+
+	(void)state;
+	if (net_missing())
+		return;
+	pid = BEGIN(&out, "run", "--network", "bridge", NET_PROBE, "--", "sh", "-c",
+	            "/net flood " INTERNET " 7 300; echo done; sleep 60");
+	assert_eventually(says(out, "done\n"));
+	helper = net_process_of(pid, false);
+	child = net_process_of(pid, true);
+	(void)kill(helper, SIGSTOP);
+	(void)kill(child, SIGSTOP);
+	(void)kill(helper, SIGKILL);
+	(void)kill(child, SIGKILL);
+	(void)kill(pid, SIGKILL);
+	(void)status_of(pid);
+	assert_eventually(net_is_clean());
+	assert_true(tracked() >= 300);
+	BRIDGE(&r, "connect", INTERNET, "80");
+	assert_out(&r, "said " HOST "\n");
+	assert_true(tracked() < 100);
+	(void)close(out);
+	run_done(&r);
+}
+
+static void whoever_reads_what_a_guest_sends_can_do_nothing_else(void **state)
+{
+	static const struct {
+		const char *network, *option, *value;
+		bool keeper;
+	} rows[] = {
+		{ "bridge", "--hostname", "box", false },
+		{ "bridge", "--publish", "5010:7000", false },
+		{ "none", "--publish", "5011:7000", false },
+		{ "allow", "--allow", INTERNET ":80", true },
+	};
+
+	(void)state;
+	if (net_missing())
+		return;
+	for (size_t i = 0; i < CORRAL_COUNT(rows); i++) {
+		pid_t pid, child, keeper;
+		int out;
+
+		pid = BEGIN(&out, "run", "--network", rows[i].network, rows[i].option,
+		            rows[i].value, "--", "sh", "-c", "echo up; sleep 60");
+		assert_eventually(says(out, "up\n"));
+		child = net_process_of(pid, true);
+		assert_true(child > 0);
+		assert_confined(child, 0);
+		keeper = net_process_of(child, false);
+		assert_int_equal(keeper > 0, rows[i].keeper);
+		if (rows[i].keeper) {
+			assert_confined(keeper, 1ull << CAP_NET_ADMIN);
+			/* One does not live without the other. */
+			(void)kill(keeper, SIGKILL);
+			assert_eventually(kill(child, 0) < 0 && errno == ESRCH);
+		}
+		(void)kill(pid, SIGTERM);
+		(void)status_of(pid);
+		assert_eventually(net_is_clean());
+		(void)close(out);
+	}
+}
+
+static void resolver_is_asked_plain_questions_alone(void **state)
+{
+	static const struct {
+		const char *by, *op, *type, *out;
+	} rows[] = {
+		{ "udp", "0", "1", "code 0\n" },
+		{ "udp", "0", "16", "code 0\n" },
+		{ "udp", "0", "255", "code 5\n" },
+		{ "udp", "5", "6", "code 4\n" },
+		{ "udp", "0", "252", "code 5\n" },
+		{ "tcp", "0", "1", "code 0\ncode 0\n" },
+		{ "tcp", "0", "252", "code 5\ncode 5\n" },
+		{ "tcp", "0", "251", "code 5\ncode 5\n" },
+		{ "tcp", "4", "6", "code 4\ncode 4\n" },
+		{ "tcp", "0", "255", "code 5\ncode 5\n" },
+	};
+	struct run r = { 0 };
+
+	(void)state;
+	if (net_missing())
+		return;
+	for (size_t i = 0; i < CORRAL_COUNT(rows); i++) {
+		BRIDGE(&r, "ask", rows[i].by, rows[i].op, rows[i].type);
+		if (strcmp(r.out, rows[i].out) != 0)
+			fail_msg("%s %s %s: %s%s", rows[i].by, rows[i].op, rows[i].type, r.out,
+			         r.err);
+	}
+	run_done(&r);
+}
+
+static void resolver_is_not_flooded(void **state)
+{
+	struct run r = { 0 };
+	unsigned int refused = 0, answered = 0;
+	uint64_t began_ms = corral_now_ms();
+
+	(void)state;
+	if (net_missing())
+		return;
+	BRIDGE(&r, "asks", "6000");
+	assert_int_equal(sscanf(r.out, "refused %u answered %u", &refused, &answered), 2);
+	/* What the socket had no room for was neither. */
+	if (!refused || answered > 400 + (corral_now_ms() - began_ms) / 5)
+		fail_msg("%u were refused, %u answered", refused, answered);
+	BRIDGE(&r, "resolve", "udp", "www.example.org");
+	assert_out(&r, INTERNET "\n");
+	run_done(&r);
+}
+
+/* As that user: errno of a connection, or 0. */
+static int dial_as(uid_t uid, const char *address, int port)
+{
+	pid_t pid = fork();
+	int fd;
+
+	if (pid == 0) {
+		(void)alarm(5);
+		if (uid && setuid(uid) < 0)
+			_exit(99);
+		fd = dial(AF_INET, address, port);
+		_exit(fd < 0 ? errno : 0);
+	}
+	return status_of(pid);
+}
+
+static void users_of_the_host_do_not_reach_a_guest(void **state)
+{
+	char address[64];
+	pid_t pid;
+	int out;
+
+	(void)state;
+	if (net_missing())
+		return;
+	pid = BEGIN(&out, "run", "--network", "bridge", "--", "sh", "-c",
+	            "ip -o -4 addr show dev eth0; echo up; sleep 60");
+	assert_eventually(says(out, "up\n"));
+	text_at(out, "inet ", "/31", address, sizeof(address));
+	/* Nobody listens there: a refusal would be the guest's own word. */
+	assert_int_equal(dial_as(0, address, 7000), EHOSTUNREACH);
+	assert_int_equal(dial_as(NOBODY, address, 7000), EHOSTUNREACH);
+	(void)kill(pid, SIGTERM);
+	(void)status_of(pid);
+	(void)close(out);
+	assert_eventually(net_is_clean());
+}
+
+static void sockets_at_paths_are_nobody_elses_to_lead_astray(void **state)
+{
+	char place[160], text[400];
+	struct run r = { 0 };
+
+	(void)state;
+	if (net_missing())
+		return;
+	(void)snprintf(text, sizeof(text),
+	               "mkdir %s/real %s/open && ln -s real %s/link && chmod 777 %s/open", net.dir,
+	               net.dir, net.dir, net.dir);
+	assert_int_equal(sh(text), 0);
+	(void)snprintf(place, sizeof(place), "unix:%s/link/s:7000", net.dir);
+	RUN(&r, "--publish", place, "--", "true");
+	assert_error(&r, "symbolic link on the way");
+	(void)snprintf(place, sizeof(place), "unix:%s/open/s:7000", net.dir);
+	RUN(&r, "--publish", place, "--", "true");
+	assert_error(&r, "everybody may replace what is in");
+	(void)snprintf(place, sizeof(place), "unix:%s/real/s:7000", net.dir);
+	RUN(&r, "--publish", place, "--", "true");
+	assert_status(&r, 0);
+	run_done(&r);
+}
+
+static void program_that_others_may_write_is_not_run(void **state)
+{
+	char text[700], binary[128];
+	const char *argv[] = { binary, "run", "--network", "bridge", "--", "true", NULL };
+	struct run r = { 0 };
+
+	(void)state;
+	if (net_missing())
+		return;
+	(void)snprintf(binary, sizeof(binary), "%s/bin/corral", net.dir);
+	(void)snprintf(text, sizeof(text),
+	               "mkdir -m 755 %s/bin && cp " CORRAL_BINARY " \"$(dirname " CORRAL_BINARY
+	               ")/corral-net\" %s/bin/ && chmod 755 %s/bin/*",
+	               net.dir, net.dir, net.dir);
+	assert_int_equal(sh(text), 0);
+	run_argv(&r, argv);
+	assert_status(&r, 0);
+	for (int what = 0; what < 3; what++) {
+		static const char *const bad[] = { "chmod o+w bin/corral-net",
+			                           "chown 65534 bin/corral-net", "chmod g+w bin" };
+		static const char *const good[] = { "chmod o-w bin/corral-net",
+			                            "chown 0 bin/corral-net", "chmod g-w bin" };
+
+		(void)snprintf(text, sizeof(text), "cd %s && %s", net.dir, bad[what]);
+		assert_int_equal(sh(text), 0);
+		run_argv(&r, argv);
+		assert_error(&r, "is not run: it and its directory must belong to root or to you");
+		(void)snprintf(text, sizeof(text), "cd %s && %s", net.dir, good[what]);
+		assert_int_equal(sh(text), 0);
+	}
+	run_argv(&r, argv);
+	assert_status(&r, 0);
+	run_done(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(connections_are_limited_and_nobody_inherits_them),
+		cmocka_unit_test(nobody_inherits_of_one_that_was_killed),
+		cmocka_unit_test(whoever_reads_what_a_guest_sends_can_do_nothing_else),
+		cmocka_unit_test(resolver_is_asked_plain_questions_alone),
+		cmocka_unit_test(resolver_is_not_flooded),
+		cmocka_unit_test(users_of_the_host_do_not_reach_a_guest),
+		cmocka_unit_test(sockets_at_paths_are_nobody_elses_to_lead_astray),
+		cmocka_unit_test(program_that_others_may_write_is_not_run),
+	};
+
+	return cmocka_run_group_tests(tests, hostile_open, hostile_close);
+}
