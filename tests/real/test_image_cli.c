@@ -473,6 +473,25 @@ static void session_keeps_its_image(void **state)
 	assert_status(&p->r, 0);
 }
 
+/* Of an image that has neither /dev nor /proc: what is mounted there is nobody's change. */
+static void diff_of_a_bare_image_has_what_was_changed_alone(void **state)
+{
+	struct place *p = *state;
+	char path[700];
+
+	NEEDS_SANDBOX(p);
+	file_make(p->dir, "bare.json",
+	          "{\"name\":\"bare\",\"image\":\"other:1\",\"env_vars\":{\"PATH\":\"/bin\"}}");
+	(void)snprintf(path, sizeof(path), "%s/bare.json", p->dir);
+	SESSION(p, "exec", "--runtime", path, "bare", "--", "sh", "-c", "echo 1 >/new");
+	assert_status(&p->r, 0);
+	SESSION(p, "diff", "bare");
+	assert_status(&p->r, 0);
+	assert_string_equal(p->r.out, "A /new\n");
+	SESSION(p, "rm", "-f", "bare");
+	assert_status(&p->r, 0);
+}
+
 static void session_of_a_missing_image_is_a_sentence(void **state)
 {
 	struct place *p = *state;
@@ -765,6 +784,42 @@ static void names_come_and_go(void **state)
 	assert_string_equal(p->r.out, "");
 }
 
+/* Each word for itself: a line for one that fails, and the rest is done. */
+static void a_wrong_word_keeps_nobody_from_the_others(void **state)
+{
+	struct place *p = *state;
+	json_t *list;
+
+	if (!p->dir)
+		return;
+	CORRAL(&p->r, "image", "inspect", "--json", "none:1", "other:1", "gone:2", "app:1");
+	assert_status(&p->r, 125);
+	list = json_loads(p->r.out, 0, NULL);
+	assert_int_equal(json_array_size(list), 2);
+	json_decref(list);
+	assert_says(p->r.err, "corral: there is no image 'none:1'");
+	assert_says(p->r.err, "\ncorral: there is no image 'gone:2'");
+	CORRAL(&p->r, "image", "pull", "127.0.0.1:1/a", "/wrong", "127.0.0.1:1/b");
+	assert_status(&p->r, 125);
+	assert_says(p->r.err, "corral: pull 127.0.0.1:1/a: ");
+	assert_says(p->r.err, "\ncorral: image name '/wrong'");
+	assert_says(p->r.err, "\ncorral: pull 127.0.0.1:1/b: ");
+	CORRAL(&p->r, "image", "pull", "--parallel", "0", "x");
+	assert_error(&p->r, "--parallel: '0' is no number of layers: 1 or more");
+	CORRAL(&p->r, "runtime", "rm", "nothing", "none");
+	assert_status(&p->r, 125);
+	assert_says(p->r.err, "runtime 'nothing'\ncorral: nothing is built for runtime 'none'\n");
+	CORRAL(&p->r, "runtime", "build", "nope", "host");
+	assert_status(&p->r, 125);
+	assert_says(p->r.err, "corral: Unknown runtime 'nope'");
+	assert_says(p->r.err, "\ncorral: runtime 'host' has nothing to build");
+	CORRAL(&p->r, "image", "rm", "none:1", "app:1", "gone:2", "other:1");
+	assert_status(&p->r, 125);
+	assert_says(p->r.out, "removed app:1\n");
+	assert_says(p->r.out, "removed other:1\n");
+	assert_says(p->r.err, "\ncorral: ");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(int argc, char **argv)
@@ -783,6 +838,7 @@ int main(int argc, char **argv)
 		TEST(image_over_a_runtime_is_the_root),
 		TEST(session_keeps_its_image),
 		TEST(session_has_what_the_image_has_in_its_directory),
+		TEST(diff_of_a_bare_image_has_what_was_changed_alone),
 		TEST(session_of_a_missing_image_is_a_sentence),
 		TEST(list_shows_what_there_is),
 		TEST(inspect_and_history_show_one),
@@ -793,6 +849,7 @@ int main(int argc, char **argv)
 		TEST(what_broken_pulls_left_is_counted),
 		TEST(several_are_removed_each_for_itself),
 		TEST(names_come_and_go),
+		TEST(a_wrong_word_keeps_nobody_from_the_others),
 	};
 
 	if (argc > 1)

@@ -50,22 +50,17 @@ int corral_images_cmd_rm(struct corral_call *call, struct corral_error *err)
 	corral_auto(corral_image_removal_done) struct corral_image_removal all = { .names = NULL };
 	int r = corral_images_open(&s, err), status = 0;
 
-	if (r < 0)
-		return r;
-	/* As with sandboxes: one that cannot go does not keep the others. */
-	for (size_t k = 0; k < call->n_operands; k++) {
+	for (size_t k = 0; r == 0 && k < call->n_operands; k++) {
 		corral_auto(corral_image_removal_done) struct corral_image_removal one = { 0 };
 		struct corral_error why = { 0 };
 
-		r = corral_image_remove(s, call->operands[k], &one, &why);
-		if (r == 0 && removal_add(&all, &one) < 0)
-			r = corral_error_set(&why, ENOMEM, "rm: out of memory");
-		if (r < 0)
+		if (corral_image_remove(s, call->operands[k], &one, &why) < 0)
 			status = corral_complain(&why);
+		else if (removal_add(&all, &one) < 0)
+			r = corral_error_set(err, ENOMEM, "rm: out of memory");
 	}
-	if (status && !all.n_names && !all.n_ids)
-		return status;
-	r = corral_images_removal_print(&all, "removed", call->options.json, err);
+	if (r == 0 && (status == 0 || all.n_names || all.n_ids))
+		r = corral_images_removal_print(&all, "removed", call->options.json, err);
 	return r < 0 ? r : status;
 }
 
