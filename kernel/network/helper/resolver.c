@@ -68,8 +68,8 @@ static bool rate_allows(struct corral_resolver *r)
 
 	r->tokens += (now_ms - r->tokens_ms) * CORRAL_RESOLVER_PER_SECOND;
 	r->tokens_ms = now_ms;
-	if (r->tokens > 2000 * CORRAL_RESOLVER_PER_SECOND)
-		r->tokens = 2000 * CORRAL_RESOLVER_PER_SECOND;
+	if (r->tokens > 2000ul * CORRAL_RESOLVER_PER_SECOND)
+		r->tokens = 2000ul * CORRAL_RESOLVER_PER_SECOND;
 	if (r->tokens < 1000)
 		return false;
 	r->tokens -= 1000;
@@ -677,7 +677,7 @@ int corral_resolver_new(const struct corral_egress *e, const struct corral_resol
 	r->ops = ops;
 	r->context = context;
 	corral_resolver_ask(r, upstreams, n_upstreams);
-	r->tokens = 2000 * CORRAL_RESOLVER_PER_SECOND;
+	r->tokens = 2000ul * CORRAL_RESOLVER_PER_SECOND;
 	r->tokens_ms = corral_now_ms();
 	watch(r, r->udp_fd, EPOLLIN, WATCH_UDP, 0, EPOLL_CTL_ADD);
 	watch(r, r->tcp_fd, EPOLLIN, WATCH_TCP, 0, EPOLL_CTL_ADD);
