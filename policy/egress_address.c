@@ -145,7 +145,7 @@ int corral_address_parse(const char *text, struct corral_prefix *ret, struct cor
 	uint64_t len = 0;
 
 	if (n < sizeof(address))
-		memcpy(address, text, n);
+		(void)snprintf(address, sizeof(address), "%.*s", (int)n, text);
 	if (inet_pton(AF_INET, address, p.address.bytes) == 1)
 		p.address.family = 4;
 	else if (inet_pton(AF_INET6, address, p.address.bytes) == 1)

@@ -55,8 +55,12 @@ static int header_make_take(const char *name, json_t *v, char **ret, struct corr
 	corral_base64_encode(&b, text, strlen(text));
 	if (b.failed)
 		return corral_error_set(err, ENOMEM, "out of memory");
-	for (char *c = b.data + strlen(name) + 2; *c; c++)
-		*c = *c == '+' ? '-' : *c == '/' ? '_' : *c;
+	for (char *c = b.data + strlen(name) + 2; *c; c++) {
+		if (*c == '+')
+			*c = '-';
+		else if (*c == '/')
+			*c = '_';
+	}
 	*ret = corral_buf_take(&b);
 	return 0;
 }

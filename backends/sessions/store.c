@@ -20,7 +20,7 @@
 #define OPEN_CLEAN_NSEC 10000000
 /* A registry cannot even be read without some room beside it, and what makes room is removing. */
 #define RESERVE       "reserve"
-#define RESERVE_BYTES (1 << 20)
+#define RESERVE_BYTES (1l << 20)
 
 /* With its parents, as the caller's alone. */
 static int root_make(const char *root)
@@ -175,7 +175,7 @@ static void reserve_take(const struct corral_session_store *s)
 	struct statvfs fs;
 
 	if (faccessat(s->root_fd, RESERVE, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
-	    fstatvfs(s->root_fd, &fs) < 0 || fs.f_bavail * fs.f_bsize < 8u * RESERVE_BYTES)
+	    fstatvfs(s->root_fd, &fs) < 0 || fs.f_bavail * fs.f_bsize < 8 * (uint64_t)RESERVE_BYTES)
 		return;
 	fd = openat(s->root_fd, RESERVE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 	            0600);

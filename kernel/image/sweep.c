@@ -373,7 +373,7 @@ static int prune(struct sweep *w, const struct corral_image_prune_options *o)
 /* Those who make images go on for long, one after the other perhaps. */
 static int hold_all(struct corral_image_store *s, int *ret_fd, struct corral_error *err)
 {
-	const struct timespec pause = { .tv_nsec = HOLD_POLL_MS * 1000000 };
+	const struct timespec pause = { .tv_nsec = HOLD_POLL_MS * 1000000l };
 	int r = -EWOULDBLOCK;
 
 	for (int waited = 0; r == -EWOULDBLOCK && waited <= HOLD_MS; waited += HOLD_POLL_MS) {

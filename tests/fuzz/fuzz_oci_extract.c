@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(r == 0 || (r < 0 && err.code && err.text[0]));
 	check_alone(root_fd);
 	assert(fchmod(tree_fd, 0700) == 0);
-	r = corral_unpack_check(tree_fd, 1000 * 512, &err);
+	r = corral_unpack_check(tree_fd, 1000ul * 512, &err);
 	assert(r == 0 || geteuid() != 0);
 
 	name = strrchr(root, '/');

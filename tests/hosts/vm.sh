@@ -22,4 +22,5 @@ without=abstract_socket
 [ "$mode" != user ] || without+=" cgroup"
 exec "$run" --mode "$mode" --build "$build" --timeout "${CORRAL_VM_TIMEOUT:-870}" -- \
 	env CORRAL_TESTS_MUST_RUN="${CORRAL_TESTS_MUST_RUN:-}" CORRAL_TESTS_WITHOUT="$without" \
+	CORRAL_VM_TESTS="${CORRAL_VM_TESTS:-}" \
 	bash "$(realpath "$here")/vm_suite.sh" "$mode" "$build"

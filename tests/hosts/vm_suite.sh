@@ -1,12 +1,14 @@
 #!/bin/bash
-# Runs within a virtual machine: every real-kernel test program of the build tree and the escape suite, one
-# line each, the output of those that fail, and a summary.
+# Runs within a virtual machine: every real-kernel test program of the build tree, those of images and the escape
+# suite, one line each, the output of those that fail, and a summary. CORRAL_VM_TESTS, an extended regular expression,
+# chooses some by name.
 # usage: tests/hosts/vm_suite.sh MODE BUILD_DIR
 set -euo pipefail
 
 mode=$1
 build=$2
 source=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+chosen=${CORRAL_VM_TESTS:-.}
 passed=0
 failed=()
 skipped=()
@@ -70,8 +72,9 @@ cd "$build"
 while read -r program; do
 	run 0 ${alone[@]+"${alone[@]}"} "$program"
 	report 0 "${program#"$build"/}"
-done < <(find "$build/tests/real" -type f -perm /111 -name '*test_*' 2>/dev/null | LC_ALL=C sort)
-if [ -d "$build/tests/escape/programs" ]; then
+done < <(find "$build/tests/real" "$build/tests/image" "$build/tests/oci" -type f -perm /111 -name '*test_*' 2>/dev/null |
+	LC_ALL=C sort | grep -E "$chosen")
+if [ -d "$build/tests/escape/programs" ] && [[ tests/escape =~ $chosen ]]; then
 	# The cases have nothing in common: a half of them for each of the machine's processors.
 	for part in 1 2; do
 		run "$part" "$source/tests/escape/run.sh" --corral "$corral" --programs "$build/tests/escape/programs" \

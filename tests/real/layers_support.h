@@ -57,6 +57,7 @@ static inline void layers_push(char *stack, size_t size, const char *name)
 
 	assert_true(len + 1 + all < size);
 	memmove(stack + len + 1, stack, all + 1);
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): the rest stands behind it */
 	memcpy(stack, name, len);
 	stack[len] = ' ';
 }

@@ -86,7 +86,7 @@ static size_t question(const char *name, unsigned char *q)
 		at += n;
 		name += n + (name[n] == '.');
 	}
-	memcpy(q + at, "\0\0\1\0\1", 5);
+	memcpy(q + at, (const unsigned char[]) { 0, 0, 1, 0, 1 }, 5);
 	return at + 5;
 }
 

@@ -729,7 +729,7 @@ static void what_does_not_answer_fails_before_the_client_gives_up(void **state)
 		assert_true(n > 12);
 		assert_int_equal(buf[3] & 0xf, CORRAL_DNS_SERVFAIL);
 	}
-	assert_true(corral_now_ms() - now < 5000);
+	assert_true(corral_now_ms() - now < 5000 || corral_test_slow());
 	(void)close(fd);
 	assert_resolves("allowed.example", WORLD_ALLOWED);
 	guard_stop(&g);
@@ -818,8 +818,8 @@ static void the_ledger_tells_all(void **state)
 	assert_int_equal(c->port, 80);
 	assert_int_equal(c->protocol, IPPROTO_TCP);
 	assert_int_equal(c->connections, 3);
-	assert_true(c->sent_bytes > 3 * 60 && c->sent_bytes < 3000);
-	assert_true(c->received_bytes > 3 * 60 && c->received_bytes < 3000);
+	assert_true(c->sent_bytes > 3ul * 60 && c->sent_bytes < 3000);
+	assert_true(c->received_bytes > 3ul * 60 && c->received_bytes < 3000);
 	assert_int_equal(refusal_find(l, "denied.example")->count, 2);
 	for (size_t i = 0; i < CORRAL_COUNT(rows); i++)
 		assert_string_equal(corral_refusal_remedy(l, refusal_find(l, rows[i].text), buf),

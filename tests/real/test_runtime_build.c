@@ -825,7 +825,7 @@ static void make_old(const struct corral_image *i)
 	(void)snprintf(number, sizeof(number), "%lld", (long long)i->stored_ms);
 	at = strstr(text.data, number);
 	assert_non_null(at);
-	(void)snprintf(number, sizeof(number), "%lld", (long long)i->stored_ms - 2 * 3600 * 1000);
+	(void)snprintf(number, sizeof(number), "%lld", (long long)i->stored_ms - 2ll * 3600 * 1000);
 	memcpy(at, number, strlen(number));
 	assert_int_equal(pwrite(fd, text.data, text.len, 0), text.len);
 	(void)close(fd);

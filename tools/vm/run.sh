@@ -111,10 +111,12 @@ list_build() {
 	find "$source" \( -name '.git' -o -name '.cache' -o -name 'build*' \) -prune -o -type f -print
 }
 
-# Shared libraries of the listed programs which the base system lacks, copied to where it looks for them.
+# Shared libraries of the listed programs which the base system lacks, copied to where it looks for them. Of a thousand
+# sources none is asked for libraries: ldd starts some processes for each.
 stage_libraries() {
 	local list=$1 library place
-	{ xargs -d '\n' -r ldd <"$list" 2>/dev/null || true; } |
+	{ LC_ALL=C xargs -d '\n' -r grep -lasP -m 1 '\A\x7fELF' <"$list" || true; } |
+		{ xargs -d '\n' -r ldd 2>/dev/null || true; } |
 		sed -n 's/.* => \(\/[^ ]*\) (0x.*/\1/p' | sort -u |
 		while read -r library; do
 			place=$(realpath "$(dirname "$library")")/$(basename "$library")

@@ -23,10 +23,10 @@ extern "C" {
 
 struct corral_launcher;
 
-#define CORRAL_BUILD_TIMEOUT_MS (60 * 60 * 1000)
+#define CORRAL_BUILD_TIMEOUT_MS (60l * 60 * 1000)
 /* Images of the same runtime, but for those in use, go with a new build when they are that old: as
  * long as somebody may be about to start one. */
-#define CORRAL_BUILD_SUPERSEDED_MS (60 * 60 * 1000)
+#define CORRAL_BUILD_SUPERSEDED_MS (60l * 60 * 1000)
 #define CORRAL_BUILD_LOGS_MAX      64
 #define CORRAL_BUILD_SLOTS         2
 #define CORRAL_BUILD_SLOTS_MAX     64

@@ -21,7 +21,7 @@ struct corral_launcher;
 /* What is larger after a build, or was not used for so long, is removed. */
 #define BUILD_CACHE_BYTES_MAX (8ull << 30)
 #define BUILD_CACHE_FILES_MAX 1000000u
-#define BUILD_CACHE_AGE_S     (30 * 24 * 3600)
+#define BUILD_CACHE_AGE_S     (30l * 24 * 3600)
 
 struct build_cache {
 	char *path; /* of the host; NULL: none is free */

@@ -39,7 +39,7 @@ static int failure_read(int fd, struct corral_error *err)
 static int wait_for(int fd, const char *tag, const struct corral_progress *progress,
                     uint64_t deadline_ms, bool *ret_waited, struct corral_error *err)
 {
-	const struct timespec pause = { 0, LOOK_MS * 1000000 };
+	const struct timespec pause = { 0, LOOK_MS * 1000000l };
 	char text[200];
 	uint64_t told = 0;
 

@@ -90,7 +90,7 @@ static void digest_print(const unsigned char *md, unsigned int len, char ret[COR
 	static const char hex[] = "0123456789abcdef";
 	char *at = ret + 7;
 
-	memcpy(ret, "sha256:", 7);
+	(void)stpcpy(ret, "sha256:");
 	for (unsigned int i = 0; i < len; i++) {
 		*at++ = hex[md[i] >> 4];
 		*at++ = hex[md[i] & 15];

@@ -297,7 +297,7 @@ static void helper_that_floods_is_ended(void **state)
 
 	write_file(*state, "docker-credential-floods", "#!/bin/sh\nexec cat /dev/zero\n", 0700);
 	assert_int_equal(corral_registry_credential_get("floods", "x", 20000, &b, &err), -EMSGSIZE);
-	assert_true(b.len < 2 * CORRAL_REGISTRY_CREDENTIAL_MAX);
+	assert_true(b.len < 2ul * CORRAL_REGISTRY_CREDENTIAL_MAX);
 }
 
 static void helper_that_does_not_read_kills_nobody(void **state)

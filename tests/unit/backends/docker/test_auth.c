@@ -25,7 +25,7 @@ static json_t *header_json(const char *header, const char *name)
 	assert_int_equal(strncmp(header, name, strlen(name)), 0);
 	assert_null(strpbrk(text, "+/\r\n"));
 	for (char *c = text; *c; c++)
-		*c = *c == '-' ? '+' : *c == '_' ? '/' : *c;
+		*c = (char)(*c == '-' ? '+' : *c == '_' ? '/' : *c);
 	assert_int_equal(corral_base64_decode(text, strlen(text), &plain), 0);
 	v = json_loadb(plain.data, plain.len, 0, NULL);
 	assert_non_null(v);
