@@ -739,6 +739,8 @@ static void what_broken_pulls_left_is_counted(void **state)
 	assert_status(&p->r, 0);
 	assert_says(p->r.out, "removed ");
 	assert_int_equal(access(path, F_OK), -1);
+}
+
 /* One that is not there does not keep the others. */
 static void several_are_removed_each_for_itself(void **state)
 {
