@@ -38,7 +38,8 @@ void corral_network_prepare(struct corral_network_helper *h, const struct corral
                             bool is_root);
 /*
  * Asks for what p says, for a network namespace that only this sandbox has, and does not wait.
- * -ENOENT when corral-net is not installed.
+ * -ENOENT when corral-net is not installed, -EACCES when others than root or the caller may write
+ * it.
  */
 int corral_network_begin(struct corral_network_helper *h, const struct corral_policy *p,
                          bool is_root, int netns_fd, struct corral_network *ret,
