@@ -35,8 +35,8 @@ static int follow(struct corral_sandbox *box, const struct corral_image_tick *ti
 	}
 }
 
-static int box_open(struct corral_launcher *launcher, const char *path,
-                    struct corral_sandbox **ret, struct corral_error *err)
+static int box_open(struct corral_launcher *launcher, const char *path, struct corral_sandbox **ret,
+                    struct corral_error *err)
 {
 	static const char *const caps[] = { "CHOWN", "DAC_OVERRIDE", "FOWNER" };
 	corral_auto(corral_config_freep) struct corral_config *c = corral_config_new();

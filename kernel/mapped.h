@@ -19,8 +19,8 @@ struct corral_launcher;
 int corral_mapped_run(struct corral_launcher *launcher, const char *path, const char *script,
                       const struct corral_image_tick *tick, uint64_t deadline_ms,
                       struct corral_error *err);
-/* Removes parent_path/name, whoever owns what is in it; of root and without a launcher (NULL) as the
- * caller alone. */
+/* Removes parent_path/name, whoever owns what is in it; of root and without a launcher (NULL) as
+ * the caller alone. */
 int corral_mapped_remove(struct corral_launcher *launcher, const char *parent_path,
                          const char *name, struct corral_error *err);
 

@@ -10,8 +10,8 @@
 #include "kernel/base/cleanup.h"
 
 /* A tag is at most 128 bytes: what the digest leaves to the name. */
-#define TAG_NAME_MAX 115
-#define HEX_DIGITS   "0123456789abcdef"
+#define TAG_NAME_MAX  115
+#define HEX_DIGITS    "0123456789abcdef"
 #define DIGEST_PREFIX "sha256:"
 
 static const char npm_install[] = "npm install --no-audit --no-fund \"$@\"";

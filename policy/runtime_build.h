@@ -31,8 +31,8 @@ extern "C" {
  */
 int corral_runtime_tag(const struct corral_runtime *rt, const char *platform, char **ret,
                        struct corral_error *err);
-/* All of that digest: "sha256:" and 64 digits. Those of a tag are few enough that somebody could look
- * for two runtimes that have the same, so what has a runtime's tag is held against this. */
+/* All of that digest: "sha256:" and 64 digits. Those of a tag are few enough that somebody could
+ * look for two runtimes that have the same, so what has a runtime's tag is held against this. */
 #define CORRAL_RUNTIME_DEFINITION_SIZE 72
 int corral_runtime_definition(const struct corral_runtime *rt, const char *platform,
                               char ret[CORRAL_RUNTIME_DEFINITION_SIZE], struct corral_error *err);

@@ -132,9 +132,9 @@ struct corral_options {
 	const char *platform, *image_name, *output, *format;
 	const char *mirrors[CORRAL_OPTION_WORDS_MAX + 1]; /* end with NULL */
 	const char *insecure[CORRAL_OPTION_WORDS_MAX + 1];
-	uint64_t parallel;  /* downloads; 0: as usual */
+	uint64_t parallel;            /* downloads; 0: as usual */
 	uint64_t max_size, max_files; /* of an image, unpacked; 0: as usual */
-	uint64_t unused_ms; /* image prune; 0: no matter */
+	uint64_t unused_ms;           /* image prune; 0: no matter */
 	bool all_images, dry_run;
 
 	/* Of builds of runtimes. */

@@ -245,8 +245,8 @@ bool corral_image_is_built_for(const struct corral_image *i, const struct corral
 {
 	char definition[CORRAL_RUNTIME_DEFINITION_SIZE];
 
-	/* One that only was given such a name is no build; one whose tag is the same for other steps
-	 * is none of this. */
+	/* One that only was given such a name is no build; one whose tag is the same for other
+	 * steps is none of this. */
 	return i->built_for && i->definition && strcmp(i->built_for, rt->name) == 0 &&
 	       corral_runtime_definition(rt, NULL, definition, NULL) == 0 &&
 	       strcmp(i->definition, definition) == 0;

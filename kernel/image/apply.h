@@ -32,7 +32,8 @@ int corral_image_apply(struct corral_image_store *s, struct corral_config *c,
 int corral_image_directory(const char *root_path, const char *guest_path, char **ret,
                            struct corral_error *err);
 
-/* Whether an image that has a runtime's tag is one that was built here for it, as it is defined now. */
+/* Whether an image that has a runtime's tag is one that was built here for it, as it is defined
+ * now. */
 bool corral_image_is_built_for(const struct corral_image *i, const struct corral_runtime *rt);
 
 /*

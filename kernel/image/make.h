@@ -69,9 +69,9 @@ void corral_image_layer_abandon(struct corral_image_layer_making *m);
  * Makes the root of i->layers (all there) when there is none, with hard links to their files, and
  * the image itself; fills i->root_id, layer_bytes, size_bytes and stored_ms. name may be NULL. Its
  * manifest and configuration are blobs that are there, but for built_for ones, which may lack a
- * manifest. bounds (or NULL) holds for all layers together: -EFBIG, -ENOSPC, and what its tick says.
- * -EPERM: the name is that of an image which was built here for a runtime, and i is not: that is no
- * other's to take.
+ * manifest. bounds (or NULL) holds for all layers together: -EFBIG, -ENOSPC, and what its tick
+ * says. -EPERM: the name is that of an image which was built here for a runtime, and i is not: that
+ * is no other's to take.
  */
 int corral_image_commit(struct corral_image_store *s, struct corral_image *i, const char *name,
                         struct corral_image_bounds *bounds, struct corral_error *err);

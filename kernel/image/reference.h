@@ -19,8 +19,8 @@ struct corral_image_reference {
 	char *path;     /* within the registry: "library/python"; NULL for an id */
 	char *tag;      /* NULL without; "latest" is put in when there is no digest either */
 	char *digest;   /* "sha256:..." or NULL */
-	bool is_id;     /* "sha256:" and 6 digits or more, or 64 hex digits: an engine's or the store's
-	                   own name, in no registry */
+	bool is_id; /* "sha256:" and 6 digits or more, or 64 hex digits: an engine's or the store's
+	               own name, in no registry */
 };
 
 /* -EINVAL says what is wrong. */

@@ -90,9 +90,9 @@ static inline void corral_image_freep(struct corral_image **i)
 
 /*
  * name: as people write it ("alpine", "alpine:3.20", "reg:5000/a/b@sha256:..."), "sha256:HEX", or
- * at least six digits of an image's digest, behind "sha256:" or not, that stand for one alone. -ENOENT: "there is no image
- * 'alpine' (docker.io/library/alpine:latest) in '...'"; -EINVAL for what is no name; -ENOTUNIQ for
- * digits that stand for several.
+ * at least six digits of an image's digest, behind "sha256:" or not, that stand for one alone.
+ * -ENOENT: "there is no image 'alpine' (docker.io/library/alpine:latest) in '...'"; -EINVAL for
+ * what is no name; -ENOTUNIQ for digits that stand for several.
  */
 int corral_image_find(struct corral_image_store *s, const char *name, struct corral_image **ret,
                       struct corral_error *err);
@@ -157,7 +157,8 @@ struct corral_image_prune_options {
 	bool dry_run;      /* tells what would go */
 	int64_t unused_ms; /* only those stored that long ago */
 	/* What a killed build of an ordinary user left may belong to ids that only a user namespace
-	 * reaches: called for what could not be removed, parent_path/name. NULL: it stays, -EACCES. */
+	 * reaches: called for what could not be removed, parent_path/name. NULL: it stays, -EACCES.
+	 */
 	int (*remove)(void *ctx, const char *parent_path, const char *name,
 	              struct corral_error *err);
 	void *remove_ctx;

@@ -58,7 +58,8 @@ int store_lock(struct corral_image_store *s, const char *name, int op, int *ret_
 
 /*
  * An entry of partial/, made where it is not there (a directory, else a file), and locked: 1 when
- * it was made, 0 when it was there; waits for whoever has it, as long as the tick (or NULL) lets it.
+ * it was made, 0 when it was there; waits for whoever has it, as long as the tick (or NULL) lets
+ * it.
  */
 int store_partial_take(struct corral_image_store *s, const char *name, bool is_dir,
                        const struct corral_image_tick *tick, int *ret_fd, struct corral_error *err);

@@ -119,8 +119,8 @@ struct corral_layer_watch {
 };
 /* The same of one directory, whose host path it is; watch may be NULL. What cannot be read is
  * left out, and so is what lies deeper than anybody can name. */
-int corral_tree_usage(const char *path, const struct corral_layer_watch *watch,
-                      uint64_t *ret_bytes, uint64_t *ret_files, struct corral_error *err);
+int corral_tree_usage(const char *path, const struct corral_layer_watch *watch, uint64_t *ret_bytes,
+                      uint64_t *ret_files, struct corral_error *err);
 
 /*
  * Files of a part as a sandbox would see them, for readers without one. Paths are relative to the

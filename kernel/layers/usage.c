@@ -112,8 +112,8 @@ static int part_count(struct usage *u, int part_fd, struct corral_error *err)
 	return r;
 }
 
-int corral_tree_usage(const char *path, const struct corral_layer_watch *watch,
-                      uint64_t *ret_bytes, uint64_t *ret_files, struct corral_error *err)
+int corral_tree_usage(const char *path, const struct corral_layer_watch *watch, uint64_t *ret_bytes,
+                      uint64_t *ret_files, struct corral_error *err)
 {
 	corral_autofd int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct usage u = { .trusted = geteuid() == 0, .watch = watch };

@@ -191,8 +191,7 @@ static void a_hole_is_refused_before_it_is_read(void **state)
 
 static void a_hole_can_be_called_off_and_has_the_deadline(void **state)
 {
-	static const char huge[] =
-	        RT(",\"setup_commands\":[\"busybox truncate -s 1024G /hole\"]");
+	static const char huge[] = RT(",\"setup_commands\":[\"busybox truncate -s 1024G /hole\"]");
 	const struct corral_build_options o = { .limits = { .bytes_max = (uint64_t)1 << 42 } };
 	const struct corral_build_options late = { .limits = { .bytes_max = (uint64_t)1 << 42 },
 		                                   .timeout_ms = 5000 };
@@ -316,9 +315,9 @@ static int prune_remove(void *ctx, const char *parent_path, const char *name,
 }
 
 /* Directories that their owner, one of the user's other ids, has closed; in the cache as well. */
-#define CLOSED                                                                              \
-	"mkdir -p /d/e && echo >/d/e/f && chown -R 33:33 /d && chmod 0 /d/e /d && "         \
-	"mkdir -p /.corral-build/cache/x/y && echo >/.corral-build/cache/x/y/z && "         \
+#define CLOSED                                                                      \
+	"mkdir -p /d/e && echo >/d/e/f && chown -R 33:33 /d && chmod 0 /d/e /d && " \
+	"mkdir -p /.corral-build/cache/x/y && echo >/.corral-build/cache/x/y/z && " \
 	"chown -R 33:33 /.corral-build/cache/x && chmod 0 /.corral-build/cache/x/y && echo closed"
 
 static bool has_ranges(void)
@@ -356,7 +355,8 @@ static void what_a_killed_build_left_of_other_ids_is_pruned(void **state)
 		if (corral_image_store_open(store_path, false, &store, NULL) < 0 ||
 		    corral_launcher_open(0, &launcher, NULL) < 0)
 			_exit(1);
-		(void)build(RT(",\"setup_commands\":[\"" CLOSED "; sleep 60\"]"), NULL, &w, &i, &err);
+		(void)build(RT(",\"setup_commands\":[\"" CLOSED "; sleep 60\"]"), NULL, &w, &i,
+		            &err);
 		_exit(1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -388,8 +388,8 @@ static void what_a_build_closed_in_its_cache_goes(void **state)
 	assert_int_equal(entries("cache"), 1);
 	/* What managers need is no directory: the next build begins a slot anew. */
 	(void)snprintf(command, sizeof(command), "%s/cache", store_path);
-	if (corral_mapped_run(launcher, command, "for d in *; do rm -rf $d/apt; echo >$d/apt; done", NULL, 0, &err) <
-	    0)
+	if (corral_mapped_run(launcher, command, "for d in *; do rm -rf $d/apt; echo >$d/apt; done",
+	                      NULL, 0, &err) < 0)
 		fail_msg("%s", err.text);
 	if (build(RT(",\"setup_commands\":[\"test ! -e /.corral-build/cache/x\"]"), NULL, NULL, &i,
 	          &err) < 0)

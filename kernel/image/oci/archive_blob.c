@@ -117,9 +117,8 @@ static int hash(int fd, struct corral_image_bounds *bounds, char ret[CORRAL_DIGE
 }
 
 int corral_archive_blob_put(struct corral_image_store *s, int fd, const char *digest,
-                            struct corral_image_bounds *bounds,
-                            char ret_digest[CORRAL_DIGEST_SIZE], uint64_t *ret_size,
-                            struct corral_error *err)
+                            struct corral_image_bounds *bounds, char ret_digest[CORRAL_DIGEST_SIZE],
+                            uint64_t *ret_size, struct corral_error *err)
 {
 	struct corral_image_blob *b = NULL;
 	uint64_t had = 0;

@@ -22,9 +22,8 @@ int corral_archive_blob_read(struct corral_image_store *s, const char *digest, s
  * than an image may be, and there is room for it. *ret_size may be NULL.
  */
 int corral_archive_blob_put(struct corral_image_store *s, int fd, const char *digest,
-                            struct corral_image_bounds *bounds,
-                            char ret_digest[CORRAL_DIGEST_SIZE], uint64_t *ret_size,
-                            struct corral_error *err);
+                            struct corral_image_bounds *bounds, char ret_digest[CORRAL_DIGEST_SIZE],
+                            uint64_t *ret_size, struct corral_error *err);
 int corral_archive_text_put(struct corral_image_store *s, const char *text, size_t len,
                             char ret_digest[CORRAL_DIGEST_SIZE], struct corral_error *err);
 

@@ -263,8 +263,8 @@ static int steps_run(struct building *b, const char *keep_path, struct corral_er
 		.cache_path = b->cache.path,
 		.network = b->o->network,
 		.log_path = b->log_path,
-		.memory_bytes = b->o->memory_bytes ? b->o->memory_bytes
-		                                   : build_slot_memory(b->o->slots),
+		.memory_bytes =
+		        b->o->memory_bytes ? b->o->memory_bytes : build_slot_memory(b->o->slots),
 		.seccomp_cache_dir = b->o->seccomp_cache_dir,
 		.deadline_ms = b->deadline_ms,
 		.bounds = &b->bounds,
@@ -392,8 +392,7 @@ static int image_fill(struct building *b, const struct corral_buf *config, const
 	i->definition = strdup(definition);
 	i->id = strdup(config_id);
 	i->config_id = strdup(config_id);
-	if (!i->layers || !i->blobs || !i->built_for || !i->definition || !i->id ||
-	    !i->config_id)
+	if (!i->layers || !i->blobs || !i->built_for || !i->definition || !i->id || !i->config_id)
 		return no_memory(err);
 	return 0;
 }

@@ -39,11 +39,11 @@ struct corral_build_options {
 	bool no_cache;         /* though there is one, and without what was downloaded for others */
 	int64_t timeout_ms;    /* 0: CORRAL_BUILD_TIMEOUT_MS */
 	uint64_t memory_bytes; /* 0: three quarters of this host's, shared by those that may run */
-	/* Builds of this store that run at once, whoever asked for them; others wait, and "log" says
-	 * so. 0: CORRAL_BUILD_SLOTS, as far as there are processors. */
+	/* Builds of this store that run at once, whoever asked for them; others wait, and "log"
+	 * says so. 0: CORRAL_BUILD_SLOTS, as far as there are processors. */
 	unsigned int slots;
 	struct corral_image_limits limits; /* of the image */
-	const char *seccomp_cache_dir; /* for compiled profiles (policy/seccomp.h); or NULL */
+	const char *seccomp_cache_dir;     /* for compiled profiles (policy/seccomp.h); or NULL */
 	/* "log": a line of the build; "build": still on it, the step and how many there are, each
 	 * second. May be NULL. */
 	const struct corral_progress *progress;

@@ -26,11 +26,11 @@
 #include "policy/policy.h"
 #include "policy/runtime_build.h"
 
-#define PIDS_MAX    8192
-#define READ_SIZE   (64u << 10)
-#define TELL_MS     1000
-#define TAG_MAX     145          /* of an image's name, which comes before what is said here */
-#define SHOWN_MAX   70           /* of a step's command */
+#define PIDS_MAX  8192
+#define READ_SIZE (64u << 10)
+#define TELL_MS   1000
+#define TAG_MAX   145 /* of an image's name, which comes before what is said here */
+#define SHOWN_MAX 70  /* of a step's command */
 /* Between two looks at how much a build wrote, as many times as long as one takes. */
 #define USAGE_MS    2000
 #define USAGE_SHARE 10

@@ -27,7 +27,7 @@ struct build_run {
 	const char *log_path;          /* for messages; NULL: none */
 	const char *seccomp_cache_dir; /* or NULL */
 	uint64_t memory_bytes;
-	uint64_t deadline_ms;          /* corral_now_ms() */
+	uint64_t deadline_ms; /* corral_now_ms() */
 	/* What the layer may have; looked at while commands run, too. */
 	struct corral_image_bounds *bounds;
 	struct build_log *log;

@@ -25,7 +25,7 @@ static unsigned int slots(unsigned int n)
 	if (n)
 		return n < CORRAL_BUILD_SLOTS_MAX ? n : CORRAL_BUILD_SLOTS_MAX;
 	return processors > 0 && processors < CORRAL_BUILD_SLOTS ? (unsigned int)processors
-	                                                          : CORRAL_BUILD_SLOTS;
+	                                                         : CORRAL_BUILD_SLOTS;
 }
 
 uint64_t build_slot_memory(unsigned int n)
@@ -85,8 +85,10 @@ int build_slot_take(const char *store_path, unsigned int n, const struct corral_
 			return r;
 		if (!told_ms || now - told_ms >= TELL_MS) {
 			told_ms = now;
-			if (corral_progress_say(progress, "waiting: %u other builds run, as many "
-			                                  "as may", n) != 0)
+			if (corral_progress_say(progress,
+			                        "waiting: %u other builds run, as many "
+			                        "as may",
+			                        n) != 0)
 				return corral_error_set(err, ECANCELED, "canceled");
 		}
 		(void)nanosleep(&pause, NULL);

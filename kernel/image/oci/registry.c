@@ -40,7 +40,7 @@ struct pull {
 	struct corral_registry_answer answer; /* its text */
 	struct corral_manifest *manifest;
 	struct corral_image *image;
-	const char *doing; /* what of it, for those who watch: "manifest" */
+	const char *doing;                 /* what of it, for those who watch: "manifest" */
 	struct corral_image_bounds bounds; /* of all layers */
 };
 

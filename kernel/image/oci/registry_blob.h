@@ -18,8 +18,9 @@ struct corral_registry_blob_wanted {
 };
 
 /*
- * The blob is in the store afterwards; while another fetches it, it is waited for. -ECANCELED and what else ends it leave what came for the
- * next one. -EBADMSG: what came is not what its digest says, and not by asking again either.
+ * The blob is in the store afterwards; while another fetches it, it is waited for. -ECANCELED and
+ * what else ends it leave what came for the next one. -EBADMSG: what came is not what its digest
+ * says, and not by asking again either.
  */
 int corral_registry_blob_pull(struct corral_registry_client *c, struct corral_registry_http *h,
                               struct corral_image_store *store,

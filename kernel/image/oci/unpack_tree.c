@@ -32,7 +32,7 @@ struct stream {
 
 struct unpacking {
 	const struct corral_unpack_options *o;
-	struct corral_image_bounds *bounds, own; /* of the image, or of this archive alone */
+	struct corral_image_bounds *bounds, own;  /* of the image, or of this archive alone */
 	uint64_t ratio_max, bytes_max, files_max; /* what is left of them when it begins */
 	int blob_fd;
 	bool is_compressed;
@@ -371,11 +371,10 @@ static int stages_open(struct unpacking *u, const char *tree_path, struct corral
 	int r;
 
 	(void)snprintf(entries, sizeof(entries), "entries=%" PRIu64, u->files_max);
-	r = corral_unpack_stage_open(&u->extract, u->o, tree_path, extract, u->bytes_max,
-	                             err);
+	r = corral_unpack_stage_open(&u->extract, u->o, tree_path, extract, u->bytes_max, err);
 	if (r == 0 && u->is_compressed)
-		r = corral_unpack_stage_open(&u->decompress, u->o, NULL, decompress,
-		                             u->bytes_max, err);
+		r = corral_unpack_stage_open(&u->decompress, u->o, NULL, decompress, u->bytes_max,
+		                             err);
 	return r;
 }
 

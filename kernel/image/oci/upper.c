@@ -30,8 +30,8 @@
 #include "kernel/layers/layers.h"
 #include "kernel/layers/view.h"
 
-#define XATTRS_MAX  (64u << 10) /* of the kernel: a list of names */
-#define WHITEOUT    ".wh."
+#define XATTRS_MAX (64u << 10) /* of the kernel: a list of names */
+#define WHITEOUT   ".wh."
 
 /* Of each directory on the trail. */
 struct place {

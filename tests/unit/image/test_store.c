@@ -499,7 +499,8 @@ static void prune_takes_what_nobody_wants(void **state)
 	layer_make(p, "alone", WORDS("a=1"));
 	blob_make(p, "alone", id);
 	/* Broken off. */
-	OK(p, corral_image_blob_begin(p->store, digest_of("partial", id), NULL, &b, &size, &p->err));
+	OK(p,
+	   corral_image_blob_begin(p->store, digest_of("partial", id), NULL, &b, &size, &p->err));
 	corral_image_blob_abandon(b, true);
 	assert_int_equal(symlinkat("x", p->store->dirs[STORE_PARTIAL], "new-x"), 0);
 	assert_int_equal(mkdirat(p->store->dirs[STORE_PARTIAL], "layer-new-x", 0700), 0);

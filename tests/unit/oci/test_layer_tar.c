@@ -98,8 +98,9 @@ static void many_holes_are_counted_together(void **state)
 
 static int cancel_later(void *ctx, struct corral_error *err)
 {
-	return corral_now_ms() < *(uint64_t *)ctx + 300 ? 0
-	                                                : corral_error_set(err, ECANCELED, "canceled");
+	return corral_now_ms() < *(uint64_t *)ctx + 300
+	               ? 0
+	               : corral_error_set(err, ECANCELED, "canceled");
 }
 
 static void a_huge_hole_can_be_called_off(void **state)

@@ -459,7 +459,8 @@ static void cancelled_pull_leaves_what_came(void **state)
 	assert_true(range_of(q) && strtoul(range_of(q), NULL, 10) >= 256u << 10);
 }
 
-/* Another has it in the making, and its registry takes its time: that is no reason to wait for ever.
+/* Another has it in the making, and its registry takes its time: that is no reason to wait for
+ * ever.
  */
 static void waiting_for_another_pull_can_be_cancelled(void **state)
 {

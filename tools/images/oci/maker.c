@@ -11,8 +11,8 @@
 #include "tools/program.h"
 
 /* Of the environment, where no option (ret is not 0) said so. */
-static int variable(const char *name, int (*parse)(const char *text, uint64_t *ret,
-                                                   struct corral_error *err),
+static int variable(const char *name,
+                    int (*parse)(const char *text, uint64_t *ret, struct corral_error *err),
                     uint64_t *ret, struct corral_error *err)
 {
 	const char *text = getenv(name);

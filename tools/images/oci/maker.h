@@ -16,7 +16,7 @@ struct corral_images_maker {
 	char *program_path;
 	struct corral_bars bars;
 	struct corral_unpack_options unpack; /* of all these */
-	uint64_t builds; /* at once: CORRAL_IMAGES_BUILDS; 0: as usual */
+	uint64_t builds;                     /* at once: CORRAL_IMAGES_BUILDS; 0: as usual */
 };
 
 /* What an image may have: as the options say, else CORRAL_IMAGES_MAX_SIZE and
