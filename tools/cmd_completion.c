@@ -196,7 +196,7 @@ static const char tail[] =
         "\t\t\tgiven=1\n"
         "\t\t\t# Here options may stand behind other words.\n"
         "\t\t\t[[ $operands == sessions || $operands == checkpoints || $operands == "
-        "images ]] || break\n"
+        "images || $operands == runtimes ]] || break\n"
         "\t\tfi\n"
         "\tdone\n"
         "\tif ((i == COMP_CWORD)) && [[ $cur == -* && ${COMP_WORDS[i - 1]} != -- ]]; then\n"

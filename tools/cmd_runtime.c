@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/image/apply.h"
 #include "policy/policy.h"
 #include "tools/commands.h"
 #include "tools/docker_exec.h"
 #include "tools/family.h"
 #include "tools/images/runtimes.h"
+#include "tools/images/use.h"
 #include "tools/isolation_here.h"
 #include "tools/json_print.h"
 #include "tools/message.h"
@@ -42,7 +44,44 @@ struct answer {
 	struct corral_error err;
 	bool native, weaker, docker, some; /* some: one of them serves */
 	const char *native_why, *docker_why;
+	/* None does, but only for want of an image, which its first use would bring: "would pull
+	 * debian:12 (not stored)". "" without. */
+	char would[300];
 };
+
+/* The same on the host's own root: whether this host would contain it once its image is there. */
+static bool is_contained_here(struct corral_isolation_here *here, const struct corral_runtime *rt)
+{
+	corral_auto(corral_runtime_freep) struct corral_runtime *own = NULL;
+	struct corral_isolation_look look;
+	bool weaker;
+
+	if (corral_runtime_dup(rt, &own, NULL) < 0)
+		return false;
+	free(own->image);
+	free(own->base_image);
+	own->image = own->base_image = NULL;
+	if (corral_config_set_text(&own->rootfs, "host", NULL) < 0)
+		return false;
+	corral_isolation_here_look(here, own, &look);
+	return corral_isolation_native(own, &look.facts, &weaker, NULL);
+}
+
+static void would_fill(struct corral_isolation_here *here, const struct corral_runtime *rt,
+                       struct answer *ret)
+{
+	corral_auto(corral_image_freep) struct corral_image *i = NULL;
+
+	if (rt->isolation == CORRAL_ISOLATION_DOCKER || !corral_images_can_make() ||
+	    corral_image_of_runtime(here->images, rt, &i, NULL) != -ENOENT ||
+	    !is_contained_here(here, rt))
+		return;
+	if (rt->image)
+		(void)snprintf(ret->would, sizeof(ret->would), "would pull %.250s (not stored)",
+		               rt->image);
+	else
+		(void)snprintf(ret->would, sizeof(ret->would), "would build (not built)");
+}
 
 static void ask(struct corral_isolation_here *here, const struct corral_runtime *rt,
                 struct answer *ret)
@@ -52,11 +91,19 @@ static void ask(struct corral_isolation_here *here, const struct corral_runtime 
 	ret->native = corral_isolation_native(rt, &ret->look.facts, &ret->weaker, &ret->native_why);
 	ret->docker = corral_isolation_docker(rt, &ret->look.facts, &ret->docker_why);
 	ret->some = corral_isolation_choose(rt, &ret->look.facts, &ret->choice, &ret->err) == 0;
+	if (!ret->some)
+		would_fill(here, rt, ret);
 }
 
 static const char *reason_of(const struct answer *a)
 {
 	return a->some ? a->choice.reason : a->err.text;
+}
+
+/* It can be had, at once or with its first use. */
+static bool is_to_be_had(const struct answer *a)
+{
+	return a->some || *a->would;
 }
 
 /* "image go:1", "built on python:3", "host", "/srv/root"; natively, and in a container. */
@@ -73,10 +120,11 @@ static void source_write(const struct corral_runtime *rt, struct corral_buf *ret
 
 /* --- list --- */
 
-static const char *here_word(const struct answer *a)
+/* The column beside it has the image. */
+static const char *here_word(const struct corral_runtime *rt, const struct answer *a)
 {
 	if (!a->some)
-		return "-";
+		return !*a->would ? "-" : rt->image ? "would pull" : "would build";
 	return a->choice.weaker ? "weaker" : corral_isolation_name(a->choice.isolation);
 }
 
@@ -84,8 +132,8 @@ static int row_add(struct corral_table *t, const struct corral_runtime_entry *e,
                    const struct answer *a)
 {
 	corral_autobuf struct corral_buf source = CORRAL_BUF_INIT;
-	const char *const cells[] = { e->runtime->name, here_word(a), NULL, e->runtime->description,
-		                      e->path ? e->path : "built-in" };
+	const char *const cells[] = { e->runtime->name, here_word(e->runtime, a), NULL,
+		                      e->runtime->description, e->path ? e->path : "built-in" };
 	const char *filled[CORRAL_COUNT(cells)];
 
 	source_write(e->runtime, &source);
@@ -102,11 +150,12 @@ static json_t *entry_json(const struct corral_runtime *rt, const char *path, con
 	corral_autobuf struct corral_buf source = CORRAL_BUF_INIT;
 
 	source_write(rt, &source);
-	return json_pack("{s:s, s:s, s:s, s:o, s:b, s:o, s:s, s:o}", "name", rt->name,
+	return json_pack("{s:s, s:s, s:s, s:o, s:b, s:o, s:o, s:s, s:o}", "name", rt->name,
 	                 "description", rt->description, "isolation",
 	                 corral_isolation_name(rt->isolation), "here",
 	                 text_or_null(a->some ? corral_isolation_name(a->choice.isolation) : NULL),
-	                 "weaker", a->choice.weaker, "reason", text_or_null(reason_of(a)), "source",
+	                 "weaker", a->choice.weaker, "reason", text_or_null(reason_of(a)), "would",
+	                 text_or_null(*a->would ? a->would : NULL), "source",
 	                 source.failed ? "" : source.data, "file", text_or_null(path));
 }
 
@@ -128,11 +177,11 @@ static void faults_add(const struct corral_runtime_catalogue *all, struct corral
 		(void)snprintf(broken, sizeof(broken), "broken: %s", why);
 		corral_table_add(t, (const char *const[]) { f->name, "-", "-", broken, f->path });
 		(void)json_array_append_new(
-		        words,
-		        json_pack("{s:o, s:s, s:n, s:n, s:b, s:o, s:s, s:o, s:o}", "name",
-		                  text_or_null(f->name), "description", "", "isolation", "here",
-		                  "weaker", false, "reason", text_or_null(why), "source", "",
-		                  "file", text_or_null(f->path), "error", text_or_null(f->text)));
+		        words, json_pack("{s:o, s:s, s:n, s:n, s:b, s:o, s:n, s:s, s:o, s:o}",
+		                         "name", text_or_null(f->name), "description", "",
+		                         "isolation", "here", "weaker", false, "reason",
+		                         text_or_null(why), "would", "source", "", "file",
+		                         text_or_null(f->path), "error", text_or_null(f->text)));
 	}
 }
 
@@ -204,7 +253,9 @@ static void print_text(const struct corral_runtime *rt, const struct answer *a)
 	print_way("docker", a->docker, a->docker_why, "");
 	/* What speaks against both stands above already. */
 	if (a->some)
-		(void)printf("  here    %s: %s\n", here_word(a), reason_of(a));
+		(void)printf("  here    %s: %s\n", here_word(rt, a), reason_of(a));
+	else if (*a->would)
+		(void)printf("  here    %s: its first use does, and is native then\n", a->would);
 	else
 		(void)printf("  here    -: %s\n", rt->isolation == CORRAL_ISOLATION_AUTO
 		                                          ? "neither of the two can be had"
@@ -231,14 +282,14 @@ static int explain(struct corral_call *call, struct corral_error *err)
 	ask(&here, rt, &a);
 	if (!call->options.json) {
 		print_text(rt, &a);
-		return a.some ? 0 : 1;
+		return is_to_be_had(&a) ? 0 : 1;
 	}
 	words = entry_json(rt, NULL, &a);
 	(void)json_object_del(words, "file");
 	(void)json_object_set_new(words, "native", way_json(a.native, a.native_why));
 	(void)json_object_set_new(words, "docker", way_json(a.docker, a.docker_why));
 	r = corral_json_print(words, err);
-	return r == 0 && !a.some ? 1 : r;
+	return r == 0 && !is_to_be_had(&a) ? 1 : r;
 }
 
 /* --- validate --- */
@@ -316,7 +367,8 @@ static int validate(struct corral_call *call, struct corral_error *err)
 static const struct corral_family_command commands[] = {
 	{ "list", CORRAL_OPTION_RUNTIME, "", 0, 0, "none",
 	  "show the runtimes that are known, and how each is contained here",
-	  "\nHERE is native, docker, weaker for native with fewer fences, or - where neither can be:\n"
+	  "\nHERE is native, docker, weaker for native with fewer fences; would pull or would build:\n"
+	  "native, once its first use has fetched or built its image; or - where nothing can be:\n"
 	  "corral runtime explain says why.\n", list },
 	{ "show", CORRAL_OPTION_RUNTIME, " NAME|FILE.json", 1, 1, "runtimes",
 	  "print one as JSON, without what is as usual", NULL, show },

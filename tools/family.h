@@ -24,6 +24,9 @@ struct corral_call {
 	struct corral_sandboxes sandboxes;
 	struct corral_session_store *store;
 	struct corral_image_store *images; /* NULL where there are none */
+	/* Of sessions: " --root DIR", as it was said and as a shell takes it, for messages that
+	 * tell what to type; "" without. */
+	char at[320];
 	void *ctx;                         /* of the command's own */
 };
 

@@ -30,9 +30,10 @@
 	(CORRAL_OPTION_SESSION_FORK | CORRAL_OPTION_SESSION_CHECKPOINT | \
 	 CORRAL_OPTION_SESSION_RESTORE | CORRAL_OPTION_SESSION_DIFF | CORRAL_OPTION_SESSION_UNDO)
 /* No command follows whose options would be taken for these. */
-#define ANYWHERE ((SESSIONS & ~(uint64_t)CORRAL_OPTION_SESSION_EXEC) | IMAGES)
-#define EXECS    (CORRAL_OPTION_EXEC | CORRAL_OPTION_SESSION_EXEC)
-#define SHELLS   (EXECS | CORRAL_OPTION_SESSION_SHELL)
+#define ANYWHERE \
+	((SESSIONS & ~(uint64_t)CORRAL_OPTION_SESSION_EXEC) | IMAGES | CORRAL_OPTION_RUNTIME)
+#define EXECS  (CORRAL_OPTION_EXEC | CORRAL_OPTION_SESSION_EXEC)
+#define SHELLS (EXECS | CORRAL_OPTION_SESSION_SHELL)
 /* Those that make a session, and so may say what its sandboxes are to be. */
 #define BEGIN \
 	(CORRAL_OPTION_SESSION_CREATE | CORRAL_OPTION_SESSION_EXEC | CORRAL_OPTION_SESSION_SHELL)
@@ -271,6 +272,17 @@ static int set_size(struct corral_options *o, const struct corral_option *row, c
 	return corral_parse_bytes(value, (uint64_t *)(void *)((char *)o + row->detail), err);
 }
 
+static int set_parallel(struct corral_options *o, const struct corral_option *row,
+                        const char *value, struct corral_error *err)
+{
+	int r = set_number(o, row, value, err);
+
+	if (r == 0 && !o->parallel)
+		r = corral_error_set(err, EINVAL, "'%.64s' is no number of layers: 1 or more",
+		                     value);
+	return r;
+}
+
 static int set_name(struct corral_options *o, const struct corral_option *row, const char *value,
                     struct corral_error *err)
 {
@@ -499,8 +511,8 @@ const struct corral_option corral_option_table[] = {
 	  NULL, CORRAL_OPTION_IMAGE_PULL, false, SEVERAL(mirrors) },
 	{ "insecure", 0, "REGISTRY", "one reached by http, or whose certificate is not looked at; may be there several times",
 	  NULL, CORRAL_OPTION_IMAGE_PULL, false, SEVERAL(insecure) },
-	{ "parallel", 0, "N", "layers fetched at a time (default: 4)",
-	  NULL, CORRAL_OPTION_IMAGE_PULL, false, NUMBER(parallel) },
+	{ "parallel", 0, "N", "layers fetched at a time, 1 or more (default: 4)",
+	  NULL, CORRAL_OPTION_IMAGE_PULL, false, .set = set_parallel, .detail = offsetof(struct corral_options, parallel) },
 	{ "name", 0, "NAME", "what to call the one in the archive (default: as it says itself)",
 	  NULL, CORRAL_OPTION_IMAGE_LOAD, false, WORD(image_name) },
 	{ "env", 'e', "NAME[=VALUE]", "an environment variable of the image",

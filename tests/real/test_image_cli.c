@@ -765,6 +765,42 @@ static void names_come_and_go(void **state)
 	assert_string_equal(p->r.out, "");
 }
 
+/* Each word for itself: a line for one that fails, and the rest is done. */
+static void a_wrong_word_keeps_nobody_from_the_others(void **state)
+{
+	struct place *p = *state;
+	json_t *list;
+
+	if (!p->dir)
+		return;
+	CORRAL(&p->r, "image", "inspect", "--json", "none:1", "other:1", "gone:2", "app:1");
+	assert_status(&p->r, 125);
+	list = json_loads(p->r.out, 0, NULL);
+	assert_int_equal(json_array_size(list), 2);
+	json_decref(list);
+	assert_says(p->r.err, "corral: there is no image 'none:1'");
+	assert_says(p->r.err, "\ncorral: there is no image 'gone:2'");
+	CORRAL(&p->r, "image", "pull", "127.0.0.1:1/a", "/wrong", "127.0.0.1:1/b");
+	assert_status(&p->r, 125);
+	assert_says(p->r.err, "corral: pull 127.0.0.1:1/a: ");
+	assert_says(p->r.err, "\ncorral: image name '/wrong'");
+	assert_says(p->r.err, "\ncorral: pull 127.0.0.1:1/b: ");
+	CORRAL(&p->r, "image", "pull", "--parallel", "0", "x");
+	assert_error(&p->r, "--parallel: '0' is no number of layers: 1 or more");
+	CORRAL(&p->r, "runtime", "rm", "nothing", "none");
+	assert_status(&p->r, 125);
+	assert_says(p->r.err, "runtime 'nothing'\ncorral: nothing is built for runtime 'none'\n");
+	CORRAL(&p->r, "runtime", "build", "nope", "host");
+	assert_status(&p->r, 125);
+	assert_says(p->r.err, "corral: Unknown runtime 'nope'");
+	assert_says(p->r.err, "\ncorral: runtime 'host' has nothing to build");
+	CORRAL(&p->r, "image", "rm", "none:1", "app:1", "gone:2", "other:1");
+	assert_status(&p->r, 125);
+	assert_says(p->r.out, "removed app:1\n");
+	assert_says(p->r.out, "removed other:1\n");
+	assert_says(p->r.err, "\ncorral: ");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(int argc, char **argv)
@@ -793,6 +829,7 @@ int main(int argc, char **argv)
 		TEST(what_broken_pulls_left_is_counted),
 		TEST(several_are_removed_each_for_itself),
 		TEST(names_come_and_go),
+		TEST(a_wrong_word_keeps_nobody_from_the_others),
 	};
 
 	if (argc > 1)

@@ -231,20 +231,32 @@ static void word_is_no_file_that_happens_to_lie_here(void **state)
 static void explain_says_why(void **state)
 {
 	struct place *p = *state;
+	bool able = can();
 	json_t *o;
 
+	/* What is there neither natively nor of an engine, and would come with the first use. */
 	CORRAL(p, "runtime", "explain", "go");
-	assert_status(&p->r, 1);
+	assert_status(&p->r, able ? 0 : 1);
 	assert_says(p->r.out, "native  no: its root filesystem is the image 'golang:1.23-alpine'");
 	assert_says(p->r.out, "docker  no: ");
-	assert_says(p->r.out, "here    -: neither of the two can be had\n");
-	CORRAL(p, "runtime", "explain", "--json", "go");
+	assert_says(p->r.out, able ? "here    would pull golang:1.23-alpine (not stored): "
+	                           : "here    -: neither of the two can be had\n");
+	CORRAL(p, "runtime", "explain", "coding");
+	assert_says(p->r.out, able ? "here    would build (not built): " : "here    -: ");
+	/* One that only an engine can have is not fetched by us. */
+	file_make(p->runtimes, "contained.json", "{\"image\":\"x\",\"isolation\":\"docker\"}");
+	CORRAL(p, "runtime", "explain", "contained");
 	assert_status(&p->r, 1);
+	assert_says(p->r.out, "here    -: what it wants cannot be had\n");
+	CORRAL(p, "runtime", "explain", "go", "--json");
+	assert_status(&p->r, able ? 0 : 1);
 	o = json_loads(p->r.out, 0, NULL);
 	assert_true(json_is_null(json_object_get(o, "here")));
+	if (able)
+		assert_text(o, "would", "would pull golang:1.23-alpine (not stored)");
 	assert_true(json_is_false(json_object_get(json_object_get(o, "native"), "possible")));
 	json_decref(o);
-	if (!can())
+	if (!able)
 		return;
 	CORRAL(p, "runtime", "explain", "small");
 	assert_status(&p->r, 0);

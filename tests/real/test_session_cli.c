@@ -109,8 +109,14 @@ static void first_use_by_many_at_once_makes_one(void)
 
 static void running_commands_are_ended_by_force_alone(void)
 {
+	char advice[400];
+
 	SESSION(&said, "exec", "-d", "busy", "--", "sleep", "100");
 	assert_says(said.err, "bg_1");
+	/* What is told to be typed has the directory that was named. */
+	(void)snprintf(advice, sizeof(advice), "corral session hibernate --root %s -f busy",
+	               session_root);
+	assert_session_error(advice, "checkpoint", "busy");
 	assert_session_error("'sleep 100' runs in it", "checkpoint", "busy");
 	assert_session_error("'sleep 100' runs in it", "rm", "busy");
 	assert_session("c1\n", "checkpoint", "-f", "busy");
@@ -138,8 +144,8 @@ static void files_are_copied_in_and_out(void)
 	session_sh("copy", "cat g", "out\n");
 	assert_session_error("not found", "cp", "copy:nothing", path);
 	/* Copying out makes no session. */
-	assert_session_error("corral session list shows", "cp", "nobody:f", path);
-	assert_session_error("corral session list shows", "show", "nobody");
+	assert_session_error(" shows those that there are", "cp", "nobody:f", path);
+	assert_session_error(" shows those that there are", "show", "nobody");
 	(void)unlink(path);
 }
 
@@ -306,7 +312,7 @@ static void broken_runtime_is_one_line_of_the_list(void)
 
 static void wrong_words_are_told_with_a_way_out(void)
 {
-	assert_session_error("corral session list shows", "show", "nobody");
+	assert_session_error("corral session list --root /", "show", "nobody");
 	assert_session_error("are expected", "create", "a/b");
 	assert_session("one\n", "create", "one");
 	assert_session_error("is there already", "create", "one");

@@ -91,21 +91,23 @@ int corral_images_cmd_inspect(struct corral_call *call, struct corral_error *err
 {
 	corral_auto(corral_image_store_closep) struct corral_image_store *s = NULL;
 	json_t *words = json_array();
-	int r = corral_images_open(&s, err);
+	int r = corral_images_open(&s, err), status = 0;
 
 	for (size_t k = 0; r == 0 && k < call->n_operands; k++) {
 		corral_auto(corral_image_freep) struct corral_image *i = NULL;
+		struct corral_error why = { 0 };
 
-		r = corral_image_find(s, call->operands[k], &i, err);
-		if (r == 0 && call->options.json)
+		if (corral_image_find(s, call->operands[k], &i, &why) < 0)
+			status = corral_complain(&why);
+		else if (call->options.json)
 			(void)json_array_append_new(words, corral_images_json(i));
-		else if (r == 0)
+		else
 			text_print(i);
 	}
-	if (r == 0 && call->options.json)
+	if (r == 0 && call->options.json && (status == 0 || json_array_size(words)))
 		r = corral_json_print(json_incref(words), err);
 	json_decref(words);
-	return r;
+	return r < 0 ? r : status;
 }
 
 /* ---- history ---- */

@@ -283,8 +283,8 @@ int corral_session_hibernate(struct corral_call *call, const char *id, bool forc
 		if (r == -EBUSY)
 			return corral_error_set(err, EBUSY,
 			                        "session %s: %.300s: wait for its end, or end it: "
-			                        "corral session hibernate -f %s",
-			                        id, why.text, id);
+			                        "corral session hibernate%s -f %s",
+			                        id, why.text, call->at, id);
 		if (r < 0)
 			return corral_error_set(err, -r, "session %s: %s", id, why.text);
 	}

@@ -108,12 +108,12 @@ static int no_state(const struct turn *t, struct corral_error *err)
 		                        "session %s: it has as many layers as there can be, and "
 		                        "they cannot be merged, so nobody could tell what this "
 		                        "command alone changes: leave --diff out, or make room: "
-		                        "corral session undo %s 2",
-		                        id, id);
+		                        "corral session undo%s %s 2",
+		                        id, t->call->at, id);
 	corral_say("session %s: it has as many layers as there can be, and they cannot be merged: "
 	           "this command can be taken back with those before it alone; corral session "
-	           "undo %s 2 makes room",
-	           id, id);
+	           "undo%s %s 2 makes room",
+	           id, t->call->at, id);
 	return 0;
 }
 
@@ -208,8 +208,8 @@ static int command_ended(void *ctx, json_t *receipt, struct corral_error *err)
 	t->changes = json_array();
 	r = corral_session_at_rest(t->call, t->session.id, false, changes_tell, t, err);
 	if (r == -E2BIG) {
-		corral_say("more than %u changes: corral session diff shows all of them",
-		           CHANGES_MAX);
+		corral_say("more than %u changes: corral session diff%s %s shows all of them",
+		           CHANGES_MAX, t->call->at, t->session.id);
 		(void)json_object_set_new(receipt, "changes_cut", json_true());
 		r = 0;
 	}

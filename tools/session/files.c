@@ -40,22 +40,24 @@ static int change_do(struct corral_call *call, const char *what,
 		r = corral_error_set(err, EOPNOTSUPP,
 		                     "session %s was made without --history: no command can be "
 		                     "taken back; go back to a checkpoint with corral session "
-		                     "restore",
-		                     c->id);
+		                     "restore%s %s",
+		                     c->id, call->at, c->id);
 	corral_session_record_done(&session);
 	if (r < 0)
 		return r;
 	return corral_session_at_rest(call, c->id, call->options.force, act, c, err);
 }
 
-static int checkpoint_error(const char *id, const char *name, int r, struct corral_error *err)
+static int checkpoint_error(const struct corral_call *call, const char *id, const char *name, int r,
+                            struct corral_error *err)
 {
 	if (r != -ENOENT)
 		return r;
-	return corral_error_set(err, ENOENT,
-	                        "session %s has no checkpoint '%.64s': corral session checkpoints "
-	                        "%s shows those that it has",
-	                        id, name, id);
+	return corral_error_set(
+	        err, ENOENT,
+	        "session %s has no checkpoint '%.64s': corral session checkpoints%s "
+	        "%s shows those that it has",
+	        id, name, call->at, id);
 }
 
 static int act_fork(struct corral_call *call, void *ctx, struct corral_error *err)
@@ -71,7 +73,7 @@ static int act_fork(struct corral_call *call, void *ctx, struct corral_error *er
 	if (r == -EEXIST)
 		return corral_error_set(err, EEXIST,
 		                        "session '%s' is there already: take another id", c->word);
-	return call->options.from ? checkpoint_error(c->id, call->options.from, r, err) : r;
+	return call->options.from ? checkpoint_error(call, c->id, call->options.from, r, err) : r;
 }
 
 int corral_session_fork_it(struct corral_call *call, struct corral_error *err)
@@ -111,7 +113,7 @@ int corral_session_drop_it(struct corral_call *call, struct corral_error *err)
 		return r;
 	corral_session_record_done(&session);
 	r = corral_session_checkpoint_drop(call->store, id, name, err);
-	return checkpoint_error(id, name, r, err);
+	return checkpoint_error(call, id, name, r, err);
 }
 
 static int act_restore(struct corral_call *call, void *ctx, struct corral_error *err)
@@ -119,7 +121,7 @@ static int act_restore(struct corral_call *call, void *ctx, struct corral_error 
 	struct change *c = ctx;
 	int r = corral_session_restore(call->store, c->id, c->word, err);
 
-	return checkpoint_error(c->id, c->word, r, err);
+	return checkpoint_error(call, c->id, c->word, r, err);
 }
 
 int corral_session_restore_it(struct corral_call *call, struct corral_error *err)

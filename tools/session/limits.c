@@ -53,13 +53,13 @@ int corral_session_limits_put(const struct corral_call *call, struct corral_conf
 	return 0;
 }
 
-static int differs(const struct corral_session_record *session, const char *option,
-                   struct corral_error *err)
+static int differs(const struct corral_call *call, const struct corral_session_record *session,
+                   const char *option, struct corral_error *err)
 {
 	return corral_error_set(err, EEXIST,
 	                        "session %s was made with another --%s, and keeps it (corral "
-	                        "session show %s): leave --%s out, or take another id",
-	                        session->id, option, session->id, option);
+	                        "session show%s %s): leave --%s out, or take another id",
+	                        session->id, option, call->at, session->id, option);
 }
 
 /* As the command line writes it. */
@@ -86,15 +86,15 @@ int corral_session_limits_check(const struct corral_call *call,
 		if ((said & limit) &&
 		    (corral_limit_get(&has->limits, limit) != corral_limit_get(&c->limits, limit) ||
 		     ((has->limits_asked ^ c->limits_asked) & limit)))
-			return differs(session, option, err);
+			return differs(call, session, option, err);
 	}
 	if (call->options.network_said && has->network != c->network)
-		return differs(session, "network", err);
+		return differs(call, session, "network", err);
 	if (c->n_allow && c->n_allow != has->n_allow)
-		return differs(session, "allow", err);
+		return differs(call, session, "allow", err);
 	for (size_t i = 0; i < c->n_allow; i++)
 		if (strcmp(c->allow[i], has->allow[i]) != 0)
-			return differs(session, "allow", err);
+			return differs(call, session, "allow", err);
 	return 0;
 }
 

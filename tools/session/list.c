@@ -55,12 +55,13 @@ static void list_row(struct corral_table *t, const struct corral_session_record 
 }
 
 /* One line for each that is there and cannot be used. */
-static void faults_say(const struct corral_session_record *records, size_t n)
+static void faults_say(const struct corral_call *call, const struct corral_session_record *records,
+                       size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (records[i].fault)
-			corral_say("%s: corral session rm %s removes it", records[i].fault,
-			           records[i].id);
+			corral_say("%s: corral session rm%s %s removes it", records[i].fault,
+			           call->at, records[i].id);
 }
 
 static int table_print(struct corral_table *t, struct corral_error *err)
@@ -99,7 +100,7 @@ int corral_session_list(struct corral_call *call, struct corral_error *err)
 			list_row(&table, &records[i]);
 	}
 	if (!call->options.json && !call->options.quiet)
-		faults_say(records, n);
+		faults_say(call, records, n);
 	corral_session_records_free(records, n);
 	if (call->options.json && !call->options.quiet)
 		r = corral_json_print(json_incref(list), err);

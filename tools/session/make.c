@@ -77,10 +77,11 @@ int corral_session_find_any(struct corral_call *call, const char *id,
 	int r = corral_session_store_find_any(call->store, id, ret, err);
 
 	if (r == -ENOENT)
-		return corral_error_set(err, ENOENT,
-		                        "no session '%.64s' in '%.200s': corral session list shows "
-		                        "those that there are",
-		                        id, corral_session_store_root(call->store));
+		return corral_error_set(
+		        err, ENOENT,
+		        "no session '%.64s' in '%.200s': corral session list%s shows "
+		        "those that there are",
+		        id, corral_session_store_root(call->store), call->at);
 	return r;
 }
 
@@ -90,8 +91,8 @@ int corral_session_find(struct corral_call *call, const char *id, struct corral_
 	int r = corral_session_find_any(call, id, ret, err);
 
 	if (r == 0 && ret->fault) {
-		r = corral_error_set(err, EIO, "%.400s: corral session rm %s removes it",
-		                     ret->fault, id);
+		r = corral_error_set(err, EIO, "%.400s: corral session rm%s %s removes it",
+		                     ret->fault, call->at, id);
 		corral_session_record_done(ret);
 	}
 	return r;
@@ -134,8 +135,8 @@ int corral_session_create(struct corral_call *call, struct corral_error *err)
 	if (r == -EEXIST)
 		return corral_error_set(err, EEXIST,
 		                        "session '%s' is there already: take another id, or corral "
-		                        "session rm %s",
-		                        id, id);
+		                        "session rm%s %s",
+		                        id, call->at, id);
 	if (r < 0)
 		return r;
 	(void)puts(record.id);

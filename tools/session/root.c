@@ -6,6 +6,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
 #include "tools/images/place.h"
 #include "tools/message.h"
@@ -115,10 +116,35 @@ static int store_open(struct corral_call *call, struct corral_error *err)
 	return r < 0 ? root_error(&call->options, root, r, err) : 0;
 }
 
+/* One that is too long is left out. */
+static void at_fill(struct corral_call *call)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+	                            "_./-+:@,=";
+	const char *root = call->options.root;
+	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
+
+	if (!root)
+		return;
+	if (!root[strspn(root, plain)]) {
+		corral_buf_fmt(&text, " --root %s", root);
+	} else {
+		corral_buf_str(&text, " --root '");
+		for (; *root; root++)
+			corral_buf_fmt(&text, *root == '\'' ? "'\\%c'" : "%c", *root);
+		corral_buf_str(&text, "'");
+	}
+	if (!text.failed && text.len < sizeof(call->at))
+		(void)snprintf(call->at, sizeof(call->at), "%s", text.data);
+}
+
 int corral_session_all_open(struct corral_call *call, struct corral_error *err)
 {
 	struct corral_error images = { 0 };
-	int r = store_open(call, err);
+	int r;
+
+	at_fill(call);
+	r = store_open(call, err);
 
 	if (r < 0)
 		return r;

@@ -10,6 +10,7 @@
 #include "tools/images/oci/puller.h"
 #include "tools/images/words.h"
 #include "tools/json_print.h"
+#include "tools/message.h"
 #include "tools/summary.h"
 
 static int print(const struct corral_image *i, const char *name, bool is_quiet,
@@ -28,25 +29,29 @@ static int print(const struct corral_image *i, const char *name, bool is_quiet,
 	return 0;
 }
 
+/* The exit status; -ECANCELED, or what keeps it from being told, ends it at once. */
 static int pull(struct corral_call *call, struct corral_images_maker *m,
                 const struct corral_pull_options *o, json_t *all, struct corral_error *err)
 {
 	const struct corral_options *options = &call->options;
-	int r = 0;
+	int r = 0, status = 0;
 
 	for (size_t k = 0; r == 0 && k < call->n_operands; k++) {
 		corral_auto(corral_image_freep) struct corral_image *i = NULL;
 
 		r = corral_image_pull(m->store, call->operands[k], o, &i, err);
 		corral_bars_clear(&m->bars);
-		if (r < 0)
+		if (r == -ECANCELED)
 			return r;
-		if (!options->json)
+		if (r < 0) {
+			status = corral_complain(err);
+			r = 0;
+		} else if (!options->json)
 			r = print(i, call->operands[k], options->quiet, err);
 		else if (json_array_append_new(all, corral_images_json(i)) < 0)
 			r = corral_error_set(err, ENOMEM, "out of memory");
 	}
-	return r;
+	return r < 0 ? r : status;
 }
 
 int corral_images_cmd_pull(struct corral_call *call, struct corral_error *err)

@@ -167,7 +167,7 @@ static int each(struct corral_call *call,
 {
 	corral_auto(builder_done) struct builder b = { .is_quiet = true };
 	json_t *all = json_array();
-	int r = builder_init(&b, call, err);
+	int r = builder_init(&b, call, err), status = 0;
 
 	for (size_t k = 0; r == 0 && k < call->n_operands; k++) {
 		corral_auto(corral_runtime_freep) struct corral_runtime *rt = NULL;
@@ -176,20 +176,22 @@ static int each(struct corral_call *call,
 		r = corral_runtimes_find(call->operands[k], &rt, err);
 		if (r == 0)
 			r = one(&b, rt, &i, err);
+		if (r == -ECANCELED)
+			break;
 		if (r < 0) {
 			failure_show(&b, r, err);
-			break;
-		}
-		if (call->options.json)
+			status = corral_complain(err);
+			r = 0;
+		} else if (call->options.json)
 			(void)json_array_append_new(all, image_json(rt, i));
 		else
 			print(rt, i, call->options.quiet);
 	}
 	/* Those that came before one that did not are there all the same. */
-	if (call->options.json && (r == 0 || json_array_size(all)))
+	if (call->options.json && ((r == 0 && status == 0) || json_array_size(all)))
 		(void)corral_json_print(json_incref(all), r < 0 ? NULL : err);
 	json_decref(all);
-	return corral_images_maker_end(&b.maker, r, err);
+	return corral_images_maker_end(&b.maker, r < 0 ? r : status, err);
 }
 
 int corral_runtimes_cmd_build(struct corral_call *call, struct corral_error *err)

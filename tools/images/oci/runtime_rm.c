@@ -8,6 +8,7 @@
 #include "tools/images/place.h"
 #include "tools/images/runtimes.h"
 #include "tools/json_print.h"
+#include "tools/message.h"
 #include "tools/runtimes.h"
 #include "tools/summary.h"
 
@@ -37,22 +38,26 @@ int corral_runtimes_cmd_rm(struct corral_call *call, struct corral_error *err)
 {
 	corral_auto(corral_image_store_closep) struct corral_image_store *s = NULL;
 	json_t *all = call->options.json ? json_array() : NULL;
-	int r = corral_images_look(&s, err);
+	int r = corral_images_look(&s, err), status = 0;
 
 	for (size_t k = 0; r == 0 && k < call->n_operands; k++) {
 		corral_auto(corral_runtime_freep) struct corral_runtime *rt = NULL;
 		const char *name = call->operands[k];
+		struct corral_error why = { 0 };
+		int removed = 0;
 
 		/* A file says which it is about; a name may be of one that is known no more. */
 		if (strchr(name, '/') || strstr(name, ".json")) {
-			r = corral_runtimes_find(name, &rt, err);
+			removed = corral_runtimes_find(name, &rt, &why);
 			name = rt ? rt->name : name;
 		}
-		if (r == 0)
-			r = rm_one(s, name, all, err);
+		if (removed == 0)
+			removed = rm_one(s, name, all, &why);
+		if (removed < 0)
+			status = corral_complain(&why);
 	}
-	if (all && (r == 0 || json_array_size(all)))
-		(void)corral_json_print(json_incref(all), r < 0 ? NULL : err);
+	if (r == 0 && all && (status == 0 || json_array_size(all)))
+		r = corral_json_print(json_incref(all), err);
 	json_decref(all);
-	return r;
+	return r < 0 ? r : status;
 }
