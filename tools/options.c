@@ -392,7 +392,7 @@ const struct corral_option corral_option_table[] = {
 	  NULL, MAKE, false, TEXT(keep) },
 	{ "rootfs", 0, "host|DIR", "root: the host's /usr with a small /etc (default), or a directory",
 	  NULL, MAKE, true, EARLY(rootfs) },
-	{ "image", 0, "NAME", "root: an image of corral's store, fetched where it is missing; its variables, user, directory and command where nothing else is said",
+	{ "image", 0, "NAME", "root: an image of corral's store, fetched where it is missing; its variables, user, directory and command where nothing else is said; a COMMAND runs without its entrypoint",
 	  NULL, MAKE, true, EARLY(image) },
 	{ "pull", 0, "missing|always|never", "when to fetch --image (default: missing)",
 	  NULL, MAKE, true, EARLY(pull) },
