@@ -275,9 +275,15 @@ static int path_make(struct differ *d, const char *name)
 	return d->path.failed ? -ENOMEM : 0;
 }
 
-/* Directories on the way to where another part is mounted are there for that. */
+/* What every sandbox has something of its own mounted on, which an image may lack. */
+static const char *const mounted[] = { "/dev", "/proc", "/tmp" };
+
+/* Directories on the way to where another part is mounted are there for that, and so are those. */
 static bool is_way(const struct differ *d)
 {
+	for (size_t i = 0; i < CORRAL_COUNT(mounted); i++)
+		if (!strcmp(d->path.data, mounted[i]))
+			return true;
 	for (size_t i = 0; i < CORRAL_LAYER_PARTS; i++) {
 		const char *other = d->stack->guest_paths[i];
 

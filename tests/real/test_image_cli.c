@@ -473,6 +473,25 @@ static void session_keeps_its_image(void **state)
 	assert_status(&p->r, 0);
 }
 
+/* Of an image that has neither /dev nor /proc: what is mounted there is nobody's change. */
+static void diff_of_a_bare_image_has_what_was_changed_alone(void **state)
+{
+	struct place *p = *state;
+	char path[700];
+
+	NEEDS_SANDBOX(p);
+	file_make(p->dir, "bare.json",
+	          "{\"name\":\"bare\",\"image\":\"other:1\",\"env_vars\":{\"PATH\":\"/bin\"}}");
+	(void)snprintf(path, sizeof(path), "%s/bare.json", p->dir);
+	SESSION(p, "exec", "--runtime", path, "bare", "--", "sh", "-c", "echo 1 >/new");
+	assert_status(&p->r, 0);
+	SESSION(p, "diff", "bare");
+	assert_status(&p->r, 0);
+	assert_string_equal(p->r.out, "A /new\n");
+	SESSION(p, "rm", "-f", "bare");
+	assert_status(&p->r, 0);
+}
+
 static void session_of_a_missing_image_is_a_sentence(void **state)
 {
 	struct place *p = *state;
@@ -819,6 +838,7 @@ int main(int argc, char **argv)
 		TEST(image_over_a_runtime_is_the_root),
 		TEST(session_keeps_its_image),
 		TEST(session_has_what_the_image_has_in_its_directory),
+		TEST(diff_of_a_bare_image_has_what_was_changed_alone),
 		TEST(session_of_a_missing_image_is_a_sentence),
 		TEST(list_shows_what_there_is),
 		TEST(inspect_and_history_show_one),
