@@ -24,6 +24,7 @@
 
 static struct world world;
 static const char *missing;
+static bool resolv_put;
 static char dir[] = "/tmp/corral-test-allow-XXXXXX";
 
 /* What needs more than a command line. Exit status 0: it got through. */
@@ -89,12 +90,16 @@ static const char javascript[] =
         "require('http').get(process.argv[2], r => { r.resume(); r.on('end', () => "
         "process.exit(0)); }).on('error', () => process.exit(1));\n";
 
+/* What is late because others have the processors is not late each time. */
 static const char function[] =
         "t() { command -v \"$2\" >/dev/null || { echo \"$1=skip\"; return; }\n"
-        "n=$1; shift; b=$(date +%s%N); r=no\n"
-        "timeout 6 \"$@\" >/dev/null 2>&1 && r=yes\n"
-        "[ $((($(date +%s%N) - b) / 1000000)) -gt 2800 ] && r=late\n"
-        "echo \"$n=$r\"; }\n";
+        "n=$1; shift\n"
+        "for i in 1 2 3; do\n"
+        "b=$(date +%s%N); r=no\n"
+        "timeout $most_s \"$@\" >/dev/null 2>&1 && r=yes\n"
+        "[ $((($(date +%s%N) - b) / 1000000)) -gt $late_ms ] || break\n"
+        "r=late\n"
+        "done; echo \"$n=$r\"; }\n";
 
 /* Whether it gets through is what each name begins with. */
 static const char matrix[] =
@@ -213,7 +218,7 @@ static const json_t *denial_find(const struct run *r, const char *destination)
 
 static void clients_get_to_what_is_on_the_list_alone(void **state)
 {
-	char script[sizeof(function) + sizeof(matrix)], bind[64];
+	char script[sizeof(function) + sizeof(matrix) + 32], bind[64];
 	struct run r = { 0 };
 	const json_t *contact;
 	size_t i;
@@ -222,7 +227,9 @@ static void clients_get_to_what_is_on_the_list_alone(void **state)
 	(void)state;
 	if (!can())
 		return;
-	(void)snprintf(script, sizeof(script), "%s%s", function, matrix);
+	(void)snprintf(script, sizeof(script), "most_s=%d late_ms=%d\n%s%s",
+	               corral_test_slow() ? 60 : 6, corral_test_slow() ? 60000 : 2800, function,
+	               matrix);
 	(void)snprintf(bind, sizeof(bind), "%s:/t", dir);
 	RUN(&r, "--ro-bind", bind, "--allow", "allowed.example", "--allow", "*.allowed.example:80",
 	    "--allow", "allowed.example:443/udp", "--allow", "xn--bcher-kva.example", "--allow",
@@ -465,6 +472,10 @@ static int setup(void **state)
 		missing = "needs root";
 		return 0;
 	}
+	if (access("/usr/bin/curl", X_OK) < 0) {
+		missing = "curl is needed";
+		return 0;
+	}
 	if (!mkdtemp(dir) || chmod(dir, 0755) < 0 || !file_put("p.py", python) ||
 	    !file_put("n.js", javascript) || !file_put("resolv.conf", "nameserver " WORLD_FAR "\n"))
 		return -1;
@@ -476,6 +487,8 @@ static int setup(void **state)
 	(void)snprintf(path, sizeof(path), "%s/resolv.conf", dir);
 	if (mount(path, "/etc/resolv.conf", NULL, MS_BIND, NULL) < 0)
 		missing = "no file can be put at /etc/resolv.conf";
+	else
+		resolv_put = true;
 	put_number("/proc/sys/net/ipv4/ip_forward", "1");
 	put_number("/proc/sys/net/ipv6/conf/all/forwarding", "1");
 	if (!missing)
@@ -489,7 +502,9 @@ static int teardown(void **state)
 
 	(void)state;
 	world_close(&world);
-	(void)umount2("/etc/resolv.conf", MNT_DETACH);
+	/* Without a namespace of ours it would be the host's own. */
+	if (resolv_put)
+		(void)umount2("/etc/resolv.conf", MNT_DETACH);
 	for (size_t i = 0; i < CORRAL_COUNT(names); i++) {
 		char path[96];
 
