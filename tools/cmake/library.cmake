@@ -64,6 +64,7 @@ set(private_headers
   kernel/base/life.h
   kernel/base/parse.h
   kernel/base/said.h
+  kernel/base/sigpipe.h
   kernel/base/trace.h
   kernel/base/utf8.h
   kernel/files/client.h
