@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -37,7 +38,7 @@ static inline bool has_busybox(void)
 
 static inline void image_folder(const char *path)
 {
-	char part[512];
+	char part[PATH_MAX];
 
 	for (const char *p = path; *p; p++)
 		if (p[1] == '/' || !p[1]) {
@@ -49,7 +50,7 @@ static inline void image_folder(const char *path)
 
 static inline void image_file(const char *root, const char *name, const char *text, mode_t mode)
 {
-	char path[512];
+	char path[PATH_MAX];
 	int fd;
 
 	(void)snprintf(path, sizeof(path), "%s/%s", root, name);
@@ -70,7 +71,7 @@ static inline void image_busybox(const char *root)
 		                             "echo", "sleep", "id",  "chown",    "chmod",
 		                             "ln",   "grep",  "env", "test",     "touch",
 		                             "true", "stat",  "mv",  "readlink", "dd" };
-	char path[512];
+	char path[PATH_MAX];
 	struct stat st;
 	int from, to;
 
