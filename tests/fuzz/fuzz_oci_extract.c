@@ -42,6 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	corral_autofd int above_fd = -1;
 	struct corral_error err = { 0 };
 	char *name;
+	uint64_t files = 0;
 	int r;
 
 	(void)setlocale(LC_CTYPE, "C.UTF-8");
@@ -57,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(r == 0 || (r < 0 && err.code && err.text[0]));
 	check_alone(root_fd);
 	assert(fchmod(tree_fd, 0700) == 0);
-	r = corral_unpack_check(tree_fd, 1000ul * 512, &err);
+	r = corral_unpack_check(tree_fd, 1000ul * 512, &files, &err);
 	assert(r == 0 || geteuid() != 0);
 
 	name = strrchr(root, '/');
