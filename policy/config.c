@@ -42,6 +42,8 @@ void corral_config_free(struct corral_config *c)
 	free(c->image);
 	if (c->rootfs_is_image)
 		corral_fd_closep(&c->rootfs_lease_fd);
+	if (c->has_disk)
+		corral_fd_closep(&c->disk_fd);
 	free(c->workspace);
 	free(c->work_dir);
 	free(c->work_dir_base);

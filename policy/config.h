@@ -71,6 +71,12 @@ struct corral_config {
 	size_t n_layers;
 	bool keep_work_dir;
 	/*
+	 * Not from JSON: of sessions with a disk of their own, whose root this descriptor is, which
+	 * is owned; keep, layers and workspace are then names beneath it.
+	 */
+	bool has_disk;
+	int disk_fd;
+	/*
 	 * Not from JSON: of images, and what makes rootfs and the rest of them. Nobody changes such
 	 * a root as long as the descriptor is open, which is owned; and nothing is mounted on the
 	 * work directory, which is the root's own.

@@ -39,6 +39,8 @@ void corral_policy_free(struct corral_policy *p)
 	free(p->rootfs_path);
 	if (p->rootfs_is_image)
 		corral_fd_closep(&p->rootfs_lease_fd);
+	if (p->has_disk)
+		corral_fd_closep(&p->disk_fd);
 	free(p->workspace_path);
 	free(p->work_dir);
 	free(p->work_dir_base);
@@ -96,6 +98,34 @@ static int host_path_absolute(const char *path, char **ret, struct corral_error 
 	return 0;
 }
 
+/* Above what is given to a program, as a holder keeps it at its number. */
+#define DISK_FD_MIN 16
+
+static int disk_compile(const struct corral_config *c, struct corral_policy *p,
+                        struct corral_error *err)
+{
+	if (!c->has_disk)
+		return 0;
+	p->disk_fd = fcntl(c->disk_fd, F_DUPFD_CLOEXEC, DISK_FD_MIN);
+	if (p->disk_fd < 0)
+		return corral_error_sys(err, errno, "disk");
+	p->has_disk = true;
+	return 0;
+}
+
+/* Of what is kept: by the disk's root, where there is one, as that is mounted nowhere. */
+static int kept_path(const struct corral_policy *p, const char *path, char **ret,
+                     struct corral_error *err)
+{
+	if (!p->has_disk)
+		return host_path_absolute(path, ret, err);
+	if (asprintf(ret, "/proc/self/fd/%d/%s", p->disk_fd, path) < 0) {
+		*ret = NULL;
+		return corral_error_sys(err, ENOMEM, "path");
+	}
+	return 0;
+}
+
 /* Letters, digits and hyphens in labels between dots (RFC 1123). */
 static int hostname_check(const char *name, struct corral_error *err)
 {
@@ -143,7 +173,7 @@ static int layers_compile(const struct corral_config *c, struct corral_policy *p
 	if (!p->layer_paths)
 		return corral_error_sys(err, ENOMEM, "layers");
 	for (; p->n_layers < c->n_layers; p->n_layers++) {
-		r = host_path_absolute(c->layers[p->n_layers], &p->layer_paths[p->n_layers], err);
+		r = kept_path(p, c->layers[p->n_layers], &p->layer_paths[p->n_layers], err);
 		if (r < 0)
 			return corral_error_wrap(err, r, "layers[%zu]", p->n_layers);
 	}
@@ -202,15 +232,17 @@ static int texts_compile(const struct corral_config *c, struct corral_policy *p,
 			return corral_error_wrap(err, r, "rootfs");
 	}
 	r = image_compile(c, p, err);
+	if (r == 0)
+		r = disk_compile(c, p, err);
 	if (r < 0)
 		return r;
 	if (c->workspace) {
-		r = host_path_absolute(c->workspace, &p->workspace_path, err);
+		r = kept_path(p, c->workspace, &p->workspace_path, err);
 		if (r < 0)
 			return corral_error_wrap(err, r, "workspace");
 	}
 	if (c->keep) {
-		r = host_path_absolute(c->keep, &p->keep_path, err);
+		r = kept_path(p, c->keep, &p->keep_path, err);
 		if (r < 0)
 			return corral_error_wrap(err, r, "keep");
 	}

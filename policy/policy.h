@@ -32,6 +32,10 @@ struct corral_policy {
 	int rootfs_lease_fd;
 	char *workspace_path; /* NULL: empty, in memory */
 	char *work_dir;       /* where the command starts and the workspace is */
+	/* keep_path, layer_paths and workspace_path lie on a disk of their own, of a size that is
+	 * the limit (kernel/disk.h): its root, by which these paths go. */
+	bool has_disk;
+	int disk_fd;
 	char *keep_path;    /* what the sandbox changes outside of the workspace; NULL: in memory */
 	char **layer_paths; /* frozen ones beneath it, the nearest first */
 	size_t n_layers;

@@ -48,8 +48,8 @@ static bool same_limits(const struct corral_limits *a, const struct corral_limit
 
 static bool self_contained(const struct corral_policy *p)
 {
-	return (p->rootfs_is_host || p->rootfs_is_image) && !p->keep_path && !p->n_mounts &&
-	       p->network == CORRAL_NETWORK_NONE && !p->n_publish;
+	return (p->rootfs_is_host || p->rootfs_is_image) && !p->keep_path && !p->has_disk &&
+	       !p->n_mounts && p->network == CORRAL_NETWORK_NONE && !p->n_publish;
 }
 
 static bool same_root(const struct corral_policy *a, const struct corral_policy *b)

@@ -41,6 +41,17 @@ const char *corral_scope_name(enum corral_scope scope)
 	return "?";
 }
 
+const char *corral_disk_backing_name(enum corral_disk_backing backing)
+{
+	switch (backing) {
+	case CORRAL_DISK_HOST:
+		return "host";
+	case CORRAL_DISK_IMAGE:
+		return "image";
+	}
+	return "?";
+}
+
 static void texts_free(char **texts, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

@@ -48,6 +48,14 @@ enum corral_scope {
 };
 const char *corral_scope_name(enum corral_scope scope);
 
+/* Where what a session keeps lies, and so what can hold its limits of disk. */
+enum corral_disk_backing {
+	CORRAL_DISK_HOST, /* on the host's file system, whose project quotas do where it has them */
+	CORRAL_DISK_IMAGE, /* in an image file of that size, the session's own (kernel/disk.h) */
+};
+/* "host", "image"; static. */
+const char *corral_disk_backing_name(enum corral_disk_backing backing);
+
 struct corral_runtime {
 	char *name;
 	char *description; /* "" without */
@@ -69,8 +77,9 @@ struct corral_runtime {
 
 	/* What follows is corral's own, and no part of the digest by which built images are named.
 	 */
-	enum corral_isolation isolation; /* AUTO without */
-	enum corral_scope scope;         /* SESSION without */
+	enum corral_isolation isolation;       /* AUTO without */
+	enum corral_scope scope;               /* SESSION without */
+	enum corral_disk_backing disk_backing; /* HOST without; of native sessions in a store */
 	/*
 	 * Where native gets its root, as image and base_image say what Docker takes; one that names
 	 * both runs on either. NULL: natively that is the image's, without one the host's; "host";

@@ -229,6 +229,22 @@ static int scope_parse(struct corral_runtime *rt, const json_t *v, struct corral
 	return r;
 }
 
+static const char *backing_name(unsigned int number)
+{
+	return corral_disk_backing_name((enum corral_disk_backing)number);
+}
+
+static int backing_parse(struct corral_runtime *rt, const json_t *v, struct corral_error *err)
+{
+	unsigned int number = 0;
+	int r = word_parse(v, backing_name, CORRAL_DISK_IMAGE + 1, "'host' or 'image'", &number,
+	                   err);
+
+	if (r == 0)
+		rt->disk_backing = (enum corral_disk_backing)number;
+	return r;
+}
+
 static int rootfs_parse(struct corral_runtime *rt, const json_t *v, struct corral_error *err)
 {
 	return optional_parse(v, corral_runtime_check_rootfs, &rt->rootfs, err);
@@ -252,6 +268,7 @@ static const struct key {
 	{ "run_as_uid", uid_parse },
 	{ "isolation", isolation_parse },
 	{ "scope", scope_parse },
+	{ "disk_backing", backing_parse },
 	{ "rootfs", rootfs_parse },
 	{ "limits", NULL },
 	{ "network", NULL },

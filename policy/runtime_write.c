@@ -82,6 +82,9 @@ static int runtime_write(const struct corral_runtime *rt, json_t *to, struct cor
 		r = text_write(to, "scope", corral_scope_name(rt->scope),
 		               corral_scope_name(CORRAL_SCOPE_SESSION), err);
 	if (r == 0)
+		r = text_write(to, "disk_backing", corral_disk_backing_name(rt->disk_backing),
+		               corral_disk_backing_name(CORRAL_DISK_HOST), err);
+	if (r == 0)
 		r = text_write(to, "rootfs", rt->rootfs, NULL, err);
 	if (r == 0)
 		r = corral_config_keys_write(rt->sandbox, to, err);

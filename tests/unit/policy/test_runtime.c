@@ -105,14 +105,14 @@ static void unknown_key_is_named_with_the_known_ones(void **state)
 	refused("{\"name\":\"x\",\"pakages\":[]}",
 	        "unknown key 'pakages': known here: name, description, image, base_image, "
 	        "packages, package_manager, setup_commands, env_vars, work_dir, cache_image, "
-	        "run_as_uid, isolation, scope, rootfs, limits, network, allow, publish, ids, user, "
-	        "hostname, "
+	        "run_as_uid, isolation, scope, disk_backing, rootfs, limits, network, allow, "
+	        "publish, ids, user, hostname, "
 	        "seccomp, cap_add, cap_drop, mounts, allow_weaker");
 	refused("{\"name\":\"x\",\"command\":[\"sh\"]}",
 	        "unknown key 'command': known here: name, description, image, base_image, "
 	        "packages, package_manager, setup_commands, env_vars, work_dir, cache_image, "
-	        "run_as_uid, isolation, scope, rootfs, limits, network, allow, publish, ids, user, "
-	        "hostname, "
+	        "run_as_uid, isolation, scope, disk_backing, rootfs, limits, network, allow, "
+	        "publish, ids, user, hostname, "
 	        "seccomp, cap_add, cap_drop, mounts, allow_weaker");
 }
 
@@ -244,7 +244,7 @@ static const char whole[] =
         "\"packages\":[\"numpy>=1\",\"@types/react\"],\"package_manager\":\"cargo\","
         "\"setup_commands\":[\"a | b\",\"c\"],\"env_vars\":{\"Z\":\"1\",\"_a\":\"x=y\",\"B\":\"\"},"
         "\"work_dir\":\"/app\",\"cache_image\":false,\"isolation\":\"native\","
-        "\"scope\":\"call\",\"rootfs\":\"/srv/root\","
+        "\"scope\":\"call\",\"disk_backing\":\"image\",\"rootfs\":\"/srv/root\","
         "\"limits\":{\"memory\":\"64M\",\"memory_swap\":0,\"cpus\":0.123,\"cpu_weight\":7,\"pids\":"
         "0,"
         "\"disk\":1048576,\"disk_inodes\":900,\"file_size\":8192,\"open_files\":99,"
@@ -264,6 +264,7 @@ static void keys_of_a_sandbox_mean_what_they_mean_in_a_configuration(void **stat
 	(void)state;
 	assert_int_equal(rt->isolation, CORRAL_ISOLATION_NATIVE);
 	assert_int_equal(rt->scope, CORRAL_SCOPE_CALL);
+	assert_int_equal(rt->disk_backing, CORRAL_DISK_IMAGE);
 	assert_string_equal(rt->rootfs, "/srv/root");
 	assert_int_equal(c->limits.memory_bytes, 64 << 20);
 	assert_int_equal(c->limits.cpu_millis, 123);
