@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/disk.h"
 #include "kernel/quota.h"
 #include "kernel/sandbox_state.h"
 
@@ -117,13 +118,26 @@ static void finish(struct corral_sandbox *s, struct corral_course *c, int status
 	c->ended = true;
 }
 
-/* What a quota stopped; looked at where something went wrong alone. */
+static uint32_t disk_struck(const struct corral_sandbox *s)
+{
+	struct corral_disk_usage u;
+
+	if (corral_disk_usage(s->disk_fd, &u) < 0)
+		return 0;
+	return (u.free_bytes < DISK_FULL_LEFT ? CORRAL_LIMIT_DISK : 0u) |
+	       (u.free_inodes ? 0u : CORRAL_LIMIT_DISK_INODES);
+}
+
+/* What a quota stopped, or a disk's end; looked at where something went wrong alone. */
 static uint32_t quota_struck(const struct corral_sandbox *s, int status)
 {
 	struct corral_quota q;
 
-	if (!s->disk_quota || (WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
-	    corral_quota_get(s->keep.fd, &q, NULL) < 0)
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	if (s->disk_fd >= 0)
+		return disk_struck(s);
+	if (!s->disk_quota || corral_quota_get(s->keep.fd, &q, NULL) < 0)
 		return 0;
 	return (q.bytes_limit && q.bytes + DISK_FULL_LEFT > q.bytes_limit ? CORRAL_LIMIT_DISK
 	                                                                  : 0u) |

@@ -24,6 +24,7 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
 #include "kernel/cgroup.h"
+#include "kernel/disk.h"
 #include "kernel/doctor_reason.h"
 #include "kernel/doctor_steps.h"
 
@@ -173,6 +174,20 @@ static void find_runtime_dir(struct corral_doctor_context *ctx)
 	               access("/run/corral", F_OK) == 0 ? "/run/corral" : "/run");
 }
 
+/* Nothing that a sandbox needs: what a session may have instead of quotas. */
+static void tell_disks(struct corral_doctor *d)
+{
+	struct corral_doctor_row *row = corral_doctor_add(d, "disk-images", CORRAL_DOCTOR_INFO);
+	struct corral_error why = { 0 };
+
+	if (corral_disk_possible(&why) == 0)
+		(void)snprintf(row->found, sizeof(row->found),
+		               "a session can have its files in an image file (--disk-backing)");
+	else
+		(void)snprintf(row->found, sizeof(row->found),
+		               "no session can have its files in an image file: %.100s", why.text);
+}
+
 static void examine(struct corral_doctor_context *ctx, struct corral_doctor *d)
 {
 	static const struct corral_limits no_limits;
@@ -190,6 +205,7 @@ static void examine(struct corral_doctor_context *ctx, struct corral_doctor *d)
 	corral_doctor_tell_host(ctx, d);
 	run_steps(ctx, d);
 	corral_doctor_tell_cgroup(cg, err.text[0] ? err.text : NULL, d);
+	tell_disks(d);
 	corral_doctor_tell_surface(ctx, d);
 	if (has_group)
 		(void)corral_cgroup_close(&group, KILL_TIMEOUT_MS, NULL);

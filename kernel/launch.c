@@ -74,7 +74,7 @@ static int limits_judge(struct corral_sandbox *s, const struct corral_policy *p,
 	        (wanted & ~(uint32_t)CORRAL_LIMITS_BY_CGROUP) |
 	        (s->has_cgroup ? s->cgroup.enforced : 0) |
 	        (corral_plan_limits_processes(f) ? wanted & CORRAL_LIMIT_PIDS : 0);
-	if (s->confined || (p->keep_path && !s->disk_quota))
+	if (s->confined || (p->keep_path && !s->disk_quota && s->disk_fd < 0))
 		s->course.receipt.limits_enforced &= ~(uint32_t)CORRAL_CONFINED_NO_LIMITS;
 	lost = wanted & ~s->course.receipt.limits_enforced;
 	for (unsigned int i = 0; i < CORRAL_LIMIT_COUNT; i++) {
@@ -460,7 +460,7 @@ static int sockets_open(struct corral_sandbox *s, int *ret_peer, struct corral_e
 /*
  * What is kept lies on the host's disk, where a limit is the file system's to keep: for all layers
  * of a stack together, and whatever else stands on them, or each layer would be a way to have it
- * anew.
+ * anew. A disk of their own is as large as the limit.
  */
 static int keep_limit(struct corral_sandbox *s, const struct corral_policy *p,
                       struct corral_error *err)
@@ -470,7 +470,7 @@ static int keep_limit(struct corral_sandbox *s, const struct corral_policy *p,
 	char reason[CORRAL_ERROR_TEXT_SIZE];
 	int r = 0;
 
-	if (!p->limits.disk_bytes && !p->limits.disk_inodes)
+	if ((!p->limits.disk_bytes && !p->limits.disk_inodes) || s->disk_fd >= 0)
 		return 0;
 	if (s->keep.n_layers)
 		r = corral_quota_join(s->keep.fd, s->keep.layer_fds[0], &why);
@@ -490,6 +490,15 @@ static int keep_limit(struct corral_sandbox *s, const struct corral_policy *p,
 	return 0;
 }
 
+static int disk_hold(struct corral_sandbox *s, const struct corral_policy *p,
+                     struct corral_error *err)
+{
+	if (!p->has_disk)
+		return 0;
+	s->disk_fd = fcntl(p->disk_fd, F_DUPFD_CLOEXEC, 10);
+	return s->disk_fd < 0 ? corral_error_sys(err, errno, "hold the disk") : 0;
+}
+
 static int keep_open(struct corral_sandbox *s, const struct corral_policy *p,
                      const struct corral_plan_facts *f, struct corral_error *err)
 {
@@ -506,6 +515,8 @@ static int prepare(struct corral_sandbox *s, const struct corral_policy *p,
 	r = corral_sources_look(p, err);
 	if (r == 0)
 		r = policy_keep(s, p, err);
+	if (r == 0)
+		r = disk_hold(s, p, err);
 	if (r == 0)
 		r = corral_launcher_facts(s->launcher, p, f, err);
 	if (s->confined) {
@@ -601,6 +612,7 @@ static int open_tier(struct corral_launcher *l, const struct corral_policy *p, b
 	s->scratch_free_bytes = p->limits.disk_bytes;
 	s->socket_fd = s->pidfd = s->event_fd = s->timer_fd = s->oom_fd = s->tty_fd = -1;
 	s->keep = (struct corral_keep)CORRAL_KEEP_INIT;
+	s->disk_fd = -1;
 	s->ids = (struct corral_ids) { 0, -1, -1 };
 	s->network = (struct corral_network)CORRAL_NETWORK_INIT;
 	s->netns_fd = -1;

@@ -303,6 +303,7 @@ void corral_sandbox_wipe(struct corral_sandbox *s)
 	corral_fd_closep(&s->oom_fd);
 	corral_fd_closep(&s->tty_fd);
 	corral_keep_close(&s->keep);
+	corral_fd_closep(&s->disk_fd);
 	corral_plan_free(s->plan);
 	free(s->env);
 	free(s->work_dir);
@@ -322,12 +323,12 @@ void corral_sandbox_close(struct corral_sandbox *s, struct corral_receipt *ret_r
 		s->course.receipt.ledger = NULL;
 	}
 	/* Dead at once; what it held is given back behind the caller's back where there is a
-	 * keeper. Not so a directory of changes, which the next sandbox may be waiting for. */
+	 * keeper. Not so a directory of changes or a disk, which the next may be waiting for. */
 	if (s->pidfd >= 0 && s->confined)
 		(void)shutdown(s->socket_fd, SHUT_RDWR);
 	else if (s->pidfd >= 0)
 		(void)syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
-	if (s->keep.fd < 0 && corral_launcher_wipe_later(s->launcher, s))
+	if (s->keep.fd < 0 && s->disk_fd < 0 && corral_launcher_wipe_later(s->launcher, s))
 		return;
 	corral_sandbox_end(s);
 	done = corral_now_nsec();

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "kernel/disk.h"
 #include "kernel/quota.h"
 #include "kernel/sandbox_state.h"
 
@@ -36,6 +37,7 @@ int corral_sandbox_freeze(struct corral_sandbox *s, bool frozen, struct corral_e
 
 void corral_sandbox_usage(struct corral_sandbox *s, struct corral_sandbox_usage *ret)
 {
+	struct corral_disk_usage disk;
 	struct corral_quota quota;
 	uint64_t free_bytes;
 
@@ -47,7 +49,10 @@ void corral_sandbox_usage(struct corral_sandbox *s, struct corral_sandbox_usage 
 	free_bytes = s->scratch_free_bytes;
 	pthread_mutex_unlock(&s->lock);
 	ret->disk_bytes = UINT64_MAX;
-	if (s->disk_quota)
+	if (s->disk_fd >= 0 && corral_disk_usage(s->disk_fd, &disk) == 0 &&
+	    disk.free_bytes <= s->limits.disk_bytes)
+		ret->disk_bytes = s->limits.disk_bytes - disk.free_bytes;
+	else if (s->disk_quota)
 		ret->disk_bytes =
 		        corral_quota_get(s->keep.fd, &quota, NULL) == 0 ? quota.bytes : UINT64_MAX;
 	else if (s->limits.disk_bytes && free_bytes <= s->limits.disk_bytes)

@@ -53,6 +53,7 @@ struct corral_sandbox {
 	pid_t pid;
 	enum corral_sandbox_phase phase;
 	bool disk_quota; /* what is kept has a limit on the host's disk (kernel/quota.h) */
+	int disk_fd;     /* of a disk whose size is the limit (kernel/disk.h); -1 without */
 	bool grace;
 	struct corral_course course; /* of the command that has the main socket */
 	struct corral_receipt
