@@ -106,6 +106,7 @@ static int dirs_open(struct corral_session_store *s, const char *root, struct co
 		r = dir_open(s, "sessions", &s->sessions_fd, err);
 	if (r == 0)
 		r = dir_open(s, "trash", &s->trash_fd, err);
+	s->own = (struct store_place) { s->root_fd, s->layers_fd, s->trash_fd, s->root };
 	return r;
 }
 
@@ -127,6 +128,23 @@ static bool has_layers(const struct corral_session_store *s)
 	return found;
 }
 
+static bool has_disks(const struct corral_session_store *s)
+{
+	DIR *dir = store_dir_read(s->sessions_fd);
+	bool found = false;
+	const char *name;
+
+	while (dir && !found && (name = store_dir_next(dir))) {
+		char path[NAME_MAX + sizeof(STORE_DISK) + 1];
+
+		(void)snprintf(path, sizeof(path), "%s/" STORE_DISK, name);
+		found = faccessat(s->sessions_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	}
+	if (dir)
+		(void)closedir(dir);
+	return found;
+}
+
 /*
  * A new registry would name no layer, and what it does not name is nobody's and goes. Layers are
  * looked for first: whoever is opening the store for the first time makes them last.
@@ -135,14 +153,15 @@ static int registry_check(const struct corral_session_store *s, struct corral_er
 {
 	struct stat st = { .st_size = 0 };
 
-	if (!has_layers(s) ||
+	if ((!has_layers(s) && !has_disks(s)) ||
 	    (fstatat(s->root_fd, "registry.db", &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size))
 		return 0;
-	return corral_error_set(err, EIO,
-	                        "sessions '%s': registry.db is gone, and layers/ holds files of "
-	                        "sessions that it named: put it back, or move layers/ away to "
-	                        "begin anew",
-	                        s->root);
+	return corral_error_set(
+	        err, EIO,
+	        "sessions '%s': registry.db is gone, and layers/ and sessions/ hold "
+	        "files of sessions that it named: put it back, or move these away "
+	        "to begin anew",
+	        s->root);
 }
 
 static int database_open(struct corral_session_store *s, struct corral_error *err)
@@ -189,7 +208,7 @@ static void recover(struct corral_session_store *s)
 	if (flock(s->root_fd, LOCK_EX | LOCK_NB) < 0)
 		return;
 	(void)store_strays_put(s, NULL);
-	store_trash_empty(s, corral_now_nsec() + OPEN_CLEAN_NSEC, NULL);
+	store_trash_empty(&s->own, corral_now_nsec() + OPEN_CLEAN_NSEC, NULL);
 	(void)flock(s->root_fd, LOCK_UN);
 }
 

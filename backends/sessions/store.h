@@ -5,7 +5,9 @@
  *     ROOT/layers/N/      what a sandbox changed (kernel/layers/layers.h); the topmost of a session
  *                         is written to, all others are frozen, and may be shared
  *     ROOT/sessions/ID/   of that session's alone; "workspace" in it is a link to its files as long
- *                         as they are one layer's
+ *                         as they are one layer's. Where its runtime says so (disk_backing),
+ *                         "disk.img" in it is a disk of its own (kernel/disk.h), on which all of
+ *                         its layers lie instead
  *     ROOT/trash/         on its way out
  *
  * The registry is the truth. A layer is made before the registry names it, and taken away after the
@@ -117,13 +119,14 @@ int corral_session_store_remove(struct corral_session_store *s, const char *id,
 /*
  * What its native sandbox is made from: corral_runtime_config() with keep, layers and
  * keep_work_dir, having merged layers when there are many; of scope "call", with its workspace
- * alone. The caller's.
+ * alone. The caller's. A disk of its own is mounted as long as that, or a policy made from it, is
+ * there.
  */
 int corral_session_store_config(struct corral_session_store *s, const char *id,
                                 struct corral_config **ret, struct corral_error *err);
 /* The workspace as a directory of the host, for a sandbox that is not ours to build (a container's
- * bind mount): the link's target. -EBUSY when it is more than one layer's. *ret is from malloc().
- */
+ * bind mount): the link's target. -EBUSY when it is more than one layer's, or on a disk of its own.
+ * *ret is from malloc(). */
 int corral_session_store_workspace(struct corral_session_store *s, const char *id, char **ret,
                                    struct corral_error *err);
 
@@ -156,7 +159,9 @@ int corral_session_restore(struct corral_session_store *s, const char *id, const
                            struct corral_error *err);
 int corral_session_checkpoint_drop(struct corral_session_store *s, const char *id, const char *name,
                                    struct corral_error *err);
-/* A new session that begins with that checkpoint's files, or with what id has now (from NULL). */
+/* A new session that begins with that checkpoint's files, or with what id has now (from NULL): in
+ * constant time, but of one with a disk of its own, which is copied, and which must not be running
+ * in either case (-EBUSY). */
 int corral_session_fork(struct corral_session_store *s, const char *id, const char *from,
                         const char *new_id, struct corral_session_record *ret,
                         struct corral_error *err);
@@ -166,7 +171,8 @@ int corral_session_fork(struct corral_session_store *s, const char *id, const ch
  * the command its number (1, 2, ...). An empty topmost layer is not frozen, so reading commands
  * cost none. 0: there is no state before this one, and taking back the one before takes back both,
  * as the session has all the layers that it can have, and a guest made what cannot be merged (links
- * without number, names without end). It goes on so until undo or restore gives it room.
+ * without number, names without end), or filled its disk. It goes on so until undo or restore gives
+ * it room.
  */
 int corral_session_command(struct corral_session_store *s, const char *id, const char *text,
                            unsigned int *ret_number, struct corral_error *err);
@@ -195,6 +201,7 @@ struct corral_session_stack {
 	char **paths;
 	char *guest_work_dir, *rootfs, *work_dir_base;
 	int image_fd;                    /* and 1; 0: rootfs is no image's */
+	int disk_fd;                     /* and 1; 0: paths are the host's, else by that one */
 	int lock_fds[CORRAL_LAYERS_MAX]; /* they are not taken away meanwhile */
 };
 int corral_session_stack_open(struct corral_session_store *s, const char *id,

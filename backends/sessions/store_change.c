@@ -5,28 +5,29 @@
 #include "backends/sessions/store_state.h"
 #include "kernel/base/cleanup.h"
 
-static int begin(struct store_change *c, struct corral_session_store *s, enum registry_kind kind,
-                 struct corral_error *err)
+static int begin(struct store_change *c, struct corral_session_store *s,
+                 const struct store_place *place, enum registry_kind kind, struct corral_error *err)
 {
 	int r = registry_begin(s->registry, kind, err);
 
 	if (r < 0)
 		return r;
 	c->store = s;
+	c->place = place;
 	c->begun = true;
 	return 0;
 }
 
 int store_change_begin(struct store_change *c, struct corral_session_store *s,
-                       struct corral_error *err)
+                       const struct store_place *place, struct corral_error *err)
 {
-	return begin(c, s, REGISTRY_DURABLE, err);
+	return begin(c, s, place, REGISTRY_DURABLE, err);
 }
 
 int store_change_begin_light(struct store_change *c, struct corral_session_store *s,
-                             struct corral_error *err)
+                             const struct store_place *place, struct corral_error *err)
 {
-	return begin(c, s, REGISTRY_WRITE, err);
+	return begin(c, s, place, REGISTRY_WRITE, err);
 }
 
 void store_change_note(struct store_change *c, int64_t layer)
@@ -58,14 +59,14 @@ static void tidy(struct store_change *c)
 
 	if (registry_begin(g, REGISTRY_WRITE, NULL) < 0)
 		return;
-	for (size_t i = 0; i < c->n_layers; i++)
+	for (size_t i = 0; c->place && i < c->n_layers; i++)
 		if (registry_one(g, REGISTRY_LAYER_DEPTH, REGISTRY_VALUES(REGISTRY_N(c->layers[i])),
 		                 &found, NULL) == 0)
-			(void)store_trash_layer(s, c->layers[i]);
+			(void)store_trash_layer(c->place, c->layers[i]);
 	if (c->session[0] &&
 	    registry_one(g, REGISTRY_SESSION_EXISTS, REGISTRY_VALUES(REGISTRY_T(c->session)),
 	                 &found, NULL) == 0)
-		(void)store_trash_put(s, s->sessions_fd, c->session);
+		(void)store_trash_put(&s->own, s->sessions_fd, c->session);
 	registry_rollback(g);
 }
 

@@ -94,17 +94,6 @@ static int state_add(struct store_session *e, struct store_change *c, int top_fd
 	return r < 0 ? r : 0;
 }
 
-/* To be changed, with room for a layer, and no sandbox over it. */
-static int session_stopped(struct corral_session_store *s, const char *id,
-                           struct store_session *ret, int *ret_top_fd, struct corral_error *err)
-{
-	int r = store_session_open(s, id, ret, err);
-
-	if (r == 0)
-		r = store_session_room(ret, err);
-	return r < 0 ? r : store_layer_lock(s, ret->layer, LOCK_EX, id, ret_top_fd, err);
-}
-
 int corral_session_checkpoint(struct corral_session_store *s, const char *id, const char *name,
                               char ret_name[CORRAL_SESSION_ID_SIZE], struct corral_error *err)
 {
@@ -115,9 +104,11 @@ int corral_session_checkpoint(struct corral_session_store *s, const char *id, co
 	int r = name ? session_name_check("checkpoint", name, err) : 0;
 
 	if (r == 0)
-		r = session_stopped(s, id, &session, &top_fd, err);
+		r = store_session_open(s, id, &session, err);
 	if (r == 0)
-		r = store_change_begin(&change, s, err);
+		r = store_session_room_and_lock(&session, &top_fd, err);
+	if (r == 0)
+		r = store_change_begin(&change, s, store_place_of(&session), err);
 	if (r == 0)
 		r = name_choose(s, id, name, chosen, err);
 	if (r == 0)
@@ -227,7 +218,7 @@ int corral_session_checkpoint_drop(struct corral_session_store *s, const char *i
 	int r = store_session_open(s, id, &session, err);
 
 	if (r == 0)
-		r = store_change_begin(&change, s, err);
+		r = store_change_begin(&change, s, store_place_of(&session), err);
 	if (r < 0)
 		return r;
 	r = store_states_drop(&change, REGISTRY_STATE_DROP,
@@ -238,62 +229,4 @@ int corral_session_checkpoint_drop(struct corral_session_store *s, const char *i
 		r = store_states_drop(&change, REGISTRY_STATES_LOST,
 		                      REGISTRY_VALUES(REGISTRY_T(id)), err);
 	return r < 0 ? r : store_change_commit(&change, err);
-}
-
-/* The new session on that layer, within the change. */
-static int fork_add(struct store_session *from, struct store_change *c, int64_t layer,
-                    const char *new_id, struct corral_error *err)
-{
-	struct registry *g = from->store->registry;
-	int64_t own = 0;
-	int r = store_layer_make(c, layer, from->runtime, &own, err);
-
-	if (r == 0)
-		r = store_session_make_dir(c, new_id, layer ? 0 : own, err);
-	if (r == 0)
-		r = store_image_keep_too(from->store, new_id, from->id, err);
-	if (r == 0)
-		r = registry_do(g, REGISTRY_SESSION_FORK,
-		                REGISTRY_VALUES(REGISTRY_T(new_id), REGISTRY_T(from->id),
-		                                REGISTRY_N(corral_wall_ms()), REGISTRY_N(own)),
-		                err);
-	return r < 0 ? r : 0;
-}
-
-static int fork_of(struct store_session *e, struct store_change *c, int top_fd, const char *from,
-                   const char *new_id, struct corral_error *err)
-{
-	int64_t layer = 0, head, found;
-	int r = registry_one(e->store->registry, REGISTRY_SESSION_EXISTS,
-	                     REGISTRY_VALUES(REGISTRY_T(new_id)), &found, err);
-
-	if (r > 0)
-		return corral_error_set(err, EEXIST, "Session exists: %s", new_id);
-	if (r == 0 && !from)
-		r = store_session_settle(e, c, top_fd, &layer, err);
-	else if (r == 0 && (r = store_state_find(e->store, e->id, from, &layer, &head, err)) == 0)
-		r = store_state_missing(e->store, e->id, from, err);
-	return r < 0 ? r : fork_add(e, c, layer, new_id, err);
-}
-
-int corral_session_fork(struct corral_session_store *s, const char *id, const char *from,
-                        const char *new_id, struct corral_session_record *ret,
-                        struct corral_error *err)
-{
-	store_autosession struct store_session session = { 0 };
-	store_autochange struct store_change change = { 0 };
-	corral_autofd int top_fd = -1;
-	char made[CORRAL_SESSION_ID_SIZE];
-	int r = new_id ? corral_session_id_check(new_id, err) : session_id_make(made, err);
-
-	if (r == 0)
-		r = from ? store_session_open(s, id, &session, err)
-		         : session_stopped(s, id, &session, &top_fd, err);
-	if (r == 0)
-		r = store_change_begin(&change, s, err);
-	if (r == 0)
-		r = fork_of(&session, &change, top_fd, from, new_id ? new_id : made, err);
-	if (r == 0)
-		r = store_session_commit(&session, &change, err);
-	return r < 0 || !ret ? r : corral_session_store_find(s, new_id ? new_id : made, ret, err);
 }

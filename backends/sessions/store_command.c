@@ -81,16 +81,24 @@ int corral_session_command(struct corral_session_store *s, const char *id, const
 		return 0;
 	}
 	if (r == 0)
-		r = store_layer_lock(s, session.layer, LOCK_EX, id, &top_fd, err);
+		r = store_layer_lock(store_place_of(&session), session.layer, LOCK_EX, id, &top_fd,
+		                     err);
 	/* Commands that only read are many, and are not waited for. */
 	if (r == 0)
-		r = store_layer_is_new(s, session.layer, session.parent, session.runtime, err);
+		r = store_layer_is_new(store_place_of(&session), session.layer, session.parent,
+		                       session.runtime, err);
 	if (r >= 0)
 		r = r > 0 && session.command < STORE_COMMANDS_MAX
-		            ? store_change_begin_light(&change, s, err)
-		            : store_change_begin(&change, s, err);
+		            ? store_change_begin_light(&change, s, store_place_of(&session), err)
+		            : store_change_begin(&change, s, store_place_of(&session), err);
 	if (r == 0)
 		r = command_add(&session, &change, top_fd, kept, err);
+	/* On a disk that its guest has filled: as with layers, he may make room. */
+	if (r < 0 && change.is_full && session.has_disk) {
+		if (ret_number)
+			*ret_number = 0;
+		return 0;
+	}
 	if (r == 0)
 		r = store_session_commit(&session, &change, err);
 	if (r < 0)

@@ -2,6 +2,7 @@
  * What a session's sandbox is made from.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "backends/sessions/store_state.h"
@@ -19,14 +20,27 @@ static int layers_get(struct corral_session_store *s, int64_t top, struct store_
 	return r;
 }
 
-static int config_put(struct corral_session_store *s, struct corral_config *c,
+/* On a disk, paths go by its root, which the configuration has. */
+static char here[] = ".";
+static const struct store_place beneath = { .path = here };
+
+static int disk_put(const struct store_session *session, struct corral_config *c,
+                    struct corral_error *err)
+{
+	c->disk_fd = fcntl(session->disk.root_fd, F_DUPFD_CLOEXEC, 3);
+	c->has_disk = c->disk_fd >= 0;
+	return c->has_disk ? 0 : corral_error_sys(err, errno, "hold the disk");
+}
+
+static int config_put(const struct store_session *session, struct corral_config *c,
                       const struct store_numbers *layers, struct corral_error *err)
 {
+	const struct store_place *at = session->has_disk ? &beneath : store_place_of(session);
 	int r = 0;
 
 	c->keep_work_dir = true;
 	for (size_t i = 0; r == 0 && i < layers->n; i++) {
-		corral_autofree char *path = store_layer_path(s, layers->items[i], "");
+		corral_autofree char *path = store_layer_path(at, layers->items[i], "");
 
 		if (!path)
 			return corral_error_set(err, ENOMEM, "out of memory");
@@ -49,7 +63,7 @@ static int layered(struct store_session *session, struct corral_config *c, struc
 		r = store_session_merge(session, NULL, few ? NULL : err);
 	if (r == 0 || few)
 		r = layers_get(s, session->layer, &layers, err);
-	return r < 0 ? r : config_put(s, c, &layers, err);
+	return r < 0 ? r : config_put(session, c, &layers, err);
 }
 
 static int workspace_of(const struct store_session *session, char **ret, struct corral_error *err)
@@ -61,7 +75,8 @@ static int workspace_of(const struct store_session *session, char **ret, struct 
 		                        "Session '%s': its files are those of %u layers: only a "
 		                        "native sandbox puts them together",
 		                        session->id, session->depth);
-	path = store_layer_path(session->store, session->layer, "u2");
+	path = store_layer_path(session->has_disk ? &beneath : store_place_of(session),
+	                        session->layer, "u2");
 	if (!path)
 		return corral_error_set(err, ENOMEM, "out of memory");
 	*ret = path;
@@ -80,6 +95,10 @@ int corral_session_store_config(struct corral_session_store *s, const char *id,
 		r = corral_runtime_config(session.runtime, &c, err);
 	if (r == 0)
 		r = store_image_apply(&session, c, err);
+	if (r == 0 && session.has_disk) {
+		store_disk_tidy(&session);
+		r = disk_put(&session, c, err);
+	}
 	if (r < 0)
 		return r;
 	if (session.runtime->scope == CORRAL_SCOPE_CALL) {
@@ -101,5 +120,10 @@ int corral_session_store_workspace(struct corral_session_store *s, const char *i
 	store_autosession struct store_session session = { 0 };
 	int r = store_session_open(s, id, &session, err);
 
+	if (r == 0 && session.has_disk)
+		r = corral_error_set(err, EBUSY,
+		                     "Session '%s': its files are on a disk of its own: only a "
+		                     "native sandbox has them",
+		                     id);
 	return r < 0 ? r : workspace_of(&session, ret, err);
 }

@@ -163,7 +163,8 @@ int corral_session_diff(struct corral_session_store *s, const char *id,
 		r = span_get(&session, span, &found, &layers, &o.n_after, err);
 	if (r == 0 && found.now)
 		/* No sandbox begins to write to it as long as it is read. */
-		r = store_layer_lock(s, session.layer, LOCK_SH, id, &top_fd, err);
+		r = store_layer_lock(store_place_of(&session), session.layer, LOCK_SH, id, &top_fd,
+		                     err);
 	if (r == 0)
 		r = store_stack_fill(&session, &layers, &stack, err);
 	if (r < 0)

@@ -13,6 +13,7 @@
 
 #include "backends/sessions/store_state.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/disk.h"
 #include "kernel/keep.h"
 
 void store_numbers_done(struct store_numbers *n)
@@ -41,11 +42,11 @@ void store_layer_name(int64_t number, char ret[24])
 	(void)snprintf(ret, 24, "%lld", (long long)number);
 }
 
-char *store_layer_path(const struct corral_session_store *s, int64_t number, const char *name)
+char *store_layer_path(const struct store_place *at, int64_t number, const char *name)
 {
 	char *path;
 
-	if (asprintf(&path, "%s/layers/%lld%s%s", s->root, (long long)number, *name ? "/" : "",
+	if (asprintf(&path, "%s/layers/%lld%s%s", at->path, (long long)number, *name ? "/" : "",
 	             name) < 0)
 		return NULL;
 	return path;
@@ -56,15 +57,15 @@ void store_layer_freeze(int layer_fd, bool frozen)
 	(void)fchmod(layer_fd, frozen ? 0555 : 0755);
 }
 
-int store_layer_lock(const struct corral_session_store *s, int64_t number, int operation,
-                     const char *id, int *ret_fd, struct corral_error *err)
+int store_layer_lock(const struct store_place *at, int64_t number, int operation, const char *id,
+                     int *ret_fd, struct corral_error *err)
 {
 	corral_autofd int fd = -1;
 	char name[24];
 	int r;
 
 	store_layer_name(number, name);
-	fd = openat(s->layers_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(at->layers_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return corral_error_sys(err, errno, "open layer %s", name);
 	r = corral_keep_lock(fd, operation);
@@ -105,7 +106,7 @@ static void attributes_first(const struct corral_runtime *rt,
 }
 
 /* Those of a layer; where it has no such part (of a sandbox that did not come to be), ret stays. */
-static void attributes_get(const struct corral_session_store *s, int64_t number,
+static void attributes_get(const struct store_place *at, int64_t number,
                            struct attributes ret[CORRAL_LAYER_PARTS])
 {
 	corral_autofd int fd = -1;
@@ -113,7 +114,7 @@ static void attributes_get(const struct corral_session_store *s, int64_t number,
 	struct stat st;
 
 	store_layer_name(number, name);
-	fd = openat(s->layers_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(at->layers_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	for (int i = 0; fd >= 0 && i < CORRAL_LAYER_PARTS; i++) {
 		const char part[] = { 'u', (char)('0' + i), '\0' };
 
@@ -157,60 +158,75 @@ static int parts_make(int fd, const struct attributes a[CORRAL_LAYER_PARTS],
 	return r;
 }
 
-int store_layer_make(struct store_change *c, int64_t parent, const struct corral_runtime *rt,
-                     int64_t *ret, struct corral_error *err)
+static int dir_make(const struct store_place *at, int64_t number, int64_t parent,
+                    const struct corral_runtime *rt, struct corral_error *err)
 {
-	struct corral_session_store *s = c->store;
 	struct attributes attributes[CORRAL_LAYER_PARTS];
 	corral_autofd int fd = -1;
 	char name[24];
-	int64_t number = 0;
 	int r;
 
-	r = registry_one(s->registry, REGISTRY_LAYER_ADD, REGISTRY_VALUES(REGISTRY_L(parent)),
-	                 &number, err);
-	if (r < 0)
-		return r;
 	store_layer_name(number, name);
-	store_change_note(c, number);
-	r = mkdirat(s->layers_fd, name, 0755) < 0 ? -errno : 0;
+	r = mkdirat(at->layers_fd, name, 0755) < 0 ? -errno : 0;
 	/* Of somebody who was killed before the registry knew of it. */
-	if (r == -EEXIST && (r = store_trash_layer(s, number)) == 0)
-		r = mkdirat(s->layers_fd, name, 0755) < 0 ? -errno : 0;
+	if (r == -EEXIST && (r = store_trash_layer(at, number)) == 0)
+		r = mkdirat(at->layers_fd, name, 0755) < 0 ? -errno : 0;
 	if (r < 0)
 		return corral_error_sys(err, -r, "create layer %s", name);
-	fd = openat(s->layers_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(at->layers_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return corral_error_sys(err, errno, "open layer %s", name);
 	store_layer_freeze(fd, false);
 	/* As in the one beneath, so that no guest sees that another was put on it. */
 	attributes_first(rt, attributes);
 	if (parent)
-		attributes_get(s, parent, attributes);
+		attributes_get(at, parent, attributes);
 	r = parts_make(fd, attributes, err);
 	if (r < 0)
 		return r;
 	/* On disk before the registry names it; a new directory is written with what is in it by
 	 * every filesystem that takes overlays. */
-	if (fsync(s->layers_fd) < 0)
+	if (fsync(at->layers_fd) < 0)
 		return corral_error_sys(err, errno, "write layer %s", name);
-	*ret = number;
 	return 0;
 }
 
-int store_layer_is_new(const struct corral_session_store *s, int64_t number, int64_t parent,
+int store_layer_make(struct store_change *c, int64_t parent, const struct corral_runtime *rt,
+                     int64_t *ret, struct corral_error *err)
+{
+	int64_t number = 0;
+	int r;
+
+	r = registry_one(c->store->registry, REGISTRY_LAYER_ADD,
+	                 REGISTRY_VALUES(REGISTRY_L(parent)), &number, err);
+	if (r < 0)
+		return r;
+	store_change_note(c, number);
+	r = dir_make(c->place, number, parent, rt, err);
+	/* A guest that filled its disk can all the same be taken back. */
+	if (r == -ENOSPC && c->takes_reserve) {
+		corral_disk_reserve_give(c->place->root_fd);
+		r = dir_make(c->place, number, parent, rt, err);
+	}
+	c->is_full = r == -ENOSPC;
+	if (r == 0)
+		*ret = number;
+	return r;
+}
+
+int store_layer_is_new(const struct store_place *at, int64_t number, int64_t parent,
                        const struct corral_runtime *rt, struct corral_error *err)
 {
-	corral_autofree char *path = store_layer_path(s, number, "");
+	corral_autofree char *path = store_layer_path(at, number, "");
 	struct attributes before[CORRAL_LAYER_PARTS], now[CORRAL_LAYER_PARTS];
 
 	if (!path)
 		return corral_error_set(err, ENOMEM, "out of memory");
 	attributes_first(rt, before);
 	if (parent)
-		attributes_get(s, parent, before);
+		attributes_get(at, parent, before);
 	memcpy(now, before, sizeof(now));
-	attributes_get(s, number, now);
+	attributes_get(at, number, now);
 	for (int i = 0; i < CORRAL_LAYER_PARTS; i++)
 		if (before[i].uid != now[i].uid || before[i].gid != now[i].gid ||
 		    before[i].mode != now[i].mode)

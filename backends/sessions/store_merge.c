@@ -4,7 +4,8 @@
  * has any more goes. The nearest are taken first, as the lowest is usually the largest and is to be
  * linked seldom.
  *
- * It grows in sessions/ID/merge, where nobody but who has the session locked looks.
+ * It grows in sessions/ID/merge (on the session's disk, where it has one: in "merge"), where nobody
+ * but who has the session locked looks.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -58,17 +59,18 @@ static void in_vain_note(const struct store_session *e)
 static int merge_all(const struct store_session *e, const int64_t *items, size_t *n,
                      char ret_name[24], struct corral_error *err)
 {
-	const struct corral_session_store *s = e->store;
-	corral_autofree char *upper = store_layer_path(s, items[0], "");
+	const struct store_place *at = store_place_of(e);
+	corral_autofree char *upper = store_layer_path(at, items[0], "");
 
 	for (size_t i = 1; i < *n; i++) {
-		corral_autofree char *lower = store_layer_path(s, items[i], "");
+		corral_autofree char *lower = store_layer_path(at, items[i], "");
 		char *merged = NULL;
 		int r;
 
 		store_layer_name((int64_t)i, ret_name);
-		if (asprintf(&merged, "%s/sessions/%s/" STORE_MERGE "/%s", s->root, e->id,
-		             ret_name) < 0)
+		if ((e->has_disk ? asprintf(&merged, "%s/" STORE_MERGE "/%s", at->path, ret_name)
+		                 : asprintf(&merged, "%s/sessions/%s/" STORE_MERGE "/%s", at->path,
+		                            e->id, ret_name)) < 0)
 			merged = NULL;
 		if (!upper || !lower || !merged) {
 			free(merged);
@@ -94,8 +96,8 @@ static int merged_place(struct store_session *e, struct store_change *c, int mer
                         const char *name, const struct store_numbers *chain, size_t n,
                         struct corral_error *err)
 {
-	struct corral_session_store *s = e->store;
-	struct registry *g = s->registry;
+	const struct store_place *at = store_place_of(e);
+	struct registry *g = e->store->registry;
 	int64_t below = n + 1 < chain->n ? chain->items[n + 1] : 0, number = 0, depth = 0;
 	char to[24];
 	int r = registry_one(g, REGISTRY_LAYER_ADD, REGISTRY_VALUES(REGISTRY_L(below)), &number,
@@ -121,10 +123,10 @@ static int merged_place(struct store_session *e, struct store_change *c, int mer
 		return r;
 	store_layer_name(number, to);
 	store_change_note(c, number);
-	r = store_trash_layer(s, number); /* of somebody who was killed */
-	if (r == 0 && renameat(merge_fd, name, s->layers_fd, to) < 0)
+	r = store_trash_layer(at, number); /* of somebody who was killed */
+	if (r == 0 && renameat(merge_fd, name, at->layers_fd, to) < 0)
 		r = -errno;
-	if (r == 0 && fsync(s->layers_fd) < 0)
+	if (r == 0 && fsync(at->layers_fd) < 0)
 		r = -errno;
 	if (r < 0)
 		return corral_error_sys(err, -r, "place layer %s", to);
@@ -145,6 +147,17 @@ static int chain_get(struct store_session *e, struct store_numbers *ret, struct 
 	return r;
 }
 
+/* Beside the layers, which links do not leave. */
+static int merge_dir(const struct store_session *e)
+{
+	return e->has_disk ? e->disk.root_fd : e->fd;
+}
+
+int store_merge_remove(const struct store_session *e)
+{
+	return store_trash_put(store_place_of(e), merge_dir(e), STORE_MERGE);
+}
+
 static int merge(struct store_session *e, const struct store_numbers *chain, size_t *n,
                  struct corral_error *err)
 {
@@ -153,9 +166,10 @@ static int merge(struct store_session *e, const struct store_numbers *chain, siz
 	char name[24];
 	int r;
 
-	if (mkdirat(e->fd, STORE_MERGE, 0700) < 0)
+	if (mkdirat(merge_dir(e), STORE_MERGE, 0700) < 0)
 		return corral_error_sys(err, errno, "create 'sessions/%s/" STORE_MERGE "'", e->id);
-	merge_fd = openat(e->fd, STORE_MERGE, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	merge_fd =
+	        openat(merge_dir(e), STORE_MERGE, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (merge_fd < 0)
 		return corral_error_sys(err, errno, "open 'sessions/%s/" STORE_MERGE "'", e->id);
 	r = merge_all(e, chain->items + 1, n, name, err);
@@ -166,7 +180,7 @@ static int merge(struct store_session *e, const struct store_numbers *chain, siz
 	if (r == 0 && fchmodat(merge_fd, name, 0755, 0) < 0)
 		return corral_error_sys(err, errno, "chmod the merged layer");
 	if (r == 0)
-		r = store_change_begin(&change, e->store, err);
+		r = store_change_begin(&change, e->store, store_place_of(e), err);
 	if (r == 0)
 		r = merged_place(e, &change, merge_fd, name, chain, *n, err);
 	return r < 0 ? r : store_session_commit(e, &change, err);
@@ -179,7 +193,7 @@ int store_session_merge(struct store_session *e, unsigned int *ret_n, struct cor
 	size_t n;
 	int r;
 
-	r = store_layer_lock(e->store, e->layer, LOCK_EX, e->id, &top_fd, err);
+	r = store_layer_lock(store_place_of(e), e->layer, LOCK_EX, e->id, &top_fd, err);
 	if (r == 0)
 		r = chain_get(e, &chain, err);
 	if (r < 0)
@@ -193,9 +207,9 @@ int store_session_merge(struct store_session *e, unsigned int *ret_n, struct cor
 		                        e->id);
 	/* The topmost, and one instead of these. */
 	n = chain.n - LAYERS_LEFT;
-	(void)store_trash_put(e->store, e->fd, STORE_MERGE);
+	(void)store_merge_remove(e);
 	r = merge(e, &chain, &n, err);
-	(void)store_trash_put(e->store, e->fd, STORE_MERGE);
+	(void)store_merge_remove(e);
 	if (is_layers_own(r)) {
 		in_vain_note(e);
 		r = -EMLINK;

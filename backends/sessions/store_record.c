@@ -130,6 +130,14 @@ static int record_fill(struct registry *g, enum registry_question q, struct know
 	return fault_set(ret, r, &why, err);
 }
 
+/* Layers on a disk are none of the store's own. */
+static void disk_look(const struct corral_session_store *s, struct corral_session_record *r,
+                      int64_t layer)
+{
+	if (r->runtime && store_has_disk(r->runtime))
+		r->running = store_disk_is_running(s, r->id, layer);
+}
+
 int corral_session_store_find_any(struct corral_session_store *s, const char *id,
                                   struct corral_session_record *ret, struct corral_error *err)
 {
@@ -155,6 +163,7 @@ int corral_session_store_find_any(struct corral_session_store *s, const char *id
 	if (r < 0)
 		return r;
 	store_layers_locked(s, &layer, 1, &record.running);
+	disk_look(s, &record, layer);
 	*ret = record;
 	memset(&record, 0, sizeof(record));
 	return 0;
@@ -242,6 +251,8 @@ int corral_session_store_list(struct corral_session_store *s, struct corral_sess
 	store_layers_locked(s, list.layers, list.n, locked);
 	for (size_t i = 0; i < list.n; i++)
 		list.records[i].running = locked[i];
+	for (size_t i = 0; i < list.n; i++)
+		disk_look(s, &list.records[i], list.layers[i]);
 	*ret_n = list.n;
 	list.n = 0;
 	*ret = corral_take_ptr(&list.records);

@@ -108,10 +108,23 @@ static int now_get(struct store_session *e, bool any, struct corral_error *err)
 	                        e->id, why.text);
 }
 
+/* Also of one whose runtime cannot be read. */
+static int disk_get(struct store_session *e, bool any, struct corral_error *err)
+{
+	int r;
+
+	e->has_disk = e->runtime ? store_has_disk(e->runtime)
+	                         : faccessat(e->fd, STORE_DISK, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	r = e->has_disk ? store_disk_open(e, any ? NULL : err) : 0;
+	return any ? 0 : r;
+}
+
 static int session_open(struct corral_session_store *s, const char *id, bool any,
                         struct store_session *ret, struct corral_error *err)
 {
-	store_autosession struct store_session e = { .store = s, .fd = -1 };
+	store_autosession struct store_session e = {
+		.store = s, .fd = -1, .disk = { .root_fd = -1, .layers_fd = -1, .trash_fd = -1 }
+	};
 	int r = corral_session_id_check(id, err);
 
 	if (r < 0)
@@ -120,11 +133,12 @@ static int session_open(struct corral_session_store *s, const char *id, bool any
 	r = dir_lock(s, id, &e.fd, err);
 	if (r == 0)
 		r = now_get(&e, any, err);
+	if (r == 0)
+		r = disk_get(&e, any, err);
 	if (r < 0)
 		return r;
 	*ret = e;
 	memset(&e, 0, sizeof(e));
-	e.fd = -1;
 	return 0;
 }
 
@@ -146,8 +160,8 @@ int store_session_begin(struct corral_session_store *s, const char *id, struct s
 	int r = store_session_open(s, id, ret, err);
 
 	if (r == 0)
-		r = store_layer_lock(s, ret->layer, LOCK_EX, id, ret_top_fd, err);
-	return r < 0 ? r : store_change_begin(ret_change, s, err);
+		r = store_layer_lock(store_place_of(ret), ret->layer, LOCK_EX, id, ret_top_fd, err);
+	return r < 0 ? r : store_change_begin(ret_change, s, store_place_of(ret), err);
 }
 
 /* Somebody was killed between freezing it and telling the registry. */
@@ -158,7 +172,8 @@ static void thaw(const struct store_session *e)
 	char name[24];
 
 	store_layer_name(e->kept_layer, name);
-	fd = openat(e->store->layers_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(store_place_of(e)->layers_fd, name,
+	            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd >= 0 && fstat(fd, &st) == 0 && !(st.st_mode & 0200))
 		store_layer_freeze(fd, false);
 }
@@ -168,12 +183,12 @@ static void link_target(int64_t layer, char ret[64])
 	(void)snprintf(ret, 64, "../../layers/%lld/u2", (long long)layer);
 }
 
-/* There for one layer, absent for more. */
+/* There for one layer, absent for more, and for what lies on a disk. */
 static void link_mend(const struct store_session *e)
 {
 	char target[64], now[64];
 	ssize_t n = readlinkat(e->fd, LINK, now, sizeof(now) - 1);
-	bool wanted = e->kept_depth == 1, there = n >= 0 || errno != ENOENT;
+	bool wanted = e->kept_depth == 1 && !e->has_disk, there = n >= 0 || errno != ENOENT;
 
 	link_target(e->kept_layer, target);
 	now[n < 0 ? 0 : n] = '\0';
@@ -193,6 +208,8 @@ void store_session_close(struct store_session *e)
 		thaw(e);
 		link_mend(e);
 	}
+	if (e->has_disk)
+		store_place_close(&e->disk);
 	corral_fd_closep(&e->fd);
 	corral_runtime_free(e->runtime);
 	memset(e, 0, sizeof(*e));
@@ -221,7 +238,7 @@ int store_session_make_dir(struct store_change *c, const char *id, int64_t layer
 	(void)snprintf(c->session, sizeof(c->session), "%s", id);
 	r = mkdirat(s->sessions_fd, id, 0700) < 0 ? -errno : 0;
 	/* Left over: the registry is locked, and does not name it. */
-	if (r == -EEXIST && (r = store_trash_put(s, s->sessions_fd, id)) == 0)
+	if (r == -EEXIST && (r = store_trash_put(&s->own, s->sessions_fd, id)) == 0)
 		r = mkdirat(s->sessions_fd, id, 0700) < 0 ? -errno : 0;
 	if (r < 0)
 		return corral_error_sys(err, -r, "create 'sessions/%s'", id);
@@ -251,6 +268,15 @@ int store_session_room(struct store_session *e, struct corral_error *err)
 	return r < 0 ? corral_error_set(err, -r, "%s", why.text) : 0;
 }
 
+int store_session_room_and_lock(struct store_session *e, int *ret_top_fd, struct corral_error *err)
+{
+	int r = store_session_room(e, err);
+
+	return r < 0 ? r
+	             : store_layer_lock(store_place_of(e), e->layer, LOCK_EX, e->id, ret_top_fd,
+	                                err);
+}
+
 static int now_move(struct store_session *e, struct store_change *c, int64_t parent, int64_t head,
                     struct corral_error *err)
 {
@@ -276,7 +302,7 @@ int store_session_settle(struct store_session *e, struct store_change *c, int to
                          int64_t *ret_layer, struct corral_error *err)
 {
 	int64_t was = e->layer;
-	int r = store_layer_is_new(e->store, e->layer, e->parent, e->runtime, err);
+	int r = store_layer_is_new(store_place_of(e), e->layer, e->parent, e->runtime, err);
 
 	if (r < 0)
 		return r;
@@ -301,6 +327,7 @@ int store_session_go(struct store_session *e, struct store_change *c, int top_fd
 	int64_t was = e->layer, depth = 0;
 	int r;
 
+	c->takes_reserve = e->has_disk;
 	/* Who was about to start over it learns it. */
 	store_layer_freeze(top_fd, true);
 	r = now_move(e, c, layer, head, err);

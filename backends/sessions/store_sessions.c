@@ -36,11 +36,15 @@ static int order_check(const struct corral_session_order *o, struct corral_error
 		r = session_name_check("tenant", o->tenant, err);
 	if (r == 0 && o->isolation == CORRAL_ISOLATION_AUTO)
 		r = corral_error_set(err, EINVAL, "isolation: 'auto' is to be decided before");
+	if (r == 0 && store_has_disk(o->runtime) && o->isolation != CORRAL_ISOLATION_NATIVE)
+		r = corral_error_set(err, EOPNOTSUPP,
+		                     "disk_backing: only native sessions have an image file, and "
+		                     "this would be a container");
 	return r;
 }
 
 static int session_add(struct store_change *c, const struct corral_session_order *o, const char *id,
-                       struct corral_error *err)
+                       struct store_draft *draft, struct corral_error *err)
 {
 	struct registry *g = c->store->registry;
 	int64_t found, runtime = 0, layer = 0;
@@ -54,7 +58,9 @@ static int session_add(struct store_change *c, const struct corral_session_order
 	if (r == 0)
 		r = store_layer_make(c, 0, o->runtime, &layer, err);
 	if (r == 0)
-		r = store_session_make_dir(c, id, layer, err);
+		r = store_session_make_dir(c, id, draft->store ? 0 : layer, err);
+	if (r == 0 && draft->store)
+		r = store_draft_place(draft, id, err);
 	if (r == 0 && o->isolation == CORRAL_ISOLATION_NATIVE)
 		r = store_image_begin(c->store, id, o->runtime, err);
 	if (r < 0)
@@ -73,11 +79,17 @@ static int session_add(struct store_change *c, const struct corral_session_order
 static int create(struct corral_session_store *s, const struct corral_session_order *o,
                   const char *id, struct corral_error *err)
 {
+	store_autodraft struct store_draft draft = STORE_DRAFT_INIT;
 	store_autochange struct store_change change = { 0 };
-	int r = store_change_begin(&change, s, err);
+	int r = 0;
 
+	/* Nobody waits for that. */
+	if (store_has_disk(o->runtime))
+		r = store_draft_make(s, o->runtime, &draft, err);
 	if (r == 0)
-		r = session_add(&change, o, id, err);
+		r = store_change_begin(&change, s, draft.store ? &draft.place : &s->own, err);
+	if (r == 0)
+		r = session_add(&change, o, id, &draft, err);
 	return r < 0 ? r : store_change_commit(&change, err);
 }
 
@@ -156,13 +168,17 @@ static int remove_one(struct corral_session_store *s, const char *id, struct cor
 	corral_autofd int top_fd = -1;
 	int r = store_session_open_any(s, id, &session, err);
 
+	/* A disk that cannot be opened goes as well: nobody else can open it either. */
+	if (r == 0 && (!session.has_disk || session.disk.path))
+		r = store_layer_lock(store_place_of(&session), session.layer, LOCK_EX, id, &top_fd,
+		                     err);
+	/* Layers of a disk go with it. */
 	if (r == 0)
-		r = store_layer_lock(s, session.layer, LOCK_EX, id, &top_fd, err);
-	if (r == 0)
-		r = store_change_begin(&change, s, err);
+		r = store_change_begin(&change, s, session.has_disk ? NULL : &s->own, err);
 	if (r < 0)
 		return r;
-	store_layer_freeze(top_fd, true);
+	if (top_fd >= 0)
+		store_layer_freeze(top_fd, true);
 	r = session_drop(&session, &change, err);
 	if (r == 0)
 		r = store_change_commit(&change, err);

@@ -20,16 +20,16 @@ static int layer_hold(const struct store_session *e, int64_t number, int *ret_fd
                       struct corral_error *err)
 {
 	corral_autofd int fd = -1;
+	int layers_fd = store_place_of(e)->layers_fd, r;
 	char name[32];
-	int r;
 
 	store_layer_name(number, name);
 	if (number == e->layer) {
 		(void)snprintf(name, sizeof(name), "%lld/w2", (long long)number);
 		/* A sandbox that did not come to be took it away. */
-		(void)mkdirat(e->store->layers_fd, name, 0755);
+		(void)mkdirat(layers_fd, name, 0755);
 	}
-	fd = openat(e->store->layers_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(layers_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	r = fd < 0 ? -errno : corral_keep_lock(fd, LOCK_SH);
 	if (r < 0)
 		return corral_error_sys(err, -r, "hold layer %s", name);
@@ -67,10 +67,24 @@ static int base_put(const struct store_session *e, struct corral_session_stack *
 	return 0;
 }
 
+/* Mounted as long as the stack is read, which may be longer than the session is open. */
+static int disk_hold(const struct store_session *e, struct corral_session_stack *k,
+                     struct corral_error *err)
+{
+	int fd = e->has_disk ? fcntl(e->disk.root_fd, F_DUPFD_CLOEXEC, 3) : -1;
+
+	if (e->has_disk && fd < 0)
+		return corral_error_sys(err, errno, "hold the disk");
+	k->disk_fd = fd + 1;
+	return 0;
+}
+
 int store_stack_fill(const struct store_session *e, const struct store_numbers *layers,
                      struct corral_session_stack *ret, struct corral_error *err)
 {
 	corral_auto(corral_session_stack_close) struct corral_session_stack k = { 0 };
+	struct store_place at;
+	char disk_path[40];
 	int r = 0;
 
 	if (layers->n > CORRAL_COUNT(k.lock_fds))
@@ -81,13 +95,17 @@ int store_stack_fill(const struct store_session *e, const struct store_numbers *
 	if (!k.paths)
 		return corral_error_set(err, ENOMEM, "out of memory");
 	r = base_put(e, &k, err);
+	if (r == 0)
+		r = disk_hold(e, &k, err);
+	(void)snprintf(disk_path, sizeof(disk_path), "/proc/self/fd/%d", k.disk_fd - 1);
+	at.path = e->has_disk ? disk_path : e->store->root;
 	k.stack.paths = (const char *const *)k.paths;
 	for (size_t i = 0; r == 0 && i < layers->n; i++) {
 		r = layer_hold(e, layers->items[i], &k.lock_fds[i], err);
 		if (r < 0)
 			break;
 		k.stack.n++;
-		k.paths[i] = store_layer_path(e->store, layers->items[i], "");
+		k.paths[i] = store_layer_path(&at, layers->items[i], "");
 		if (!k.paths[i])
 			r = corral_error_set(err, ENOMEM, "out of memory");
 	}
@@ -126,5 +144,7 @@ void corral_session_stack_close(struct corral_session_stack *k)
 	free(k->work_dir_base);
 	if (k->image_fd)
 		(void)close(k->image_fd - 1);
+	if (k->disk_fd)
+		(void)close(k->disk_fd - 1);
 	memset(k, 0, sizeof(*k));
 }

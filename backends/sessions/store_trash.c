@@ -20,7 +20,7 @@
 
 #define NAMES_TRIED 16
 
-int store_trash_put(const struct corral_session_store *s, int dir_fd, const char *name)
+int store_trash_put(const struct store_place *at, int dir_fd, const char *name)
 {
 	char unique[NAME_MAX];
 	unsigned long long number;
@@ -30,7 +30,7 @@ int store_trash_put(const struct corral_session_store *s, int dir_fd, const char
 			return -errno;
 		/* A number of a layer that never came to be is given again. */
 		(void)snprintf(unique, sizeof(unique), "%.64s.%016llx", name, number);
-		if (renameat2(dir_fd, name, s->trash_fd, unique, RENAME_NOREPLACE) == 0)
+		if (renameat2(dir_fd, name, at->trash_fd, unique, RENAME_NOREPLACE) == 0)
 			return 0;
 		if (errno != EEXIST)
 			return errno == ENOENT ? 0 : -errno;
@@ -52,16 +52,16 @@ static int lock_all(int fd, int *ret_readers_fd)
 	return 0;
 }
 
-int store_trash_layer(const struct corral_session_store *s, int64_t number)
+int store_trash_layer(const struct store_place *at, int64_t number)
 {
 	corral_autofd int fd = -1, readers_fd = -1;
 	char name[24];
 	int r;
 
 	store_layer_name(number, name);
-	fd = openat(s->layers_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(at->layers_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && errno == ENOTDIR)
-		return store_trash_put(s, s->layers_fd, name);
+		return store_trash_put(at, at->layers_fd, name);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	r = lock_all(fd, &readers_fd);
@@ -69,33 +69,33 @@ int store_trash_layer(const struct corral_session_store *s, int64_t number)
 		return r;
 	/* Moving a directory changes its "..", which takes the right to write to it. */
 	store_layer_freeze(fd, false);
-	r = store_trash_put(s, s->layers_fd, name);
+	r = store_trash_put(at, at->layers_fd, name);
 	store_layer_freeze(fd, true);
 	return r;
 }
 
-static int trash_remove(const struct corral_session_store *s, const char *name,
-                        uint64_t deadline_nsec, struct corral_session_cleaned *told)
+static int trash_remove(const struct store_place *at, const char *name, uint64_t deadline_nsec,
+                        struct corral_session_cleaned *told)
 {
 	corral_autofd int fd = -1, readers_fd = -1;
 	corral_autofree char *path = NULL;
 	uint64_t bytes = 0, files = 0;
 
-	fd = openat(s->trash_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(at->trash_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0) /* nothing of ours, or gone */
-		return unlinkat(s->trash_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+		return unlinkat(at->trash_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 	if (lock_all(fd, &readers_fd) < 0) /* somebody else is at it */
 		return 0;
 	store_layer_freeze(fd, false);
-	if (told && asprintf(&path, "%s/trash/%s", s->root, name) > 0 &&
+	if (told && asprintf(&path, "%s/trash/%s", at->path, name) > 0 &&
 	    corral_layer_usage(path, &bytes, &files, NULL) == 0)
 		told->bytes += bytes;
 	if (told && faccessat(fd, "u0", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		told->layers++;
-	return corral_layer_remove_until(s->trash_fd, name, deadline_nsec, NULL);
+	return corral_layer_remove_until(at->trash_fd, name, deadline_nsec, NULL);
 }
 
-static DIR *dir_read(int dir_fd)
+DIR *store_dir_read(int dir_fd)
 {
 	/* A file description of its own, for its own position. */
 	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -106,7 +106,7 @@ static DIR *dir_read(int dir_fd)
 	return dir;
 }
 
-static const char *dir_next(DIR *dir)
+const char *store_dir_next(DIR *dir)
 {
 	const struct dirent *entry;
 
@@ -116,14 +116,14 @@ static const char *dir_next(DIR *dir)
 	return NULL;
 }
 
-void store_trash_empty(struct corral_session_store *s, uint64_t deadline_nsec,
+void store_trash_empty(const struct store_place *at, uint64_t deadline_nsec,
                        struct corral_session_cleaned *told)
 {
-	DIR *dir = dir_read(s->trash_fd);
+	DIR *dir = store_dir_read(at->trash_fd);
 	const char *name;
 
-	while (dir && (name = dir_next(dir))) {
-		int r = trash_remove(s, name, deadline_nsec, told);
+	while (dir && (name = store_dir_next(dir))) {
+		int r = trash_remove(at, name, deadline_nsec, told);
 
 		if (r == -ETIMEDOUT)
 			break;
@@ -141,8 +141,7 @@ static int compare_numbers(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The number of a layer's directory; 0 for what is none. */
-static int64_t number_of(const char *name)
+int64_t store_layer_number(const char *name)
 {
 	char again[24];
 	int64_t number = strtoll(name, NULL, 10);
@@ -151,7 +150,8 @@ static int64_t number_of(const char *name)
 	return number > 0 && strcmp(name, again) == 0 ? number : 0;
 }
 
-static int stray_layers(struct corral_session_store *s, struct corral_error *err)
+int store_stray_layers(struct corral_session_store *s, const struct store_place *at,
+                       struct corral_error *err)
 {
 	store_autonumbers struct store_numbers known = { 0 };
 	struct registry *g = s->registry;
@@ -165,17 +165,17 @@ static int stray_layers(struct corral_session_store *s, struct corral_error *err
 		registry_stop(g, REGISTRY_LAYER_NUMBERS);
 		return r;
 	}
-	dir = dir_read(s->layers_fd);
+	dir = store_dir_read(at->layers_fd);
 	if (!dir)
 		return corral_error_sys(err, errno, "read 'layers'");
-	while ((name = dir_next(dir))) {
-		int64_t number = number_of(name);
+	while ((name = store_dir_next(dir))) {
+		int64_t number = store_layer_number(name);
 
 		if (!number)
-			(void)store_trash_put(s, s->layers_fd, name);
+			(void)store_trash_put(at, at->layers_fd, name);
 		else if (!known.n ||
 		         !bsearch(&number, known.items, known.n, sizeof(number), compare_numbers))
-			(void)store_trash_layer(s, number);
+			(void)store_trash_layer(at, number);
 	}
 	(void)closedir(dir);
 	return 0;
@@ -195,13 +195,13 @@ static int stray_sessions(struct corral_session_store *s, struct corral_error *e
 
 	if (r < 0)
 		return r;
-	dir = dir_read(s->sessions_fd);
+	dir = store_dir_read(s->sessions_fd);
 	if (!dir)
 		return corral_error_sys(err, errno, "read 'sessions'");
-	while ((name = dir_next(dir)))
+	while ((name = store_dir_next(dir)))
 		if (!known.n ||
 		    !bsearch(name, known.items, known.n, sizeof(*known.items), compare_names))
-			(void)store_trash_put(s, s->sessions_fd, name);
+			(void)store_trash_put(&s->own, s->sessions_fd, name);
 	(void)closedir(dir);
 	return 0;
 }
@@ -212,7 +212,7 @@ int store_strays_put(struct corral_session_store *s, struct corral_error *err)
 
 	if (r < 0)
 		return r;
-	r = stray_layers(s, err);
+	r = store_stray_layers(s, &s->own, err);
 	if (r == 0)
 		r = stray_sessions(s, err);
 	registry_rollback(s->registry);

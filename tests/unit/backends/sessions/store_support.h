@@ -17,10 +17,12 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backends/sessions/store.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/disk.h"
 #include "kernel/layers/layers.h"
 #include "policy/config.h"
 #include "tests/support.h"
@@ -30,7 +32,13 @@ struct place {
 	struct corral_session_store *store;
 	struct corral_runtime *runtime;
 	struct corral_error err;
+	bool on_disk; /* sessions have a disk each */
 };
+
+/* Small enough that nothing waits, and large enough for a few. */
+#define ON_DISK                                                                     \
+	"{\"name\": \"host\", \"disk_backing\": \"image\", \"limits\": {\"disk\": " \
+	"\"4M\", \"disk_inodes\": 800}}"
 
 #define OK(p, call)                                               \
 	do {                                                      \
@@ -54,7 +62,16 @@ static inline void place_make(struct place *p, const char *runtime)
 	               access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	assert_non_null(mkdtemp(p->root));
 	OK(p, corral_runtime_parse(runtime, strlen(runtime), &p->runtime, &p->err));
+	p->on_disk = p->runtime->disk_backing == CORRAL_DISK_IMAGE;
 	OK(p, corral_session_store_open(p->root, &p->store, &p->err));
+}
+
+/* A disk stays until the next one is asked for. */
+static struct corral_config *session_held;
+static inline void session_held_close(void)
+{
+	corral_config_free(session_held);
+	session_held = NULL;
 }
 
 static inline void place_close(struct place *p)
@@ -68,6 +85,7 @@ static inline void place_remove(struct place *p)
 	char *name = strrchr(p->root, '/');
 	int above;
 
+	session_held_close();
 	place_close(p);
 	corral_runtime_free(p->runtime);
 	*name = '\0';
@@ -98,6 +116,65 @@ static inline int place_setup(void **state)
 	return 0;
 }
 
+static inline int disk_setup(void **state)
+{
+	struct place *p = calloc(1, sizeof(*p));
+
+	assert_non_null(p);
+	place_make(p, ON_DISK);
+	*state = p;
+	return 0;
+}
+
+/* False, and skips the test, where there can be none. */
+static inline bool disks_are_there(void)
+{
+	struct corral_error why = { 0 };
+
+	if (corral_test_needs_root("disks of sessions are root's"))
+		return false;
+	if (corral_disk_possible(&why) == 0)
+		return true;
+	/* Which kernel it is does the machine no wrong. */
+	print_message("skipped: no disks of sessions here: %s\n", why.text);
+	skip();
+	return false;
+}
+
+/* How many loop devices have a file below that directory; waits for those that are on their way
+ * out. */
+static inline unsigned int loops_of(const char *root)
+{
+	const struct timespec nap = { .tv_nsec = 20000000 };
+	unsigned int n = 0;
+
+	for (int i = 0; i < 100; i++) {
+		DIR *d = opendir("/sys/block");
+		const struct dirent *e;
+
+		n = 0;
+		while (d && (e = readdir(d))) {
+			char path[300], file[300] = "";
+			int fd;
+
+			(void)snprintf(path, sizeof(path), "/sys/block/%.64s/loop/backing_file",
+			               e->d_name);
+			fd = open(path, O_RDONLY | O_CLOEXEC);
+			if (fd < 0)
+				continue;
+			n += read(fd, file, sizeof(file) - 1) > 0 &&
+			     strncmp(file, root, strlen(root)) == 0;
+			(void)close(fd);
+		}
+		if (d)
+			(void)closedir(d);
+		if (!n)
+			break;
+		(void)nanosleep(&nap, NULL);
+	}
+	return n;
+}
+
 static inline int place_teardown(void **state)
 {
 	place_remove(*state);
@@ -121,17 +198,29 @@ static inline void session_make(struct place *p, const char *id, bool history)
 	OK(p, corral_session_store_create(p->store, &o, NULL, &p->err));
 }
 
+/* A path of a configuration, as a policy would have it. */
+static inline void config_path(const struct corral_config *c, const char *path, char ret[256])
+{
+	if (c->has_disk)
+		(void)snprintf(ret, 256, "/proc/self/fd/%d/%s", c->disk_fd, path);
+	else
+		(void)snprintf(ret, 256, "%s", path);
+}
+
 /* Of the layer that a sandbox would write to; the caller frees. */
 static inline char *session_top(struct place *p, const char *id)
 {
 	struct corral_config *c = NULL;
-	char *top;
+	char path[256];
 
 	OK(p, corral_session_store_config(p->store, id, &c, &p->err));
-	top = c->keep;
-	c->keep = NULL;
-	corral_config_free(c);
-	return top;
+	config_path(c, c->keep, path);
+	session_held_close();
+	if (c->has_disk)
+		session_held = c;
+	else
+		corral_config_free(c);
+	return strdup(path);
 }
 
 /* What a sandbox would have written to its work directory; text NULL: removed, as overlayfs does

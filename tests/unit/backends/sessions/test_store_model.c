@@ -12,6 +12,7 @@
 #include <time.h>
 
 #define OPERATIONS 2000
+#define DISK_SHARE 20 /* of them, so many less where each is mounted and copied */
 #define PROCESSES  2
 #define THREADS    2
 #define SESSIONS   3 /* of a thread, at most */
@@ -85,13 +86,14 @@ static unsigned int any(struct worker *w, unsigned int below)
 static void file_write(struct worker *w, struct session *s, unsigned int file, unsigned int value)
 {
 	struct corral_config *c = NULL;
-	char path[256];
+	char path[256], top[256];
 
 	if (!value && !s->now.files.values[file])
 		return;
 	MUST(w, corral_session_store_config(w->p.store, s->id, &c, &w->p.err));
 	TRUE(w, c->n_layers <= CORRAL_SESSION_LAYERS_MERGE);
-	(void)snprintf(path, sizeof(path), "%s/u2/f%u", c->keep, file);
+	config_path(c, c->keep, top);
+	(void)snprintf(path, sizeof(path), "%.230s/u2/f%u", top, file);
 	(void)unlink(path);
 	if (value) {
 		char text[16];
@@ -434,10 +436,8 @@ static unsigned int number_of(const char *name, unsigned int otherwise)
 	return text ? (unsigned int)strtoul(text, NULL, 10) : otherwise;
 }
 
-static void sessions_are_as_their_model(void **state)
+static void play(struct place *p, unsigned int operations)
 {
-	struct place *p = *state;
-	unsigned int operations = number_of("CORRAL_STORE_OPERATIONS", OPERATIONS);
 	unsigned int seed = number_of("CORRAL_STORE_SEED", (unsigned int)time(NULL));
 	pid_t pids[PROCESSES];
 
@@ -462,10 +462,27 @@ static void sessions_are_as_their_model(void **state)
 	assert_int_equal(entries(p, "trash"), 0);
 }
 
+static void sessions_are_as_their_model(void **state)
+{
+	play(*state, number_of("CORRAL_STORE_OPERATIONS", OPERATIONS));
+}
+
+static void so_are_those_with_a_disk(void **state)
+{
+	struct place *p = *state;
+
+	if (!disks_are_there())
+		return;
+	play(p, number_of("CORRAL_STORE_OPERATIONS", OPERATIONS) / DISK_SHARE);
+	assert_int_equal(loops_of(p->root), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(sessions_are_as_their_model, place_setup,
+		                                place_teardown),
+		cmocka_unit_test_setup_teardown(so_are_those_with_a_disk, disk_setup,
 		                                place_teardown),
 	};
 
