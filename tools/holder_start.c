@@ -57,6 +57,7 @@ static int let_go(int report_fd, struct corral_policy *policy, struct corral_err
 {
 	struct rlimit files;
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC), lease_fd = -1;
+	unsigned int first;
 
 	if (null_fd < 0)
 		return corral_error_sys(err, errno, "open /dev/null");
@@ -75,7 +76,14 @@ static int let_go(int report_fd, struct corral_policy *policy, struct corral_err
 		return corral_error_sys(err, errno, "keep the image");
 	if (lease_fd >= 0)
 		policy->rootfs_lease_fd = 4;
-	if (close_range(lease_fd >= 0 ? 5 : 4, ~0U, 0) < 0)
+	first = lease_fd >= 0 ? 5 : 4;
+	/* A disk is known by its number. */
+	if (policy->has_disk) {
+		if ((unsigned int)policy->disk_fd > first)
+			(void)close_range(first, (unsigned int)policy->disk_fd - 1, 0);
+		first = (unsigned int)policy->disk_fd + 1;
+	}
+	if (close_range(first, ~0U, 0) < 0)
 		return corral_error_sys(err, errno, "close the caller's descriptors");
 	if (chdir("/") < 0)
 		return corral_error_sys(err, errno, "chdir to /");
@@ -128,7 +136,7 @@ static json_t *record_of(const struct corral_holder *h, const struct corral_hold
 		(void)json_object_set_new(words, "session_root", json_string(o->session_root));
 	if (words)
 		(void)json_object_set_new(words, "work_dir", json_string(p->work_dir));
-	if (words && p->workspace_path)
+	if (words && p->workspace_path && !p->has_disk)
 		(void)json_object_set_new(words, "workspace", json_string(p->workspace_path));
 	return words;
 }

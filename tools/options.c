@@ -151,6 +151,20 @@ static int set_ids(struct corral_options *o, const struct corral_option *row, co
 	return corral_config_set_ids(o->config, value, err);
 }
 
+static int set_backing(struct corral_options *o, const struct corral_option *row, const char *value,
+                       struct corral_error *err)
+{
+	(void)row;
+	for (unsigned int i = CORRAL_DISK_HOST; i <= CORRAL_DISK_IMAGE; i++) {
+		if (strcmp(value, corral_disk_backing_name((enum corral_disk_backing)i)) != 0)
+			continue;
+		o->backing_said = true;
+		o->disk_backing = (enum corral_disk_backing)i;
+		return 0;
+	}
+	return corral_error_set(err, EINVAL, "'%.64s' is neither 'host' nor 'image'", value);
+}
+
 static int set_cap(struct corral_options *o, const struct corral_option *row, const char *value,
                    struct corral_error *err)
 {
@@ -486,6 +500,8 @@ const struct corral_option corral_option_table[] = {
 	  "Session", CORRAL_OPTION_SESSION_CREATE | CORRAL_OPTION_SESSION_EXEC | CORRAL_OPTION_SESSION_SHELL, false, WORD(runtime_name) },
 	{ "pull", 0, "missing|never", "whether to fetch or build what its runtime is made from, where that is not there (default: missing)",
 	  NULL, BEGIN, false, WORD(pull) },
+	{ "disk-backing", 0, "host|image", "of a new one: its files on the host's file system (default), or in an image file of --disk's size, which needs no quotas, and root",
+	  NULL, BEGIN, false, .set = set_backing },
 	{ "history", 0, NULL, "keep the files as they are before each command, for undo and diff --command",
 	  NULL, CORRAL_OPTION_SESSION_CREATE, false, OWN(history) },
 	{ "idle", 0, "TIME", "if this wakes it: hibernation after so long without a command, 0 for none (default: 30m)",

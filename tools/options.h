@@ -127,6 +127,8 @@ struct corral_options {
 	const char *from, *since, *until; /* checkpoints */
 	uint64_t command;                 /* 0: none; CORRAL_OPTION_UNSAID: the last */
 	bool history, diff, text;
+	enum corral_disk_backing disk_backing; /* where backing_said */
+	bool backing_said;
 
 	/* Of images; texts are argv's, NULL without. */
 	const char *platform, *image_name, *output, *format;

@@ -88,6 +88,9 @@ int corral_session_limits_check(const struct corral_call *call,
 		     ((has->limits_asked ^ c->limits_asked) & limit)))
 			return differs(call, session, option, err);
 	}
+	if (call->options.backing_said &&
+	    session->runtime->disk_backing != call->options.disk_backing)
+		return differs(call, session, "disk-backing", err);
 	if (call->options.network_said && has->network != c->network)
 		return differs(call, session, "network", err);
 	if (c->n_allow && c->n_allow != has->n_allow)

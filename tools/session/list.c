@@ -8,6 +8,7 @@
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/disk.h"
 #include "tools/json_print.h"
 #include "tools/message.h"
 #include "tools/session/box.h"
@@ -38,6 +39,9 @@ static json_t *record_object(const struct corral_session_record *r)
 
 	if (o && r->fault)
 		(void)json_object_set_new(o, "error", corral_json_text(r->fault, strlen(r->fault)));
+	if (o && rt)
+		(void)json_object_set_new(o, "disk_backing",
+		                          json_string(corral_disk_backing_name(rt->disk_backing)));
 	if (o && r->tenant[0])
 		(void)json_object_set_new(o, "tenant", json_string(r->tenant));
 	return o;
@@ -111,22 +115,30 @@ int corral_session_list(struct corral_call *call, struct corral_error *err)
 	return r;
 }
 
+struct use {
+	uint64_t bytes, files;
+	uint64_t disk_free_bytes; /* of a disk of its own */
+};
+
 /* What its layers hold on disk; those that it shares with others are counted too. */
-static int usage(struct corral_call *call, const char *id, uint64_t *ret_bytes, uint64_t *ret_files,
+static int usage(struct corral_call *call, const char *id, struct use *ret,
                  struct corral_error *err)
 {
+	struct corral_disk_usage disk = { 0 };
 	struct corral_session_stack k;
 	int r = corral_session_stack_open(call->store, id, &k, err);
 
 	if (r < 0)
 		return r;
-	*ret_bytes = *ret_files = 0;
+	memset(ret, 0, sizeof(*ret));
+	if (k.disk_fd && corral_disk_usage(k.disk_fd - 1, &disk) == 0)
+		ret->disk_free_bytes = disk.free_bytes;
 	for (size_t i = 0; i < k.stack.n && r == 0; i++) {
 		uint64_t bytes = 0, files = 0;
 
 		r = corral_layer_usage(k.stack.paths[i], &bytes, &files, err);
-		*ret_bytes += bytes;
-		*ret_files += files;
+		ret->bytes += bytes;
+		ret->files += files;
 	}
 	corral_session_stack_close(&k);
 	return r;
@@ -152,7 +164,7 @@ static json_t *checkpoints_array(const struct corral_checkpoints *all)
 }
 
 static int show_json(const struct corral_session_record *session, const char *sandbox,
-                     uint64_t bytes, uint64_t files, const struct corral_checkpoints *all,
+                     const struct use *use, const struct corral_checkpoints *all,
                      struct corral_error *err)
 {
 	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
@@ -165,8 +177,11 @@ static int show_json(const struct corral_session_record *session, const char *sa
 	}
 	(void)json_object_set_new(o, "description", json_loadb(text.data, text.len, 0, NULL));
 	(void)json_object_set_new(o, "sandbox", sandbox ? json_string(sandbox) : json_null());
-	(void)json_object_set_new(o, "bytes", json_integer((json_int_t)bytes));
-	(void)json_object_set_new(o, "files", json_integer((json_int_t)files));
+	(void)json_object_set_new(o, "bytes", json_integer((json_int_t)use->bytes));
+	(void)json_object_set_new(o, "files", json_integer((json_int_t)use->files));
+	if (session->runtime->disk_backing == CORRAL_DISK_IMAGE)
+		(void)json_object_set_new(o, "disk_free_bytes",
+		                          json_integer((json_int_t)use->disk_free_bytes));
 	(void)json_object_set_new(o, "checkpoints", checkpoints_array(all));
 	return corral_json_print(o, err);
 }
@@ -180,8 +195,22 @@ static void show_line(const char *key, const char *value)
 	(void)printf("%-12s %s\n", key, text);
 }
 
-static void show_text(const struct corral_session_record *s, const char *sandbox, uint64_t bytes,
-                      uint64_t files, const struct corral_checkpoints *all)
+/* The host has as much of it as was written. */
+static void show_disk(const struct corral_session_record *s, const struct use *use)
+{
+	char free_bytes[32], all[32], text[128];
+
+	if (s->runtime->disk_backing != CORRAL_DISK_IMAGE)
+		return;
+	corral_human_bytes(use->disk_free_bytes, free_bytes, sizeof(free_bytes));
+	corral_human_bytes(s->runtime->sandbox->limits.disk_bytes, all, sizeof(all));
+	(void)snprintf(text, sizeof(text), "an image file of its own, %s of %s free", free_bytes,
+	               all);
+	show_line("disk", text);
+}
+
+static void show_text(const struct corral_session_record *s, const char *sandbox,
+                      const struct use *use, const struct corral_checkpoints *all)
 {
 	corral_autofree char *limits = NULL;
 	char age[32], size[32], text[128];
@@ -215,8 +244,9 @@ static void show_text(const struct corral_session_record *s, const char *sandbox
 	ago(s->active_ms, age, sizeof(age));
 	(void)snprintf(text, sizeof(text), "%s ago", age);
 	show_line("active", text);
-	corral_human_bytes(bytes, size, sizeof(size));
-	(void)snprintf(text, sizeof(text), "%s in %" PRIu64 " files, %u layer%s", size, files,
+	show_disk(s, use);
+	corral_human_bytes(use->bytes, size, sizeof(size));
+	(void)snprintf(text, sizeof(text), "%s in %" PRIu64 " files, %u layer%s", size, use->files,
 	               s->n_layers, s->n_layers == 1 ? "" : "s");
 	show_line("changes", text);
 	(void)snprintf(text, sizeof(text), "%u", named);
@@ -231,7 +261,7 @@ int corral_session_show(struct corral_call *call, struct corral_error *err)
 	struct corral_record record = { .words = NULL };
 	struct corral_session_record session;
 	struct corral_checkpoints all = { .n = 0 };
-	uint64_t bytes = 0, files = 0;
+	struct use use = { 0 };
 	int r = corral_session_find(call, id, &session, err), found;
 
 	if (r < 0)
@@ -239,13 +269,13 @@ int corral_session_show(struct corral_call *call, struct corral_error *err)
 	found = corral_session_box_find(call, id, &record, NULL);
 	r = corral_session_boxes_mark(call, &session, 1, err);
 	if (r == 0)
-		r = usage(call, id, &bytes, &files, err);
+		r = usage(call, id, &use, err);
 	if (r == 0)
 		r = corral_session_checkpoints(call->store, id, &all, err);
 	if (r == 0 && call->options.json)
-		r = show_json(&session, found > 0 ? record.id : NULL, bytes, files, &all, err);
+		r = show_json(&session, found > 0 ? record.id : NULL, &use, &all, err);
 	else if (r == 0)
-		show_text(&session, found > 0 ? record.id : NULL, bytes, files, &all);
+		show_text(&session, found > 0 ? record.id : NULL, &use, &all);
 	corral_checkpoints_done(&all);
 	corral_record_done(&record);
 	corral_session_record_done(&session);

@@ -47,6 +47,8 @@ int corral_session_make(struct corral_call *call, const char *id, struct corral_
 		r = corral_runtimes_find(word, &rt, err);
 	if (r == 0)
 		r = corral_session_limits_put(call, rt->sandbox, err);
+	if (r == 0 && o->backing_said)
+		rt->disk_backing = o->disk_backing;
 	if (r == 0)
 		r = scope_check(o, rt, err);
 	if (r == 0)
