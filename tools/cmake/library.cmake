@@ -71,6 +71,7 @@ set(private_headers
   kernel/image/layer.h
   kernel/image/make.h
   kernel/image/reference.h
+  kernel/disk.h
   kernel/keep.h
   policy/environment.h
   policy/guest_path.h
