@@ -911,7 +911,8 @@ static void the_first_run_of_a_runtime_builds_it(void **state)
 	assert_int_equal(setenv("CORRAL_IMAGES", store_path, 1), 0);
 	RUN(&r, "--pull", "never", "--runtime", json, "--", "true");
 	assert_status(&r, 125);
-	holds(r.err, "corral runtime build x");
+	holds(r.err, json); /* after "corral runtime build" */
+	holds(r.err, "corral runtime build ");
 	RUN(&r, "--runtime", json, "--", "ls");
 	assert_status(&r, 0);
 	holds(r.err, "step 1 of 1: npm thing");
