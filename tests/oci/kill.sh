@@ -36,6 +36,8 @@ work=$(mktemp -d "$base/corral-kill.XXXXXX")
 server=
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
 cd "$work"
+# Sanitizers look for leaks by ptrace(2) themselves.
+export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 export CORRAL_IMAGES=$work/store HOME=$work XDG_CONFIG_HOME=$work
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY DOCKER_CONFIG
 failures=0
