@@ -135,8 +135,14 @@ static int slot_take(int caches_fd, const char *caches_path, const char *name,
 		if (mkdirat(caches_fd, name, 0700) < 0 && errno != EEXIST)
 			return -errno;
 		fd = openat(caches_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0)
+		if (fd < 0 && errno != EACCES)
 			return -errno;
+		if (fd < 0) {
+			/* A guest gave it to another id and closed it: the next is made anew. */
+			if (corral_mapped_remove(launcher, caches_path, name, NULL) < 0)
+				return 0;
+			continue;
+		}
 		if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 			return errno == EWOULDBLOCK ? 0 : -errno;
 		/* Removed by another, between the two. */
@@ -150,7 +156,7 @@ static int slot_take(int caches_fd, const char *caches_path, const char *name,
 		}
 		/* Not as a guest leaves it that wishes well. */
 		if (corral_mapped_remove(launcher, caches_path, name, NULL) < 0)
-			return -EIO;
+			return 0;
 	}
 	return 0;
 }
@@ -215,6 +221,9 @@ static void old_remove(int caches_fd, struct corral_launcher *launcher, const ch
 			continue;
 		slot = openat(caches_fd, e->d_name,
 		              O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		/* Closed by a guest under another id; if that still runs, the loss is its own. */
+		if (slot < 0 && errno == EACCES)
+			(void)corral_mapped_remove(launcher, caches_path, e->d_name, NULL);
 		if (slot >= 0 && is_old(slot) && flock(slot, LOCK_EX | LOCK_NB) == 0)
 			(void)corral_mapped_remove(launcher, caches_path, e->d_name, NULL);
 	}
