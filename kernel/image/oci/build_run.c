@@ -28,6 +28,8 @@
 
 #define PIDS_MAX  8192
 #define READ_SIZE (64u << 10)
+/* Of its output, before it is looked again whether it must end: some write without a pause. */
+#define READS_MAX 16
 #define TELL_MS   1000
 #define TAG_MAX   145 /* of an image's name, which comes before what is said here */
 #define SHOWN_MAX 70  /* of a step's command */
@@ -238,11 +240,15 @@ static int box_for(struct running *run, bool as_root, struct corral_error *err)
 static void drain(struct build_log *log, int fd)
 {
 	char data[READ_SIZE];
-	ssize_t n;
+	ssize_t n = 1;
 
-	while ((n = read(fd, data, sizeof(data))) > 0 || (n < 0 && errno == EINTR))
+	for (int i = 0; i < READS_MAX && !log->canceled && n != 0; i++) {
+		n = read(fd, data, sizeof(data));
+		if (n < 0 && errno != EINTR)
+			break;
 		if (n > 0)
 			build_log_feed(log, data, (size_t)n);
+	}
 }
 
 /* What it wrote so far; a guest does nothing more than fill its pipe meanwhile. Of what cannot be
@@ -298,7 +304,7 @@ static int follow(struct running *run, int out_fd, struct corral_error *err)
 	for (;;) {
 		uint64_t now = corral_now_ms();
 
-		if (!stop && now - looked_ms >= TELL_MS) {
+		if (!stop && (run->b->log->canceled || now - looked_ms >= TELL_MS)) {
 			looked_ms = now;
 			stop = watch(run, err);
 			if (stop)
@@ -306,6 +312,9 @@ static int follow(struct running *run, int out_fd, struct corral_error *err)
 				                          stop == -ETIMEDOUT ? CORRAL_REASON_TIMEOUT
 				                                             : CORRAL_REASON_KILLED,
 				                          NULL);
+			/* What it still says is read when it has ended. */
+			if (stop)
+				fds[0].fd = -1;
 		}
 		if (poll(fds, 2, TELL_MS) < 0 && errno != EINTR)
 			return corral_error_sys(err, errno, "wait for the build");
