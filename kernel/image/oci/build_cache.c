@@ -20,6 +20,7 @@
 #include "kernel/layers/layers.h"
 #include "kernel/mapped.h"
 #include "policy/runtime_build.h"
+#include "policy/runtime_catalogue.h"
 
 #define HEX_KEPT 16
 /*
@@ -161,6 +162,30 @@ static int slot_take(int caches_fd, const char *caches_path, const char *name,
 	return 0;
 }
 
+/* Whether it is the built-in one of its name, and no other that gave itself that. */
+static bool is_built_in(const struct corral_runtime *rt)
+{
+	corral_auto(corral_runtime_freep) struct corral_runtime *own = NULL;
+	char theirs[CORRAL_RUNTIME_DEFINITION_SIZE], ours[CORRAL_RUNTIME_DEFINITION_SIZE];
+
+	return !rt->path && corral_runtime_get(rt->name, &own, NULL) == 0 &&
+	       corral_runtime_definition(own, NULL, ours, NULL) == 0 &&
+	       corral_runtime_definition(rt, NULL, theirs, NULL) == 0 && !strcmp(ours, theirs);
+}
+
+/* Of this runtime on this base alone: what a build leaves there, the next one takes its word for.
+ * Whoever describes one gives it any name, so that where it is from counts, too. */
+static void key_make(const struct corral_runtime *rt, struct corral_buf *ret)
+{
+	corral_autofree char *real = rt->path ? realpath(rt->path, NULL) : NULL;
+
+	corral_buf_fmt(ret, "%s\n%s\n", rt->name, rt->base_image);
+	if (rt->path)
+		corral_buf_fmt(ret, "file %s", real ? real : rt->path);
+	else
+		corral_buf_str(ret, is_built_in(rt) ? "built-in" : "described");
+}
+
 int build_cache_take(const char *store_path, const struct corral_runtime *rt, const char *guest_dir,
                      struct corral_launcher *launcher, struct build_cache *ret,
                      struct corral_error *err)
@@ -172,9 +197,7 @@ int build_cache_take(const char *store_path, const struct corral_runtime *rt, co
 
 	if (r < 0)
 		return corral_error_sys(err, -r, "open the store's cache");
-	/* Of this runtime on this base alone: what a build leaves there, the next one takes its
-	 * word for. */
-	corral_buf_fmt(&key, "%s\n%s", rt->name, rt->base_image);
+	key_make(rt, &key);
 	corral_buf_fmt(&path, "%s/cache", store_path);
 	if (key.failed || path.failed)
 		return corral_error_set(err, ENOMEM, "out of memory");
