@@ -311,7 +311,9 @@ static void *build_long(void *ctx)
 
 static void builds_wait_for_a_slot_and_say_so(void **state)
 {
-	const struct corral_build_options o = { .slots = 1 };
+	/* Less than it waits and builds, and more than each: what was waited for is no time of its
+	 * own. */
+	const struct corral_build_options o = { .slots = 1, .timeout_ms = 6000 };
 	struct watcher first = { .cancel_ms = 0 }, second = { .cancel_ms = 0 };
 	struct corral_image *i = NULL;
 	struct corral_error err = { 0 };
@@ -324,7 +326,7 @@ static void builds_wait_for_a_slot_and_say_so(void **state)
 		(void)usleep(20000);
 		assert_true(corral_now_ms() - began < 15000);
 	}
-	if (build(RT(",\"setup_commands\":[\"true\"]"), &o, &second, &i, &err) < 0)
+	if (build(RT(",\"setup_commands\":[\"sleep 4\"]"), &o, &second, &i, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_non_null(strstr(second.lines.data, "waiting: 1 other builds run, as many as may"));
