@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
@@ -80,6 +81,22 @@ int corral_mapped_run(struct corral_launcher *launcher, const char *path, const 
 	return r;
 }
 
+/* A directory that is itself another id's, and closed: made the caller's. No mount can begin there,
+ * so it is done from above; the name is the caller's own choice. */
+static int enterable_make(struct corral_launcher *launcher, const char *parent_path, int parent_fd,
+                          const char *name, struct corral_error *err)
+{
+	corral_autofree char *script = NULL;
+
+	if (faccessat(parent_fd, name, X_OK, 0) == 0 || errno != EACCES || strpbrk(name, "'/"))
+		return 0;
+	if (asprintf(&script, "chown 0:0 './%s' && chmod u+rwx './%s'", name, name) < 0) {
+		script = NULL;
+		return corral_error_set(err, ENOMEM, "out of memory");
+	}
+	return corral_mapped_run(launcher, parent_path, script, NULL, 0, err);
+}
+
 int corral_mapped_remove(struct corral_launcher *launcher, const char *parent_path,
                          const char *name, struct corral_error *err)
 {
@@ -96,7 +113,10 @@ int corral_mapped_remove(struct corral_launcher *launcher, const char *parent_pa
 		path = NULL;
 		return corral_error_set(err, ENOMEM, "out of memory");
 	}
-	r = corral_mapped_run(launcher, path, "chmod -R u+rwx . ; find . -mindepth 1 -delete", NULL,
-	                      0, err);
+	r = enterable_make(launcher, parent_path, fd, name, err);
+	if (r == 0)
+		r = corral_mapped_run(launcher, path,
+		                      "chmod -R u+rwx . ; find . -mindepth 1 -delete", NULL, 0,
+		                      err);
 	return r == 0 ? corral_layer_remove(fd, name, err) : r;
 }

@@ -17,5 +17,5 @@ int corral_image_tree_usage(const char *path, struct corral_image_bounds *bounds
 {
 	const struct corral_layer_watch w = { watch, bounds };
 
-	return corral_tree_usage(path, &w, ret_bytes, ret_files, err);
+	return corral_tree_usage(path, bounds ? &w : NULL, ret_bytes, ret_files, err);
 }

@@ -118,7 +118,7 @@ struct corral_layer_watch {
 	void *ctx;
 };
 /* The same of one directory, whose host path it is; watch may be NULL. What cannot be read is
- * left out, and so is what lies deeper than anybody can name. */
+ * left out, and so is what goes meanwhile. What lies deeper is -EFBIG with a watch. */
 int corral_tree_usage(const char *path, const struct corral_layer_watch *watch, uint64_t *ret_bytes,
                       uint64_t *ret_files, struct corral_error *err);
 

@@ -78,9 +78,18 @@ static int count(struct usage *u, int dir_fd, const char *name, struct stat *st)
 	return 0;
 }
 
+/* What goes while it is counted, since somebody writes there still, ends nothing. */
+static int unless_gone(int r, const struct corral_error *why, struct corral_error *err)
+{
+	if (r >= 0 || r == -ENOENT || r == -ENOTDIR || r == -ELOOP)
+		return r >= 0 ? r : 0;
+	return corral_error_set(err, -r, "%s", why->text);
+}
+
 static int part_count(struct usage *u, int part_fd, struct corral_error *err)
 {
 	corral_auto(trail_done) struct trail t = { 0 };
+	struct corral_error why = { 0 };
 	int r = trail_init(&t, &part_fd, 1, 0, false, err);
 
 	if (r == 0)
@@ -92,9 +101,12 @@ static int part_count(struct usage *u, int part_fd, struct corral_error *err)
 		if (!name && !t.depth)
 			break;
 		if (!name) {
-			r = trail_up(&t, err);
+			r = unless_gone(trail_up(&t, &why), &why, err);
 			continue;
 		}
+		/* Of a directory that went. */
+		if (trail_fd(&t, 0) < 0)
+			continue;
 		r = count(u, trail_fd(&t, 0), name, &st);
 		if (r < 0)
 			return corral_error_sys(err, -r, "count '%.300s'", name);
@@ -102,12 +114,18 @@ static int part_count(struct usage *u, int part_fd, struct corral_error *err)
 		r = u->watch ? u->watch->call(u->watch->ctx, u->bytes, u->names, err) : 0;
 		if (r < 0)
 			return r;
-		/* What a guest made deeper hides nothing else. */
-		if (!S_ISDIR(st.st_mode) || t.depth == TRAIL_DEPTH_MAX)
+		if (!S_ISDIR(st.st_mode))
 			continue;
-		r = trail_down(&t, name, 1, err);
-		if (r == 0)
-			r = trail_read(&t, 1, err);
+		/* What a guest made deeper hides nothing from whoever looks whether it is too much.
+		 */
+		if (t.depth == TRAIL_DEPTH_MAX && u->watch)
+			return corral_error_set(err, EFBIG, "directories lie deeper than %d",
+			                        TRAIL_DEPTH_MAX);
+		if (t.depth == TRAIL_DEPTH_MAX)
+			continue;
+		r = unless_gone(trail_down(&t, name, 1, &why), &why, err);
+		if (r == 0 && trail_fd(&t, 0) >= 0)
+			r = unless_gone(trail_read(&t, 1, &why), &why, err);
 	}
 	return r;
 }

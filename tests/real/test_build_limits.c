@@ -210,6 +210,34 @@ static void a_hole_can_be_called_off_and_has_the_deadline(void **state)
 	fails(huge, &late, -ETIMEDOUT, "takes too long");
 }
 
+/* What never pauses in saying something is looked at all the same. */
+static void what_writes_output_without_end_is_ended(void **state)
+{
+	static const char endless[] = RT(",\"setup_commands\":[\"echo go; exec busybox yes\"]");
+	const struct corral_build_options small = { .limits = { .bytes_max = 8 << 20 } };
+	const struct corral_build_options late = { .timeout_ms = 3000 };
+	struct watcher w = { .cancel_ms = 300, .cancel_after = "go" };
+	struct corral_image *i = NULL;
+	struct corral_error err = { 0 };
+	uint64_t began;
+	int r = build(endless, NULL, &w, &i, &err);
+
+	(void)state;
+	if (r != -ECANCELED)
+		fail_msg("%d: %s", r, err.text);
+	assert_true(corral_now_ms() - w.seen_ms < 2300);
+	corral_buf_done(&w.lines);
+	nothing_is_left();
+	began = corral_now_ms();
+	fails(RT(",\"setup_commands\":[\"busybox yes & for i in 1 2 3 4; do busybox dd "
+	         "if=/dev/zero of=/$i bs=1M count=4; done; exec busybox yes\"]"),
+	      &small, -EFBIG, "more than 8388608 bytes unpacked");
+	assert_true(corral_now_ms() - began < 10000);
+	began = corral_now_ms();
+	fails(endless, &late, -ETIMEDOUT, "takes too long");
+	assert_true(corral_now_ms() - began < 10000);
+}
+
 /* --- definitions --- */
 
 static void a_tag_alone_makes_no_build(void **state)
@@ -283,7 +311,9 @@ static void *build_long(void *ctx)
 
 static void builds_wait_for_a_slot_and_say_so(void **state)
 {
-	const struct corral_build_options o = { .slots = 1 };
+	/* Less than it waits and builds, and more than each: what was waited for is no time of its
+	 * own. */
+	const struct corral_build_options o = { .slots = 1, .timeout_ms = 6000 };
 	struct watcher first = { .cancel_ms = 0 }, second = { .cancel_ms = 0 };
 	struct corral_image *i = NULL;
 	struct corral_error err = { 0 };
@@ -296,7 +326,7 @@ static void builds_wait_for_a_slot_and_say_so(void **state)
 		(void)usleep(20000);
 		assert_true(corral_now_ms() - began < 15000);
 	}
-	if (build(RT(",\"setup_commands\":[\"true\"]"), &o, &second, &i, &err) < 0)
+	if (build(RT(",\"setup_commands\":[\"sleep 4\"]"), &o, &second, &i, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_non_null(strstr(second.lines.data, "waiting: 1 other builds run, as many as may"));
@@ -397,6 +427,29 @@ static void what_a_build_closed_in_its_cache_goes(void **state)
 	corral_image_free(i);
 }
 
+/* Nor is a slot that was itself given to another id and closed the end of all later builds. */
+static void a_slot_that_a_build_closed_is_made_anew(void **state)
+{
+	struct corral_image *i = NULL;
+	struct corral_error err = { 0 };
+
+	(void)state;
+	if (!has_ranges())
+		return;
+	if (build(RT(",\"setup_commands\":[\"echo >/.corral-build/cache/x; busybox chown 5:5 "
+	             "/.corral-build/cache; busybox chmod 0 /.corral-build/cache\"]"),
+	          NULL, NULL, &i, &err) < 0)
+		fail_msg("%s", err.text);
+	corral_image_free(i);
+	i = NULL;
+	if (build(RT(",\"setup_commands\":[\"test -d /.corral-build/cache/pip; test ! -e "
+	             "/.corral-build/cache/x\"]"),
+	          NULL, NULL, &i, &err) < 0)
+		fail_msg("%s", err.text);
+	corral_image_free(i);
+	assert_int_equal(entries("cache"), 1);
+}
+
 static void needs_busybox_and_sandboxes(void **state)
 {
 	(void)state;
@@ -415,11 +468,13 @@ int main(void)
 		CASE(what_makes_too_many_files_is_ended),
 		CASE(a_hole_is_refused_before_it_is_read),
 		CASE(a_hole_can_be_called_off_and_has_the_deadline),
+		CASE(what_writes_output_without_end_is_ended),
 		CASE(a_tag_alone_makes_no_build),
 		CASE(a_builds_name_is_no_other_images),
 		CASE(builds_wait_for_a_slot_and_say_so),
 		CASE(what_a_killed_build_left_of_other_ids_is_pruned),
 		CASE(what_a_build_closed_in_its_cache_goes),
+		CASE(a_slot_that_a_build_closed_is_made_anew),
 	};
 	const struct CMUnitTest none[] = { cmocka_unit_test(needs_busybox_and_sandboxes) };
 	struct corral_launcher *l = NULL;

@@ -348,6 +348,27 @@ static void downloads_are_kept_for_the_next_build_and_are_in_no_layer(void **sta
 	assert_int_equal(entries("cache"), 1);
 }
 
+/* A file's may have the name of another, which has other downloads. */
+static void a_files_runtime_has_downloads_of_its_own(void **state)
+{
+	static const char json[] = RT(",\"packages\":[\"a\"]");
+	const struct corral_build_options o = { .launcher = launcher,
+		                                .seccomp_cache_dir = profiles,
+		                                .network = "none" };
+	corral_auto(corral_runtime_freep) struct corral_runtime *rt = parsed(RT(",\"packages\":["
+	                                                                        "\"b\"]"));
+	corral_auto(corral_image_freep) struct corral_image *one = NULL, *two = NULL;
+	struct corral_error err = { 0 };
+
+	(void)state;
+	one = built(json);
+	rt->path = strdup("/nowhere/x.json");
+	if (corral_runtime_build(store, rt, &o, &two, &err) < 0)
+		fail_msg("%s", err.text);
+	contains(two, "calls", "pip install b\n");
+	assert_int_equal(entries("cache"), 2);
+}
+
 static void npm_installs_in_the_working_directory(void **state)
 {
 	corral_auto(corral_image_freep) struct corral_image *i = NULL;
@@ -988,6 +1009,7 @@ int main(void)
 		CASE(what_was_built_is_not_built_again),
 		CASE(a_base_alone_has_no_layer_of_its_own),
 		CASE(downloads_are_kept_for_the_next_build_and_are_in_no_layer),
+		CASE(a_files_runtime_has_downloads_of_its_own),
 		CASE(npm_installs_in_the_working_directory),
 		CASE(apt_keeps_what_it_downloads_elsewhere),
 		CASE(cargo_has_its_own_home_for_downloads_and_installs_to_the_images),

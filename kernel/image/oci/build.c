@@ -144,6 +144,13 @@ static void superseded_remove(const struct building *b)
 
 /* --- what it takes --- */
 
+static void deadline_begin(struct building *b)
+{
+	b->deadline_ms = corral_now_ms() + (uint64_t)(b->o->timeout_ms ? b->o->timeout_ms
+	                                                               : CORRAL_BUILD_TIMEOUT_MS);
+	b->bounds.deadline_ms = b->deadline_ms;
+}
+
 static int base_open(struct building *b, struct corral_error *err)
 {
 	int r = corral_image_find(b->s, b->rt->base_image, &b->base, err);
@@ -455,6 +462,8 @@ static int build(struct building *b, struct corral_image **ret, struct corral_er
 		return finish(b, NULL, ret, err);
 	r = build_slot_take(corral_image_store_path(b->s), b->o->slots, b->o->progress,
 	                    b->deadline_ms, &b->slot, err);
+	/* What was waited for is no time of the build's own. */
+	deadline_begin(b);
 	if (r == 0)
 		r = work_begin(b, err);
 	if (r == 0 && asprintf(&keep_path, "%s/" KEEP, b->work_path) < 0) {
@@ -542,12 +551,10 @@ int corral_runtime_build(struct corral_image_store *s, const struct corral_runti
 		return corral_error_wrap(err, r, "runtime '%.60s'", rt->name);
 	b.tag = tag;
 	b.what = strchr(tag, ':') + 1;
-	b.deadline_ms = corral_now_ms() +
-	                (uint64_t)(o->timeout_ms ? o->timeout_ms : CORRAL_BUILD_TIMEOUT_MS);
 	b.tick = (struct corral_progress_tick) { o->progress, rt->name, "build" };
 	corral_image_bounds_init(&b.bounds, &o->limits, corral_image_store_fd(s));
 	b.bounds.tick = (struct corral_image_tick) { corral_progress_tick, &b.tick };
-	b.bounds.deadline_ms = b.deadline_ms;
+	deadline_begin(&b);
 	if (any) {
 		r = found(&b, true, 0, ret, err);
 		if (r != -ENOENT)

@@ -20,6 +20,7 @@
 #include "kernel/layers/layers.h"
 #include "kernel/mapped.h"
 #include "policy/runtime_build.h"
+#include "policy/runtime_catalogue.h"
 
 #define HEX_KEPT 16
 /*
@@ -135,8 +136,14 @@ static int slot_take(int caches_fd, const char *caches_path, const char *name,
 		if (mkdirat(caches_fd, name, 0700) < 0 && errno != EEXIST)
 			return -errno;
 		fd = openat(caches_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0)
+		if (fd < 0 && errno != EACCES)
 			return -errno;
+		if (fd < 0) {
+			/* A guest gave it to another id and closed it: the next is made anew. */
+			if (corral_mapped_remove(launcher, caches_path, name, NULL) < 0)
+				return 0;
+			continue;
+		}
 		if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 			return errno == EWOULDBLOCK ? 0 : -errno;
 		/* Removed by another, between the two. */
@@ -150,9 +157,33 @@ static int slot_take(int caches_fd, const char *caches_path, const char *name,
 		}
 		/* Not as a guest leaves it that wishes well. */
 		if (corral_mapped_remove(launcher, caches_path, name, NULL) < 0)
-			return -EIO;
+			return 0;
 	}
 	return 0;
+}
+
+/* Whether it is the built-in one of its name, and no other that gave itself that. */
+static bool is_built_in(const struct corral_runtime *rt)
+{
+	corral_auto(corral_runtime_freep) struct corral_runtime *own = NULL;
+	char theirs[CORRAL_RUNTIME_DEFINITION_SIZE], ours[CORRAL_RUNTIME_DEFINITION_SIZE];
+
+	return !rt->path && corral_runtime_get(rt->name, &own, NULL) == 0 &&
+	       corral_runtime_definition(own, NULL, ours, NULL) == 0 &&
+	       corral_runtime_definition(rt, NULL, theirs, NULL) == 0 && !strcmp(ours, theirs);
+}
+
+/* Of this runtime on this base alone: what a build leaves there, the next one takes its word for.
+ * Whoever describes one gives it any name, so that where it is from counts, too. */
+static void key_make(const struct corral_runtime *rt, struct corral_buf *ret)
+{
+	corral_autofree char *real = rt->path ? realpath(rt->path, NULL) : NULL;
+
+	corral_buf_fmt(ret, "%s\n%s\n", rt->name, rt->base_image);
+	if (rt->path)
+		corral_buf_fmt(ret, "file %s", real ? real : rt->path);
+	else
+		corral_buf_str(ret, is_built_in(rt) ? "built-in" : "described");
 }
 
 int build_cache_take(const char *store_path, const struct corral_runtime *rt, const char *guest_dir,
@@ -166,9 +197,7 @@ int build_cache_take(const char *store_path, const struct corral_runtime *rt, co
 
 	if (r < 0)
 		return corral_error_sys(err, -r, "open the store's cache");
-	/* Of this runtime on this base alone: what a build leaves there, the next one takes its
-	 * word for. */
-	corral_buf_fmt(&key, "%s\n%s", rt->name, rt->base_image);
+	key_make(rt, &key);
 	corral_buf_fmt(&path, "%s/cache", store_path);
 	if (key.failed || path.failed)
 		return corral_error_set(err, ENOMEM, "out of memory");
@@ -215,6 +244,9 @@ static void old_remove(int caches_fd, struct corral_launcher *launcher, const ch
 			continue;
 		slot = openat(caches_fd, e->d_name,
 		              O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		/* Closed by a guest under another id; if that still runs, the loss is its own. */
+		if (slot < 0 && errno == EACCES)
+			(void)corral_mapped_remove(launcher, caches_path, e->d_name, NULL);
 		if (slot >= 0 && is_old(slot) && flock(slot, LOCK_EX | LOCK_NB) == 0)
 			(void)corral_mapped_remove(launcher, caches_path, e->d_name, NULL);
 	}

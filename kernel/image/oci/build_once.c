@@ -12,6 +12,7 @@
 
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
+#include "kernel/image/bounds.h"
 
 /* How often it is looked for whether the other is done, and told that it is not. */
 #define LOOK_MS 50
@@ -103,7 +104,7 @@ void build_turn_end(struct build_turn *t, int r, const struct corral_error *fail
 	char text[FAILURE_MAX];
 	int n;
 
-	if (r < 0 && r != -ECANCELED && r != -ETIMEDOUT) {
+	if (r < 0 && r != -ECANCELED && r != -ETIMEDOUT && !corral_image_bounds_is_full(r)) {
 		n = snprintf(text, sizeof(text), "%d %s", -r, failure->text);
 		if (n > 0)
 			(void)!pwrite(t->fd, text,

@@ -25,7 +25,8 @@ struct build_turn {
  */
 int build_turn_take(const char *path, const char *tag, const struct corral_progress *progress,
                     uint64_t deadline_ms, struct build_turn *ret, struct corral_error *err);
-/* r, failure: what came of it. One that was given up (-ECANCELED, -ETIMEDOUT) is nobody else's. */
+/* r, failure: what came of it. One that was given up (-ECANCELED, -ETIMEDOUT) is nobody else's; nor
+ * is that of a limit or of the disk, since others may have larger ones. */
 void build_turn_end(struct build_turn *t, int r, const struct corral_error *failure);
 
 #endif

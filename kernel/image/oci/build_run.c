@@ -28,7 +28,10 @@
 
 #define PIDS_MAX  8192
 #define READ_SIZE (64u << 10)
+/* Of its output, before it is looked again whether it must end: some write without a pause. */
+#define READS_MAX 16
 #define TELL_MS   1000
+#define DISK_MS   100 /* between two looks at what is left of the disk */
 #define TAG_MAX   145 /* of an image's name, which comes before what is said here */
 #define SHOWN_MAX 70  /* of a step's command */
 /* Between two looks at how much a build wrote, as many times as long as one takes. */
@@ -238,11 +241,15 @@ static int box_for(struct running *run, bool as_root, struct corral_error *err)
 static void drain(struct build_log *log, int fd)
 {
 	char data[READ_SIZE];
-	ssize_t n;
+	ssize_t n = 1;
 
-	while ((n = read(fd, data, sizeof(data))) > 0 || (n < 0 && errno == EINTR))
+	for (int i = 0; i < READS_MAX && !log->canceled && n != 0; i++) {
+		n = read(fd, data, sizeof(data));
+		if (n < 0 && errno != EINTR)
+			break;
 		if (n > 0)
 			build_log_feed(log, data, (size_t)n);
+	}
 }
 
 /* What it wrote so far; a guest does nothing more than fill its pipe meanwhile. Of what cannot be
@@ -270,7 +277,7 @@ static int measure(struct running *run, struct corral_error *err)
 	return corral_error_set(err, -r, "%s", why.text);
 }
 
-/* Whether it must not go on; looked at now and then. */
+/* Whether it must not go on; looked at now and then, but for the disk, which fills quickly. */
 static int watch(struct running *run, struct corral_error *err)
 {
 	const struct build_run *b = run->b;
@@ -288,6 +295,25 @@ static int watch(struct running *run, struct corral_error *err)
 	return r < 0 ? r : measure(run, err);
 }
 
+/* What is to be looked at by now; whoever must not go on is killed. */
+static int look(struct running *run, uint64_t *looked_ms, struct corral_error *err)
+{
+	uint64_t now = corral_now_ms();
+	int r;
+
+	if (run->b->log->canceled || now - *looked_ms >= TELL_MS) {
+		*looked_ms = now;
+		r = watch(run, err);
+	} else {
+		r = corral_image_bounds_disk(run->b->bounds, err);
+	}
+	if (r < 0)
+		(void)corral_sandbox_kill(
+		        run->box, r == -ETIMEDOUT ? CORRAL_REASON_TIMEOUT : CORRAL_REASON_KILLED,
+		        NULL);
+	return r;
+}
+
 static int follow(struct running *run, int out_fd, struct corral_error *err)
 {
 	struct pollfd fds[2] = { { .fd = out_fd, .events = POLLIN },
@@ -296,18 +322,13 @@ static int follow(struct running *run, int out_fd, struct corral_error *err)
 	int r, stop = 0;
 
 	for (;;) {
-		uint64_t now = corral_now_ms();
-
-		if (!stop && now - looked_ms >= TELL_MS) {
-			looked_ms = now;
-			stop = watch(run, err);
+		if (!stop) {
+			stop = look(run, &looked_ms, err);
+			/* What it still says is read when it has ended. */
 			if (stop)
-				(void)corral_sandbox_kill(run->box,
-				                          stop == -ETIMEDOUT ? CORRAL_REASON_TIMEOUT
-				                                             : CORRAL_REASON_KILLED,
-				                          NULL);
+				fds[0].fd = -1;
 		}
-		if (poll(fds, 2, TELL_MS) < 0 && errno != EINTR)
+		if (poll(fds, 2, DISK_MS) < 0 && errno != EINTR)
 			return corral_error_sys(err, errno, "wait for the build");
 		if (fds[0].revents & POLLIN)
 			drain(run->b->log, out_fd);

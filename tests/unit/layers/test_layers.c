@@ -807,6 +807,78 @@ static void too_deep_is_told_so_far(void **state)
 	assert_int_equal(files, 1);
 }
 
+static int count_on(void *ctx, uint64_t bytes, uint64_t names, struct corral_error *err)
+{
+	(void)ctx;
+	(void)bytes;
+	(void)names;
+	(void)err;
+	return 0;
+}
+
+static void too_deep_is_too_much_for_who_watches(void **state)
+{
+	const struct corral_layer_watch watch = { count_on, NULL };
+	struct corral_error err = { 0 };
+	uint64_t bytes = 0, files = 0;
+
+	(void)state;
+	deep_make("1/u2", 4100, false, NULL);
+	assert_int_equal(corral_tree_usage("1/u2", NULL, &bytes, &files, &err), 0);
+	assert_int_equal(corral_tree_usage("1/u2", &watch, &bytes, &files, &err), -EFBIG);
+	assert_non_null(strstr(err.text, "deeper than 4096"));
+}
+
+/* After so many names, what lies at that path goes. */
+struct going {
+	const char *path;
+	uint64_t at;
+};
+
+static int go_away(void *ctx, uint64_t bytes, uint64_t names, struct corral_error *err)
+{
+	const struct going *g = ctx;
+	char above[64];
+	int fd;
+
+	(void)bytes;
+	if (names != g->at)
+		return 0;
+	(void)snprintf(above, sizeof(above), "%.*s", (int)(strrchr(g->path, '/') - g->path),
+	               g->path);
+	fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(corral_layer_remove(fd, strrchr(g->path, '/') + 1, err), 0);
+	(void)close(fd);
+	return 0;
+}
+
+static void what_goes_while_it_is_counted_hides_nothing(void **state)
+{
+	/* t: a, a/b, a/b/c, ..., z */
+	struct going all[] = { { "t/a", 1 }, { "t/a", 2 }, { "t/a/b", 2 }, { "t/a/b", 3 },
+		               { "t/a", 5 }, { "t/a", 200 } };
+	char path[1024];
+
+	(void)state;
+	for (size_t i = 0; i < CORRAL_COUNT(all); i++) {
+		const struct corral_layer_watch watch = { go_away, &all[i] };
+		struct corral_error err = { 0 };
+		uint64_t bytes = 0, files = 0;
+		size_t len = (size_t)snprintf(path, sizeof(path), "t/a/b/c/d");
+
+		/* More than are open at once, so that the way back is looked for. */
+		for (int k = 0; k < 200; k++)
+			len += (size_t)snprintf(path + len, sizeof(path) - len, "/e");
+		(void)snprintf(path + len, sizeof(path) - len, "/f");
+		file(path, "");
+		file("t/a/b/y", "");
+		file("t/z", "");
+		if (corral_tree_usage("t", &watch, &bytes, &files, &err) != 0)
+			fail_msg("%zu: %s", i, err.text);
+		assert_true(files >= 1 && files <= 3);
+	}
+}
+
 static void removal_takes_all_and_nothing_else(void **state)
 {
 	struct corral_error err = { 0 };
@@ -908,6 +980,8 @@ int main(void)
 		ROW(merged_layers_show_what_both_did),
 		ROW(depth_is_no_burden),
 		ROW(too_deep_is_told_so_far),
+		ROW(too_deep_is_too_much_for_who_watches),
+		ROW(what_goes_while_it_is_counted_hides_nothing),
 		ROW(removal_takes_all_and_nothing_else),
 		ROW(usage_counts_each_inode_once),
 		ROW(empty_is_what_holds_nothing),
