@@ -193,6 +193,39 @@ static void an_image_is_brought_once_for_all_who_ask(void **state)
 		many_bring(*state, false);
 }
 
+/* Its pin is lost, and its image's name another's: the session runs on none of both. */
+static void a_session_wakes_on_its_own_image_or_not_at_all(void **state)
+{
+	struct place *p = *state;
+	struct corral_image_removal gone = { 0 };
+	struct asker a = { .p = p, .id = "s0" };
+	struct corral_error err = { 0 };
+	char keeper[200];
+
+	if (!ready())
+		return;
+	begin_with(p, NULL, true);
+	image_make(p->images, "late:1", "{\"Env\":[\"PATH=/bin\"]}", base_fill);
+	(void)ask(&a);
+	if (a.r < 0)
+		fail_msg("%s", a.err.text);
+	(void)corral_session_manager_shutdown(p->s.m, NULL);
+	sessions_end(&p->s);
+	(void)snprintf(keeper, sizeof(keeper), "%s/store/sessions/s0", p->s.dir);
+	assert_int_equal(corral_image_unpin(p->images, keeper, &err), 0);
+	if (corral_image_remove(p->images, "late:1", &gone, &err) < 0)
+		fail_msg("%s", err.text);
+	corral_image_removal_done(&gone);
+	image_make(p->images, "late:1", "{\"Env\":[\"PATH=/bin\",\"A=b\"]}", base_fill);
+	corral_runtime_catalogue_close(p->s.catalogue);
+	begin_with(p, NULL, true);
+	a = (struct asker) { .p = p, .id = "s0" };
+	(void)ask(&a);
+	assert_int_equal(a.r, -ESTALE);
+	assert_non_null(strstr(a.err.text, "is no longer in the store"));
+	(void)corral_session_manager_shutdown(p->s.m, NULL);
+}
+
 static void the_same_in_a_store(void **state)
 {
 	struct place *p = *state;
@@ -400,6 +433,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(an_image_is_brought_once_for_all_who_ask),
 		TEST(the_same_in_a_store),
+		TEST(a_session_wakes_on_its_own_image_or_not_at_all),
 		TEST(an_image_that_went_is_brought_again),
 		TEST(without_somebody_to_bring_it_the_error_is_what_to_type),
 		TEST(first_command_of_a_session_builds),
