@@ -206,6 +206,7 @@ static void what_a_command_leaves_the_next_one_finds(void)
 	assert_false(is_listed(box.id));
 	CORRAL(&said, "exec", box.id, "--", "true");
 	assert_error(&said, "is alive: corral sandbox list shows");
+	assert_error(&said, "true wakes a session");
 }
 
 static void sandbox_that_cannot_be_is_an_error_and_leaves_nothing(void)
