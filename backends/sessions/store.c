@@ -59,6 +59,12 @@ static int root_check(const struct corral_session_store *s, struct corral_error 
 		                        "sessions '%s': it is not yours (its owner is %u, you are "
 		                        "%u): choose a directory of your own",
 		                        s->root, st.st_uid, geteuid());
+	/* One such as /tmp is meant for all: nobody should be told to close it. */
+	if (st.st_mode & 077 && st.st_mode & S_ISVTX)
+		return corral_error_set(err, EPERM,
+		                        "sessions '%s': it is shared with others: choose a "
+		                        "directory of your own",
+		                        s->root);
 	if (st.st_mode & 077)
 		return corral_error_set(err, EPERM,
 		                        "sessions '%s': others may look into it: chmod go-rwx '%s'",

@@ -682,6 +682,8 @@ static void the_directory_is_the_callers_alone(void **state)
 
 	assert_int_equal(chmod(p->root, 0750), 0);
 	FAILS(p, corral_session_store_open(p->root, &s, &p->err), EPERM, "chmod go-rwx");
+	assert_int_equal(chmod(p->root, 01777), 0);
+	FAILS(p, corral_session_store_open(p->root, &s, &p->err), EPERM, "a directory of your own");
 	assert_int_equal(chmod(p->root, 0700), 0);
 	if (geteuid() != 0) {
 		FAILS(p, corral_session_store_open("/tmp", &s, &p->err), EPERM, "not yours");
