@@ -1339,6 +1339,11 @@ static void wrong_words_are_told_with_a_way_out(void **state)
 	assert_says(r.out, "--idle");
 	CORRAL(&r, "help", "sandbox");
 	assert_says(r.out, "Usage: corral sandbox");
+	CORRAL(&r, "help", "image", "list");
+	assert_says(r.out, "Usage: corral image list");
+	/* What comes after run is nobody's to run. */
+	CORRAL(&r, "help", "run", "echo");
+	assert_says(r.out, "Usage: corral run");
 	run_done(&r);
 }
 
