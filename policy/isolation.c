@@ -7,19 +7,20 @@
 #define EVERY "this host contains it with every fence"
 #define FEWER "this host contains it with fewer fences, which allow_weaker accepts"
 
-/* Of the first reason, so much: the second has the rest of the text. */
-#define WHY_MAX 200
+/* Both reasons together, so much; and of the second at least so much. */
+#define WHYS_MAX   370u
+#define DOCKER_MIN 70u
 
 /* How many bytes of it: whole words, as half of a command is no advice. */
-static int why_len(const char *why)
+static int why_len(const char *why, size_t max)
 {
-	size_t len = strlen(why), end = WHY_MAX;
+	size_t len = strlen(why), end = max;
 
-	if (len <= WHY_MAX)
+	if (len <= max)
 		return (int)len;
 	while (end && why[end] != ' ')
 		end--;
-	return (int)(end ? end : WHY_MAX);
+	return (int)(end ? end : max);
 }
 
 static const char *said(const char *why, const char *otherwise)
@@ -104,13 +105,18 @@ int corral_isolation_choose(const struct corral_runtime *rt,
 			               "not natively: %s; but a container engine answers",
 			               native_why);
 		} else {
-			int len = why_len(native_why);
+			/* The first ends with what mends it: the engine's is cut before it. */
+			size_t other = strlen(docker_why);
+			int len = why_len(native_why,
+			                  WHYS_MAX - (other < DOCKER_MIN ? other : DOCKER_MIN));
+			int rest = why_len(docker_why, WHYS_MAX - (size_t)len);
 
 			r = corral_error_set(err, EOPNOTSUPP,
 			                     "runtime '%.60s': neither natively: %.*s%s; nor by a "
-			                     "container engine: %s",
+			                     "container engine: %.*s%s",
 			                     rt->name, len, native_why,
-			                     native_why[len] ? " ..." : "", docker_why);
+			                     native_why[len] ? " ..." : "", rest, docker_why,
+			                     docker_why[rest] ? " ..." : "");
 		}
 		break;
 	}

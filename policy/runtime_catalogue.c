@@ -210,7 +210,9 @@ int corral_runtime_load(const char *path, struct corral_runtime **ret, struct co
 
 	if (fd < 0)
 		return corral_error_sys(err, errno, "'%.200s'", path);
-	r = file_parse(fd, path, &rt, err);
+	r = trust(fd, err);
+	if (r == 0)
+		r = file_parse(fd, path, &rt, err);
 	if (r < 0)
 		return corral_error_wrap(err, r, "'%.200s'", path);
 	rt->path = strdup(path);

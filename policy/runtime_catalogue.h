@@ -58,8 +58,8 @@ size_t corral_runtime_catalogue_faults(const struct corral_runtime_catalogue *c,
 int corral_runtime_catalogue_get(const struct corral_runtime_catalogue *c, const char *name,
                                  const struct corral_runtime **ret, struct corral_error *err);
 
-/* That of a file that the caller names, whoever may write to it. Without a name of its own it has
- * the file's. "'PATH': packages[1]: ...". */
+/* That of a file that the caller names; -EPERM when others than root and he can write to it.
+ * Without a name of its own it has the file's. "'PATH': packages[1]: ...". */
 int corral_runtime_load(const char *path, struct corral_runtime **ret, struct corral_error *err);
 
 /* A built-in one, the caller's own. -ENOENT with the same text. */

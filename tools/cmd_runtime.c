@@ -159,6 +159,8 @@ static json_t *entry_json(const struct corral_runtime *rt, const char *path, con
 	                 source.failed ? "" : source.data, "file", text_or_null(path));
 }
 
+#define WHY_MAX 60
+
 /* Files that are none: a row each, with what is wrong in the place of a description. */
 static void faults_add(const struct corral_runtime_catalogue *all, struct corral_table *t,
                        json_t *words)
@@ -170,11 +172,18 @@ static void faults_add(const struct corral_runtime_catalogue *all, struct corral
 		const struct corral_runtime_fault *f = &faults[i];
 		/* The file has a column of its own. */
 		const char *why = f->text + strlen(f->path) + 2;
-		char broken[600];
+		char broken[WHY_MAX + 16];
+		size_t len;
 
 		if (strncmp(f->text, f->path, strlen(f->path)) != 0)
 			why = f->text;
-		(void)snprintf(broken, sizeof(broken), "broken: %s", why);
+		/* The whole of it would push the file out of sight: runtime validate says it. */
+		len = strlen(why);
+		if (len > WHY_MAX)
+			for (len = WHY_MAX; len > WHY_MAX / 2 && why[len] != ' ';)
+				len--;
+		(void)snprintf(broken, sizeof(broken), "broken: %.*s%s", (int)len, why,
+		               why[len] ? " ..." : "");
 		corral_table_add(t, (const char *const[]) { f->name, "-", "-", broken, f->path });
 		(void)json_array_append_new(
 		        words, json_pack("{s:o, s:s, s:n, s:n, s:b, s:o, s:n, s:s, s:o, s:o}",

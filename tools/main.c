@@ -77,11 +77,21 @@ static int unknown(const char *name)
 	return CORRAL_EXIT_FAILED;
 }
 
+/* Whose next word is a command as well: that of run would be run. */
+static bool has_commands(const struct corral_subcommand *s)
+{
+	return s->run == corral_cmd_sandbox || s->run == corral_cmd_session ||
+	       s->run == corral_cmd_runtime || s->run == corral_cmd_image ||
+	       s->run == corral_cmd_docker;
+}
+
 static int cmd_help(int argc, char **argv)
 {
 	const struct corral_subcommand *s;
-	char option[] = "--help";
-	char *args[3];
+	char program[] = "corral", option[] = "--help";
+	/* All of it: another program may take it over. */
+	char *args[5] = { program };
+	int n = 1;
 
 	if (argc < 2 || argv[1][0] == '-' || !strcmp(argv[1], "help")) {
 		print_usage(stdout);
@@ -90,10 +100,11 @@ static int cmd_help(int argc, char **argv)
 	s = find(argv[1]);
 	if (!s)
 		return unknown(argv[1]);
-	args[0] = argv[1];
-	args[1] = option;
-	args[2] = NULL;
-	return s->run(2, args);
+	args[n++] = argv[1];
+	if (argc > 2 && argv[2][0] != '-' && has_commands(s))
+		args[n++] = argv[2];
+	args[n++] = option;
+	return s->run(n - 1, args + 1);
 }
 
 /*

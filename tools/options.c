@@ -243,6 +243,21 @@ static int set_word(struct corral_options *o, const struct corral_option *row, c
 	return 0;
 }
 
+static int set_build_network(struct corral_options *o, const struct corral_option *row,
+                             const char *value, struct corral_error *err)
+{
+	static const char *const words[] = { "none", "host", "bridge", "pasta" };
+
+	(void)row;
+	for (size_t i = 0; i < CORRAL_COUNT(words); i++) {
+		if (strcmp(value, words[i]) != 0)
+			continue;
+		o->build_network = value;
+		return 0;
+	}
+	return corral_error_set(err, EINVAL, "'%.64s' is not one of none, host, bridge", value);
+}
+
 /* The same; it decides which program goes on, and how others are read. */
 static int set_place(struct corral_options *o, const struct corral_option *row, const char *value,
                      struct corral_error *err)
@@ -553,7 +568,7 @@ const struct corral_option corral_option_table[] = {
 	  NULL, CORRAL_OPTION_IMAGE_PRUNE, false, OWN(dry_run) },
 
 	{ "network", 0, "MODE", "what its commands reach: none, host, or bridge, a network of its own (default: bridge)",
-	  "Build", CORRAL_OPTION_RUNTIME_BUILD | CORRAL_OPTION_RUNTIME_PREWARM, false, WORD(build_network) },
+	  "Build", CORRAL_OPTION_RUNTIME_BUILD | CORRAL_OPTION_RUNTIME_PREWARM, false, .set = set_build_network },
 	{ "no-cache", 0, NULL, "build though there is one, and without what was downloaded for others",
 	  NULL, CORRAL_OPTION_RUNTIME_BUILD, false, OWN(no_cache) },
 	{ "max-size", 0, "SIZE", "of an image, and of what a build writes; above that it is an error (default: 32G)",

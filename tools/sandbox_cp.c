@@ -239,6 +239,7 @@ int corral_cp(struct corral_call *call,
 	bool out = paths[0] != NULL;
 	const char *own = call->operands[out ? 1 : 0], *operand = call->operands[out ? 0 : 1];
 	corral_autofree char *word = NULL;
+	struct corral_files_stat source;
 	uint64_t skipped;
 	int r;
 
@@ -250,9 +251,14 @@ int corral_cp(struct corral_call *call,
 		        corral_option_command_name(call->command->option), call->command->operands);
 	(void)signal(SIGPIPE, SIG_IGN);
 	word = strndup(operand, strcspn(operand, ":"));
-	r = word ? guest_open(call, word, out, &guest, err) : corral_error_sys(err, ENOMEM, "cp");
+	r = word ? 0 : corral_error_sys(err, ENOMEM, "cp");
 	if (r == 0 && strcmp(own, "-") != 0)
 		r = corral_place_open_local(&local, err);
+	/* Before a session is made for it. */
+	if (r == 0 && local.local && !out)
+		r = corral_place_stat(&local, own, &source, err);
+	if (r == 0)
+		r = guest_open(call, word, out, &guest, err);
 	c.from = (struct end) { out ? &guest : local.local ? &local : NULL, out ? paths[0] : own };
 	c.to = (struct end) { !out ? &guest : local.local ? &local : NULL, out ? own : paths[1] };
 	if (r == 0)

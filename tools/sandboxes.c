@@ -257,8 +257,8 @@ int corral_sandboxes_find(const struct corral_sandboxes *s, const char *word,
 		r = corral_error_set(
 		        err, ENOENT,
 		        "no sandbox '%.64s' is alive: corral sandbox list shows those that "
-		        "are",
-		        word);
+		        "are, and corral session exec %.64s true wakes a session",
+		        word, word);
 	} else {
 		r = corral_error_set(err, ENOTUNIQ,
 		                     "'%.64s' may be %s%s: write more of its id or name", word,

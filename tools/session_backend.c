@@ -103,11 +103,6 @@ static int find(const char *word, struct session *s, struct corral_error *err)
 
 	if (r == 0)
 		r = corral_sandboxes_find(&dir, word, &record, err);
-	if (r == -ENOENT)
-		r = corral_error_set(err, ENOENT,
-		                     "no sandbox '%.64s' is alive: corral sandbox list shows those "
-		                     "that are, and corral session exec %.64s true wakes a session",
-		                     word, word);
 	if (r == 0)
 		(void)snprintf(s->shells.id, sizeof(s->shells.id), "%s", record.id);
 	corral_record_done(&record);

@@ -20,7 +20,9 @@
 #define OPEN_CLEAN_NSEC 10000000
 /* A registry cannot even be read without some room beside it, and what makes room is removing. */
 #define RESERVE       "reserve"
-#define RESERVE_BYTES (1l << 20)
+#define RESERVE_BYTES (1ul << 20)
+/* A few pages of the registry and of its journal: with less, it is no help. */
+#define RESERVE_LEAST (64ul << 10)
 
 /* With its parents, as the caller's alone. */
 static int root_make(const char *root)
@@ -57,6 +59,12 @@ static int root_check(const struct corral_session_store *s, struct corral_error 
 		                        "sessions '%s': it is not yours (its owner is %u, you are "
 		                        "%u): choose a directory of your own",
 		                        s->root, st.st_uid, geteuid());
+	/* One such as /tmp is meant for all: nobody should be told to close it. */
+	if (st.st_mode & 077 && st.st_mode & S_ISVTX)
+		return corral_error_set(err, EPERM,
+		                        "sessions '%s': it is shared with others: choose a "
+		                        "directory of your own",
+		                        s->root);
 	if (st.st_mode & 077)
 		return corral_error_set(err, EPERM,
 		                        "sessions '%s': others may look into it: chmod go-rwx '%s'",
@@ -192,13 +200,20 @@ static void reserve_take(const struct corral_session_store *s)
 {
 	corral_autofd int fd = -1;
 	struct statvfs fs;
+	uint64_t bytes;
 
 	if (faccessat(s->root_fd, RESERVE, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
-	    fstatvfs(s->root_fd, &fs) < 0 || fs.f_bavail * fs.f_bsize < 8 * (uint64_t)RESERVE_BYTES)
+	    fstatvfs(s->root_fd, &fs) < 0)
+		return;
+	/* Of a small one its share: it is the one that is full soon. */
+	bytes = (uint64_t)fs.f_bavail * fs.f_frsize / 8;
+	if (bytes > RESERVE_BYTES)
+		bytes = RESERVE_BYTES;
+	if (bytes < RESERVE_LEAST)
 		return;
 	fd = openat(s->root_fd, RESERVE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 	            0600);
-	if (fd >= 0 && fallocate(fd, 0, 0, RESERVE_BYTES) < 0)
+	if (fd >= 0 && fallocate(fd, 0, 0, (off_t)bytes) < 0)
 		(void)unlinkat(s->root_fd, RESERVE, 0);
 }
 

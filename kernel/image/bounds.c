@@ -56,11 +56,13 @@ static int disk_look(int fd, struct corral_error *err)
 		return 0;
 	bytes = spared(CORRAL_IMAGE_BYTES_SPARED, (uint64_t)st.f_blocks * st.f_frsize);
 	files = spared(CORRAL_IMAGE_FILES_SPARED, st.f_files);
+	/* Of a small disk, so few are spared that no number of MiB says it. */
 	if ((uint64_t)st.f_bavail * st.f_frsize < bytes)
 		return corral_error_set(err, ENOSPC,
-		                        "less than %llu MiB are left on the disk of the store, "
+		                        "less than %llu %s are left on the disk of the store, "
 		                        "which others need",
-		                        (unsigned long long)(bytes >> 20));
+		                        (unsigned long long)(bytes >> 20 ? bytes >> 20 : bytes),
+		                        bytes >> 20 ? "MiB" : "bytes");
 	/* Some filesystems (btrfs) have no such number: 0 of 0. */
 	if (st.f_files && st.f_favail < files)
 		return corral_error_set(err, ENOSPC,

@@ -70,8 +70,15 @@ static int check(const struct corral_image_store *s, struct corral_error *err)
 		return corral_error_sys(err, errno, "look at '%.200s'", s->path);
 	if (st.st_uid != geteuid())
 		return corral_error_set(err, EPERM,
-		                        "images in '%.200s' are those of user %u, and not of %u",
+		                        "images in '%.200s' are those of user %u, and not of %u: "
+		                        "choose a directory of your own",
 		                        s->path, st.st_uid, geteuid());
+	/* One such as /tmp is meant for all: nobody should be told to close it. */
+	if (st.st_mode & 077 && st.st_mode & S_ISVTX)
+		return corral_error_set(err, EPERM,
+		                        "images in '%.200s' would be open to others, who share it: "
+		                        "choose a directory of your own",
+		                        s->path);
 	if (st.st_mode & 077)
 		return corral_error_set(err, EPERM,
 		                        "images in '%.200s' would be open to others: chmod 700",

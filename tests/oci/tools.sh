@@ -152,6 +152,17 @@ cmp a b || fail "a directory and its archive are two images"
 store 5 save -q tar:1 | store 6 load -q >c || fail "load of what was imported"
 cmp a c || fail "what was imported and saved is another image"
 
+# ---- for programs ----
+json() { python3 -c 'import json, sys
+i = json.load(sys.stdin)[0]
+assert i["built_for"] is None and sys.argv[1] in i["names"][0], i' "$1"; }
+store 9 load --json v1.tar | json mine:v1 || fail "load --json"
+store 9 import --json root.tar json:1 | json json:1 || fail "import --json"
+# The name just given, whatever others it has.
+store 9 import root.tar zz:1 | grep -q '^[^ ]*zz:1 ' || fail "import tells another name"
+store 9 load --name yy:1 v1.tar | grep -q '^[^ ]*yy:1 ' || fail "load tells another name"
+store 9 inspect --json json:1 | json json:1 || fail "inspect --json"
+
 # ---- what is no image ----
 echo junk | store 7 load -q 2>err && fail "junk was loaded"
 tar -cf nothing.tar root

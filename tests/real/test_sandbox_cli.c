@@ -206,6 +206,7 @@ static void what_a_command_leaves_the_next_one_finds(void)
 	assert_false(is_listed(box.id));
 	CORRAL(&said, "exec", box.id, "--", "true");
 	assert_error(&said, "is alive: corral sandbox list shows");
+	assert_error(&said, "true wakes a session");
 }
 
 static void sandbox_that_cannot_be_is_an_error_and_leaves_nothing(void)
@@ -1338,6 +1339,11 @@ static void wrong_words_are_told_with_a_way_out(void **state)
 	assert_says(r.out, "--idle");
 	CORRAL(&r, "help", "sandbox");
 	assert_says(r.out, "Usage: corral sandbox");
+	CORRAL(&r, "help", "image", "list");
+	assert_says(r.out, "Usage: corral image list");
+	/* What comes after run is nobody's to run. */
+	CORRAL(&r, "help", "run", "echo");
+	assert_says(r.out, "Usage: corral run");
 	run_done(&r);
 }
 

@@ -143,6 +143,8 @@ static void files_are_copied_in_and_out(void)
 	assert_session("", "cp", path, "copy:/workspace/g");
 	session_sh("copy", "cat g", "out\n");
 	assert_session_error("not found", "cp", "copy:nothing", path);
+	assert_session_error("nothing/here", "cp", "/nothing/here", "none-for-this:f");
+	assert_session_error(" shows those that there are", "show", "none-for-this");
 	/* Copying out makes no session. */
 	assert_session_error(" shows those that there are", "cp", "nobody:f", path);
 	assert_session_error(" shows those that there are", "show", "nobody");

@@ -65,7 +65,7 @@ static void text_print(const struct corral_image *i)
 	line_print("platform", platform);
 	time_print("created", i->created_ms);
 	time_print("stored", i->stored_ms);
-	if (*i->built_for)
+	if (i->built_for && *i->built_for)
 		line_print("built for", i->built_for);
 	words_print("entrypoint", i->entrypoint, i->n_entrypoint);
 	words_print("command", i->command, i->n_command);

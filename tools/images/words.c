@@ -70,7 +70,8 @@ json_t *corral_images_json(const struct corral_image *i)
 	(void)json_object_set_new(o, "labels", texts_json(i->labels, i->n_labels));
 	(void)json_object_set_new(o, "stop_signal", text_json(i->stop_signal));
 	(void)json_object_set_new(o, "built_for",
-	                          *i->built_for ? text_json(i->built_for) : json_null());
+	                          i->built_for && *i->built_for ? text_json(i->built_for)
+	                                                        : json_null());
 	return o;
 }
 

@@ -505,8 +505,41 @@ static int code_of(const struct call *c, CURLcode result, bool *ret_is_broken)
 	}
 }
 
+/* Its host and port, without who it is asked as. */
+static void proxy_name(const char *proxy, char *ret, size_t size)
+{
+	const char *scheme = strstr(proxy, "://");
+	const char *at = scheme ? scheme + 3 : proxy;
+	size_t len = strcspn(at, "/");
+
+	for (const char *p = at; p < at + len; p++)
+		if (*p == '@') {
+			len -= (size_t)(p + 1 - at);
+			at = p + 1;
+		}
+	(void)snprintf(ret, size, "%.*s", (int)(len < size ? len : size - 1), at);
+}
+
+/* libcurl names the host that it wanted to reach: "Failed to connect to proxy.lan port 3128". */
+static bool is_of_proxy(const struct call *c, const char *name, CURLcode result)
+{
+	const char *said = strstr(c->said, "connect to ");
+	size_t len = strcspn(name, ":");
+
+	if (result == CURLE_COULDNT_RESOLVE_PROXY)
+		return true;
+	if (result != CURLE_COULDNT_CONNECT || !said)
+		return false;
+	said += strlen("connect to ");
+	if (strncmp(said, name, len) != 0 || strncmp(said + len, " port ", 6) != 0)
+		return false;
+	return !name[len] || strtoul(said + len + 6, NULL, 10) == strtoul(name + len + 1, NULL, 10);
+}
+
 static int explain(struct call *c, CURLcode result)
 {
+	const char *proxy = c->h->o->proxy && !c->at.is_loopback ? c->h->o->proxy : NULL;
+	char name[256];
 	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
 	const char *reason = c->said[0] ? c->said : curl_easy_strerror(result);
 	int code;
@@ -514,6 +547,15 @@ static int explain(struct call *c, CURLcode result)
 	if (c->code < 0)
 		return c->code;
 	code = code_of(c, result, &c->a->is_broken);
+	if (proxy) {
+		proxy_name(proxy, name, sizeof(name));
+		if (is_of_proxy(c, name, result))
+			return corral_error_set(c->err, code,
+			                        "the proxy %.200s does not answer, by which "
+			                        "%.100s:%u is to be reached (https_proxy, "
+			                        "no_proxy)",
+			                        name, c->at.host, c->at.port);
+	}
 	if (code == ECONNREFUSED)
 		return corral_error_set(c->err, code, "nobody answers at %.200s:%u", c->at.host,
 		                        c->at.port);
@@ -522,8 +564,9 @@ static int explain(struct call *c, CURLcode result)
 	    (strstr(reason, "wrong version number") || strstr(reason, "packet length too long") ||
 	     strstr(reason, "record layer failure")))
 		return corral_error_set(c->err, code,
-		                        "%.200s:%u does not speak TLS; if it speaks plain HTTP: "
-		                        "--insecure %.200s:%u",
+		                        "%.80s:%u does not speak TLS; if it speaks plain HTTP: "
+		                        "corral image pull --insecure %.80s:%u NAME, or "
+		                        "\"insecure\" in registries.json",
 		                        c->at.host, c->at.port, c->at.host, c->at.port);
 	corral_said(&text, reason, strlen(reason), 200);
 	return corral_error_set(c->err, code, "%s",

@@ -105,6 +105,9 @@ static void store_is_its_users_alone(void **state)
 	assert_int_equal(chmod(p->root, 0755), 0);
 	assert_int_equal(corral_image_store_open(p->root, true, &s, &p->err), -EPERM);
 	assert_non_null(strstr(p->err.text, "chmod 700"));
+	assert_int_equal(chmod(p->root, 01777), 0);
+	assert_int_equal(corral_image_store_open(p->root, true, &s, &p->err), -EPERM);
+	assert_non_null(strstr(p->err.text, "a directory of your own"));
 	assert_int_equal(chmod(p->root, 0700), 0);
 	if (geteuid() == 0) {
 		assert_int_equal(chown(p->root, 1, 1), 0);

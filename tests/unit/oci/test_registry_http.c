@@ -318,7 +318,7 @@ static void plain_http_is_said_in_so_many_words(void **state)
 	struct sockaddr_in at = { .sin_family = AF_INET };
 	corral_autofd int listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	socklen_t len = sizeof(at);
-	char url[64], wanted[128];
+	char url[64], wanted[256];
 	const struct corral_registry_request q = { .url = url, .body_max = 100 };
 	pthread_t thread;
 	unsigned int port;
@@ -333,8 +333,8 @@ static void plain_http_is_said_in_so_many_words(void **state)
 	assert_int_equal(corral_registry_http_do(f->h, &q, &f->a, &f->err), -EPROTO);
 	(void)pthread_join(thread, NULL);
 	(void)snprintf(wanted, sizeof(wanted),
-	               "127.0.0.1:%u does not speak TLS; if it speaks plain HTTP: --insecure "
-	               "127.0.0.1:%u",
+	               "127.0.0.1:%u does not speak TLS; if it speaks plain HTTP: corral image "
+	               "pull --insecure 127.0.0.1:%u NAME, or \"insecure\" in registries.json",
 	               port, port);
 	assert_says(f, wanted);
 }
@@ -417,6 +417,22 @@ static void proxies_are_those_that_are_given(void **state)
 	corral_registry_http_free(h);
 }
 
+static void proxy_that_is_down_is_named(void **state)
+{
+	struct fixture *f = *state;
+	const struct corral_registry_http_options o = {
+		.proxy = "http://me:secret@127.0.0.1:1/", .no_proxy = "", .stall_ms = 1000
+	};
+	struct corral_registry_http *h = NULL;
+	const struct corral_registry_request q = { .url = "http://registry.invalid/plain",
+		                                   .body_max = 100 };
+
+	assert_int_equal(corral_registry_http_new(&o, &h, NULL), 0);
+	assert_int_equal(corral_registry_http_do(h, &q, &f->a, &f->err), -ECONNREFUSED);
+	assert_says(f, "the proxy 127.0.0.1:1 does not answer");
+	corral_registry_http_free(h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -436,6 +452,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(broken_ones_might_go_well_another_time, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(proxies_are_those_that_are_given, setup, teardown),
+		cmocka_unit_test_setup_teardown(proxy_that_is_down_is_named, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -210,9 +210,14 @@ static void long_reasons_are_cut_and_none_is_lost(void **state)
 	assert_int_equal(corral_isolation_choose(rt, &facts, &c, &err), -EOPNOTSUPP);
 	assert_non_null(strstr(err.text, "aaaa ...; nor by a container engine: bbbb"));
 	/* Between words, where there are some. */
-	(void)snprintf(a, sizeof(a), "%0190d run systemd-run --user --scope", 0);
+	(void)snprintf(a, sizeof(a), "%0290d run systemd-run --user --scope", 0);
 	assert_int_equal(corral_isolation_choose(rt, &facts, &c, &err), -EOPNOTSUPP);
 	assert_non_null(strstr(err.text, "00 run ...; nor by a container engine: bbbb"));
+	/* The engine's before ours, which ends with what mends it. */
+	(void)snprintf(a, sizeof(a), "%0230d: run systemd-run --user --scope", 0);
+	assert_int_equal(corral_isolation_choose(rt, &facts, &c, &err), -EOPNOTSUPP);
+	assert_non_null(strstr(err.text, "--scope; nor by a container engine: bbbb"));
+	assert_non_null(strstr(err.text, "bbb ..."));
 	corral_runtime_free(rt);
 }
 

@@ -380,7 +380,7 @@ static void what_belongs_to_somebody_else_is_refused(void **state)
 	assert_int_equal(chown(b->two, 0, 0), 0);
 }
 
-static void file_named_by_path_may_be_anybodys(void **state)
+static void file_named_by_path_is_nobody_elses(void **state)
 {
 	const struct box *b = *state;
 	struct corral_runtime *rt = NULL;
@@ -390,6 +390,15 @@ static void file_named_by_path_may_be_anybodys(void **state)
 	put(b->one, "mine.json", "{\"work_dir\":\"/app\"}");
 	(void)snprintf(path, sizeof(path), "%s/mine.json", b->one);
 	assert_int_equal(chmod(path, 0666), 0);
+	assert_int_equal(corral_runtime_load(path, &rt, &err), -EPERM);
+	assert_non_null(strstr(err.text, "chmod go-w"));
+	assert_int_equal(chmod(path, 0644), 0);
+	if (geteuid() == 0) {
+		assert_int_equal(chown(path, 1, 1), 0);
+		assert_int_equal(corral_runtime_load(path, &rt, &err), -EPERM);
+		assert_non_null(strstr(err.text, "belongs to user 1: "));
+		assert_int_equal(chown(path, 0, 0), 0);
+	}
 	assert_int_equal(corral_runtime_load(path, &rt, NULL), 0);
 	assert_string_equal(rt->name, "mine");
 	assert_string_equal(rt->work_dir, "/app");
@@ -419,7 +428,7 @@ int main(void)
 		IN_A_BOX(broken_file_takes_the_place_of_what_was_before_it),
 		IN_A_BOX(what_others_can_write_to_is_refused),
 		IN_A_BOX(what_belongs_to_somebody_else_is_refused),
-		IN_A_BOX(file_named_by_path_may_be_anybodys),
+		IN_A_BOX(file_named_by_path_is_nobody_elses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -528,6 +528,18 @@ static void runtime_in_a_container_reads_flags_as_an_engine_does(void **state)
 	corral_options_done(&o);
 }
 
+static void network_of_a_build_is_one_of_those(void **state)
+{
+	struct corral_options o =
+	        parsed(CORRAL_OPTION_RUNTIME_BUILD, WORDS("--network", "none", "r"));
+
+	(void)state;
+	assert_non_null(o.build_network);
+	corral_options_done(&o);
+	refused(CORRAL_OPTION_RUNTIME_BUILD, WORDS("--network", "foo", "r"),
+	        "--network: 'foo' is not one of none, host, bridge");
+}
+
 static void runtime_that_is_not_there_names_the_option(void **state)
 {
 	char *path = config_file("{\"runtime\":\"none\"}");
@@ -573,6 +585,7 @@ int main(void)
 		cmocka_unit_test(an_allowlist_of_flags_is_instead_of_a_files),
 		cmocka_unit_test(consent_is_known_when_the_runtime_is_chosen),
 		cmocka_unit_test(runtime_in_a_container_reads_flags_as_an_engine_does),
+		cmocka_unit_test(network_of_a_build_is_one_of_those),
 		cmocka_unit_test(runtime_that_is_not_there_names_the_option),
 	};
 

@@ -682,6 +682,8 @@ static void the_directory_is_the_callers_alone(void **state)
 
 	assert_int_equal(chmod(p->root, 0750), 0);
 	FAILS(p, corral_session_store_open(p->root, &s, &p->err), EPERM, "chmod go-rwx");
+	assert_int_equal(chmod(p->root, 01777), 0);
+	FAILS(p, corral_session_store_open(p->root, &s, &p->err), EPERM, "a directory of your own");
 	assert_int_equal(chmod(p->root, 0700), 0);
 	if (geteuid() != 0) {
 		FAILS(p, corral_session_store_open("/tmp", &s, &p->err), EPERM, "not yours");
@@ -715,25 +717,16 @@ static void files_outlive_a_lost_registry(void **state)
 }
 
 /* Whatever filled it: sessions are listed, and go. */
-static void a_full_file_system_is_made_room_on(void **state)
+static void full_one_is_made_room_on(struct place *p, const char *options)
 {
-	struct place *p = *state;
 	struct corral_session_record *list = NULL;
 	static const char block[4096];
 	char path[128];
 	size_t n = 0;
 	int fd;
 
-	if (geteuid() != 0) {
-		print_message("skipped: a small file system takes root\n");
-		skip();
-		return;
-	}
 	(void)snprintf(path, sizeof(path), "%s/small", p->root);
-	assert_int_equal(mkdir(path, 0700), 0);
-	assert_int_equal(unshare(CLONE_NEWNS), 0);
-	assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-	assert_int_equal(mount("small", path, "tmpfs", 0, "size=16m,mode=700"), 0);
+	assert_int_equal(mount("small", path, "tmpfs", 0, options), 0);
 	place_store_close(p);
 	OK(p, corral_session_store_open(path, &p->store, &p->err));
 	session_make(p, "a", false);
@@ -753,6 +746,25 @@ static void a_full_file_system_is_made_room_on(void **state)
 	place_store_close(p);
 	assert_int_equal(umount2(path, MNT_DETACH), 0);
 	OK(p, corral_session_store_open(p->root, &p->store, &p->err));
+}
+
+static void a_full_file_system_is_made_room_on(void **state)
+{
+	struct place *p = *state;
+	char path[128];
+
+	if (geteuid() != 0) {
+		print_message("skipped: a small file system takes root\n");
+		skip();
+		return;
+	}
+	(void)snprintf(path, sizeof(path), "%s/small", p->root);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(unshare(CLONE_NEWNS), 0);
+	assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	full_one_is_made_room_on(p, "size=16m,mode=700");
+	full_one_is_made_room_on(p, "size=4m,mode=700");
+	full_one_is_made_room_on(p, "size=1m,mode=700");
 }
 
 int main(void)
