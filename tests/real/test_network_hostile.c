@@ -136,7 +136,8 @@ static void datagram_from_internet(const char *to, int port)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+		struct sockaddr_in at = { .sin_family = AF_INET,
+			                  .sin_port = htons((uint16_t)port) };
 		int fd;
 
 		(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)net.internet);
