@@ -129,6 +129,56 @@ static void nobody_inherits_of_one_that_was_killed(void **state)
 	run_done(&r);
 }
 
+/* Of the internet, from the port that guests have sent to. */
+static void datagram_from_internet(const char *to, int port)
+{
+	char path[64];
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct sockaddr_in at = { .sin_family = AF_INET,
+			                  .sin_port = htons((uint16_t)port) };
+		int fd;
+
+		(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)net.internet);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || setns(fd, CLONE_NEWNET) < 0)
+			_exit(1);
+		fd = net_socket(INTERNET, 7, SOCK_DGRAM);
+		(void)inet_pton(AF_INET, to, &at.sin_addr);
+		_exit(sendto(fd, "to the host", 11, 0, (struct sockaddr *)&at, sizeof(at)) != 11);
+	}
+	assert_int_equal(status_of(pid), 0);
+}
+
+/* A connection that the guest begins from the port of a service makes none of the service's packets
+ * its own. */
+static void guest_takes_no_port_of_the_hosts(void **state)
+{
+	const struct timeval patience = { .tv_sec = 3 };
+	char text[32] = "";
+	pid_t pid;
+	int out, fd;
+
+	(void)state;
+	if (net_missing())
+		return;
+	pid = BEGIN(&out, "run", "--network", "bridge", NET_PROBE, "--", "sh", "-c",
+	            "/net flood " INTERNET " 7 1; echo done; sleep 60");
+	assert_eventually(says(out, "done\n"));
+	assert_true(says(out, "sent 1\n"));
+	/* The first that it floods from. */
+	fd = net_socket(HOST, 10000, SOCK_DGRAM);
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	datagram_from_internet(HOST, 10000);
+	assert_int_equal(recv(fd, text, sizeof(text), 0), 11);
+	(void)close(fd);
+	(void)kill(pid, SIGTERM);
+	(void)status_of(pid);
+	(void)close(out);
+	assert_eventually(net_is_clean());
+}
+
 static void whoever_reads_what_a_guest_sends_can_do_nothing_else(void **state)
 {
 	static const struct {
@@ -320,6 +370,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(connections_are_limited_and_nobody_inherits_them),
 		cmocka_unit_test(nobody_inherits_of_one_that_was_killed),
+		cmocka_unit_test(guest_takes_no_port_of_the_hosts),
 		cmocka_unit_test(whoever_reads_what_a_guest_sends_can_do_nothing_else),
 		cmocka_unit_test(resolver_is_asked_plain_questions_alone),
 		cmocka_unit_test(resolver_is_not_flooded),

@@ -49,10 +49,11 @@ static bool pasta_missing(void)
 static void as_nobody(struct run *r, const char *const *options, const char *const *args)
 {
 	char probe[160];
-	const char *argv[RUN_ARGS_MAX] = { "setpriv",        "--reuid=65534", "--regid=65534",
-		                           "--clear-groups", own_binary,      "run",
-		                           "--json",         "9",             "--ro-bind",
-		                           probe };
+	const char *argv[RUN_ARGS_MAX] = { "setpriv",       "--reuid=65534",
+		                           "--regid=65534", "--clear-groups",
+		                           own_binary,      "run",
+		                           "--json",        "9",
+		                           "--ro-bind",     probe };
 	size_t n = 10;
 
 	(void)snprintf(probe, sizeof(probe), "%s/net:/net", net.dir);
@@ -87,22 +88,57 @@ static void user_has_a_network_by_pasta(void **state)
 static void user_does_not_reach_the_host_by_pasta(void **state)
 {
 	static const char *const addresses[] = {
-		HOST, HOST6, "10.77.0.1", "127.0.0.1", "169.254.169.254", "198.51.100.1"
+		HOST,
+		HOST6,
+		"10.77.0.1",
+		"127.0.0.1",
+		"169.254.169.254",
+		"198.51.100.1",
+		"10.78.0.1",
+		"10.79.0.7",
+		"10.79.0.9",
+		"2001:db8:78::1",
+		"2001:db8:79::7",
 	};
+	/* Of those on "lo", and of what is local without being an address, each is the host's. */
+	static const char *const own[] = { "10.78.0.1:8000", "10.79.0.7:8000",
+		                           "[2001:db8:78::1]:8000", "[2001:db8:79::7]:8000" };
 	struct run r = { 0 };
 
 	(void)state;
 	if (pasta_missing())
 		return;
 	assert_int_equal(sh("ip link add o0 type veth peer name o1; ip addr add 10.77.0.1/24 dev "
-	                    "o0; ip link set o0 up"),
+	                    "o0; ip link set o0 up; ip addr add 10.78.0.1/32 dev lo; "
+	                    "ip -6 addr add 2001:db8:78::1/128 dev lo; "
+	                    "ip addr add 10.79.0.9/32 dev lo; "
+	                    "ip route add local 10.79.0.0/24 dev lo; "
+	                    "ip -6 route add local 2001:db8:79::/64 dev lo"),
 	                 0);
+	/* It is there. */
+	for (int i = 7; i <= 9; i += 2) {
+		int fd = dial(AF_INET, i == 7 ? "10.79.0.7" : "10.79.0.9", 8000);
+
+		assert_true(fd >= 0);
+		(void)close(fd);
+	}
 	for (size_t i = 0; i < CORRAL_COUNT(addresses); i++) {
 		NOBODYS(&r, "connect", addresses[i], "8000");
 		if (!strncmp(r.out, "said", 4) || r.status != 0)
 			fail_msg("%s: %s%s", addresses[i], r.out, r.err);
 	}
-	assert_int_equal(sh("ip link del o0"), 0);
+	for (size_t i = 0; i < CORRAL_COUNT(own); i++) {
+		as_nobody(&r, ARGS("--allow", own[i]), ARGS("connect", "10.78.0.1", "8000"));
+		assert_refused(&r, "is the host's own");
+	}
+	as_nobody(&r, ARGS("--allow", "10.64.0.0/10:8000"), ARGS("connect", "10.79.0.7", "8000"));
+	assert_out(&r, "ECONNREFUSED\n");
+	assert_int_equal(sh("ip link del o0; ip addr del 10.78.0.1/32 dev lo; "
+	                    "ip -6 addr del 2001:db8:78::1/128 dev lo; "
+	                    "ip addr del 10.79.0.9/32 dev lo; "
+	                    "ip route del local 10.79.0.0/24 dev lo; "
+	                    "ip -6 route del local 2001:db8:79::/64 dev lo"),
+	                 0);
 	run_done(&r);
 }
 

@@ -1,8 +1,6 @@
 #include "kernel/network/helper/allow.h"
 
 #include <errno.h>
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -14,6 +12,7 @@
 #include "kernel/base/clock.h"
 #include "kernel/network/helper/dns.h"
 #include "kernel/network/helper/filter.h"
+#include "kernel/network/helper/host.h"
 #include "kernel/network/helper/keeper.h"
 #include "kernel/network/helper/nameservers.h"
 #include "kernel/network/helper/pasta.h"
@@ -55,20 +54,14 @@ static int own_add(struct corral_egress *e, const void *address, int family,
 	return corral_egress_own(e, &own, err);
 }
 
-static int host_add(struct corral_egress *e, const struct ifaddrs *list, struct corral_error *err)
+static int host_add(struct corral_egress *e, struct corral_error *err)
 {
-	int r = 0;
+	corral_autofree struct corral_prefix *own = NULL;
+	size_t n = 0;
+	int r = corral_net_host_own(&own, &n, err);
 
-	for (const struct ifaddrs *a = list; a && r == 0; a = a->ifa_next) {
-		if (!a->ifa_addr || (a->ifa_flags & IFF_LOOPBACK))
-			continue;
-		if (a->ifa_addr->sa_family == AF_INET)
-			r = own_add(e, &((struct sockaddr_in *)(void *)a->ifa_addr)->sin_addr,
-			            AF_INET, err);
-		else if (a->ifa_addr->sa_family == AF_INET6)
-			r = own_add(e, &((struct sockaddr_in6 *)(void *)a->ifa_addr)->sin6_addr,
-			            AF_INET6, err);
-	}
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = corral_egress_own(e, &own[i], err);
 	return r;
 }
 
@@ -83,11 +76,12 @@ static int own_check(const struct corral_egress *e, struct corral_error *err)
 		if (e->entries[i].kind == CORRAL_EGRESS_ADDRESS &&
 		    p->len == (p->address.family == 4 ? 32 : 128) &&
 		    corral_egress_beyond(e, &p->address))
-			return corral_error_set(err, EINVAL,
-			                        "allow[%zu]: %s is the host's own, which is reached "
-			                        "under network 'host' alone, or by a socket of its "
-			                        "service that is bound in",
-			                        i, corral_address_text(&p->address, text));
+			return corral_error_set(
+			        err, EINVAL,
+			        "allow[%zu]: %s is the host's own, which is reached "
+			        "under network 'host' alone, or by a socket of its "
+			        "service that is bound in",
+			        i, corral_address_text(&p->address, text));
 	}
 	return 0;
 }
@@ -95,7 +89,6 @@ static int own_check(const struct corral_egress *e, struct corral_error *err)
 int corral_net_allow_prepare(struct corral_net_child *c, struct corral_error *err)
 {
 	struct corral_net_allow *a = calloc(1, sizeof(*a));
-	struct ifaddrs *list = NULL;
 	int r;
 
 	if (!a)
@@ -106,10 +99,7 @@ int corral_net_allow_prepare(struct corral_net_child *c, struct corral_error *er
 	r = list_read(c->request, &a->egress, err);
 	if (r < 0)
 		return r;
-	if (getifaddrs(&list) < 0)
-		return corral_error_sys(err, errno, "list the host's addresses");
-	r = host_add(a->egress, list, err);
-	freeifaddrs(list);
+	r = host_add(a->egress, err);
 	if (r == 0)
 		r = own_check(a->egress, err);
 	if (r == 0 && c->request->way == CORRAL_NET_VETH)

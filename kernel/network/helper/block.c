@@ -20,6 +20,9 @@
 #include "kernel/network/helper/conntrack.h"
 #include "kernel/network/helper/nft.h"
 
+/* Where services seldom are: 51820 is WireGuard's, 41641 Tailscale's. */
+#define NAT_PORTS "52000-65535"
+
 /* fd63:6f72:7261:BLOCK::/64, of which the middle spells corral. */
 static const uint8_t ula[6] = { 0xfd, 0x63, 0x6f, 0x72, 0x72, 0x61 };
 
@@ -116,6 +119,19 @@ static const char rules[] =
         " reject with icmpx admin-prohibited\n"
         " }\n";
 
+/*
+ * Never by the port that a guest took: a bare "masquerade" keeps it where it is free, and what a
+ * peer sends to a service of the host's at that port would then be the guest's.
+ */
+static void nat_add(struct corral_buf *out, const char *ip, const char *from, unsigned int prefix)
+{
+	corral_buf_fmt(out,
+	               "  %s saddr %s/%u meta l4proto { tcp, udp, udplite, dccp, sctp }"
+	               " masquerade to :" NAT_PORTS " fully-random\n"
+	               "  %s saddr %s/%u masquerade\n",
+	               ip, from, prefix, ip, from, prefix);
+}
+
 unsigned int corral_net_connections_max(unsigned int conntrack_max)
 {
 	unsigned int share = conntrack_max / CORRAL_NET_BLOCK_PLACES;
@@ -151,10 +167,10 @@ void corral_net_block_rules(unsigned int n, const struct corral_net_host *host, 
 	corral_buf_str(ret,
 	               " chain nat { type nat hook postrouting priority 100; policy accept;\n");
 	(void)inet_ntop(AF_INET, &first.host, text, sizeof(text));
-	corral_buf_fmt(ret, "  ip saddr %s/%u masquerade\n", text, 25u);
+	nat_add(ret, "ip", text, 25);
 	if (has_ipv6) {
 		(void)inet_ntop(AF_INET6, &first.host6, text, sizeof(text));
-		corral_buf_fmt(ret, "  ip6 saddr %s/64 masquerade\n", text);
+		nat_add(ret, "ip6", text, 64);
 	}
 	corral_buf_str(ret, " }\n}\n");
 }

@@ -1,42 +1,21 @@
 #include "kernel/network/helper/guard.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <ifaddrs.h>
-#include <net/if.h>
-#include <netinet/in.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/network/helper/host.h"
 #include "kernel/network/helper/nft.h"
 #include "kernel/network/helper/pasta.h"
 
-static void addresses_add(struct corral_buf *out, const struct ifaddrs *list, int family)
-{
-	char text[INET6_ADDRSTRLEN];
-
-	for (const struct ifaddrs *a = list; a; a = a->ifa_next) {
-		if (!a->ifa_addr || a->ifa_addr->sa_family != family ||
-		    (a->ifa_flags & IFF_LOOPBACK))
-			continue;
-		if (family == AF_INET6 &&
-		    IN6_IS_ADDR_LINKLOCAL(&((struct sockaddr_in6 *)a->ifa_addr)->sin6_addr))
-			continue;
-		(void)inet_ntop(family,
-		                family == AF_INET
-		                        ? (void *)&((struct sockaddr_in *)a->ifa_addr)->sin_addr
-		                        : (void *)&((struct sockaddr_in6 *)a->ifa_addr)->sin6_addr,
-		                text, sizeof(text));
-		corral_buf_fmt(out, "  %s daddr %s reject with icmpx admin-prohibited\n",
-		               family == AF_INET ? "ip" : "ip6", text);
-	}
-}
-
 int corral_net_guard_compose(struct corral_buf *ret, struct corral_error *err)
 {
-	struct ifaddrs *list = NULL;
+	corral_autofree struct corral_prefix *own = NULL;
+	char text[CORRAL_ADDRESS_TEXT_SIZE];
+	size_t n = 0;
+	int r = corral_net_host_own(&own, &n, err);
 
-	if (getifaddrs(&list) < 0)
-		return corral_error_sys(err, errno, "list the host's addresses");
+	if (r < 0)
+		return r;
 	/* After the rules of an allowlist, which know what they refused. */
 	corral_buf_str(
 	        ret,
@@ -50,10 +29,11 @@ int corral_net_guard_compose(struct corral_buf *ret, struct corral_error *err)
 	        "  ip6 daddr { ::/127, ::ffff:0:0/96, fe80::/10, ff00::/8, "
 	        "fd00:ec2::254, fd20:ce::254 } reject "
 	        "with icmpx admin-prohibited\n");
-	addresses_add(ret, list, AF_INET);
-	addresses_add(ret, list, AF_INET6);
+	for (size_t i = 0; i < n; i++)
+		corral_buf_fmt(ret, "  %s daddr %s reject with icmpx admin-prohibited\n",
+		               own[i].address.family == 4 ? "ip" : "ip6",
+		               corral_prefix_text(&own[i], text));
 	corral_buf_str(ret, " }\n}\n");
-	freeifaddrs(list);
 	return ret->failed ? corral_error_set(err, ENOMEM, "network: out of memory") : 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,7 +110,7 @@ static void route6_see(struct nl_object *object, void *arg)
 }
 
 static int routes_see(struct nl_sock *sock, int family,
-                      void (*see)(struct nl_object *object, void *arg), struct look *look,
+                      void (*see)(struct nl_object *object, void *arg), void *arg,
                       struct corral_error *err)
 {
 	struct nl_cache *cache = NULL;
@@ -117,7 +118,7 @@ static int routes_see(struct nl_sock *sock, int family,
 
 	if (r < 0)
 		return corral_error_set(err, EIO, "read the host's routes: %s", nl_geterror(r));
-	nl_cache_foreach(cache, see, look);
+	nl_cache_foreach(cache, see, arg);
 	nl_cache_free(cache);
 	return 0;
 }
@@ -203,6 +204,95 @@ int corral_net_host_look(struct corral_net_host *ret, struct corral_error *err)
 	if (r == 0)
 		*ret = host;
 	return r;
+}
+
+struct own {
+	struct corral_prefix *list;
+	size_t n, room;
+	bool failed;
+};
+
+static void own_add(struct own *own, const uint8_t *address, int family, unsigned int prefix)
+{
+	static const uint8_t one[16] = { [15] = 1 };
+
+	if (family == AF_INET ? address[0] == 127
+	                      : !memcmp(address, one, sizeof(one)) ||
+	                                (address[0] == 0xfe && (address[1] & 0xc0) == 0x80))
+		return;
+	if (own->n == own->room) {
+		size_t room = own->room ? 2 * own->room : 16;
+		void *grown = realloc(own->list, room * sizeof(*own->list));
+
+		if (!grown) {
+			own->failed = true;
+			return;
+		}
+		own->list = grown;
+		own->room = room;
+	}
+	own->list[own->n++] = (struct corral_prefix) {
+		.address = corral_address_of(address, family == AF_INET ? 4 : 16),
+		.len = (uint8_t)prefix,
+	};
+}
+
+/* Also anycast: the first address of each IPv6 network of one that forwards is its own. */
+static void local_see(struct nl_object *object, void *arg)
+{
+	struct rtnl_route *route = (struct rtnl_route *)object;
+	struct nl_addr *to = rtnl_route_get_dst(route);
+	int family = rtnl_route_get_family(route), type = rtnl_route_get_type(route);
+
+	if (to && rtnl_route_get_table(route) == RT_TABLE_LOCAL &&
+	    (type == RTN_LOCAL || type == RTN_ANYCAST) &&
+	    nl_addr_get_len(to) == (family == AF_INET ? 4 : 16))
+		own_add(arg, nl_addr_get_binary_addr(to), family, nl_addr_get_prefixlen(to));
+}
+
+/* Of links that are down, and of those with a table of their own (VRF), routes do not tell. */
+static int addresses_see(struct own *own, struct corral_error *err)
+{
+	struct ifaddrs *list = NULL;
+
+	if (getifaddrs(&list) < 0)
+		return corral_error_sys(err, errno, "list the host's addresses");
+	for (const struct ifaddrs *a = list; a; a = a->ifa_next) {
+		if (a->ifa_addr && a->ifa_addr->sa_family == AF_INET)
+			own_add(own, (void *)&((struct sockaddr_in *)(void *)a->ifa_addr)->sin_addr,
+			        AF_INET, 32);
+		else if (a->ifa_addr && a->ifa_addr->sa_family == AF_INET6)
+			own_add(own,
+			        (void *)&((struct sockaddr_in6 *)(void *)a->ifa_addr)->sin6_addr,
+			        AF_INET6, 128);
+	}
+	freeifaddrs(list);
+	return 0;
+}
+
+int corral_net_host_own(struct corral_prefix **ret, size_t *ret_n, struct corral_error *err)
+{
+	struct nl_sock *sock = nl_socket_alloc();
+	struct own own = { .n = 0 };
+	int r = addresses_see(&own, err);
+
+	if (r == 0 && (!sock || nl_connect(sock, NETLINK_ROUTE) < 0))
+		r = corral_error_set(err, EIO, "open a netlink socket");
+	if (r == 0)
+		r = routes_see(sock, AF_INET, local_see, &own, err);
+	/* A kernel without IPv6 has no such routes. */
+	if (r == 0)
+		(void)routes_see(sock, AF_INET6, local_see, &own, NULL);
+	nl_socket_free(sock);
+	if (r == 0 && own.failed)
+		r = corral_error_set(err, ENOMEM, "list the host's addresses: out of memory");
+	if (r < 0) {
+		free(own.list);
+		return r;
+	}
+	*ret = own.list;
+	*ret_n = own.n;
+	return 0;
 }
 
 /* What nft prints: "table ip filter {", "\tchain FORWARD {", "\t\ttype filter hook forward priority

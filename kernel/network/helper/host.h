@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "kernel/base/error.h"
+#include "policy/egress.h"
 
 #define CORRAL_NET_ROUTES_MAX 4096
 
@@ -32,6 +33,13 @@ struct corral_net_host {
 /* -EOPNOTSUPP where it forwards nothing, with the line that mends it; -EADDRNOTAVAIL where no range
  * is free. */
 int corral_net_host_look(struct corral_net_host *ret, struct corral_error *err);
+
+/*
+ * All that the host takes for itself, now: its addresses, on whichever link ("lo" as well), and
+ * prefixes that are local without being anybody's address (AnyIP). Without 127.0.0.0/8, ::1 and
+ * fe80::/10, which are refused anyhow; some may be there twice. *ret is malloc()ed.
+ */
+int corral_net_host_own(struct corral_prefix **ret, size_t *ret_n, struct corral_error *err);
 
 /* The first of the ranges that no route has a part of, in the host's byte order; 0 when there is
  * none. Pure. */

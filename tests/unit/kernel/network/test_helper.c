@@ -112,6 +112,8 @@ static void rules_name_every_place_of_the_block(void **state)
 	assert_non_null(strstr(text.data, "\"crl3-63\" . 10.213.1.255"));
 	assert_non_null(strstr(text.data, "\"crl3-0\" . fd63:6f72:7261:3::1"));
 	assert_non_null(strstr(text.data, "ip saddr 10.213.1.128/25 masquerade"));
+	assert_non_null(strstr(text.data, "ip6 saddr fd63:6f72:7261:3::/64 meta l4proto { tcp, "
+	                                  "udp, udplite, dccp, sctp } masquerade to :"));
 	corral_buf_done(&text);
 	corral_net_block_rules(511,
 	                       &(struct corral_net_host) { .base = { htonl(ip("10.213.0.0")) } },
