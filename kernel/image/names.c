@@ -155,11 +155,32 @@ static int name_image(struct corral_image_store *s, const char *full, struct cor
 	return r < 0 ? r : store_image_read(s, hex, ret, NULL);
 }
 
+/* Such as could be the beginning of a digest, by which people call images as well. */
+static int digits_refuse(const char *full, struct corral_error *err)
+{
+	static const char usual[] = "docker.io/library/";
+	const char *name = full + sizeof(usual) - 1;
+	size_t n;
+
+	if (strncmp(full, usual, sizeof(usual) - 1) != 0)
+		return 0;
+	n = strspn(name, "0123456789abcdef");
+	if (n < 6 || n > STORE_HEX || (name[n] && !strchr(":@", name[n])))
+		return 0;
+	return corral_error_set(err, EINVAL,
+	                        "'%.100s' would be taken for the digits of an image: choose a name "
+	                        "with other letters, or with a '/'",
+	                        name);
+}
+
 int store_name_check(struct corral_image_store *s, const char *full, const char *built_for,
                      struct corral_error *err)
 {
 	corral_auto(corral_image_freep) struct corral_image *before = NULL;
+	int r = digits_refuse(full, err);
 
+	if (r < 0)
+		return r;
 	if ((built_for && *built_for) || name_image(s, full, &before) < 0 || !*before->built_for)
 		return 0;
 	return corral_error_set(err, EPERM,
@@ -272,6 +293,21 @@ static int not_found(const struct corral_image_store *s, const char *name, const
 	                        s->path);
 }
 
+/* A name of before such were refused may be the digits of another image. */
+static int not_both(struct corral_image_store *s, const char *name, const char *full,
+                    const char *hex, struct corral_error *err)
+{
+	char other[STORE_HEX_SIZE];
+	int r = find_prefix(s, name, other, NULL);
+
+	if (r == -ENOENT || (r == 0 && strcmp(hex, other) == 0))
+		return 0;
+	return corral_error_set(err, ENOTUNIQ,
+	                        "'%s' is ambiguous: a name (%.150s), and the beginning of another "
+	                        "image's digest (sha256:%s)",
+	                        name, full, name);
+}
+
 static int hex_find(struct corral_image_store *s, const char *name, char ret_hex[],
                     struct corral_error *err)
 {
@@ -293,8 +329,9 @@ static int hex_find(struct corral_image_store *s, const char *name, char ret_hex
 	if (r < 0)
 		return corral_error_set(err, bad.code, "%s", bad.text);
 	r = find_name(s, full, ret_hex);
-	if (r < 0 && is_prefix(name))
-		r = find_prefix(s, name, ret_hex, err);
+	if (is_prefix(name))
+		r = r < 0 ? find_prefix(s, name, ret_hex, err)
+		          : not_both(s, name, full, ret_hex, err);
 	return r == -ENOENT ? not_found(s, name, full, err) : r;
 }
 

@@ -92,7 +92,7 @@ static inline void corral_image_freep(struct corral_image **i)
  * name: as people write it ("alpine", "alpine:3.20", "reg:5000/a/b@sha256:..."), "sha256:HEX", or
  * at least six digits of an image's digest, behind "sha256:" or not, that stand for one alone.
  * -ENOENT: "there is no image 'alpine' (docker.io/library/alpine:latest) in '...'"; -EINVAL for
- * what is no name; -ENOTUNIQ for digits that stand for several.
+ * what is no name; -ENOTUNIQ for digits that stand for several, or are another's name as well.
  */
 int corral_image_find(struct corral_image_store *s, const char *name, struct corral_image **ret,
                       struct corral_error *err);
@@ -126,8 +126,8 @@ int corral_image_pinned(struct corral_image_store *s, const char *keeper_path,
 int corral_image_unpin(struct corral_image_store *s, const char *keeper_path,
                        struct corral_error *err);
 
-/* Whether an image that comes from elsewhere may have that name: -EINVAL: it is none; -EPERM: it is
- * that of one which was built here for a runtime. */
+/* Whether an image that comes from elsewhere may have that name: -EINVAL: it is none, or could
+ * be digits of an image; -EPERM: it is that of one which was built here for a runtime. */
 int corral_image_name_may_be(struct corral_image_store *s, const char *name,
                              struct corral_error *err);
 /* Which image ("sha256:...", the caller's) a name means that is to become id's: *ret NULL, and 0,

@@ -286,13 +286,29 @@ static void beginning_of_several_digests_is_none(void **state)
 	assert_non_null(strstr(p->err.text, "2 images"));
 }
 
-/* A name that looks like the beginning of a digest is a name first. */
-static void name_wins_over_digits(void **state)
+/* Such a name takes an image's short digest. One from before that was refused still means its image,
+ * unless another has these digits. */
+static void name_of_digits_is_refused_and_never_wins_silently(void **state)
 {
 	struct place *p = *state;
+	corral_auto(corral_image_freep) struct corral_image *i = NULL, *none = NULL;
+	char hex[STORE_HEX_SIZE];
 
-	image_make(p, "deadbeef", "i", WORDS("base"));
-	names_are(p, "deadbeef", "docker.io/library/deadbeef:latest");
+	image_make(p, "x:1", "i", WORDS("base"));
+	i = find(p, "x:1");
+	assert_int_equal(corral_image_tag(p->store, i, "deadbeef", &p->err), -EINVAL);
+	assert_non_null(strstr(p->err.text, "taken for the digits of an image"));
+	assert_int_equal(corral_image_tag(p->store, i, "deadbeef:2", &p->err), -EINVAL);
+	assert_int_equal(corral_image_name_may_be(p->store, "deadbeef", &p->err), -EINVAL);
+	OK(p, corral_image_name_may_be(p->store, "a/deadbeef", &p->err));
+	OK(p, corral_image_name_may_be(p->store, "deadb", &p->err));
+	OK(p, corral_image_name_may_be(p->store, "deadbeef-x", &p->err));
+	OK(p, store_name_put(p->store, "docker.io/library/deadbeef:latest", i->id + 7, &p->err));
+	names_are(p, "deadbeef", "docker.io/library/deadbeef:latest docker.io/library/x:1");
+	(void)snprintf(hex, sizeof(hex), "deadbeef%s", i->id + 7 + 8);
+	text_put(p->store->dirs[STORE_IMAGES], hex, "{}", 0600);
+	assert_int_equal(corral_image_find(p->store, "deadbeef", &none, &p->err), -ENOTUNIQ);
+	assert_non_null(strstr(p->err.text, "is ambiguous"));
 }
 
 static void name_of_any_length_is_kept(void **state)
@@ -851,7 +867,7 @@ int main(void)
 		TEST(image_without_layers_is_an_empty_root),
 		TEST(found_by_names_and_digests),
 		TEST(beginning_of_several_digests_is_none),
-		TEST(name_wins_over_digits),
+		TEST(name_of_digits_is_refused_and_never_wins_silently),
 		TEST(name_of_any_length_is_kept),
 		TEST(name_goes_to_another_image),
 		TEST(list_is_sorted_and_tells_of_broken_ones),
