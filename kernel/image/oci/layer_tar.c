@@ -361,37 +361,92 @@ static int entry_put(struct writer *w, int dir_fd, const char *name, unsigned in
 	}
 }
 
-static int select_all(const struct dirent *e)
+static int by_name(const void *a, const void *b)
 {
-	return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int by_name(const struct dirent **a, const struct dirent **b)
+struct children {
+	char **v;
+	size_t n, size;
+};
+
+static void children_done(struct children *c)
 {
-	return strcmp((*a)->d_name, (*b)->d_name);
+	for (size_t i = 0; i < c->n; i++)
+		free(c->v[i]);
+	free(c->v);
+}
+
+static int child_add(struct children *c, const char *name)
+{
+	if (c->n == c->size) {
+		size_t size = c->size ? 2 * c->size : 64;
+		char **more = reallocarray(c->v, size, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		c->v = more;
+		c->size = size;
+	}
+	c->v[c->n] = strdup(name);
+	return c->v[c->n] ? (int)(c->n++, 0) : -ENOMEM;
+}
+
+/* No more than an image may have: a directory of somebody's may have any number. */
+static int children_read(struct writer *w, DIR *dir, struct children *ret)
+{
+	const struct dirent *e;
+	int r = 0;
+
+	while (r == 0 && (errno = 0, e = readdir(dir))) {
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+			continue;
+		r = child_add(ret, e->d_name);
+		if (r < 0)
+			return corral_error_set(w->err, ENOMEM, "out of memory");
+		r = corral_image_bounds_check(w->t->bounds, w->bytes, w->entries + ret->n, w->err);
+		if (r == 0)
+			r = corral_image_bounds_look(w->t->bounds, w->err);
+	}
+	if (r == 0 && errno)
+		return fail(w, errno, "read");
+	if (ret->n)
+		qsort(ret->v, ret->n, sizeof(*ret->v), by_name);
+	return r;
+}
+
+static int children_list(struct writer *w, int fd, struct children *ret)
+{
+	int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
+	DIR *dir = own < 0 ? NULL : fdopendir(own);
+
+	if (!dir) {
+		r = fail(w, errno, "read");
+		if (own >= 0)
+			(void)close(own);
+		return r;
+	}
+	r = children_read(w, dir, ret);
+	(void)closedir(dir);
+	return r;
 }
 
 static int children_put(struct writer *w, int fd, unsigned int depth)
 {
-	struct dirent **list = NULL;
+	corral_auto(children_done) struct children list = { NULL, 0, 0 };
 	size_t len = w->path.len;
-	int n = scandirat(fd, ".", &list, select_all, by_name), r = 0;
+	int r = children_list(w, fd, &list);
 
-	if (n < 0)
-		return fail(w, errno, "read");
-	for (int i = 0; i < n; i++) {
-		if (r == 0) {
-			corral_buf_fmt(&w->path, "%s%s", len ? "/" : "", list[i]->d_name);
-			if (w->path.failed)
-				r = corral_error_set(w->err, ENOMEM, "out of memory");
-			else
-				r = entry_put(w, fd, list[i]->d_name, depth);
-			w->path.len = len;
-			w->path.data[len] = '\0';
-		}
-		free(list[i]);
+	for (size_t i = 0; r == 0 && i < list.n; i++) {
+		corral_buf_fmt(&w->path, "%s%s", len ? "/" : "", list.v[i]);
+		if (w->path.failed)
+			r = corral_error_set(w->err, ENOMEM, "out of memory");
+		else
+			r = entry_put(w, fd, list.v[i], depth);
+		w->path.len = len;
+		w->path.data[len] = '\0';
 	}
-	free(list);
 	return r;
 }
 

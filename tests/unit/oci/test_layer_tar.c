@@ -96,6 +96,24 @@ static void many_holes_are_counted_together(void **state)
 	assert_int_equal(digest(&b, &err), -EFBIG);
 }
 
+/* What is the first to be archived would be too large itself: it does not come to that. */
+static void names_are_counted_as_they_are_read(void **state)
+{
+	struct corral_image_bounds b;
+	struct corral_error err = { 0 };
+	char name[16];
+
+	(void)state;
+	file("a", (off_t)1 << 40);
+	for (int i = 0; i < 20; i++) {
+		(void)snprintf(name, sizeof(name), "b%d", i);
+		file(name, 1);
+	}
+	corral_image_bounds_init(&b, &(struct corral_image_limits) { .files_max = 10 }, -1);
+	assert_int_equal(digest(&b, &err), -EFBIG);
+	assert_non_null(strstr(err.text, "more than 10 files"));
+}
+
 static int cancel_later(void *ctx, struct corral_error *err)
 {
 	return corral_now_ms() < *(uint64_t *)ctx + 300
@@ -160,6 +178,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_huge_hole_is_refused_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_holes_are_counted_together, setup, teardown),
+		cmocka_unit_test_setup_teardown(names_are_counted_as_they_are_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_huge_hole_can_be_called_off, setup, teardown),
 		cmocka_unit_test_setup_teardown(names_of_files_are_remembered_within_bounds, setup,
 		                                teardown),
