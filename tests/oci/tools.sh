@@ -158,6 +158,10 @@ i = json.load(sys.stdin)[0]
 assert i["built_for"] is None and sys.argv[1] in i["names"][0], i' "$1"; }
 store 9 load --json v1.tar | json mine:v1 || fail "load --json"
 store 9 import --json root.tar json:1 | json json:1 || fail "import --json"
+store 9 import --workdir rel root no:1 2>err && fail "import with a relative directory"
+grep -q "'rel' is not absolute" err || fail "import --workdir: $(cat err)"
+store 9 import --env 'A B=1' root no:1 2>err && fail "import with half a variable"
+grep -q "does not begin with a name" err || fail "import --env: $(cat err)"
 # The name just given, whatever others it has.
 store 9 import root.tar zz:1 | grep -q '^[^ ]*zz:1 ' || fail "import tells another name"
 store 9 load --name yy:1 v1.tar | grep -q '^[^ ]*yy:1 ' || fail "load tells another name"
@@ -167,7 +171,7 @@ store 9 inspect --json json:1 | json json:1 || fail "inspect --json"
 echo junk | store 7 load -q 2>err && fail "junk was loaded"
 tar -cf nothing.tar root
 store 7 load -q nothing.tar 2>err && fail "a root was loaded"
-grep -q 'corral image import' err || fail "nobody says what to do: $(cat err)"
+grep -q "'nothing.tar': .*corral image import" err || fail "nobody says what to do: $(cat err)"
 python3 - v1.tar bad.tar <<'PY'
 import sys
 data = bytearray(open(sys.argv[1], 'rb').read())
@@ -184,7 +188,7 @@ grep -q 'is not what its name says' err || fail "another reason: $(cat err)"
 for ms in 20 60 100 150 200 300 400 600; do
 	CORRAL_IMAGES="$TMP/store8" timeout -s KILL 0.$(printf '%03d' $ms) "$corral" image load -q v2.tar >/dev/null 2>&1
 	for id in $(store 8 list -q); do
-		[ "$id" = "$(cut -d: -f2 v2.id | cut -c-12)" ] || fail "half an image after $ms ms: $id"
+		[ "$id" = "$(cat v2.id)" ] || fail "half an image after $ms ms: $id"
 	done
 done
 store 8 load -q v2.tar >ids || fail "load after kills"

@@ -64,6 +64,14 @@ static int source_open(const char *operand, int *ret_fd, struct corral_error *er
 	return *ret_fd < 0 ? corral_error_sys(err, errno, "standard input") : 0;
 }
 
+/* Of several archives in a script, which one it was. */
+static int of_source(const char *operand, int r, struct corral_error *err)
+{
+	if (r >= 0 || r == -ECANCELED || strcmp(operand, "-") == 0)
+		return r;
+	return corral_error_wrap(err, r, "'%.150s'", operand);
+}
+
 int corral_images_cmd_load(struct corral_call *call, struct corral_error *err)
 {
 	corral_auto(corral_images_maker_done) struct corral_images_maker m = { .store = NULL };
@@ -75,8 +83,10 @@ int corral_images_cmd_load(struct corral_call *call, struct corral_error *err)
 	if (r == 0)
 		r = corral_images_maker_init(&m, o, err);
 	if (r == 0)
-		r = corral_image_load(m.store, fd, o->image_name, o->platform, &m.unpack, told, &t,
-		                      err);
+		r = of_source(call->n_operands ? call->operands[0] : "-",
+		              corral_image_load(m.store, fd, o->image_name, o->platform, &m.unpack,
+		                                told, &t, err),
+		              err);
 	if (o->json && r == 0)
 		r = corral_json_print(json_incref(t.all), err);
 	json_decref(t.all);
@@ -92,6 +102,24 @@ static void config_of(const struct corral_call *call, struct corral_image *i)
 	i->user = (char *)call->options.user;
 }
 
+/* Words that no sandbox could take are no reason to copy a root first. Whether a user is in it is
+ * known when it is there, and then only to whoever looks. */
+static int config_check(const struct corral_image *i, struct corral_error *err)
+{
+	if (i->work_dir && *i->work_dir && i->work_dir[0] != '/')
+		return corral_error_set(err, EINVAL, "--workdir: '%.200s' is not absolute",
+		                        i->work_dir);
+	for (size_t k = 0; k < i->n_env; k++) {
+		size_t len = strcspn(i->env[k], "=");
+
+		if (!len || strcspn(i->env[k], " \t\n") < len)
+			return corral_error_set(err, EINVAL,
+			                        "--env: '%.200s' does not begin with a name",
+			                        i->env[k]);
+	}
+	return 0;
+}
+
 int corral_images_cmd_import(struct corral_call *call, struct corral_error *err)
 {
 	corral_auto(corral_images_maker_done) struct corral_images_maker m = { .store = NULL };
@@ -104,10 +132,14 @@ int corral_images_cmd_import(struct corral_call *call, struct corral_error *err)
 
 	config_of(call, &config);
 	if (r == 0)
+		r = config_check(&config, err);
+	if (r == 0)
 		r = corral_images_maker_init(&m, o, err);
 	if (r == 0)
-		r = corral_image_import(m.store, fd, call->operands[1], &config, &m.unpack, &i,
-		                        err);
+		r = of_source(call->operands[0],
+		              corral_image_import(m.store, fd, call->operands[1], &config,
+		                                  &m.unpack, &i, err),
+		              err);
 	corral_bars_clear(&m.bars);
 	if (r == 0)
 		r = print(&t, i);
