@@ -99,6 +99,7 @@ struct corral_config {
 	bool network_said;  /* by name, not by an allowlist */
 	char **allow;       /* what network "allow" allows: policy/egress.h */
 	size_t n_allow;
+	bool allow_said; /* a list was given, if only an empty one */
 	struct corral_publish *publish;
 	size_t n_publish;
 	enum corral_ids_mode ids;

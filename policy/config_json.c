@@ -100,9 +100,12 @@ static int allow_parse(struct corral_config *c, json_t *v, struct corral_error *
 	corral_config_clear_allow(c);
 	r = strings_each(v, corral_config_add_allow, c, err);
 	/* An empty list as well: then nothing is reachable. */
-	if (r == 0 && !c->network_said)
+	if (r < 0)
+		return r;
+	c->allow_said = true;
+	if (!c->network_said)
 		c->network = CORRAL_NETWORK_ALLOW;
-	return r;
+	return 0;
 }
 
 static int publish_parse(struct corral_config *c, json_t *v, struct corral_error *err)

@@ -255,13 +255,17 @@ int corral_config_add_allow(struct corral_config *c, const char *text, struct co
 
 	if (r == 0)
 		r = list_append(&c->allow, &c->n_allow, CORRAL_EGRESS_MAX, "entries", text, err);
-	if (r == 0 && !c->network_said)
+	if (r < 0)
+		return r;
+	c->allow_said = true;
+	if (!c->network_said)
 		c->network = CORRAL_NETWORK_ALLOW;
-	return r;
+	return 0;
 }
 
 void corral_config_clear_allow(struct corral_config *c)
 {
+	c->allow_said = false;
 	while (c->n_allow)
 		free(c->allow[--c->n_allow]);
 }

@@ -258,7 +258,7 @@ static int allow_compile(const struct corral_config *c, struct corral_policy *p,
 	struct corral_egress *checked = NULL;
 	int r;
 
-	if (c->network != CORRAL_NETWORK_ALLOW && c->n_allow)
+	if (c->network != CORRAL_NETWORK_ALLOW && c->allow_said)
 		return corral_error_set(
 		        err, EINVAL,
 		        "allow: only network 'allow' holds to it, and the network is "

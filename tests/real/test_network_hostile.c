@@ -100,6 +100,23 @@ static void connections_are_limited_and_nobody_inherits_them(void **state)
 	assert_eventually(net_is_clean());
 }
 
+/* Also where the guest's own namespace tracks them, whose table is the kernel's memory. */
+static void connections_are_limited_under_a_list(void **state)
+{
+	struct run r = { 0 };
+	unsigned int n = 0;
+
+	(void)state;
+	if (net_missing() || table_is_small())
+		return;
+	RUN(&r, "--allow", INTERNET ":7/udp", "--pids", "64", NET_PROBE, "--", "sh", "-c",
+	    "/net flood " INTERNET
+	    " 7 6000 >/dev/null; cat /proc/sys/net/netfilter/nf_conntrack_count");
+	if (sscanf(r.out, "%u", &n) != 1 || n < MAX - 100 || n > MAX + 100)
+		fail_msg("'%s': %u connections are tracked (%s)", r.out, n, r.err);
+	run_done(&r);
+}
+
 static void nobody_inherits_of_one_that_was_killed(void **state)
 {
 	pid_t pid, helper, child;
@@ -369,6 +386,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(connections_are_limited_and_nobody_inherits_them),
+		cmocka_unit_test(connections_are_limited_under_a_list),
 		cmocka_unit_test(nobody_inherits_of_one_that_was_killed),
 		cmocka_unit_test(guest_takes_no_port_of_the_hosts),
 		cmocka_unit_test(whoever_reads_what_a_guest_sends_can_do_nothing_else),

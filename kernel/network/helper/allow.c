@@ -109,18 +109,11 @@ int corral_net_allow_prepare(struct corral_net_child *c, struct corral_error *er
 	return r;
 }
 
-/* From within the guest's namespace, where there is no way back: the filter lets that mark pass. */
 static int upstream_socket(void *context, int family, int type, struct corral_error *err)
 {
 	const struct corral_net_allow *a = context;
-	const int mark = CORRAL_FILTER_MARK_OWN;
-	corral_autofd int fd = corral_net_socket(a->child, CORRAL_NET_HOST, family, type, err);
 
-	if (fd < 0)
-		return fd;
-	if (a->child->no_return && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
-		return corral_error_sys(err, errno, "mark a question to a name server");
-	return corral_take_fd(&fd);
+	return corral_net_socket(a->child, CORRAL_NET_HOST, family, type, err);
 }
 
 static int lease(void *context, const char *name, uint64_t sets,

@@ -20,6 +20,7 @@
 #include "kernel/network/helper/confine.h"
 #include "kernel/network/helper/dns.h"
 #include "kernel/network/helper/far_side.h"
+#include "kernel/network/helper/filter.h"
 #include "kernel/network/helper/link.h"
 #include "kernel/network/helper/pasta.h"
 #include "kernel/network/helper/ports.h"
@@ -68,6 +69,7 @@ int corral_net_enter(struct corral_net_child *c, enum corral_net_side side,
 int corral_net_socket(struct corral_net_child *c, enum corral_net_side side, int family, int type,
                       struct corral_error *err)
 {
+	const int mark = CORRAL_FILTER_MARK_OWN;
 	int fd, r = 0;
 
 	if (c->far && side != c->side) {
@@ -80,7 +82,17 @@ int corral_net_socket(struct corral_net_child *c, enum corral_net_side side, int
 	if (r < 0)
 		return r;
 	fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	return fd < 0 ? corral_error_sys(err, errno, "create a socket") : fd;
+	if (fd < 0)
+		return corral_error_sys(err, errno, "create a socket");
+	/* From within the guest's namespace, where there is no way back: its rules know our
+	 * questions to a name server by that. */
+	if (side == CORRAL_NET_HOST && c->no_return &&
+	    setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0) {
+		r = corral_error_sys(err, errno, "mark a question to a name server");
+		(void)close(fd);
+		return r;
+	}
+	return fd;
 }
 
 /* No port of the sandbox's own network is anybody's privilege: there is nobody else. After the
@@ -139,7 +151,7 @@ static int confine(struct corral_net_child *c, struct corral_error *err)
 			return r;
 	}
 	/* For SO_MARK, in the sandbox's own user namespace. */
-	if (c->no_return && c->request->mode == CORRAL_NETWORK_ALLOW)
+	if (c->no_return && c->request->way == CORRAL_NET_PASTA)
 		caps = 1ull << CAP_NET_ADMIN;
 	corral_fd_closep(&c->guest_ns_fd);
 	corral_fd_closep(&c->host_ns_fd);

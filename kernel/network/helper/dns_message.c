@@ -306,9 +306,15 @@ static void put_opt(struct writer *w, const char *why)
 size_t corral_dns_query_write(const struct corral_dns_question *q, uint16_t id, uint8_t *buf)
 {
 	struct writer w = { buf, CORRAL_DNS_QUERY_MAX, 0, false };
+	struct corral_dns_question plain = *q;
 
+	/* The guest's capital letters could tell things to the name's servers. Lengths of labels
+	 * are below them. */
+	for (size_t i = 0; i < plain.name.len; i++)
+		if (plain.name.wire[i] >= 'A' && plain.name.wire[i] <= 'Z')
+			plain.name.wire[i] = (uint8_t)(plain.name.wire[i] | 0x20);
 	put_header(&w, id, FLAG_RD, 0, 1);
-	put_question(&w, q);
+	put_question(&w, &plain);
 	put_opt(&w, NULL);
 	return w.len;
 }

@@ -85,8 +85,8 @@ void corral_dns_name_text(const struct corral_dns_name *name, char ret[CORRAL_EG
 /* A normalised name's; false when it is too long. */
 bool corral_dns_name_from_text(const char *name, struct corral_dns_name *ret);
 
-/* The question again, to be sent upstream under another id. Returns its length, at most
- * CORRAL_DNS_QUERY_MAX. */
+/* The question again in small letters, to be sent upstream under another id. Returns its length, at
+ * most CORRAL_DNS_QUERY_MAX. */
 size_t corral_dns_query_write(const struct corral_dns_question *q, uint16_t id, uint8_t *buf);
 
 /*

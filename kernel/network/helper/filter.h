@@ -33,6 +33,9 @@
 #define CORRAL_FILTER_TTL_MAX_S 3600u
 #define CORRAL_FILTER_GRACE_S   60u
 
+/* Connections that are open at a time in the guest's namespace; one more is refused. */
+#define CORRAL_FILTER_CONNECTIONS_MAX 4096u
+
 /*
  * SO_MARK of what the process itself sends from within the namespace, questions to name servers:
  * passes whatever the list. Setting one takes CAP_NET_ADMIN or CAP_NET_RAW, which no guest has

@@ -76,7 +76,12 @@ static void put_chains(struct corral_buf *b)
 	        "accept\n"
 	        "accept\n"
 	        "}\n"
+	        /* What got no answer yet begins nothing anew. */
 	        "chain begins {\n"
+	        "ct status confirmed goto passes\n");
+	corral_buf_fmt(b, "ct count over %u goto unreachable\n", CORRAL_FILTER_CONNECTIONS_MAX);
+	corral_buf_str(
+	        b,
 	        "meta l4proto { 6, 17 } add @begun4 { ip daddr . meta l4proto . th dport counter "
 	        "} goto passes\n"
 	        "meta l4proto { 6, 17 } add @begun6 { ip6 daddr . meta l4proto . th dport counter "
@@ -176,7 +181,7 @@ static int put_entry(struct corral_buf *b, const struct corral_egress *e,
 			if (ports->protocols & CORRAL_EGRESS_ECHO) {
 				corral_buf_fmt(b, "%s ", echo(family));
 				put_destination(b, p, holes, n_holes, translated);
-				corral_buf_str(b, " goto passes\n");
+				corral_buf_str(b, " goto begins\n");
 			}
 		}
 	}
@@ -196,7 +201,7 @@ static void put_names(struct corral_buf *b, const struct corral_egress *e)
 					corral_buf_fmt(b, "%s daddr @name%zu_%d goto begins\n",
 					               keyword(family), i, family);
 				if (ports->protocols & CORRAL_EGRESS_ECHO)
-					corral_buf_fmt(b, "%s %s daddr @name%zu_%d goto passes\n",
+					corral_buf_fmt(b, "%s %s daddr @name%zu_%d goto begins\n",
 					               echo(family), keyword(family), i, family);
 			}
 		}

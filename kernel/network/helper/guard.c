@@ -3,9 +3,14 @@
 #include <errno.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/network/helper/filter.h"
 #include "kernel/network/helper/host.h"
 #include "kernel/network/helper/nft.h"
 #include "kernel/network/helper/pasta.h"
+
+#define MARK_OWN_TEXT "0x636f7273"
+
+_Static_assert(CORRAL_FILTER_MARK_OWN == 0x636f7273u, "the resolver's mark");
 
 int corral_net_guard_compose(struct corral_buf *ret, struct corral_error *err)
 {
@@ -21,7 +26,9 @@ int corral_net_guard_compose(struct corral_buf *ret, struct corral_error *err)
 	        ret,
 	        "table inet corral-guard {\n chain out { type filter hook output "
 	        "priority 10; policy accept;\n  oifname \"lo\" accept\n"
-	        "  ip daddr " CORRAL_NET_PASTA_DNS " udp dport 53 accept\n"
+	        /* Only the resolver asks there, within its limits; no guest may set a mark. */
+	        "  meta mark " MARK_OWN_TEXT " ip daddr " CORRAL_NET_PASTA_DNS
+	        " udp dport 53 accept\n"
 	        /* Neighbours are found by it. */
 	        "  icmpv6 type { 133, 134, 135, 136 } accept\n"
 	        "  ip daddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/4, "

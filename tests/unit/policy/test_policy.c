@@ -232,6 +232,13 @@ static void nonsense_is_refused_with_its_place(void **state)
 	static const struct {
 		const char *json, *text;
 	} cases[] = {
+		{ "{\"network\":\"bridge\",\"allow\":[\"a.example\"]}",
+		  "allow: only network 'allow' holds to it, and the network is 'bridge'" },
+		/* Of nothing is a list as well. */
+		{ "{\"network\":\"bridge\",\"allow\":[]}",
+		  "allow: only network 'allow' holds to it, and the network is 'bridge'" },
+		{ "{\"allow\":[],\"network\":\"host\"}",
+		  "allow: only network 'allow' holds to it, and the network is 'host'" },
 		{ "{\"runtime\":\"python\"}", "unknown runtime 'python': known here: host" },
 		{ "{\"work_dir\":\"w\"}", "work_dir: 'w' is not an absolute path" },
 		{ "{\"work_dir\":\"/a/../b\"}", "work_dir: '/a/../b' has '..'" },

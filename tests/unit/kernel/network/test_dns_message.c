@@ -172,6 +172,7 @@ static void pointers_lead_nowhere_but_back(void **state)
 static void a_query_can_be_read_again(void **state)
 {
 	struct corral_dns_question q = asked("a.Example.org", 1), again;
+	struct corral_dns_question small = asked("a.example.org", 1);
 	uint8_t buf[CORRAL_DNS_QUERY_MAX];
 	size_t len = corral_dns_query_write(&q, 4711, buf);
 
@@ -181,7 +182,8 @@ static void a_query_can_be_read_again(void **state)
 	assert_true(again.edns);
 	assert_int_equal(again.udp_size, CORRAL_DNS_UDP_MAX);
 	assert_int_equal(again.name.len, q.name.len);
-	assert_memory_equal(again.name.wire, q.name.wire, q.name.len);
+	/* In small letters: others would be a channel. */
+	assert_memory_equal(again.name.wire, small.name.wire, q.name.len);
 }
 
 static void addresses_of_the_name_alone_are_taken(void **state)
