@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
@@ -21,7 +22,8 @@
 
 /* Another may have taken the free device that we were told of. */
 #define TRIES_MAX 64
-#define PATH_SIZE 32
+#define PATH_SIZE   32
+#define CLAIM_TRIES 20
 #define ATTR      (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME)
 
 /* --- The loop device --- */
@@ -31,7 +33,8 @@ static bool is_of(int loop_fd, const struct stat *file)
 	struct loop_info64 info;
 
 	return ioctl(loop_fd, LOOP_GET_STATUS64, &info) == 0 && info.lo_inode == file->st_ino &&
-	       info.lo_device == file->st_dev;
+	       info.lo_device == file->st_dev && !info.lo_offset && !info.lo_sizelimit &&
+	       !(info.lo_flags & LO_FLAGS_READ_ONLY);
 }
 
 /*
@@ -164,6 +167,46 @@ static int lock(int dir_fd, const char *name, int *ret_fd, struct stat *st,
 	return 0;
 }
 
+/*
+ * For the loop device, which keeps the file's description and so the lock as long as it is there (fcntl(2), "Open file
+ * description locks"): who does not see that device, as in a container with a /dev of its own, must not make a second
+ * one, as two file systems over one file destroy it. One that is just being let go takes a moment.
+ */
+static int claim(int file_fd, struct corral_error *err)
+{
+	const struct timespec pause = { .tv_nsec = 100 * 1000000l };
+
+	for (int i = 0;; i++) {
+		struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+		if (fcntl(file_fd, F_OFD_SETLK, &whole) == 0)
+			return 0;
+		if (errno != EAGAIN && errno != EACCES)
+			return corral_error_sys(err, errno, "claim it");
+		if (i == CLAIM_TRIES)
+			return corral_error_set(err, EBUSY,
+			                        "a loop device has it that this /dev does not show");
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
+static int file_open(int dir_fd, const char *name, const struct stat *st, int *ret_fd,
+                     struct corral_error *err)
+{
+	corral_autofd int fd = openat(dir_fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	struct stat now;
+	int r;
+
+	if (fd < 0 || fstat(fd, &now) < 0)
+		return corral_error_sys(err, errno, "open it");
+	if (now.st_dev != st->st_dev || now.st_ino != st->st_ino || now.st_nlink != 1)
+		return corral_error_set(err, EINVAL, "it has another name, or was replaced");
+	r = claim(fd, err);
+	if (r == 0)
+		*ret_fd = corral_take_fd(&fd);
+	return r;
+}
+
 static int open_locked(int dir_fd, const char *name, const struct stat *st, int *ret_fd,
                        struct corral_error *err)
 {
@@ -172,9 +215,9 @@ static int open_locked(int dir_fd, const char *name, const struct stat *st, int 
 	int r = loop_find(st, &loop, path);
 
 	if (r == 0) {
-		file = openat(dir_fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-		r = file < 0 ? corral_error_sys(err, errno, "open it")
-		             : loop_make(file, &loop, path, err);
+		r = file_open(dir_fd, name, st, &file, err);
+		if (r == 0)
+			r = loop_make(file, &loop, path, err);
 	}
 	if (r >= 0)
 		r = mount_loop(path, &mount, err);

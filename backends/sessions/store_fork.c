@@ -142,6 +142,8 @@ static int fork_disk(struct store_session *e, const char *from, const char *new_
 		r = store_draft_copy(e, &draft, err);
 	if (r == 0)
 		r = store_change_begin(&change, e->store, &draft.place, err);
+	/* A full one is copied as it is, and what the copy does not keep goes from it. */
+	change.takes_reserve = true;
 	if (r == 0)
 		r = copy_add(e, &change, &draft, from, new_id, err);
 	return r < 0 ? r : store_change_commit(&change, err);

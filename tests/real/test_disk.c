@@ -9,7 +9,12 @@
 
 #include "tests/support.h"
 
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
 
 #include "kernel/base/cleanup.h"
 #include "kernel/disk.h"
@@ -149,6 +154,47 @@ static void whoever_opens_it_has_the_same(void **state)
 	assert_has(first, "theirs", "2");
 }
 
+/* In a namespace whose /dev shows other loop devices than that which has it. */
+static int open_elsewhere(const char *name)
+{
+	int root = -1, r, i;
+	char path[32];
+
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("dev", "/dev", "tmpfs", 0, NULL) < 0 ||
+	    mknod("/dev/loop-control", S_IFCHR | 0600, makedev(10, 237)) < 0)
+		return 1;
+	/* None of those that are in use, which are numbered from 0. */
+	for (i = 64; i < 80; i++) {
+		(void)snprintf(path, sizeof(path), "/dev/loop%d", i);
+		(void)mknod(path, S_IFBLK | 0600, makedev(7, (unsigned int)i));
+	}
+	r = corral_disk_open(dir_fd, name, &root, &err);
+	return r == -EBUSY && strstr(err.text, "that this /dev does not show") ? 0 : 2;
+}
+
+static void nobody_makes_a_second_device_of_it(void **state)
+{
+	corral_autofd int root = -1, again = -1;
+	int status = 0;
+	pid_t pid;
+
+	(void)state;
+	if (!there())
+		return;
+	root = made("claimed");
+	put(root, "file", "one");
+	pid = fork();
+	if (pid == 0)
+		_exit(open_elsewhere("claimed"));
+	assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+	assert_int_equal(status, 0);
+	/* Free again as soon as the device is. */
+	corral_fd_closep(&root);
+	OK(corral_disk_open(dir_fd, "claimed", &again, &err));
+	assert_has(again, "file", "one");
+}
+
 static void copy_is_one_of_its_own(void **state)
 {
 	corral_autofd int first = -1, second = -1;
@@ -189,6 +235,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(limit_is_what_can_be_written),
 		cmocka_unit_test(whoever_opens_it_has_the_same),
+		cmocka_unit_test(nobody_makes_a_second_device_of_it),
 		cmocka_unit_test(copy_is_one_of_its_own),
 		cmocka_unit_test(what_is_none_is_told),
 	};
