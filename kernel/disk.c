@@ -21,10 +21,10 @@
 #include "kernel/disk_make.h"
 
 /* Another may have taken the free device that we were told of. */
-#define TRIES_MAX 64
+#define TRIES_MAX   64
 #define PATH_SIZE   32
 #define CLAIM_TRIES 20
-#define ATTR      (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME)
+#define ATTR        (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME)
 
 /* --- The loop device --- */
 
@@ -168,9 +168,10 @@ static int lock(int dir_fd, const char *name, int *ret_fd, struct stat *st,
 }
 
 /*
- * For the loop device, which keeps the file's description and so the lock as long as it is there (fcntl(2), "Open file
- * description locks"): who does not see that device, as in a container with a /dev of its own, must not make a second
- * one, as two file systems over one file destroy it. One that is just being let go takes a moment.
+ * For the loop device, which keeps the file's description and so the lock as long as it is there
+ * (fcntl(2), "Open file description locks"): who does not see that device, as in a container with a
+ * /dev of its own, must not make a second one, as two file systems over one file destroy it. One
+ * that is just being let go takes a moment.
  */
 static int claim(int file_fd, struct corral_error *err)
 {
@@ -184,8 +185,8 @@ static int claim(int file_fd, struct corral_error *err)
 		if (errno != EAGAIN && errno != EACCES)
 			return corral_error_sys(err, errno, "claim it");
 		if (i == CLAIM_TRIES)
-			return corral_error_set(err, EBUSY,
-			                        "a loop device has it that this /dev does not show");
+			return corral_error_set(
+			        err, EBUSY, "a loop device has it that this /dev does not show");
 		(void)nanosleep(&pause, NULL);
 	}
 }
