@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/loop.h>
 #include <linux/mount.h>
 #include <stdio.h>
@@ -261,6 +262,16 @@ int corral_disk_usage(int fd, struct corral_disk_usage *ret)
 		.used_bytes = (fs.f_blocks - fs.f_bfree) * fs.f_frsize,
 	};
 	return 0;
+}
+
+void corral_disk_trim(int root_fd)
+{
+	corral_autofd int fd = openat(root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct fstrim_range all = { .len = UINT64_MAX };
+
+	/* Blocks are free when the journal's transaction is over, and no sooner. */
+	if (fd >= 0 && syncfs(fd) == 0)
+		(void)ioctl(fd, FITRIM, &all);
 }
 
 int corral_disk_possible(struct corral_error *err)

@@ -53,6 +53,9 @@ struct corral_disk_usage {
 /* fd: of anything on it. -errno. */
 int corral_disk_usage(int fd, struct corral_disk_usage *ret);
 
+/* Gives the host back what nothing on it takes any more (fstrim_range, FITRIM), once that is written. */
+void corral_disk_trim(int root_fd);
+
 /*
  * What is beyond its limit is kept in a directory of its own, "reserve", so that bytes and inodes
  * (0: no matter) are what the guest can have, and somebody who tidies a full one up has room: he

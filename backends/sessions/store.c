@@ -223,7 +223,7 @@ static void recover(struct corral_session_store *s)
 	if (flock(s->root_fd, LOCK_EX | LOCK_NB) < 0)
 		return;
 	(void)store_strays_put(s, NULL);
-	store_trash_empty(&s->own, corral_now_nsec() + OPEN_CLEAN_NSEC, NULL);
+	(void)store_trash_empty(&s->own, corral_now_nsec() + OPEN_CLEAN_NSEC, NULL);
 	(void)flock(s->root_fd, LOCK_UN);
 }
 

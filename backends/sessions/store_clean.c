@@ -38,7 +38,7 @@ static int session_clean(struct corral_session_store *s, const char *id,
 	r = store_merge_remove(&session);
 	if (session.has_disk && session.runtime) {
 		store_disk_tidy(&session);
-		store_trash_empty(&session.disk, 0, told);
+		(void)store_trash_empty(&session.disk, 0, told);
 	}
 	if (r == 0 && session.depth > CORRAL_SESSION_LAYERS_MERGE)
 		r = store_session_merge(&session, &told->merged, NULL);
@@ -59,7 +59,7 @@ int corral_session_store_clean(struct corral_session_store *s, struct corral_ses
 	for (size_t i = 0; i < ids.n; i++)
 		if (session_clean(s, ids.items[i], &told) < 0)
 			told.failed++;
-	store_trash_empty(&s->own, 0, &told);
+	(void)store_trash_empty(&s->own, 0, &told);
 	if (ret)
 		*ret = told;
 	return 0;

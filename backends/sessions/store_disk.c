@@ -78,13 +78,20 @@ static void reserve_take(const struct store_place *at, const struct corral_runti
 	corral_disk_reserve_take(at->root_fd, l->disk_bytes, l->disk_inodes);
 }
 
+/* What goes is the host's again at once: a disk is seldom mounted for long enough to say so itself. */
+static void trash_empty(const struct store_session *e, uint64_t for_nsec)
+{
+	if (store_trash_empty(&e->disk, corral_now_nsec() + for_nsec, NULL))
+		corral_disk_trim(e->disk.root_fd);
+}
+
 int store_disk_open(struct store_session *e, struct corral_error *err)
 {
 	int r = place_open(e->fd, &e->disk, err);
 
 	if (r < 0)
 		return corral_error_wrap(err, r, "Session '%s'", e->id);
-	store_trash_empty(&e->disk, corral_now_nsec() + OPEN_CLEAN_NSEC, NULL);
+	trash_empty(e, OPEN_CLEAN_NSEC);
 	if (e->runtime)
 		reserve_take(&e->disk, e->runtime);
 	return 0;
@@ -98,7 +105,7 @@ void store_disk_tidy(struct store_session *e)
 		(void)store_stray_layers(s, &e->disk, NULL);
 		registry_rollback(s->registry);
 	}
-	store_trash_empty(&e->disk, corral_now_nsec() + WRITE_CLEAN_NSEC, NULL);
+	trash_empty(e, WRITE_CLEAN_NSEC);
 	reserve_take(&e->disk, e->runtime);
 }
 

@@ -97,8 +97,8 @@ int store_image_root(const struct store_session *e, char **ret_path, int *ret_fd
 int store_trash_put(const struct store_place *at, int dir_fd, const char *name);
 /* The same of a layer: -EBUSY when a sandbox or a reader has it. */
 int store_trash_layer(const struct store_place *at, int64_t number);
-/* Removes until that time (corral_now_nsec(); 0: all of it). */
-void store_trash_empty(const struct store_place *at, uint64_t deadline_nsec,
+/* Removes until that time (corral_now_nsec(); 0: all of it). True when there was anything. */
+bool store_trash_empty(const struct store_place *at, uint64_t deadline_nsec,
                        struct corral_session_cleaned *told);
 /* Of a place, within a transaction: layers that the registry does not name. */
 int store_stray_layers(struct corral_session_store *s, const struct store_place *at,

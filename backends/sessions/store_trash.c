@@ -116,15 +116,17 @@ const char *store_dir_next(DIR *dir)
 	return NULL;
 }
 
-void store_trash_empty(const struct store_place *at, uint64_t deadline_nsec,
+bool store_trash_empty(const struct store_place *at, uint64_t deadline_nsec,
                        struct corral_session_cleaned *told)
 {
 	DIR *dir = store_dir_read(at->trash_fd);
+	bool had_any = false;
 	const char *name;
 
 	while (dir && (name = store_dir_next(dir))) {
 		int r = trash_remove(at, name, deadline_nsec, told);
 
+		had_any = true;
 		if (r == -ETIMEDOUT)
 			break;
 		if (r < 0 && told)
@@ -132,6 +134,7 @@ void store_trash_empty(const struct store_place *at, uint64_t deadline_nsec,
 	}
 	if (dir)
 		(void)closedir(dir);
+	return had_any;
 }
 
 static int compare_numbers(const void *a, const void *b)

@@ -10,6 +10,8 @@
 
 #include "tests/support.h"
 
+#include <sys/stat.h>
+
 #include "kernel/base/cleanup.h"
 #include "kernel/disk.h"
 #include "tests/real/sandbox_support.h"
@@ -127,6 +129,40 @@ static void states_are_kept_on_it(void)
 	assert_eventually(loops() == 0);
 }
 
+/* What the image of that session takes of the host. */
+static long long taken(const char *id)
+{
+	char path[600];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "%s/sessions/%s/disk.img", session_root, id);
+	assert_int_equal(stat(path, &st), 0);
+	return (long long)st.st_blocks * 512;
+}
+
+static void what_is_taken_back_is_the_hosts_again(void)
+{
+	long long before;
+
+	if (!can_have_disks())
+		return;
+	SESSION(&said, "create", "--disk-backing", "image", "--disk", "128M", "--history", "space");
+	assert_status(&said, 0);
+	session_sh("space", "echo 1 >f", "");
+	assert_session("", "hibernate", "space");
+	before = taken("space");
+	session_sh("space", "head -c 100M /dev/urandom >a; sync", "");
+	assert_session("", "hibernate", "space");
+	assert_true(taken("space") >= before + (100 << 20));
+	SESSION(&said, "undo", "-f", "space");
+	assert_status(&said, 0);
+	session_sh("space", "ls", "f\n");
+	assert_session("", "hibernate", "space");
+	assert_true(taken("space") < before + (10 << 20));
+	assert_session("", "rm", "-f", "space");
+	assert_eventually(loops() == 0);
+}
+
 static void full_one_is_taken_back(void)
 {
 	if (!can_have_disks())
@@ -226,6 +262,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		SESSION_TEST(guest_that_fills_it_is_told_and_nobody_else),
 		SESSION_TEST(states_are_kept_on_it),
+		SESSION_TEST(what_is_taken_back_is_the_hosts_again),
 		SESSION_TEST(full_one_is_taken_back),
 		SESSION_TEST(killed_holder_leaves_no_device),
 		SESSION_TEST(each_command_of_scope_call_has_it),
