@@ -481,7 +481,8 @@ static int keep_limit(struct corral_sandbox *s, const struct corral_policy *p,
 	if (s->disk_quota)
 		return 0;
 	(void)snprintf(reason, sizeof(reason),
-	               "what is kept lies on the host's disk (%.150s): leave that limit out",
+	               "what is kept lies on the host's disk (%.150s): make a session with "
+	               "--disk-backing image, or leave that limit out",
 	               why.text);
 	for (size_t i = 0; i < CORRAL_COUNT(of_disk); i++)
 		if (p->limits_asked & of_disk[i])
