@@ -17,6 +17,7 @@
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/network/helper/beyond.h"
 #include "kernel/network/helper/conntrack.h"
 #include "kernel/network/helper/nft.h"
 
@@ -107,14 +108,9 @@ static const char rules[] =
         /* Other sandboxes, of any corral. */
         "  oifname \"" CORRAL_NET_LINK_PREFIX "*\" reject with icmpx admin-prohibited\n"
         /* A port of the host's that is sent on to somewhere. */
-        "  ct status dnat ct state new reject with icmpx admin-prohibited\n"
-        "  ip daddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/4, 240.0.0.0/4,"
-        /* Where clouds keep their metadata otherwise. */
-        " 100.100.100.200, 168.63.129.16 }"
-        " reject with icmpx admin-prohibited\n"
-        "  ip6 daddr { ::/127, ::ffff:0:0/96, fe80::/10, ff00::/8, fd00:ec2::254, fd20:ce::254 }"
-        " reject with icmpx admin-prohibited\n"
-        /* Last, as only what is not refused is tracked. Counted by "nft list table". */
+        "  ct status dnat ct state new reject with icmpx admin-prohibited\n";
+/* Last, as only what is not refused is tracked. Counted by "nft list table". */
+static const char rules_after[] =
         "  ct state new add @connections { iifname ct count over %u } counter"
         " reject with icmpx admin-prohibited\n"
         " }\n";
@@ -162,8 +158,9 @@ void corral_net_block_rules(unsigned int n, const struct corral_net_host *host, 
 	corral_buf_str(ret,
 	               has_ipv6 ? "  meta nfproto ipv6 iifname . ip6 saddr != @guests6 drop\n }\n"
 	                        : "  meta nfproto ipv6 drop\n }\n");
-	corral_buf_fmt(ret, rules, prefix, prefix, prefix, prefix, prefix,
-	               corral_net_connections_max(host->conntrack_max));
+	corral_buf_fmt(ret, rules, prefix, prefix, prefix, prefix, prefix);
+	corral_net_beyond_refuse(ret, "reject with icmpx admin-prohibited");
+	corral_buf_fmt(ret, rules_after, corral_net_connections_max(host->conntrack_max));
 	corral_buf_str(ret,
 	               " chain nat { type nat hook postrouting priority 100; policy accept;\n");
 	(void)inet_ntop(AF_INET, &first.host, text, sizeof(text));

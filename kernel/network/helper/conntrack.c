@@ -9,7 +9,6 @@
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -17,9 +16,9 @@
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/network/helper/answers.h"
 
-#define TIMEOUT_S   5
-#define RECEIVE_MAX (64u << 10)
+#define TIMEOUT_S 5
 /* Sent at a time: what a socket's buffer takes. */
 #define DELETE_MAX (16u << 10)
 
@@ -73,44 +72,17 @@ static void delete_add(struct forget *f, const struct nfgenmsg *gen, const struc
 	nlmsg_free(m);
 }
 
-static void entry_see(struct forget *f, struct nlmsghdr *h)
+static void entry_see(void *context, struct nlmsghdr *h)
 {
+	struct forget *f = context;
 	struct nlattr *original = nlmsg_find_attr(h, sizeof(struct nfgenmsg), CTA_TUPLE_ORIG);
 	struct nlattr *reply = nlmsg_find_attr(h, sizeof(struct nfgenmsg), CTA_TUPLE_REPLY);
 	const struct nfgenmsg *gen = nlmsg_data(h);
 
-	if (!original || (!is_of_guest(f, original) && !(reply && is_of_guest(f, reply))))
+	if (h->nlmsg_type != (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW) || !original ||
+	    (!is_of_guest(f, original) && !(reply && is_of_guest(f, reply))))
 		return;
 	delete_add(f, gen, original, nlmsg_find_attr(h, sizeof(*gen), CTA_ZONE));
-}
-
-/* Until the kernel says that this was all: 0 or -errno. */
-static int table_read(int fd, struct forget *f)
-{
-	corral_autofree uint8_t *buf = malloc(RECEIVE_MAX);
-
-	if (!buf)
-		return -ENOMEM;
-	for (;;) {
-		ssize_t n = recv(fd, buf, RECEIVE_MAX, 0);
-		struct nlmsghdr *h = (struct nlmsghdr *)(void *)buf;
-		int left = (int)n;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EPROTO;
-		for (; nlmsg_ok(h, left); h = nlmsg_next(h, &left)) {
-			const struct nlmsgerr *e = nlmsg_data(h);
-
-			if (h->nlmsg_type == NLMSG_DONE)
-				return f->deletes.failed ? -ENOMEM : 0;
-			if (h->nlmsg_type == NLMSG_ERROR)
-				return h->nlmsg_len < NLMSG_LENGTH(sizeof(*e)) ? -EPROTO : e->error;
-			if (h->nlmsg_type == (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW))
-				entry_see(f, h);
-		}
-	}
 }
 
 static int table_ask(int fd)
@@ -159,7 +131,9 @@ int corral_net_conntrack_forget(const struct corral_net_place *places, size_t n,
 	if (r == 0)
 		r = table_ask(fd);
 	if (r == 0)
-		r = table_read(fd, &f);
+		r = corral_net_answers(fd, entry_see, &f);
+	if (r == 0 && f.deletes.failed)
+		r = -ENOMEM;
 	if (r == 0)
 		r = deletes_send(fd, &f.deletes);
 	corral_buf_done(&f.deletes);

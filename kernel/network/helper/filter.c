@@ -22,6 +22,7 @@
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
+#include "kernel/network/helper/answers.h"
 #include "kernel/network/helper/filter_rules.h"
 #include "kernel/network/helper/nft.h"
 
@@ -529,8 +530,9 @@ static void element_read(struct counts *c, struct nlattr *element)
 	c->list[c->n++] = count;
 }
 
-static void elements_read(struct counts *c, struct nlmsghdr *h)
+static void elements_read(void *context, struct nlmsghdr *h)
 {
+	struct counts *c = context;
 	struct nlattr *list =
 	        nlmsg_find_attr(h, sizeof(struct nfgenmsg), NFTA_SET_ELEM_LIST_ELEMENTS);
 	struct nlattr *element;
@@ -540,64 +542,15 @@ static void elements_read(struct counts *c, struct nlmsghdr *h)
 		nla_for_each_nested(element, list, left) element_read(c, element);
 }
 
-static int dump_read(int fd, struct counts *c)
+/* Of a counter's answer: packets. */
+static void object_read(void *context, struct nlmsghdr *h)
 {
-	corral_autofree uint8_t *buf = malloc(RECEIVE_MAX);
+	uint64_t *ret = context;
+	struct nlattr *data = nlmsg_find_attr(h, sizeof(struct nfgenmsg), NFTA_OBJ_DATA), *packets;
 
-	if (!buf)
-		return -ENOMEM;
-	for (;;) {
-		ssize_t n = recv(fd, buf, RECEIVE_MAX, 0);
-		struct nlmsghdr *h = (struct nlmsghdr *)(void *)buf;
-		int left = (int)n;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EPROTO;
-		for (; nlmsg_ok(h, left); h = nlmsg_next(h, &left)) {
-			const struct nlmsgerr *e = nlmsg_data(h);
-
-			if (h->nlmsg_type == NLMSG_DONE)
-				return 0;
-			if (h->nlmsg_type == NLMSG_ERROR)
-				return h->nlmsg_len < NLMSG_LENGTH(sizeof(*e)) ? -EPROTO : e->error;
-			elements_read(c, h);
-		}
-	}
-}
-
-/* Its answer, and the acknowledgement behind it. */
-static int object_read(int fd, uint64_t *ret)
-{
-	corral_autofree uint8_t *buf = malloc(RECEIVE_MAX);
-
-	if (!buf)
-		return -ENOMEM;
-	for (;;) {
-		ssize_t n = recv(fd, buf, RECEIVE_MAX, 0);
-		struct nlmsghdr *h = (struct nlmsghdr *)(void *)buf;
-		int left = (int)n;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EPROTO;
-		for (; nlmsg_ok(h, left); h = nlmsg_next(h, &left)) {
-			const struct nlmsgerr *e = nlmsg_data(h);
-			struct nlattr *data = nlmsg_find_attr(h, sizeof(struct nfgenmsg),
-			                                      NFTA_OBJ_DATA),
-			              *packets;
-
-			if (h->nlmsg_type == NLMSG_ERROR)
-				return h->nlmsg_len < NLMSG_LENGTH(sizeof(*e)) ? -EPROTO : e->error;
-			packets =
-			        data ? nla_find(nla_data(data), nla_len(data), NFTA_COUNTER_PACKETS)
-			             : NULL;
-			if (packets && nla_len(packets) == 8)
-				*ret = be64toh(nla_get_u64(packets));
-		}
-	}
+	packets = data ? nla_find(nla_data(data), nla_len(data), NFTA_COUNTER_PACKETS) : NULL;
+	if (packets && nla_len(packets) == 8)
+		*ret = be64toh(nla_get_u64(packets));
 }
 
 /* Of one counted set, "sent4"; c->list has room for c->max. */
@@ -619,7 +572,7 @@ static int counts_read(struct corral_filter *f, const char *set, struct counts *
 	else if (send(f->fds.rules, b.buf.data, b.buf.len, 0) < 0)
 		r = -errno;
 	corral_buf_done(&b.buf);
-	return r < 0 ? r : dump_read(f->fds.rules, c);
+	return r < 0 ? r : corral_net_answers(f->fds.rules, elements_read, c);
 }
 
 static const struct count *count_find(const struct counts *c, const struct count *like)
@@ -650,7 +603,7 @@ static int counter_ask(struct corral_filter *f, const char *name, uint64_t *ret)
 	else if (send(f->fds.rules, b.buf.data, b.buf.len, 0) < 0)
 		r = -errno;
 	corral_buf_done(&b.buf);
-	return r < 0 ? r : object_read(f->fds.rules, ret);
+	return r < 0 ? r : corral_net_answers(f->fds.rules, object_read, ret);
 }
 
 static int contacts_report(struct corral_filter *f, int family, struct corral_ledger *to)

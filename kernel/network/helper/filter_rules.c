@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/network/helper/beyond.h"
 #include "kernel/network/helper/filter_rules.h"
 
 /* Holes in one entry's network: all that is special, and all that is the host's. */
@@ -130,31 +131,17 @@ static const char *echo(int family)
 }
 
 /* Of an IPv4 network also what a translator (NAT64) calls it. */
-static void prefix_put(struct corral_buf *b, const struct corral_prefix *p, bool translated)
-{
-	static const uint8_t well_known[12] = { 0, 0x64, 0xff, 0x9b };
-	struct corral_prefix to = *p;
-	char text[CORRAL_ADDRESS_TEXT_SIZE];
-
-	if (translated) {
-		to = (struct corral_prefix) { .address.family = 6, .len = (uint8_t)(p->len + 96) };
-		memcpy(to.address.bytes, well_known, sizeof(well_known));
-		memcpy(to.address.bytes + 12, p->address.bytes, 4);
-	}
-	corral_buf_str(b, corral_prefix_text(&to, text));
-}
-
 static void put_destination(struct corral_buf *b, const struct corral_prefix *p,
                             const struct corral_prefix *holes, int n_holes, bool translated)
 {
 	const char *ip = keyword(translated ? 6 : p->address.family);
 
 	corral_buf_fmt(b, "%s daddr ", ip);
-	prefix_put(b, p, translated);
+	corral_net_prefix_put(b, p, translated);
 	for (int i = 0; i < n_holes; i++) {
 		if (i == 0)
 			corral_buf_fmt(b, " %s daddr != { ", ip);
-		prefix_put(b, &holes[i], translated);
+		corral_net_prefix_put(b, &holes[i], translated);
 		corral_buf_str(b, i + 1 < n_holes ? ", " : " }");
 	}
 }
@@ -208,42 +195,6 @@ static void put_names(struct corral_buf *b, const struct corral_egress *e)
 	}
 }
 
-static void put_beyond(struct corral_buf *b, const struct corral_prefix *list, size_t n, int family,
-                       bool translated)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < n; i++) {
-		if (list[i].address.family != (translated ? 4 : family))
-			continue;
-		if (!any)
-			corral_buf_fmt(b, "%s daddr { ", keyword(family));
-		else
-			corral_buf_str(b, ", ");
-		any = true;
-		prefix_put(b, &list[i], translated);
-	}
-	if (any)
-		corral_buf_str(b, " } goto unlisted\n");
-}
-
-/* What is refused beyond the sandbox, whatever the list: here it is known as refused, and does not
- * look like somebody who was talked to. */
-static void put_all_beyond(struct corral_buf *b, const struct corral_egress *e)
-{
-	struct corral_prefix fixed[16];
-	size_t n = 0;
-
-	while (n < CORRAL_COUNT(fixed) && corral_egress_beyond_at(n, &fixed[n]))
-		n++;
-	put_beyond(b, fixed, n, 4, false);
-	put_beyond(b, fixed, n, 6, false);
-	put_beyond(b, fixed, n, 6, true);
-	put_beyond(b, e->own, e->n_own, 4, false);
-	put_beyond(b, e->own, e->n_own, 6, false);
-	put_beyond(b, e->own, e->n_own, 6, true);
-}
-
 /*
  * Loopback is free, and that is also where the resolver is. Of ICMPv6, neighbour discovery is
  * untracked, and the kernel's own; reports of multicast groups are nobody's attempt at anything.
@@ -280,7 +231,9 @@ static int put_output(struct corral_buf *b, const struct corral_egress *e)
 	               "ct state established ct direction original goto passes\n"
 	               "ct state != new goto unlisted\n",
 	               CORRAL_FILTER_MARK_OWN, CORRAL_FILTER_MARK_ALIVE);
-	put_all_beyond(b, e);
+	/* Here it is known as refused, and does not look like somebody who was talked to. */
+	corral_net_beyond_refuse(b, "goto unlisted");
+	corral_net_prefixes_refuse(b, e->own, e->n_own, "goto unlisted");
 	for (size_t i = 0; i < e->n_entries; i++) {
 		if (e->entries[i].kind != CORRAL_EGRESS_ADDRESS)
 			continue;

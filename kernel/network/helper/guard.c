@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/network/helper/beyond.h"
 #include "kernel/network/helper/filter.h"
 #include "kernel/network/helper/host.h"
 #include "kernel/network/helper/nft.h"
@@ -23,19 +24,14 @@ int corral_net_guard_compose(struct corral_buf *ret, struct corral_error *err)
 		return r;
 	/* After the rules of an allowlist, which know what they refused. */
 	corral_buf_str(
-	        ret,
-	        "table inet corral-guard {\n chain out { type filter hook output "
-	        "priority 10; policy accept;\n  oifname \"lo\" accept\n"
-	        /* Only the resolver asks there, within its limits; no guest may set a mark. */
-	        "  meta mark " MARK_OWN_TEXT " ip daddr " CORRAL_NET_PASTA_DNS
-	        " udp dport 53 accept\n"
-	        /* Neighbours are found by it. */
-	        "  icmpv6 type { 133, 134, 135, 136 } accept\n"
-	        "  ip daddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/4, "
-	        "240.0.0.0/4, 100.100.100.200, 168.63.129.16 } reject with icmpx admin-prohibited\n"
-	        "  ip6 daddr { ::/127, ::ffff:0:0/96, fe80::/10, ff00::/8, "
-	        "fd00:ec2::254, fd20:ce::254 } reject "
-	        "with icmpx admin-prohibited\n");
+	        ret, "table inet corral-guard {\n chain out { type filter hook output "
+	             "priority 10; policy accept;\n  oifname \"lo\" accept\n"
+	             /* Only the resolver asks there, within its limits; no guest may set a mark. */
+	             "  meta mark " MARK_OWN_TEXT " ip daddr " CORRAL_NET_PASTA_DNS
+	             " udp dport 53 accept\n"
+	             /* Neighbours are found by it. */
+	             "  icmpv6 type { 133, 134, 135, 136 } accept\n");
+	corral_net_beyond_refuse(ret, "reject with icmpx admin-prohibited");
 	for (size_t i = 0; i < n; i++)
 		corral_buf_fmt(ret, "  %s daddr %s reject with icmpx admin-prohibited\n",
 		               own[i].address.family == 4 ? "ip" : "ip6",

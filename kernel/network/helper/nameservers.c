@@ -15,6 +15,7 @@
 #define RESOLV_CONF "/etc/resolv.conf"
 #define FILE_MAX    (64u << 10)
 #define DNS_PORT    53
+#define PAGE_TRIES  1000000
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010 /* Linux 5.1 */
 #endif
@@ -127,10 +128,14 @@ void corral_net_names_page_read(const struct corral_net_names_page *p,
                                 struct corral_net_nameservers *ret)
 {
 	uint32_t turn;
+	int tries = 0;
 
-	/* It is written once in a while, and within a moment. */
+	/* It is written once in a while, and within a moment: or for ever half, when corral-net was
+	 * killed in that moment. */
 	do {
 		turn = atomic_load(&p->turn);
 		*ret = p->servers;
-	} while ((turn & 1) || turn != atomic_load(&p->turn));
+	} while (((turn & 1) || turn != atomic_load(&p->turn)) && ++tries < PAGE_TRIES);
+	if (ret->n > CORRAL_NET_NAMESERVERS_MAX)
+		ret->n = 0;
 }

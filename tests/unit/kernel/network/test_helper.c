@@ -114,6 +114,9 @@ static void rules_name_every_place_of_the_block(void **state)
 	assert_non_null(strstr(text.data, "ip saddr 10.213.1.128/25 masquerade"));
 	assert_non_null(strstr(text.data, "ip6 saddr fd63:6f72:7261:3::/64 meta l4proto { tcp, "
 	                                  "udp, udplite, dccp, sctp } masquerade to :"));
+	/* Metadata of clouds, also as NAT64 writes it. */
+	assert_non_null(strstr(text.data, "169.254.0.0/16"));
+	assert_non_null(strstr(text.data, "64:ff9b::a9fe:0/112"));
 	corral_buf_done(&text);
 	corral_net_block_rules(511,
 	                       &(struct corral_net_host) { .base = { htonl(ip("10.213.0.0")) } },
