@@ -11,23 +11,30 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
 
+/* Its directory and its layer are there: what is known of it. */
+static int fork_record(const struct store_session *from, const char *new_id, int64_t own,
+                       struct corral_error *err)
+{
+	int r = store_image_keep_too(from->store, new_id, from->id, err);
+
+	return r < 0 ? r
+	             : registry_do(from->store->registry, REGISTRY_SESSION_FORK,
+	                           REGISTRY_VALUES(REGISTRY_T(new_id), REGISTRY_T(from->id),
+	                                           REGISTRY_N(corral_wall_ms()), REGISTRY_N(own)),
+	                           err);
+}
+
 /* The new session on that layer, within the change. */
 static int fork_add(struct store_session *from, struct store_change *c, int64_t layer,
                     const char *new_id, struct corral_error *err)
 {
-	struct registry *g = from->store->registry;
 	int64_t own = 0;
 	int r = store_layer_make(c, layer, from->runtime, &own, err);
 
 	if (r == 0)
 		r = store_session_make_dir(c, new_id, layer ? 0 : own, err);
 	if (r == 0)
-		r = store_image_keep_too(from->store, new_id, from->id, err);
-	if (r == 0)
-		r = registry_do(g, REGISTRY_SESSION_FORK,
-		                REGISTRY_VALUES(REGISTRY_T(new_id), REGISTRY_T(from->id),
-		                                REGISTRY_N(corral_wall_ms()), REGISTRY_N(own)),
-		                err);
+		r = fork_record(from, new_id, own, err);
 	return r < 0 ? r : 0;
 }
 
@@ -120,12 +127,7 @@ static int copy_add(struct store_session *e, struct store_change *c, struct stor
 	if (r == 0)
 		r = store_draft_place(draft, new_id, err);
 	if (r == 0)
-		r = store_image_keep_too(e->store, new_id, e->id, err);
-	if (r == 0)
-		r = registry_do(g, REGISTRY_SESSION_FORK,
-		                REGISTRY_VALUES(REGISTRY_T(new_id), REGISTRY_T(e->id),
-		                                REGISTRY_N(corral_wall_ms()), REGISTRY_N(own)),
-		                err);
+		r = fork_record(e, new_id, own, err);
 	return r < 0 ? r : 0;
 }
 

@@ -6,6 +6,7 @@
 #define CORRAL_TESTS_REAL_IMAGE_SUPPORT_H
 
 #include <errno.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -62,6 +63,23 @@ static inline void image_file(const char *root, const char *name, const char *te
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	assert_int_equal(fchmod(fd, mode), 0);
 	(void)close(fd);
+}
+
+/* How many there are in one of the store's directories. */
+static inline size_t image_entries(const char *store, const char *name)
+{
+	char path[PATH_MAX];
+	struct dirent *e;
+	size_t n = 0;
+	DIR *d;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", store, name);
+	d = opendir(path);
+	while (d && (e = readdir(d)))
+		n += e->d_name[0] != '.';
+	if (d)
+		(void)closedir(d);
+	return n;
 }
 
 /* /bin/sh and what else test programs call. */

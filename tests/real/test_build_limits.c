@@ -118,28 +118,12 @@ static int build(const char *json, const struct corral_build_options *wanted, st
 	return corral_runtime_build(store, rt, &o, ret, err);
 }
 
-static size_t entries(const char *name)
-{
-	char path[256];
-	struct dirent *e;
-	size_t n = 0;
-	DIR *d;
-
-	(void)snprintf(path, sizeof(path), "%s/%s", store_path, name);
-	d = opendir(path);
-	while (d && (e = readdir(d)))
-		n += e->d_name[0] != '.';
-	if (d)
-		(void)closedir(d);
-	return n;
-}
-
 /* The base is all there is. */
 static void nothing_is_left(void)
 {
-	assert_int_equal(entries("partial"), 0);
-	assert_int_equal(entries("layers"), 1);
-	assert_int_equal(entries("images"), 1);
+	assert_int_equal(image_entries(store_path, "partial"), 0);
+	assert_int_equal(image_entries(store_path, "layers"), 1);
+	assert_int_equal(image_entries(store_path, "images"), 1);
 }
 
 static void fails(const char *json, const struct corral_build_options *o, int code,
@@ -391,7 +375,7 @@ static void what_a_killed_build_left_of_other_ids_is_pruned(void **state)
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status));
-	assert_true(entries("partial") > 0);
+	assert_true(image_entries(store_path, "partial") > 0);
 	(void)usleep(500000);
 	/* By itself the user cannot. */
 	assert_true(corral_image_prune(store, &plain, &gone, &err) < 0);
@@ -415,7 +399,7 @@ static void what_a_build_closed_in_its_cache_goes(void **state)
 		fail_msg("%s", err.text);
 	corral_image_free(i);
 	i = NULL;
-	assert_int_equal(entries("cache"), 1);
+	assert_int_equal(image_entries(store_path, "cache"), 1);
 	/* What managers need is no directory: the next build begins a slot anew. */
 	(void)snprintf(command, sizeof(command), "%s/cache", store_path);
 	if (corral_mapped_run(launcher, command, "for d in *; do rm -rf $d/apt; echo >$d/apt; done",
@@ -447,7 +431,7 @@ static void a_slot_that_a_build_closed_is_made_anew(void **state)
 	          NULL, NULL, &i, &err) < 0)
 		fail_msg("%s", err.text);
 	corral_image_free(i);
-	assert_int_equal(entries("cache"), 1);
+	assert_int_equal(image_entries(store_path, "cache"), 1);
 }
 
 static void needs_busybox_and_sandboxes(void **state)

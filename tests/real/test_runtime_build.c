@@ -231,25 +231,9 @@ static void holds(const char *text, const char *part)
 		fail_msg("'%s' is not in:\n%s", part, text ? text : "(nothing)");
 }
 
-static size_t entries(const char *name)
-{
-	char path[256];
-	struct dirent *e;
-	size_t n = 0;
-	DIR *d;
-
-	(void)snprintf(path, sizeof(path), "%s/%s", store_path, name);
-	d = opendir(path);
-	while (d && (e = readdir(d)))
-		n += e->d_name[0] != '.';
-	if (d)
-		(void)closedir(d);
-	return n;
-}
-
 static void nothing_is_half_made(void)
 {
-	assert_int_equal(entries("partial"), 0);
+	assert_int_equal(image_entries(store_path, "partial"), 0);
 }
 
 #define RT(rest) "{\"name\":\"x\",\"base_image\":\"base\"" rest "}"
@@ -345,7 +329,7 @@ static void downloads_are_kept_for_the_next_build_and_are_in_no_layer(void **sta
 	                            &none, &err),
 	                 0);
 	contains(none, "calls", "pip install --no-cache-dir e\n");
-	assert_int_equal(entries("cache"), 1);
+	assert_int_equal(image_entries(store_path, "cache"), 1);
 }
 
 /* A file's may have the name of another, which has other downloads. */
@@ -366,7 +350,7 @@ static void a_files_runtime_has_downloads_of_its_own(void **state)
 	if (corral_runtime_build(store, rt, &o, &two, &err) < 0)
 		fail_msg("%s", err.text);
 	contains(two, "calls", "pip install b\n");
-	assert_int_equal(entries("cache"), 2);
+	assert_int_equal(image_entries(store_path, "cache"), 2);
 }
 
 static void npm_installs_in_the_working_directory(void **state)
@@ -492,7 +476,7 @@ static void a_later_build_does_not_find_another_bases_downloads(void **state)
 	one = built(RT(",\"packages\":[\"a\"]"));
 	two = built("{\"name\":\"x\",\"base_image\":\"other\",\"packages\":[\"a\"]}");
 	contains(two, "calls", "pip install a\n");
-	assert_int_equal(entries("cache"), 2);
+	assert_int_equal(image_entries(store_path, "cache"), 2);
 }
 
 /* A guest leaves a link where the host writes: to what the host would make, or make things in. */
@@ -542,12 +526,12 @@ static void a_failing_step_is_explained_and_leaves_nothing(void **state)
 	holds(err.text, "exit code 7; the log is '");
 	assert_null(i);
 	nothing_is_half_made();
-	assert_int_equal(entries("logs"), 1);
+	assert_int_equal(image_entries(store_path, "logs"), 1);
 	(void)snprintf(log, sizeof(log), "%.*s",
 	               (int)strcspn(strstr(err.text, "log is '") + 8, "'"),
 	               strstr(err.text, "log is '") + 8);
 	assert_int_equal(access(log, R_OK), 0);
-	assert_int_equal(entries("images"), 1);
+	assert_int_equal(image_entries(store_path, "images"), 1);
 }
 
 static void what_is_not_there_is_said(void **state)
@@ -768,7 +752,7 @@ static void killed_at_any_line_it_is_built_anew(void **state)
 	for (size_t k = 0; k < CORRAL_COUNT(lines); k++) {
 		killed_at(lines[k], 0);
 		whole_or_not_at_all();
-		assert_int_equal(entries("images"), 1);
+		assert_int_equal(image_entries(store_path, "images"), 1);
 	}
 	corral_image_free(built(killed_json));
 	whole_or_not_at_all();
@@ -799,7 +783,7 @@ static void killed_at_any_moment_it_is_whole_or_not_there(void **state)
 		fail_msg("%s", err.text);
 	corral_image_removal_done(&gone);
 	nothing_is_half_made();
-	assert_int_equal(entries("layers"), 2);
+	assert_int_equal(image_entries(store_path, "layers"), 2);
 }
 
 static void somebody_pruning_does_not_harm_a_build(void **state)
@@ -888,7 +872,7 @@ static void removing_takes_all_of_a_runtimes_builds(void **state)
 	corral_image_free(built(RT(",\"setup_commands\":[\"echo 2 >/made\"]")));
 	assert_int_equal(corral_runtime_build_remove(store, "x", &n, &bytes, &err), 0);
 	assert_int_equal(n, 2);
-	assert_int_equal(entries("images"), 1);
+	assert_int_equal(image_entries(store_path, "images"), 1);
 	assert_int_equal(corral_runtime_build_remove(store, "x", &n, &bytes, &err), 0);
 	assert_int_equal(n, 0);
 }
