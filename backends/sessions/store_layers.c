@@ -209,6 +209,10 @@ int store_layer_make(struct store_change *c, int64_t parent, const struct corral
 		r = dir_make(c->place, number, parent, rt, err);
 	}
 	c->is_full = r == -ENOSPC;
+	if (c->is_full && c->place != &c->store->own)
+		return corral_error_set(err, ENOSPC,
+		                        "the session's own disk is full: remove files in it, or "
+		                        "take it back (undo, restore)");
 	if (r == 0)
 		*ret = number;
 	return r;

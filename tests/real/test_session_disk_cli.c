@@ -173,6 +173,9 @@ static void full_one_is_taken_back(void)
 	fill("back", "while :; do head -c 100K /dev/zero >>g || exit 1; done");
 	/* What is small finds its way where nothing large does. */
 	fill("back", "for i in $(seq 1000); do echo 0123456789 >s$i || exit 1; done");
+	SESSION(&said, "checkpoint", "-f", "back");
+	assert_status(&said, 125);
+	assert_says(said.err, "own disk is full: remove files in it, or take it back");
 	SESSION(&said, "undo", "-f", "back");
 	assert_status(&said, 0);
 	session_sh("back", "ls; head -c 12M /dev/zero >g", "f\n");
