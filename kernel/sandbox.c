@@ -287,6 +287,8 @@ void corral_sandbox_wipe(struct corral_sandbox *s)
 	corral_sandbox_end(s);
 	/* Its links take the kernel a while, in which the rest can go. */
 	corral_network_let_go(&s->network);
+	if (s->launcher->flags & CORRAL_LAUNCHER_ONE_SHOT)
+		corral_network_helper_let_go(s->launcher->network);
 	if (s->has_cgroup && corral_cgroup_close(&s->cgroup, WIPE_MS, &err) < 0)
 		corral_trace(CORRAL_TRACE_CGROUP, "left behind for the next sweep: %s", err.text);
 	/* Not into a pool: what a guest left with the user namespace, its users' keyrings, would be

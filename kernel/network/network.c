@@ -127,6 +127,14 @@ static void helper_reap(struct corral_network_helper *h)
 	h->pid = 0;
 }
 
+void corral_network_helper_let_go(struct corral_network_helper *h)
+{
+	pthread_mutex_lock(&h->lock);
+	if (h->socket_fd >= 0 && h->owner == getpid())
+		(void)shutdown(h->socket_fd, SHUT_WR);
+	pthread_mutex_unlock(&h->lock);
+}
+
 void corral_network_helper_free(struct corral_network_helper *h)
 {
 	if (!h)
@@ -473,9 +481,13 @@ bool corral_network_is_alive(const struct corral_network *n)
 
 void corral_network_let_go(const struct corral_network *n)
 {
+	const struct corral_net_head gone = { CORRAL_NET_GONE, sizeof(gone) };
+
+	if (n->socket_fd < 0)
+		return;
+	(void)!send(n->socket_fd, &gone, sizeof(gone), MSG_NOSIGNAL | MSG_DONTWAIT);
 	/* Not closed alone: a child of the caller's may hold a copy. */
-	if (n->socket_fd >= 0)
-		(void)shutdown(n->socket_fd, SHUT_WR);
+	(void)shutdown(n->socket_fd, SHUT_WR);
 }
 
 void corral_network_end(struct corral_network *n, bool has_ports)

@@ -29,6 +29,8 @@ struct corral_network {
 
 /* Nothing is started before it is needed. Threads may share it. */
 int corral_network_helper_new(struct corral_network_helper **ret, struct corral_error *err);
+/* Has it end once its networks are away, and does not wait: for whoever needs it no more. */
+void corral_network_helper_let_go(struct corral_network_helper *h);
 /* Ends it, and with it all networks that are left. Takes NULL. */
 void corral_network_helper_free(struct corral_network_helper *h);
 
@@ -51,9 +53,10 @@ int corral_network_report(struct corral_network *n, struct corral_ledger *ret,
                           struct corral_error *err);
 /* False when its process has died. */
 bool corral_network_is_alive(const struct corral_network *n);
-/* Has it taken away, and does not wait; corral_network_end() follows. */
+/* Has it taken away, and does not wait; corral_network_end() follows. No process may be left in the
+ * namespace, as what keeps it from the host may go before the link does. */
 void corral_network_let_go(const struct corral_network *n);
-/* Takes it away; with ports published, waits until they are free again. */
+/* Takes it away, where nobody is left in it; with ports published, waits until they are free again. */
 void corral_network_end(struct corral_network *n, bool has_ports);
 
 /* Where corral-net is: of the size of PATH_MAX. False when it is nowhere. */

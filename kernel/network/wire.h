@@ -7,7 +7,8 @@
  * network namespace. The helper forks a child for it, which
  * answers on that socket, with READY or FAILED, later with a LEDGER to each REPORT, and whose end
  * of it is the network's: when the caller closes its own, or dies, the child takes the network away
- * and ends.
+ * and ends. Where the caller says GONE before, no process of the guest's is left, and the link is
+ * left to the kernel, which removes it with the namespace and without anybody waiting for it.
  */
 #ifndef CORRAL_KERNEL_NETWORK_WIRE_H
 #define CORRAL_KERNEL_NETWORK_WIRE_H
@@ -33,6 +34,7 @@ enum corral_net_type {
 	CORRAL_NET_REPORT,      /* to the child, when it is READY: whom has the guest talked to? */
 	CORRAL_NET_LEDGER,      /* to the caller, in answer */
 	CORRAL_NET_PREPARE,     /* to the helper: addresses and rules will be needed in a moment */
+	CORRAL_NET_GONE,        /* to the child: nobody is left in the sandbox's namespace */
 };
 
 /* How it is connected; the mode (enum corral_network_mode) says to what. */

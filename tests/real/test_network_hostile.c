@@ -146,6 +146,26 @@ static void nobody_inherits_of_one_that_was_killed(void **state)
 	run_done(&r);
 }
 
+/* A port that a peer may still have in TIME-WAIT is given to no other sandbox. */
+static void ports_of_what_has_ended_are_not_taken_again(void **state)
+{
+	struct run r = { 0 };
+	unsigned int before;
+
+	(void)state;
+	if (net_missing())
+		return;
+	before = tracked();
+	RUN(&r, "--network", "bridge", NET_PROBE, "--", "sh", "-c",
+	    "for i in 1 2 3 4 5 6 7 8 9 10; do /net connect " INTERNET
+	    " 80; done; /net flood " INTERNET " 7 100 >/dev/null; echo done");
+	assert_non_null(strstr(r.out, "done\n"));
+	assert_eventually(net_is_clean());
+	if (tracked() < before + 10 || tracked() > before + 40)
+		fail_msg("%u connections are tracked, %u were", tracked(), before);
+	run_done(&r);
+}
+
 /* Of the internet, from the port that guests have sent to. */
 static void datagram_from_internet(const char *to, int port)
 {
@@ -388,6 +408,7 @@ int main(void)
 		cmocka_unit_test(connections_are_limited_and_nobody_inherits_them),
 		cmocka_unit_test(connections_are_limited_under_a_list),
 		cmocka_unit_test(nobody_inherits_of_one_that_was_killed),
+		cmocka_unit_test(ports_of_what_has_ended_are_not_taken_again),
 		cmocka_unit_test(guest_takes_no_port_of_the_hosts),
 		cmocka_unit_test(whoever_reads_what_a_guest_sends_can_do_nothing_else),
 		cmocka_unit_test(resolver_is_asked_plain_questions_alone),

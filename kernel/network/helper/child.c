@@ -187,11 +187,25 @@ static void caller_ended(struct corral_net_watch *w, uint32_t events)
 	        (void *)((char *)w - offsetof(struct corral_net_child, caller));
 	struct corral_net_head m = { .type = 0 };
 
-	/* One question may be asked here; else the end of it is all there is to hear. */
-	if ((events & (EPOLLHUP | EPOLLERR)) || recv(w->fd, &m, sizeof(m), MSG_DONTWAIT) <= 0)
+	(void)events;
+	/* Otherwise the end of it is all there is to hear. */
+	if (recv(w->fd, &m, sizeof(m), MSG_DONTWAIT) <= 0)
 		c->loop.ends = true;
+	else if (m.type == CORRAL_NET_GONE)
+		c->gone = c->loop.ends = true;
 	else if (m.type == CORRAL_NET_REPORT && c->allow)
 		corral_net_allow_report(c);
+}
+
+/* Of a caller that ended its launcher with the sandbox, whose end we saw first. */
+static bool caller_said_gone(const struct corral_net_child *c)
+{
+	struct corral_net_head m = { .type = 0 };
+	bool gone = c->gone;
+
+	while (!gone && recv(c->caller.fd, &m, sizeof(m), MSG_DONTWAIT) > 0)
+		gone = m.type == CORRAL_NET_GONE;
+	return gone;
 }
 
 static void server_ended(struct corral_net_watch *w, uint32_t events)
@@ -282,7 +296,9 @@ int corral_net_child_run(const struct corral_net_connect *request, int socket_fd
 		corral_net_loop_run(&c.loop);
 	/* Before it is said that it failed: whoever hears of it may try again at once. */
 	close_all(&c);
-	if (r < 0)
+	if (r < 0) {
 		say_failed(socket_fd, r, &err);
-	return r < 0;
+		return 1;
+	}
+	return caller_said_gone(&c) ? CORRAL_NET_CHILD_GONE : 0;
 }

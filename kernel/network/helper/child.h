@@ -43,6 +43,7 @@ struct corral_net_child {
 	enum corral_net_side side;       /* where the process is */
 	bool no_return;                  /* an ordinary user's, once it is in the guest's */
 	bool confined;                   /* it stays where it is */
+	bool gone;                       /* the caller says that nobody is left inside */
 	struct corral_net_far_side *far; /* NULL where it needs none */
 	const struct corral_net_names_page *names; /* whom the host asks */
 	struct corral_net_loop loop;
@@ -65,6 +66,9 @@ int corral_net_enter(struct corral_net_child *c, enum corral_net_side side,
  */
 int corral_net_socket(struct corral_net_child *c, enum corral_net_side side, int family, int type,
                       struct corral_error *err);
+
+/* Besides 0 and 1: the link need not be removed before anything else may happen. */
+#define CORRAL_NET_CHILD_GONE 2
 
 /* Does all of the above with a request that was checked; returns the status to exit with. */
 int corral_net_child_run(const struct corral_net_connect *request, int socket_fd, int guest_ns_fd,

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 
 #include <errno.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
@@ -56,6 +57,21 @@ static bool is_of_guest(const struct forget *f, struct nlattr *tuple)
 	return false;
 }
 
+/*
+ * A connection that has ended is kept for its two minutes: while the host remembers it, it gives that
+ * port to nobody else, whose first packet the peer, in TIME-WAIT itself, would drop. Nothing comes of
+ * it to the next of that address: its socket is closed, and no packet of the peer's opens it again.
+ */
+static bool has_ended(struct nlmsghdr *h)
+{
+	struct nlattr *info = nlmsg_find_attr(h, sizeof(struct nfgenmsg), CTA_PROTOINFO);
+	struct nlattr *tcp = info ? nla_find(nla_data(info), nla_len(info), CTA_PROTOINFO_TCP) : NULL;
+	struct nlattr *state =
+	        tcp ? nla_find(nla_data(tcp), nla_len(tcp), CTA_PROTOINFO_TCP_STATE) : NULL;
+
+	return state && nla_len(state) == 1 && nla_get_u8(state) == TCP_CONNTRACK_TIME_WAIT;
+}
+
 static void delete_add(struct forget *f, const struct nfgenmsg *gen, const struct nlattr *tuple,
                        const struct nlattr *zone)
 {
@@ -80,7 +96,7 @@ static void entry_see(void *context, struct nlmsghdr *h)
 	const struct nfgenmsg *gen = nlmsg_data(h);
 
 	if (h->nlmsg_type != (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW) || !original ||
-	    (!is_of_guest(f, original) && !(reply && is_of_guest(f, reply))))
+	    (!is_of_guest(f, original) && !(reply && is_of_guest(f, reply))) || has_ended(h))
 		return;
 	delete_add(f, gen, original, nlmsg_find_attr(h, sizeof(*gen), CTA_ZONE));
 }

@@ -71,6 +71,7 @@ static void put_chains(struct corral_buf *b)
 	        "counter name " CORRAL_FILTER_REFUSED_MORE " goto unreachable\n"
 	        "}\n"
 	        "chain passes {\n"
+	        "meta l4proto 6 add @sent4 { ip daddr . meta l4proto . th dport counter } accept\n"
 	        "meta l4proto { 6, 17 } add @sent4 { ip daddr . meta l4proto . th dport counter } "
 	        "accept\n"
 	        "meta l4proto { 6, 17 } add @sent6 { ip6 daddr . meta l4proto . th dport counter } "
@@ -216,9 +217,12 @@ static int put_output(struct corral_buf *b, const struct corral_egress *e)
 	                  "chain forward {\n"
 	                  "type filter hook forward priority 0; policy drop;\n"
 	                  "}\n");
+	/* First what nearly every packet is, with all that the rules behind ask of it. */
 	corral_buf_fmt(b,
 	               "chain output {\n"
 	               "type filter hook output priority 0; policy drop;\n"
+	               "meta mark 0x%x ct state established ct direction original "
+	               "ip hdrlength 5 ip frag-off & 0x3fff 0 meta l4proto 6 goto passes\n"
 	               "meta oiftype 772 accept\n"
 	               "meta mark 0x%x accept\n"
 	               "meta mark != 0x%x goto unreachable\n"
@@ -230,7 +234,8 @@ static int put_output(struct corral_buf *b, const struct corral_egress *e)
 	               "meta nfproto ipv6 ip6 nexthdr != { 6, 17, 58 } goto unlisted\n"
 	               "ct state established ct direction original goto passes\n"
 	               "ct state != new goto unlisted\n",
-	               CORRAL_FILTER_MARK_OWN, CORRAL_FILTER_MARK_ALIVE);
+	               CORRAL_FILTER_MARK_ALIVE, CORRAL_FILTER_MARK_OWN,
+	               CORRAL_FILTER_MARK_ALIVE);
 	/* Here it is known as refused, and does not look like somebody who was talked to. */
 	corral_net_beyond_refuse(b, "goto unlisted");
 	corral_net_prefixes_refuse(b, e->own, e->n_own, "goto unlisted");

@@ -241,8 +241,14 @@ static int child_start(struct server *s, const void *message, size_t size, int s
 	return 0;
 }
 
-/* What takes privileges, which it had no more in the end: first what its caller may wait for. */
-static void served_clean(struct served *one)
+/*
+ * What takes privileges, which it had no more in the end: first what its caller may wait for. A link
+ * that somebody could still send by is removed here, which takes the kernel 20 ms, and all wait. Of a
+ * sandbox whose caller has seen its last process end it goes with the namespace, of which ours is the
+ * last descriptor but the caller's. Should the child have said so by a guest's doing, then the rules
+ * are still the caller's to keep, and whoever is given the place next removes the link first.
+ */
+static void served_clean(struct served *one, bool gone)
 {
 	struct corral_net_place place;
 	bool used;
@@ -252,7 +258,8 @@ static void served_clean(struct served *one)
 	if (one->block) {
 		corral_net_block_place(one->block, one->index, &place);
 		used = corral_net_link_was_used(place.link);
-		corral_net_link_remove(place.link);
+		if (!gone)
+			corral_net_link_remove(place.link);
 		corral_net_block_give(one->block, one->index, used);
 	}
 	(void)close(one->guest_fd);
@@ -262,13 +269,16 @@ static void served_clean(struct served *one)
 /* Also those that a killed child left to us, which are pasta: nothing else has children here. */
 static void children_reap(struct server *s)
 {
+	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		for (unsigned int i = 0; i < s->n_served; i++) {
 			if (s->served[i].pid != pid)
 				continue;
-			served_clean(&s->served[i]);
+			served_clean(&s->served[i],
+			             WIFEXITED(status) &&
+			                     WEXITSTATUS(status) == CORRAL_NET_CHILD_GONE);
 			s->served[i] = s->served[--s->n_served];
 			break;
 		}
