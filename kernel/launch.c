@@ -237,8 +237,11 @@ static int slot_open(struct corral_sandbox *s, const struct corral_slot *slot,
 	case CORRAL_SLOT_NETNS:
 		*ret_owned = true;
 		if (s->netns_fd >= 0) {
-			/* Guest init waits for this descriptor, and so for its network. */
-			r = s->network.waits ? corral_network_await(&s->network, err) : 0;
+			/* Guest init waits for this descriptor, and so an ordinary user's for its
+			 * network. Root's goes on to what does not need one; the command waits. */
+			r = s->network.waits && s->ids.lease_fd < 0
+			            ? corral_network_await(&s->network, err)
+			            : 0;
 			if (r == 0)
 				*ret_fd = corral_take_fd(&s->netns_fd);
 			return r;
@@ -579,6 +582,8 @@ static int launch(struct corral_sandbox *s, const struct corral_policy *p, struc
 		r = network_begin(s, p, err);
 	if (r == 0)
 		r = plan_send(s, s->plan, p, &f, err);
+	if (r == 0 && s->network.waits)
+		r = corral_network_await(&s->network, err);
 	stage_add(s, CORRAL_STAGE_PREPARE, &t);
 	/* It may have failed while we were still sending: its last word is in the socket. */
 	if (r == -EPIPE && s->plan)

@@ -1,8 +1,9 @@
 /*
  * What an allowlist costs: connections and throughput of a sandbox under --network allow, to those
- * of one under --network bridge, and what either is to "corral run" without a network, from its start to
- * its end; in one run. As root; makes itself a host with a network beside it,
- * in namespaces of its own. usage: corral-bench-network CORRAL [ROUNDS [TSV]]
+ * of one under --network bridge, and what either is to "corral run" without a network, from its
+ * start to its end, and a sandbox opened by a program that stays; in one run. As root; makes itself
+ * a host with a network beside it, in namespaces of its own. usage: corral-bench-network CORRAL
+ * [ROUNDS [TSV]]
  *
  * Theory of operation: a process in a network namespace of its own plays the rest of the world: a
  * name server that knows one address, a port that takes connections and one that swallows bytes.
@@ -27,7 +28,10 @@
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/sandbox.h"
+#include "policy/config.h"
 #include "tools/bench/samples.h"
+#include "tools/bench/spawn.h"
 
 #define HOST_ADDRESS  "11.0.0.2"
 #define WORLD_ADDRESS "11.0.0.1"
@@ -39,6 +43,8 @@
 #define BULK_BYTES    (768ull << 20)
 #define ROUNDS_MAX    50
 #define WHOLE_RUNS    10 /* a round */
+#define OPENED_RUNS   40 /* a round */
+#define BREATH_USEC   20000
 
 /* --- the world ----------------------------------------------------------------------------- */
 
@@ -236,11 +242,11 @@ enum { WHOLE_NONE, WHOLE_BRIDGE, WHOLE_ALLOW, WHOLE };
 
 static int whole_run(const char *corral, int kind, struct bench_series series[WHOLE])
 {
-	static const char *const options[WHOLE][2] = {
-		{ "--network", "none" }, { "--network", "bridge" }, { "--allow", "allowed.example" }
-	};
-	const char *argv[] = { corral, "run",       options[kind][0], options[kind][1],
-		               "--",   "/bin/true", NULL };
+	static const char *const options[WHOLE][2] = { { "--network", "none" },
+		                                       { "--network", "bridge" },
+		                                       { "--allow", "allowed.example" } };
+	const char *argv[] = { corral,      "run", options[kind][0], options[kind][1], "--",
+		               "/bin/true", NULL };
 	uint64_t t = bench_now();
 	int status = 0;
 	pid_t pid = fork();
@@ -251,6 +257,67 @@ static int whole_run(const char *corral, int kind, struct bench_series series[WH
 	}
 	(void)waitpid(pid, &status, 0);
 	return status ? -EIO : bench_series_add(&series[kind], bench_now() - t, NULL);
+}
+
+/* --- opened by a program that stays --------------------------------------------------------- */
+
+enum { OPENED_NONE, OPENED_BRIDGE, OPENED };
+
+static int policy_of(const char *json, struct corral_policy **ret, struct corral_error *err)
+{
+	struct corral_config *config = corral_config_new();
+	int r = config ? corral_config_parse(config, json, strlen(json), err)
+	               : corral_error_sys(err, ENOMEM, "configuration");
+
+	if (r == 0)
+		r = corral_policy_compile(config, NULL, ret, err);
+	corral_config_free(config);
+	return r;
+}
+
+/* From nothing to what a shell said, and away again. */
+static int opened_run(struct corral_launcher *l, const struct corral_policy *p,
+                      struct bench_series *ret, struct corral_error *err)
+{
+	const struct corral_command command = {
+		.argv = bench_shell_argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1
+	};
+	struct corral_sandbox *s = NULL;
+	uint64_t t = bench_now();
+	int r = corral_sandbox_open(l, p, &s, err);
+
+	if (r == 0)
+		r = corral_sandbox_start(s, &command, err);
+	if (r == 0)
+		r = corral_sandbox_wait(s, err);
+	corral_sandbox_close(s, NULL);
+	return r < 0 ? r : bench_series_add(ret, bench_now() - t, err);
+}
+
+static int opened_measure(unsigned int rounds, struct bench_series series[OPENED],
+                          struct corral_error *err)
+{
+	static const char *const json[OPENED] = { "{}", "{\"network\":\"bridge\"}" };
+	struct corral_policy *policies[OPENED] = { NULL };
+	struct corral_launcher *l = NULL;
+	struct bench_series untold = { .name = "" };
+	int r = corral_launcher_open(CORRAL_LAUNCHER_POOLED, &l, err);
+
+	for (int k = 0; k < OPENED && r == 0; k++)
+		r = policy_of(json[k], &policies[k], err);
+	/* The first of each finds nothing made ahead. */
+	for (unsigned int i = 0; i < rounds + 4 && r == 0; i++)
+		for (int k = 0; k < OPENED && r == 0; k++) {
+			int which = i % 2 ? k : OPENED - 1 - k;
+
+			(void)usleep(BREATH_USEC);
+			r = opened_run(l, policies[which], i < 4 ? &untold : &series[which], err);
+		}
+	bench_series_done(&untold);
+	corral_launcher_close(l);
+	for (int k = 0; k < OPENED; k++)
+		corral_policy_free(policies[k]);
+	return r;
 }
 
 static int shell(const char *command)
@@ -304,6 +371,8 @@ int main(int argc, char **argv)
 	static struct bench_series whole[WHOLE] = { { .name = "corral run" },
 		                                    { .name = "corral run, bridge" },
 		                                    { .name = "corral run, allow" } };
+	static struct bench_series opened[OPENED] = { { .name = "opened" },
+		                                      { .name = "opened, bridge" } };
 	static const char *const titles[TASKS] = { "a new connection, to an address that is open",
 		                                   "a name looked up and connected to",
 		                                   "768 MB sent" };
@@ -314,6 +383,7 @@ int main(int argc, char **argv)
 	};
 	FILE *tsv = argc > 3 ? fopen(argv[3], "we") : NULL;
 	unsigned int rounds = argc > 2 ? (unsigned int)strtoul(argv[2], NULL, 10) : 5;
+	struct corral_error err = { 0 };
 	char self[400];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	int world = -1, status = 0;
@@ -341,6 +411,10 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < rounds * WHOLE_RUNS && !status; i++)
 		for (int k = 0; k < WHOLE && !status; k++)
 			status = whole_run(argv[1], i % 2 ? k : WHOLE - 1 - k, whole);
+	if (!status && opened_measure(rounds * OPENED_RUNS, opened, &err) < 0) {
+		(void)fprintf(stderr, "corral-bench-network: %s\n", err.text);
+		status = 1;
+	}
 	for (int task = 0; task < TASKS; task++) {
 		bench_print(titles[task], series[task], KINDS, BRIDGE);
 		if (tsv)
@@ -351,8 +425,14 @@ int main(int argc, char **argv)
 	bench_print("a program run once, from beginning to end", whole, WHOLE, WHOLE_NONE);
 	if (tsv)
 		bench_write_tsv(tsv, whole, WHOLE, WHOLE_NONE);
+	bench_print("a sandbox opened by a program that stays, a shell in it, closed", opened,
+	            OPENED, OPENED_NONE);
+	if (tsv)
+		bench_write_tsv(tsv, opened, OPENED, OPENED_NONE);
 	for (int k = 0; k < WHOLE; k++)
 		bench_series_done(&whole[k]);
+	for (int k = 0; k < OPENED; k++)
+		bench_series_done(&opened[k]);
 	if (tsv && fclose(tsv))
 		status = 1;
 	(void)kill(world, SIGKILL);

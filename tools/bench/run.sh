@@ -248,9 +248,9 @@ fi
 
 # --- For a while, and in a tree ----------------------------------------------------------------------
 
-if [ -z "$as_user" ] && [ -x "$build/tools/bench/corral-bench-network" ] && command -v ip >/dev/null; then
+if [ -z "$as_user" ] && [ -x "$build/tools/corral-bench-network" ] && command -v ip >/dev/null; then
 	echo
-	"$build/tools/bench/corral-bench-network" "$build/tools/corral" 5 "$work/out/network.tsv" || status=1
+	"$build/tools/corral-bench-network" "$build/tools/corral" 5 "$work/out/network.tsv" || status=1
 fi
 if [ -z "$as_user" ] && [ -x "$build/tools/bench/corral-bench-sustained" ]; then
 	seconds=60
@@ -378,6 +378,8 @@ if [ -z "$as_user" ]; then
 		"$(difference "$(figure network 'look-up, allow' 4)" "$(figure network 'look-up, bridge' 4)")" 100
 	aim_least "throughput under allow, to bridge" \
 		"$(quotient "$(figure network 'bulk, bridge' 4)" "$(figure network 'bulk, allow' 4)")" 0.95
+	aim "a sandbox opened with a network (bridge), to one without" "$(figure network 'opened, bridge' 8)" 1.5
+	aim "corral run with a network (bridge), to one without" "$(figure network 'corral run, bridge' 8)" 1.5
 	aim_least "fresh sandboxes a second, sustained, to bubblewrap's" \
 		"$(quotient "$(figure sustained corral 2)" "$(figure sustained peer 2)")" 4
 	for task in "execute of sh -c true" "read of 4 kB" "write of 4 kB" "tree of 200 files out"; do
