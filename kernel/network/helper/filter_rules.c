@@ -124,7 +124,7 @@ static void add_ends(struct corral_nft_batch *b)
 	RULE(b, "begins", GOTO("passes"));
 }
 
-/* Of the protocols: TCP, UDP or both; ANYTHING where it is neither. */
+/* TCP, UDP or both: not neither. */
 static struct corral_nft_term protocol_term(const struct corral_ports *p)
 {
 	const bool tcp = p->protocols & CORRAL_EGRESS_TCP, udp = p->protocols & CORRAL_EGRESS_UDP;
@@ -216,7 +216,7 @@ static int add_output(struct corral_nft_batch *b, const struct corral_egress *e)
 	RULE(b, "output", ONE_OF(ICMP6_TYPE, 131, 132, 143), DROP);
 	RULE(b, "output", IS(IP_PROTOCOL, IPPROTO_IGMP), DROP);
 	/* Options; fragments, the first included. */
-	RULE(b, "output", IS_NOT_IN(IP_VERSION_AND_LENGTH, 0x0f, 5), GOTO("unlisted"));
+	RULE(b, "output", PART_IS_NOT(IP_VERSION_AND_LENGTH, 0x0f, 5), GOTO("unlisted"));
 	RULE(b, "output", HAS(IP_FRAGMENT, 0x3fff), GOTO("unlisted"));
 	RULE(b, "output", NONE_OF(IP6_NEXTHDR, TCP, UDP, IPPROTO_ICMPV6), GOTO("unlisted"));
 	RULE(b, "output", HAS(STATE, ESTABLISHED), IS(DIRECTION, IP_CT_DIR_ORIGINAL),

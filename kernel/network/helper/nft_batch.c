@@ -66,8 +66,8 @@ void corral_nft_batch_done(struct corral_nft_batch *b)
 }
 
 /* The table's name is the first attribute of all: NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, ... */
-void corral_nft_message_add(struct corral_nft_batch *b, struct corral_nft_message *m, int type,
-                            int flags, size_t room)
+void corral_nft_batch_message(struct corral_nft_batch *b, struct corral_nft_message *m, int type,
+                              int flags, size_t room)
 {
 	_Static_assert(NFTA_TABLE_NAME == 1 && NFTA_CHAIN_TABLE == 1 && NFTA_RULE_TABLE == 1 &&
 	                       NFTA_SET_TABLE == 1 && NFTA_SET_ELEM_LIST_TABLE == 1 &&
@@ -78,7 +78,7 @@ void corral_nft_message_add(struct corral_nft_batch *b, struct corral_nft_messag
 	corral_nft_put_string(m, NFTA_TABLE_NAME, b->table);
 }
 
-void corral_nft_message_added(struct corral_nft_batch *b, struct corral_nft_message *m)
+void corral_nft_batch_add(struct corral_nft_batch *b, struct corral_nft_message *m)
 {
 	b->last = b->buf.len;
 	corral_nft_message_end(m, &b->buf);
@@ -88,10 +88,10 @@ static void table_message(struct corral_nft_batch *b, int type, int message_flag
 {
 	struct corral_nft_message m;
 
-	corral_nft_message_add(b, &m, type, message_flags, ROOM);
+	corral_nft_batch_message(b, &m, type, message_flags, ROOM);
 	if (type == NFT_MSG_NEWTABLE)
 		corral_nft_put_u32(&m, NFTA_TABLE_FLAGS, flags);
-	corral_nft_message_added(b, &m);
+	corral_nft_batch_add(b, &m);
 }
 
 void corral_nft_table_add(struct corral_nft_batch *b, uint32_t flags)
@@ -114,9 +114,9 @@ void corral_nft_chain_add(struct corral_nft_batch *b, const char *name)
 {
 	struct corral_nft_message m;
 
-	corral_nft_message_add(b, &m, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL, ROOM);
+	corral_nft_batch_message(b, &m, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL, ROOM);
 	corral_nft_put_string(&m, NFTA_CHAIN_NAME, name);
-	corral_nft_message_added(b, &m);
+	corral_nft_batch_add(b, &m);
 }
 
 void corral_nft_chain_hook(struct corral_nft_batch *b, const char *name, const char *type,
@@ -125,7 +125,7 @@ void corral_nft_chain_hook(struct corral_nft_batch *b, const char *name, const c
 	struct corral_nft_message m;
 	struct nlattr *nest;
 
-	corral_nft_message_add(b, &m, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL, ROOM);
+	corral_nft_batch_message(b, &m, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL, ROOM);
 	corral_nft_put_string(&m, NFTA_CHAIN_NAME, name);
 	corral_nft_put_string(&m, NFTA_CHAIN_TYPE, type);
 	corral_nft_put_u32(&m, NFTA_CHAIN_POLICY, policy);
@@ -133,7 +133,7 @@ void corral_nft_chain_hook(struct corral_nft_batch *b, const char *name, const c
 	corral_nft_put_u32(&m, NFTA_HOOK_HOOKNUM, hook);
 	corral_nft_put_u32(&m, NFTA_HOOK_PRIORITY, (uint32_t)priority);
 	corral_nft_nest_end(&m, nest);
-	corral_nft_message_added(b, &m);
+	corral_nft_batch_add(b, &m);
 }
 
 void corral_nft_counter_add(struct corral_nft_batch *b, const char *name)
@@ -141,14 +141,14 @@ void corral_nft_counter_add(struct corral_nft_batch *b, const char *name)
 	struct corral_nft_message m;
 	struct nlattr *nest;
 
-	corral_nft_message_add(b, &m, NFT_MSG_NEWOBJ, NLM_F_CREATE | NLM_F_EXCL, ROOM);
+	corral_nft_batch_message(b, &m, NFT_MSG_NEWOBJ, NLM_F_CREATE | NLM_F_EXCL, ROOM);
 	corral_nft_put_string(&m, NFTA_OBJ_NAME, name);
 	corral_nft_put_u32(&m, NFTA_OBJ_TYPE, NFT_OBJECT_COUNTER);
 	nest = corral_nft_nest(&m, NFTA_OBJ_DATA);
 	corral_nft_put_u64(&m, NFTA_COUNTER_BYTES, 0);
 	corral_nft_put_u64(&m, NFTA_COUNTER_PACKETS, 0);
 	corral_nft_nest_end(&m, nest);
-	corral_nft_message_added(b, &m);
+	corral_nft_batch_add(b, &m);
 }
 
 /* --- what the kernel says of it ------------------------------------------------------------- */
@@ -257,18 +257,23 @@ static int refused(const struct corral_nft_batch *b, const struct refusal *r,
 
 	while (nlmsg_ok(h, left) && h->nlmsg_seq != r->sequence)
 		h = nlmsg_next(h, &left);
-	if (!nlmsg_ok(h, left) || h->nlmsg_type < NLMSG_MIN_TYPE + 16)
-		return corral_error_set(err, -r->error, "nf_tables: %s%s", strerror(-r->error),
-		                        r->error == -EOPNOTSUPP || r->error == -EINVAL
-		                                ? ": does this kernel have nf_tables? modprobe "
-		                                  "nf_tables"
-		                                : "");
+	/* Of the transaction itself. */
+	if (!nlmsg_ok(h, left) || h->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES) {
+		if (r->error == -EOPNOTSUPP)
+			return corral_error_set(err, EOPNOTSUPP,
+			                        "this kernel has no nf_tables: modprobe nf_tables");
+		return corral_error_sys(err, -r->error, "nf_tables: table '%s'", b->table);
+	}
 	kind = noun(h->nlmsg_type, &attribute);
 	name = nlmsg_find_attr(h, sizeof(struct nfgenmsg), attribute);
+	if (attribute == NFTA_TABLE_NAME || !name)
+		return corral_error_sys(err, -r->error, "nf_tables: table '%s'", b->table);
 	word = word_at(h, r->at);
+	if (word && (!strcmp(word, b->table) || word == nla_data(name)))
+		word = NULL;
 	return corral_error_sys(err, -r->error, "nf_tables: table '%s': %s '%.40s'%s%.40s",
-	                        b->table, kind, name ? (const char *)nla_data(name) : "",
-	                        word ? ", " : "", word ? word : "");
+	                        b->table, kind, (const char *)nla_data(name), word ? ", " : "",
+	                        word ? word : "");
 }
 
 int corral_nft_batch_send(struct corral_nft_batch *b, int fd, struct corral_error *err)
@@ -283,7 +288,7 @@ int corral_nft_batch_send(struct corral_nft_batch *b, int fd, struct corral_erro
 	frame(b, NFNL_MSG_BATCH_END);
 	if (b->buf.failed)
 		return corral_error_set(err, ENOMEM, "nf_tables: out of memory");
-	/* Of some 200 KiB, else; many addresses take more. */
+	/* It has some 200 KiB, else; many addresses take more. */
 	if (b->buf.len > (64u << 10) &&
 	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) < 0)
 		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));

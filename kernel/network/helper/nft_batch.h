@@ -35,9 +35,9 @@ void corral_nft_batch_begin(struct corral_nft_batch *b, const char *table, uint3
 void corral_nft_batch_done(struct corral_nft_batch *b);
 
 /* For what else belongs to the table; flags: NLM_F_CREATE, ... */
-void corral_nft_message_add(struct corral_nft_batch *b, struct corral_nft_message *m, int type,
-                            int flags, size_t room);
-void corral_nft_message_added(struct corral_nft_batch *b, struct corral_nft_message *m);
+void corral_nft_batch_message(struct corral_nft_batch *b, struct corral_nft_message *m, int type,
+                              int flags, size_t room);
+void corral_nft_batch_add(struct corral_nft_batch *b, struct corral_nft_message *m);
 
 /* Which must not be there; flags: NFT_TABLE_F_*. */
 void corral_nft_table_add(struct corral_nft_batch *b, uint32_t flags);

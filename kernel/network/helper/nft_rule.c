@@ -420,11 +420,11 @@ void corral_nft_rule_add(struct corral_nft_batch *b, const char *chain,
 	struct rule r = { .batch = b };
 	struct nlattr *list;
 
-	corral_nft_message_add(b, &r.m, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, ROOM);
+	corral_nft_batch_message(b, &r.m, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, ROOM);
 	corral_nft_put_string(&r.m, NFTA_RULE_CHAIN, chain);
 	list = corral_nft_nest(&r.m, NFTA_RULE_EXPRESSIONS);
 	for (size_t i = 0; i < n; i++)
 		term(&r, &terms[i]);
 	corral_nft_nest_end(&r.m, list);
-	corral_nft_message_added(b, &r.m);
+	corral_nft_batch_add(b, &r.m);
 }

@@ -42,7 +42,7 @@ void corral_nft_set_add(struct corral_nft_batch *b, const char *name, uint32_t f
 		type = type << TYPE_BITS | like->type;
 		len += n == 1 ? like->len : (like->len + 3u) / 4 * 4;
 	}
-	corral_nft_message_add(b, &m, NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL, ROOM);
+	corral_nft_batch_message(b, &m, NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL, ROOM);
 	corral_nft_put_string(&m, NFTA_SET_NAME, name);
 	corral_nft_put_u32(&m, NFTA_SET_FLAGS, flags);
 	corral_nft_put_u32(&m, NFTA_SET_KEY_TYPE, type);
@@ -55,15 +55,15 @@ void corral_nft_set_add(struct corral_nft_batch *b, const char *name, uint32_t f
 	}
 	if (n == 1)
 		put_order(&m, corral_nft_field(key[0]));
-	corral_nft_message_added(b, &m);
+	corral_nft_batch_add(b, &m);
 }
 
 static void list_begin(struct corral_nft_elements *e)
 {
-	corral_nft_message_add(e->batch, &e->message, e->type,
-	                       e->type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0,
-	                       ROOM + (e->left < ELEMENTS_MAX ? e->left : ELEMENTS_MAX) *
-	                                       ELEMENT_ROOM);
+	corral_nft_batch_message(e->batch, &e->message, e->type,
+	                         e->type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0,
+	                         ROOM + (e->left < ELEMENTS_MAX ? e->left : ELEMENTS_MAX) *
+	                                         ELEMENT_ROOM);
 	corral_nft_put_string(&e->message, NFTA_SET_ELEM_LIST_SET, e->set);
 	if (e->set_id)
 		corral_nft_put_u32(&e->message, NFTA_SET_ELEM_LIST_SET_ID, e->set_id);
@@ -74,7 +74,7 @@ static void list_begin(struct corral_nft_elements *e)
 static void list_end(struct corral_nft_elements *e)
 {
 	corral_nft_nest_end(&e->message, e->list);
-	corral_nft_message_added(e->batch, &e->message);
+	corral_nft_batch_add(e->batch, &e->message);
 }
 
 void corral_nft_elements_begin(struct corral_nft_elements *e, struct corral_nft_batch *b, int type,

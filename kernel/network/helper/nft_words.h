@@ -31,9 +31,9 @@
 /* bits: as far as they say. */
 #define NUMBER(field, no, bits, value) \
 	TERM_OF(NUMBER, .key = { field }, .inverted = no, .mask = bits, .low = value)
-#define IS(field, value)              NUMBER(CORRAL_NFT_##field, false, UINT32_MAX, value)
-#define IS_NOT(field, value)          NUMBER(CORRAL_NFT_##field, true, UINT32_MAX, value)
-#define IS_NOT_IN(field, bits, value) NUMBER(CORRAL_NFT_##field, true, bits, value)
+#define IS(field, value)                NUMBER(CORRAL_NFT_##field, false, UINT32_MAX, value)
+#define IS_NOT(field, value)            NUMBER(CORRAL_NFT_##field, true, UINT32_MAX, value)
+#define PART_IS_NOT(field, bits, value) NUMBER(CORRAL_NFT_##field, true, bits, value)
 /* Any of the bits. */
 #define HAS(field, bits) NUMBER(CORRAL_NFT_##field, true, bits, 0)
 #define BETWEEN(field, from, to) \
