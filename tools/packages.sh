@@ -3,8 +3,7 @@
 
 # What building takes; also what a static program is linked from.
 build_packages=(cmake ninja-build gcc libc6-dev pkg-config libseccomp-dev libcap-dev libjansson-dev libmd-dev
-	libpcre2-dev libcurl4-openssl-dev libarchive-dev libssl-dev libsqlite3-dev libgd-dev libnl-3-dev libnl-route-3-dev
-	libnftables-dev)
+	libpcre2-dev libcurl4-openssl-dev libarchive-dev libssl-dev libsqlite3-dev libgd-dev libnl-3-dev libnl-route-3-dev)
 
 say() {
 	printf '%s: %s\n' "$(basename "$0")" "$*"

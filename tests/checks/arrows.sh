@@ -44,7 +44,7 @@ may() {
 libraries() {
 	case $1 in
 	policy) REPLY='jansson|seccomp|sys/capability|sha256' ;;
-	kernel/network/helper) REPLY='netlink/.*|nftables/.*' ;;
+	kernel/network/helper) REPLY='netlink/.*' ;;
 	kernel/init | kernel/files) REPLY='pcre2' ;;
 	kernel/image) REPLY='jansson|sha256' ;;
 	kernel/image/oci) REPLY='curl/curl|archive|archive_entry|openssl/.*|jansson|zstd' ;;
@@ -54,7 +54,7 @@ libraries() {
 	*) REPLY='nothing' ;;
 	esac
 }
-known='jansson|seccomp|sys/capability|sha256|md5|netlink/.*|nftables/.*|pcre2|curl/curl|archive|archive_entry|openssl/.*|sqlite3|microhttpd|gd'
+known='jansson|seccomp|sys/capability|sha256|md5|netlink/.*|pcre2|curl/curl|archive|archive_entry|openssl/.*|sqlite3|microhttpd|gd'
 
 while IFS=: read -r file line text; do
 	folder "$file"

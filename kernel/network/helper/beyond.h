@@ -5,16 +5,18 @@
 #ifndef CORRAL_KERNEL_NETWORK_HELPER_BEYOND_H
 #define CORRAL_KERNEL_NETWORK_HELPER_BEYOND_H
 
-#include "kernel/base/buf.h"
+#include "kernel/network/helper/nft_rule.h"
 #include "policy/egress.h"
 
-/* A prefix as nft reads it; translated: one of IPv4 as NAT64 writes it, 64:ff9b::/96 (RFC 6052). */
-void corral_net_prefix_put(struct corral_buf *b, const struct corral_prefix *p, bool translated);
+/* One of IPv4 as NAT64 writes it, 64:ff9b::/96 (RFC 6052). */
+struct corral_prefix corral_net_prefix_translated(const struct corral_prefix *p);
 /* A rule of IPv4, one of IPv6 and one of translated addresses, which end with the verdict: as far
- * as the list, in which nothing is there twice, has such. */
-void corral_net_prefixes_refuse(struct corral_buf *b, const struct corral_prefix *list, size_t n,
-                                const char *verdict);
+ * as the list has such. */
+void corral_net_prefixes_refuse(struct corral_nft_batch *b, const char *chain,
+                                const struct corral_prefix *list, size_t n,
+                                const struct corral_nft_term *verdict);
 /* The same for those that are beyond on every host, and for IPv4 written as IPv6. */
-void corral_net_beyond_refuse(struct corral_buf *b, const char *verdict);
+void corral_net_beyond_refuse(struct corral_nft_batch *b, const char *chain,
+                              const struct corral_nft_term *verdict);
 
 #endif

@@ -3,26 +3,27 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
-#include <netlink/attr.h>
-#include <netlink/msg.h>
-#include <netlink/netlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/network/helper/beyond.h"
 #include "kernel/network/helper/conntrack.h"
-#include "kernel/network/helper/nft.h"
+#include "kernel/network/helper/firewall.h"
+#include "kernel/network/helper/nft_set.h"
+#include "kernel/network/helper/nft_words.h"
 
 /* Where services seldom are: 51820 is WireGuard's, 41641 Tailscale's. */
-#define NAT_PORTS "52000-65535"
+#define NAT_PORT_FIRST 52000
+#define NAT_PORT_LAST  65535
+
+/* Names of sets. */
+#define GUESTS4     "guests4"
+#define GUESTS6     "guests6"
+#define CONNECTIONS "connections"
 
 /* fd63:6f72:7261:BLOCK::/64, of which the middle spells corral. */
 static const uint8_t ula[6] = { 0xfd, 0x63, 0x6f, 0x72, 0x72, 0x61 };
@@ -30,9 +31,9 @@ static const uint8_t ula[6] = { 0xfd, 0x63, 0x6f, 0x72, 0x72, 0x61 };
 struct corral_net_block {
 	unsigned int number;
 	struct corral_net_host host;
-	int lock_fd; /* the block is ours while this description is open anywhere */
-	struct corral_nft *nft;
-	bool owned; /* the table goes with nft */
+	int lock_fd;  /* the block is ours while this description is open anywhere */
+	int rules_fd; /* of the table, or -1 */
+	bool owned;   /* the table goes with it */
 	bool taken[CORRAL_NET_BLOCK_PLACES];
 	bool used[CORRAL_NET_BLOCK_PLACES]; /* since the host last forgot its connections */
 	unsigned int next;
@@ -60,72 +61,98 @@ void corral_net_block_place(const struct corral_net_block *b, unsigned int index
 {
 	block_place(b->number, b->host.base, b->host.has_ipv6, index, ret);
 	ret->mtu = b->host.mtu;
-	ret->table_fd = b->owned ? corral_nft_fd(b->nft) : -1;
+	ret->table_fd = b->owned ? b->rules_fd : -1;
 }
 
-static void guests_add(struct corral_buf *out, unsigned int n, struct in_addr base, int family)
+/* Links and the addresses of their guests: a link's name has the length of any, with zeros. */
+static void guests_add(struct corral_nft_batch *b, unsigned int n, struct in_addr base, int family)
 {
-	char text[INET6_ADDRSTRLEN];
+	const enum corral_nft_field key[] = { CORRAL_NFT_IIFNAME, family == AF_INET
+		                                                          ? CORRAL_NFT_IP_SADDR
+		                                                          : CORRAL_NFT_IP6_SADDR };
+	const char *name = family == AF_INET ? GUESTS4 : GUESTS6;
+	struct corral_nft_elements e;
 	struct corral_net_place p;
+	struct {
+		char link[sizeof(p.link)];
+		uint8_t address[sizeof(p.guest6)];
+	} of = { .link = "" };
+	const size_t size = family == AF_INET ? sizeof(p.guest) : sizeof(p.guest6);
 
-	corral_buf_fmt(out, " set guests%s { type ifname . %s; elements = {",
-	               family == AF_INET ? "4" : "6",
-	               family == AF_INET ? "ipv4_addr" : "ipv6_addr");
+	corral_nft_set_add(b, name, 0, 0, key, CORRAL_COUNT(key));
+	corral_nft_elements_begin(&e, b, NFT_MSG_NEWSETELEM, name, b->set_id,
+	                          CORRAL_NET_BLOCK_PLACES);
 	for (unsigned int i = 0; i < CORRAL_NET_BLOCK_PLACES; i++) {
 		block_place(n, base, true, i, &p);
-		(void)inet_ntop(family, family == AF_INET ? (void *)&p.guest : (void *)&p.guest6,
-		                text, sizeof(text));
-		corral_buf_fmt(out, "%s \"%s\" . %s", i ? "," : "", p.link, text);
+		memcpy(of.link, p.link, sizeof(of.link));
+		memcpy(of.address, family == AF_INET ? (void *)&p.guest : (void *)&p.guest6, size);
+		corral_nft_element(&e, &of, sizeof(of.link) + size, 0, 0);
 	}
-	corral_buf_str(out, " } }\n");
+	corral_nft_elements_end(&e);
+}
+
+static void chains_add(struct corral_nft_batch *b)
+{
+	corral_nft_chain_hook(b, "from", "filter", NF_INET_PRE_ROUTING, -310, NF_ACCEPT);
+	corral_nft_chain_hook(b, "host", "filter", NF_INET_LOCAL_IN, -10, NF_ACCEPT);
+	corral_nft_chain_hook(b, "forward", "filter", NF_INET_FORWARD, -10, NF_ACCEPT);
+	corral_nft_chain_hook(b, "local", "filter", NF_INET_LOCAL_OUT, -10, NF_ACCEPT);
+	corral_nft_chain_add(b, "out");
+	corral_nft_chain_hook(b, "nat", "nat", NF_INET_POST_ROUTING, 100, NF_ACCEPT);
 }
 
 /*
- * In the order of a packet's way. Verdicts of a drop are final; an acceptance is not, other tables
- * have their say. Where a guest is refused it is told, so that nothing of it hangs.
+ * In the order of a packet's way; ours: how the names of the block's links begin. Verdicts of a
+ * drop are final; an acceptance is not, other tables have their say. Where a guest is refused it is
+ * told, so that nothing of it hangs.
  */
-static const char rules_before[] =
-        " chain from { type filter hook prerouting priority -310; policy accept;\n"
-        "  iifname != \"%s*\" accept\n"
-        /* Nobody's address but its own leaves a sandbox. */
-        "  meta nfproto ipv4 iifname . ip saddr != @guests4 drop\n";
-static const char rules[] =
-        " chain host { type filter hook input priority -10; policy accept;\n"
-        "  iifname \"%s*\" reject with icmpx admin-prohibited\n"
-        " }\n"
-        " chain forward { type filter hook forward priority -10; policy accept;\n"
-        "  iifname \"%s*\" jump out\n"
-        "  oifname \"%s*\" ct state established,related accept\n"
-        "  oifname \"%s*\" drop\n"
-        " }\n"
-        /* Nobody of the host begins anything with a guest, whose answers would be refused above.
-         * What is no user's (of whom none is the last number) is an error that the kernel tells. */
-        " chain local { type filter hook output priority -10; policy accept;\n"
-        "  oifname \"%s*\" ct state != { established, related } meta skuid != 4294967295"
-        " reject with icmpx admin-prohibited\n"
-        " }\n"
-        " chain out {\n"
-        /* Other sandboxes, of any corral. */
-        "  oifname \"" CORRAL_NET_LINK_PREFIX "*\" reject with icmpx admin-prohibited\n"
-        /* A port of the host's that is sent on to somewhere. */
-        "  ct status dnat ct state new reject with icmpx admin-prohibited\n";
-/* Last, as only what is not refused is tracked. Counted by "nft list table". */
-static const char rules_after[] =
-        "  ct state new add @connections { iifname ct count over %u } counter"
-        " reject with icmpx admin-prohibited\n"
-        " }\n";
+static void rules_add(struct corral_nft_batch *b, const char *ours,
+                      const struct corral_net_host *host)
+{
+	const uint32_t each = corral_net_connections_max(host->conntrack_max);
+
+	RULE(b, "from", BEGINS_NOT(IIFNAME, ours), ACCEPT);
+	/* Nobody's address but its own leaves a sandbox. */
+	RULE(b, "from", NOT_IN_SET(GUESTS4, CORRAL_NFT_IIFNAME, CORRAL_NFT_IP_SADDR), DROP);
+	if (host->has_ipv6)
+		RULE(b, "from", NOT_IN_SET(GUESTS6, CORRAL_NFT_IIFNAME, CORRAL_NFT_IP6_SADDR),
+		     DROP);
+	else
+		RULE(b, "from", IS(NFPROTO, NFPROTO_IPV6), DROP);
+
+	RULE(b, "host", BEGINS(IIFNAME, ours), PROHIBIT);
+
+	RULE(b, "forward", BEGINS(IIFNAME, ours), JUMP("out"));
+	RULE(b, "forward", BEGINS(OIFNAME, ours), HAS(STATE, ESTABLISHED | RELATED), ACCEPT);
+	RULE(b, "forward", BEGINS(OIFNAME, ours), DROP);
+
+	/* Nobody of the host begins anything with a guest, whose answers would be refused above.
+	 * What is no user's (of whom none is the last number) is an error that the kernel tells. */
+	RULE(b, "local", BEGINS(OIFNAME, ours), NONE_OF(STATE, ESTABLISHED, RELATED),
+	     IS_NOT(SKUID, UINT32_MAX), PROHIBIT);
+
+	/* Other sandboxes, of any corral. */
+	RULE(b, "out", BEGINS(OIFNAME, CORRAL_NET_LINK_PREFIX), PROHIBIT);
+	/* A port of the host's that is sent on to somewhere. */
+	RULE(b, "out", HAS(STATUS, IPS_DST_NAT), HAS(STATE, NEW), PROHIBIT);
+	corral_net_beyond_refuse(b, "out", &PROHIBIT);
+	/* Last, as only what is not refused is tracked. Counted by "nft list table". */
+	RULE(b, "out", HAS(STATE, NEW),
+	     CONNECTIONS_EACH_OVER(each, CONNECTIONS, CORRAL_NFT_IIFNAME), COUNTED, PROHIBIT);
+}
 
 /*
- * Never by the port that a guest took: a bare "masquerade" keeps it where it is free, and what a
+ * Never by the port that a guest took: a bare masquerade keeps it where it is free, and what a
  * peer sends to a service of the host's at that port would then be the guest's.
  */
-static void nat_add(struct corral_buf *out, const char *ip, const char *from, unsigned int prefix)
+static void nat_add(struct corral_nft_batch *b, const void *from, size_t size, unsigned int len)
 {
-	corral_buf_fmt(out,
-	               "  %s saddr %s/%u meta l4proto { tcp, udp, udplite, dccp, sctp }"
-	               " masquerade to :" NAT_PORTS " fully-random\n"
-	               "  %s saddr %s/%u masquerade\n",
-	               ip, from, prefix, ip, from, prefix);
+	const struct corral_prefix guests = { corral_address_of(from, size), (uint8_t)len };
+
+	RULE(b, "nat", FROM(&guests),
+	     ONE_OF(L4PROTO, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE, IPPROTO_DCCP, IPPROTO_SCTP),
+	     MASQUERADE_FROM(NAT_PORT_FIRST, NAT_PORT_LAST));
+	RULE(b, "nat", FROM(&guests), MASQUERADE);
 }
 
 unsigned int corral_net_connections_max(unsigned int conntrack_max)
@@ -138,134 +165,67 @@ unsigned int corral_net_connections_max(unsigned int conntrack_max)
 }
 
 void corral_net_block_rules(unsigned int n, const struct corral_net_host *host, bool owner,
-                            struct corral_buf *ret)
+                            struct corral_nft_batch *b)
 {
-	const struct in_addr base = host->base;
-	const bool has_ipv6 = host->has_ipv6;
+	static const enum corral_nft_field connections = CORRAL_NFT_IIFNAME;
 	struct corral_net_place first;
-	char prefix[16], text[INET6_ADDRSTRLEN];
+	char ours[16];
 
-	block_place(n, base, has_ipv6, 0, &first);
-	(void)snprintf(prefix, sizeof(prefix), CORRAL_NET_LINK_PREFIX "%u-", n);
-	corral_buf_fmt(ret, "table inet corral-%u {%s\n", n, owner ? " flags owner;" : "");
-	guests_add(ret, n, base, AF_INET);
-	if (has_ipv6)
-		guests_add(ret, n, base, AF_INET6);
-	corral_buf_fmt(ret, " set connections { type ifname; flags dynamic; size %d; }\n",
-	               CORRAL_NET_BLOCK_PLACES);
-	/* NOLINTNEXTLINE: the formats are above, and take prefixes and a number alone */
-	corral_buf_fmt(ret, rules_before, prefix);
-	corral_buf_str(ret,
-	               has_ipv6 ? "  meta nfproto ipv6 iifname . ip6 saddr != @guests6 drop\n }\n"
-	                        : "  meta nfproto ipv6 drop\n }\n");
-	corral_buf_fmt(ret, rules, prefix, prefix, prefix, prefix, prefix);
-	corral_net_beyond_refuse(ret, "reject with icmpx admin-prohibited");
-	corral_buf_fmt(ret, rules_after, corral_net_connections_max(host->conntrack_max));
-	corral_buf_str(ret,
-	               " chain nat { type nat hook postrouting priority 100; policy accept;\n");
-	(void)inet_ntop(AF_INET, &first.host, text, sizeof(text));
-	nat_add(ret, "ip", text, 25);
-	if (has_ipv6) {
-		(void)inet_ntop(AF_INET6, &first.host6, text, sizeof(text));
-		nat_add(ret, "ip6", text, 64);
-	}
-	corral_buf_str(ret, " }\n}\n");
+	block_place(n, host->base, host->has_ipv6, 0, &first);
+	(void)snprintf(ours, sizeof(ours), CORRAL_NET_LINK_PREFIX "%u-", n);
+	corral_nft_table_add(b, owner ? NFT_TABLE_F_OWNER : 0);
+	guests_add(b, n, host->base, AF_INET);
+	if (host->has_ipv6)
+		guests_add(b, n, host->base, AF_INET6);
+	corral_nft_set_add(b, CONNECTIONS, NFT_SET_EVAL, CORRAL_NET_BLOCK_PLACES, &connections, 1);
+	chains_add(b);
+	rules_add(b, ours, host);
+	nat_add(b, &first.host, sizeof(first.host), 25);
+	if (host->has_ipv6)
+		nat_add(b, &first.host6, sizeof(first.host6), 64);
 }
 
 _Static_assert(2 * CORRAL_NET_BLOCK_PLACES == 1u << (32 - 25), "a block is a /25");
 _Static_assert(CORRAL_NET_BLOCKS <= 512, "all blocks together are a /16");
 
+static void table_name(unsigned int n, char ret[16])
+{
+	(void)snprintf(ret, 16, "corral-%u", n);
+}
+
 /* anew: what was left by one that could not own it is in the way, and nobody's, as the block is
- * ours. Not at once, as libnftables takes half a megabyte for each mention of a table; one that is
- * there has another owner or none, for which the kernel refuses it (nf_tables_updtable()). */
+ * ours. A table that is there and another's the kernel refuses to take away. */
 static int table_make(struct corral_net_block *b, bool owner, bool anew, struct corral_error *err)
 {
-	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
-	int r = corral_nft_new(&b->nft, err);
+	corral_auto(corral_nft_batch_done) struct corral_nft_batch batch = CORRAL_NFT_BATCH_INIT;
+	corral_autofd int fd = -1;
+	char name[16];
+	int r = corral_nft_open(&fd, err);
 
 	if (r < 0)
 		return r;
+	table_name(b->number, name);
+	corral_nft_batch_begin(&batch, name, 1);
 	if (anew)
-		corral_buf_fmt(&text, "table inet corral-%u\ndelete table inet corral-%u\n",
-		               b->number, b->number);
-	corral_net_block_rules(b->number, &b->host, owner, &text);
-	r = text.failed ? corral_error_set(err, ENOMEM, "nftables: out of memory")
-	                : corral_nft_run(b->nft, text.data, err);
-	if (r < 0) {
-		corral_nft_free(b->nft);
-		b->nft = NULL;
+		corral_nft_table_clear(&batch);
+	corral_net_block_rules(b->number, &b->host, owner, &batch);
+	r = corral_nft_batch_send(&batch, fd, err);
+	if (r < 0)
 		return r;
-	}
+	b->rules_fd = corral_take_fd(&fd);
 	b->owned = owner;
 	return 0;
 }
 
-/* Whether any chain drops what is forwarded: asked first, since libnftables takes long to list. */
-static int chain_see(struct nl_msg *msg, void *ret_found)
+static void table_remove(const struct corral_net_block *b)
 {
-	struct nla_policy none_chain[NFTA_CHAIN_MAX + 1] = { { 0 } };
-	struct nla_policy none_hook[NFTA_HOOK_MAX + 1] = { { 0 } };
-	struct nlattr *chain[NFTA_CHAIN_MAX + 1], *hook[NFTA_HOOK_MAX + 1];
+	corral_auto(corral_nft_batch_done) struct corral_nft_batch batch = CORRAL_NFT_BATCH_INIT;
+	char name[16];
 
-	if (nlmsg_parse(nlmsg_hdr(msg), sizeof(struct nfgenmsg), chain, NFTA_CHAIN_MAX,
-	                none_chain) < 0 ||
-	    !chain[NFTA_CHAIN_HOOK] || !chain[NFTA_CHAIN_POLICY] ||
-	    nla_parse_nested(hook, NFTA_HOOK_MAX, chain[NFTA_CHAIN_HOOK], none_hook) < 0 ||
-	    !hook[NFTA_HOOK_HOOKNUM])
-		return NL_OK;
-	if (ntohl(nla_get_u32(hook[NFTA_HOOK_HOOKNUM])) == NF_INET_FORWARD &&
-	    ntohl(nla_get_u32(chain[NFTA_CHAIN_POLICY])) == NF_DROP)
-		*(bool *)ret_found = true;
-	return NL_OK;
-}
-
-/* Also when it cannot be told. */
-static bool firewall_may_drop(void)
-{
-	struct nfgenmsg any = { AF_UNSPEC, NFNETLINK_V0, 0 };
-	struct nl_sock *sock = nl_socket_alloc();
-	bool found = false;
-
-	if (!sock || nl_connect(sock, NETLINK_NETFILTER) < 0 ||
-	    nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, chain_see, &found) < 0 ||
-	    nl_send_simple(sock, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN, NLM_F_DUMP, &any,
-	                   sizeof(any)) < 0 ||
-	    nl_recvmsgs_default(sock) < 0)
-		found = true;
-	nl_socket_free(sock);
-	return found;
-}
-
-static int firewall_look(const char *uplink, struct corral_error *err)
-{
-	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
-	corral_auto(corral_nft_freep) struct corral_nft *nft = NULL;
-	char command[96];
-	const char *table;
-
-	if (!firewall_may_drop())
-		return 0;
-	/* What cannot be listed cannot be judged, and is left to those who made it. */
-	if (corral_nft_new(&nft, NULL) < 0 || corral_nft_ask(nft, "list chains", &text, NULL) < 0 ||
-	    !text.data)
-		return 0;
-	table = corral_net_firewall_in_the_way(text.data);
-	if (!table)
-		return 0;
-	/* Its rules as well, of which there may be very many. */
-	(void)snprintf(command, sizeof(command), "list table %.64s", table);
-	corral_buf_done(&text);
-	if (corral_nft_ask(nft, command, &text, NULL) < 0 || !text.data)
-		return 0;
-	table = corral_net_firewall_in_the_way(text.data);
-	if (!table)
-		return 0;
-	return corral_error_set(
-	        err, EPERM,
-	        "network 'bridge': the host's firewall (table %.40s) drops what is forwarded: let "
-	        "sandboxes through: iptables -I FORWARD -i crl+ -o %.15s -j ACCEPT; iptables -I "
-	        "FORWARD -o crl+ -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-	        table, uplink && *uplink ? uplink : "UPLINK");
+	table_name(b->number, name);
+	corral_nft_batch_begin(&batch, name, 1);
+	corral_nft_table_delete(&batch);
+	(void)corral_nft_batch_send(&batch, b->rules_fd, NULL);
 }
 
 /* The directory is the launcher's as well, and root's alone. */
@@ -369,7 +329,7 @@ int corral_net_block_open(const char *runtime_dir, const struct corral_net_host 
                           struct corral_net_block **ret, struct corral_error *err)
 {
 	struct corral_net_block *b;
-	int r = firewall_look(host->uplink, err);
+	int r = corral_net_firewall_look(host->uplink, err);
 
 	if (r < 0)
 		return r;
@@ -377,6 +337,7 @@ int corral_net_block_open(const char *runtime_dir, const struct corral_net_host 
 	if (!b)
 		return corral_error_set(err, ENOMEM, "network: out of memory");
 	b->host = *host;
+	b->rules_fd = -1;
 	b->lock_fd = r = lock_open(runtime_dir, err);
 	if (r >= 0)
 		r = block_make(b, err);
@@ -396,15 +357,13 @@ int corral_net_block_open(const char *runtime_dir, const struct corral_net_host 
 
 void corral_net_block_close(struct corral_net_block *b)
 {
-	char text[64];
-
 	if (!b)
 		return;
-	if (b->nft && !b->owned) {
-		(void)snprintf(text, sizeof(text), "delete table inet corral-%u", b->number);
-		(void)corral_nft_run(b->nft, text, NULL);
-	}
-	corral_nft_free(b->nft);
+	/* Also where it would go by itself: closing the last copy of an owner waits for a grace period
+	 * of RCU, a transaction leaves that to the kernel's worker (nf_tables_commit_release()). */
+	if (b->rules_fd >= 0)
+		table_remove(b);
+	corral_fd_closep(&b->rules_fd);
 	if (b->lock_fd >= 0)
 		(void)close(b->lock_fd);
 	free(b);

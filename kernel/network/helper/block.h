@@ -59,9 +59,9 @@ void corral_net_block_place(const struct corral_net_block *b, unsigned int index
 /* How many connections a sandbox may have, of a host whose table takes conntrack_max (0: unknown).
  * Pure. */
 unsigned int corral_net_connections_max(unsigned int conntrack_max);
-/* The rules of block number n, for tests: of a range that begins at base. */
-struct corral_buf;
+/* The table of block number n, for tests: added to a batch that was begun with its name. */
+struct corral_nft_batch;
 void corral_net_block_rules(unsigned int n, const struct corral_net_host *host, bool owner,
-                            struct corral_buf *ret);
+                            struct corral_nft_batch *b);
 
 #endif

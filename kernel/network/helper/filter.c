@@ -1,35 +1,24 @@
 #include "kernel/network/helper/filter.h"
 
-/* Before the kernel's own headers, which know when it is there. */
-#include <netinet/in.h>
-
 #include <endian.h>
 #include <errno.h>
-#include <limits.h>
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
-#include <linux/netlink.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
-#include "kernel/network/helper/answers.h"
 #include "kernel/network/helper/filter_rules.h"
-#include "kernel/network/helper/nft.h"
+#include "kernel/network/helper/nft_set.h"
+#include "kernel/network/helper/nft_words.h"
 
-#define TIMEOUT_S     5
-#define MESSAGE_MAX   (8u << 10)
-#define RECEIVE_MAX   (64u << 10)
 #define PRIORITY_MARK (-10)
+/* For the attributes of a question. */
+#define ROOM 128
 
 struct corral_filter {
 	struct corral_filter_fds fds;
@@ -38,249 +27,54 @@ struct corral_filter {
 	struct corral_leases leases;
 };
 
-/* Messages of one transaction, between the two that frame it. */
-struct batch {
-	struct corral_buf buf;
-	uint32_t sequence;
-};
-
-static void message_add(struct batch *b, struct nl_msg *m)
-{
-	corral_buf_add(&b->buf, nlmsg_hdr(m), nlmsg_hdr(m)->nlmsg_len);
-	nlmsg_free(m);
-}
-
-/* NULL without memory. */
-static struct nl_msg *message_new(struct batch *b, int type, int flags, uint8_t family,
-                                  uint16_t res_id)
-{
-	const struct nfgenmsg gen = { family, NFNETLINK_V0, htons(res_id) };
-	struct nl_msg *m = nlmsg_alloc_size(MESSAGE_MAX);
-	struct nlmsghdr *head =
-	        m ? nlmsg_put(m, 0, b->sequence++, type, 0, NLM_F_REQUEST | flags) : NULL;
-
-	if (!head || nlmsg_append(m, (void *)(uintptr_t)&gen, sizeof(gen), NLMSG_ALIGNTO) < 0) {
-		nlmsg_free(m);
-		b->buf.failed = true;
-		return NULL;
-	}
-	return m;
-}
-
-static struct nl_msg *nft_message(struct batch *b, int type, int flags)
-{
-	return message_new(b, NFNL_SUBSYS_NFTABLES << 8 | type, flags, NFPROTO_INET, 0);
-}
-
-static void batch_frame(struct batch *b, int type)
-{
-	struct nl_msg *m = message_new(b, type, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
-
-	if (m)
-		message_add(b, m);
-}
-
-/* The kernel has answered by the time the send returns; the first error is the transaction's. */
-static int answers_read(int fd)
-{
-	corral_autofree uint8_t *buf = malloc(RECEIVE_MAX);
-	bool heard = false;
-	int result = 0;
-
-	if (!buf)
-		return -ENOMEM;
-	for (;;) {
-		ssize_t n = recv(fd, buf, RECEIVE_MAX, MSG_DONTWAIT);
-		struct nlmsghdr *h = (struct nlmsghdr *)(void *)buf;
-		int left = (int)n;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno != EAGAIN ? -errno : heard ? result : -EPROTO;
-		for (; nlmsg_ok(h, left); h = nlmsg_next(h, &left)) {
-			const struct nlmsgerr *e = nlmsg_data(h);
-
-			if (h->nlmsg_type != NLMSG_ERROR || h->nlmsg_len < NLMSG_LENGTH(sizeof(*e)))
-				continue;
-			heard = true;
-			result = result ? result : e->error;
-		}
-	}
-}
-
-/* The last message has to ask for an answer. */
-static int batch_send(int fd, struct batch *b)
-{
-	ssize_t n;
-
-	batch_frame(b, NFNL_MSG_BATCH_END);
-	if (b->buf.failed)
-		return -ENOMEM;
-	n = send(fd, b->buf.data, b->buf.len, 0);
-	if (n < 0)
-		return -errno;
-	return answers_read(fd);
-}
-
-static void batch_begin(struct batch *b, uint32_t sequence)
-{
-	*b = (struct batch) { CORRAL_BUF_INIT, sequence };
-	batch_frame(b, NFNL_MSG_BATCH_BEGIN);
-}
-
-static void put_be32(struct nl_msg *m, int attribute, uint32_t value)
-{
-	(void)nla_put_u32(m, attribute, htonl(value));
-}
-
-/* One expression of a rule, begun; what it is like is put before expression_end(). */
-static struct nlattr *expression_begin(struct nl_msg *m, const char *name, struct nlattr **ret_data)
-{
-	struct nlattr *element = nla_nest_start(m, NFTA_LIST_ELEM);
-
-	(void)nla_put_string(m, NFTA_EXPR_NAME, name);
-	*ret_data = nla_nest_start(m, NFTA_EXPR_DATA);
-	return element;
-}
-
-static void expression_end(struct nl_msg *m, struct nlattr *element, struct nlattr *data)
-{
-	(void)nla_nest_end(m, data);
-	(void)nla_nest_end(m, element);
-}
-
-static void alive_table(struct batch *b)
-{
-	struct nl_msg *m = nft_message(b, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL);
-
-	if (!m)
-		return;
-	(void)nla_put_string(m, NFTA_TABLE_NAME, CORRAL_FILTER_TABLE_ALIVE);
-	put_be32(m, NFTA_TABLE_FLAGS, NFT_TABLE_F_OWNER);
-	message_add(b, m);
-}
-
-static void alive_chain(struct batch *b)
-{
-	struct nl_msg *m = nft_message(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL);
-	struct nlattr *hook;
-
-	if (!m)
-		return;
-	(void)nla_put_string(m, NFTA_CHAIN_TABLE, CORRAL_FILTER_TABLE_ALIVE);
-	(void)nla_put_string(m, NFTA_CHAIN_NAME, "output");
-	(void)nla_put_string(m, NFTA_CHAIN_TYPE, "filter");
-	hook = nla_nest_start(m, NFTA_CHAIN_HOOK);
-	put_be32(m, NFTA_HOOK_HOOKNUM, NF_INET_LOCAL_OUT);
-	put_be32(m, NFTA_HOOK_PRIORITY, (uint32_t)PRIORITY_MARK);
-	(void)nla_nest_end(m, hook);
-	message_add(b, m);
-}
-
 /* "meta mark set ..." on what has no mark. */
-static void alive_rule(struct batch *b)
+static void alive_compose(struct corral_nft_batch *b)
 {
-	struct nl_msg *m = nft_message(b, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND | NLM_F_ACK);
-	const uint32_t none = 0, mark = CORRAL_FILTER_MARK_ALIVE;
-	struct nlattr *list, *element, *data, *value;
-
-	if (!m)
-		return;
-	(void)nla_put_string(m, NFTA_RULE_TABLE, CORRAL_FILTER_TABLE_ALIVE);
-	(void)nla_put_string(m, NFTA_RULE_CHAIN, "output");
-	list = nla_nest_start(m, NFTA_RULE_EXPRESSIONS);
-
-	element = expression_begin(m, "meta", &data);
-	put_be32(m, NFTA_META_KEY, NFT_META_MARK);
-	put_be32(m, NFTA_META_DREG, NFT_REG_1);
-	expression_end(m, element, data);
-
-	element = expression_begin(m, "cmp", &data);
-	put_be32(m, NFTA_CMP_SREG, NFT_REG_1);
-	put_be32(m, NFTA_CMP_OP, NFT_CMP_EQ);
-	value = nla_nest_start(m, NFTA_CMP_DATA);
-	(void)nla_put(m, NFTA_DATA_VALUE, sizeof(none), &none);
-	(void)nla_nest_end(m, value);
-	expression_end(m, element, data);
-
-	element = expression_begin(m, "immediate", &data);
-	put_be32(m, NFTA_IMMEDIATE_DREG, NFT_REG_1);
-	value = nla_nest_start(m, NFTA_IMMEDIATE_DATA);
-	(void)nla_put(m, NFTA_DATA_VALUE, sizeof(mark), &mark);
-	(void)nla_nest_end(m, value);
-	expression_end(m, element, data);
-
-	element = expression_begin(m, "meta", &data);
-	put_be32(m, NFTA_META_KEY, NFT_META_MARK);
-	put_be32(m, NFTA_META_SREG, NFT_REG_1);
-	expression_end(m, element, data);
-
-	(void)nla_nest_end(m, list);
-	message_add(b, m);
+	corral_nft_batch_begin(b, CORRAL_FILTER_TABLE_ALIVE, 1);
+	corral_nft_table_add(b, NFT_TABLE_F_OWNER);
+	corral_nft_chain_hook(b, "output", "filter", NF_INET_LOCAL_OUT, PRIORITY_MARK, NF_ACCEPT);
+	RULE(b, "output", IS(MARK, 0), SET_MARK(CORRAL_FILTER_MARK_ALIVE));
 }
 
 static int alive_install(int fd, struct corral_error *err)
 {
-	struct batch b;
+	corral_auto(corral_nft_batch_done) struct corral_nft_batch b = CORRAL_NFT_BATCH_INIT;
 	int r;
 
-	batch_begin(&b, 1);
-	alive_table(&b);
-	alive_chain(&b);
-	alive_rule(&b);
-	r = batch_send(fd, &b);
-	corral_buf_done(&b.buf);
+	alive_compose(&b);
+	r = corral_nft_batch_send(&b, fd, err);
 	if (r == -EINVAL || r == -EOPNOTSUPP)
 		return corral_error_set(err, EOPNOTSUPP,
-		                        "network allow: this kernel's nf_tables has no tables that "
-		                        "end with their owner: Linux 5.12 has them");
-	if (r < 0)
-		return corral_error_sys(err, -r,
-		                        "network allow: the table of nftables that lives "
-		                        "as long as its owner");
-	return 0;
+		                        "this kernel's nf_tables has no tables that end with their "
+		                        "owner: Linux 5.12 has them");
+	return r < 0 ? corral_error_wrap(err, r, "the table that lives as long as its owner") : 0;
 }
 
-static int rules_socket(int *ret_fd, struct corral_error *err)
+static int rules_install(const struct corral_egress *e, int fd, struct corral_error *err)
 {
-	const struct timeval timeout = { .tv_sec = TIMEOUT_S };
-	struct sockaddr_nl any = { .nl_family = AF_NETLINK };
-	corral_autofd int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	corral_auto(corral_nft_batch_done) struct corral_nft_batch b = CORRAL_NFT_BATCH_INIT;
+	int r;
 
-	if (fd < 0 && errno == EPROTONOSUPPORT)
-		return corral_error_set(err, EOPNOTSUPP,
-		                        "network allow: this kernel has no nf_tables: modprobe "
-		                        "nf_tables");
-	if (fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof(any)) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0)
-		return corral_error_sys(err, errno, "network allow: a socket of nftables");
-	*ret_fd = corral_take_fd(&fd);
-	return 0;
+	corral_nft_batch_begin(&b, CORRAL_FILTER_TABLE, 1);
+	r = corral_filter_rules(e, &b, err);
+	return r < 0 ? r : corral_nft_batch_send(&b, fd, err);
 }
 
 int corral_filter_install(const struct corral_egress *e, struct corral_filter_fds *ret,
                           struct corral_error *err)
 {
-	corral_auto(corral_nft_freep) struct corral_nft *nft = NULL;
-	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
 	corral_autofd int rules = -1, alive = -1;
-	int r = corral_filter_rules(e, &text, err);
+	int r = corral_nft_open(&rules, err);
 
 	/* What refuses is there before what lets anything pass. */
 	if (r == 0)
-		r = corral_nft_new(&nft, err);
+		r = rules_install(e, rules, err);
 	if (r == 0)
-		r = corral_nft_run(nft, text.data, err);
-	if (r < 0)
-		return corral_error_wrap(err, r, "network allow");
-	r = rules_socket(&rules, err);
-	if (r == 0)
-		r = rules_socket(&alive, err);
+		r = corral_nft_open(&alive, err);
 	if (r == 0)
 		r = alive_install(alive, err);
 	if (r < 0)
-		return r;
+		return corral_error_wrap(err, r, "network allow");
 	*ret = (struct corral_filter_fds) { corral_take_fd(&rules), corral_take_fd(&alive) };
 	return 0;
 }
@@ -325,58 +119,37 @@ static bool same_address(const struct corral_address *a, const struct corral_add
 	return a->family == b->family && !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
 }
 
-static void set_name(char buf[16], unsigned int set, unsigned int family)
+/* Adds (or takes away) those of the n addresses whose bit is set. */
+static void elements_add(struct corral_nft_batch *b, int type, unsigned int set,
+                         const struct corral_address *addresses, size_t n, uint64_t which,
+                         uint64_t timeout_ms)
 {
-	(void)snprintf(buf, 16, "name%u_%u", set, family);
-}
+	char name[CORRAL_FILTER_SET_NAME_SIZE];
+	struct corral_nft_elements e;
 
-/* A message that adds (or takes away) those of the n addresses whose bit is set. */
-static void elements_message(struct batch *b, int type, unsigned int set,
-                             const struct corral_address *addresses, size_t n, uint64_t which,
-                             uint64_t timeout_ms)
-{
-	bool add = type == NFT_MSG_NEWSETELEM;
-	struct nl_msg *m = nft_message(b, type, (add ? NLM_F_CREATE : 0) | NLM_F_ACK);
-	struct nlattr *list, *element, *key;
-	char name[16];
-
-	if (!m)
-		return;
-	set_name(name, set, addresses[0].family);
-	(void)nla_put_string(m, NFTA_SET_ELEM_LIST_TABLE, CORRAL_FILTER_TABLE);
-	(void)nla_put_string(m, NFTA_SET_ELEM_LIST_SET, name);
-	list = nla_nest_start(m, NFTA_SET_ELEM_LIST_ELEMENTS);
-	for (size_t i = 0; i < n; i++) {
-		if (!(which >> i & 1))
-			continue;
-		element = nla_nest_start(m, NFTA_LIST_ELEM);
-		key = nla_nest_start(m, NFTA_SET_ELEM_KEY);
-		(void)nla_put(m, NFTA_DATA_VALUE, addresses[i].family == 4 ? 4 : 16,
-		              addresses[i].bytes);
-		(void)nla_nest_end(m, key);
-		if (add)
-			(void)nla_put_u64(m, NFTA_SET_ELEM_TIMEOUT, htobe64(timeout_ms));
-		(void)nla_nest_end(m, element);
-	}
-	(void)nla_nest_end(m, list);
-	message_add(b, m);
+	corral_filter_set_name(name, set, addresses[0].family);
+	corral_nft_elements_begin(&e, b, type, name, 0, n);
+	for (size_t i = 0; i < n; i++)
+		if (which >> i & 1)
+			corral_nft_element(&e, addresses[i].bytes,
+			                   addresses[i].family == 4 ? 4 : 16, 0, timeout_ms);
+	corral_nft_elements_end(&e);
 }
 
 static int elements_change(struct corral_filter *f, unsigned int set,
                            const struct corral_address *addresses, size_t n, uint64_t renewed,
                            uint64_t which, uint64_t timeout_ms)
 {
-	struct batch b;
+	corral_auto(corral_nft_batch_done) struct corral_nft_batch b = CORRAL_NFT_BATCH_INIT;
 	int r;
 
-	batch_begin(&b, f->sequence);
+	corral_nft_batch_begin(&b, CORRAL_FILTER_TABLE, f->sequence);
 	/* Kernels before 6.12 do not give an element that is there another time. */
 	if (renewed)
-		elements_message(&b, NFT_MSG_DELSETELEM, set, addresses, n, renewed, 0);
-	elements_message(&b, NFT_MSG_NEWSETELEM, set, addresses, n, which, timeout_ms);
-	r = batch_send(f->fds.rules, &b);
+		elements_add(&b, NFT_MSG_DELSETELEM, set, addresses, n, renewed, 0);
+	elements_add(&b, NFT_MSG_NEWSETELEM, set, addresses, n, which, timeout_ms);
+	r = corral_nft_batch_send(&b, f->fds.rules, NULL);
 	f->sequence = b.sequence;
-	corral_buf_done(&b.buf);
 	return r;
 }
 
@@ -553,26 +326,29 @@ static void object_read(void *context, struct nlmsghdr *h)
 		*ret = be64toh(nla_get_u64(packets));
 }
 
+/* Asks for what belongs to the table; a name of a set or of a counter, which are the same
+ * attribute; kind: NFT_OBJECT_*, or 0. */
+static int ask(struct corral_filter *f, int type, int flags, const char *name, uint32_t kind,
+               void (*see)(void *context, struct nlmsghdr *h), void *context)
+{
+	struct corral_nft_message m;
+
+	_Static_assert((int)NFTA_SET_ELEM_LIST_TABLE == (int)NFTA_OBJ_TABLE &&
+	                       (int)NFTA_SET_ELEM_LIST_SET == (int)NFTA_OBJ_NAME,
+	               "names of a table, and of what is in it");
+	corral_nft_message_begin(&m, type, flags, f->sequence++, NFPROTO_INET, ROOM);
+	corral_nft_put_string(&m, NFTA_OBJ_TABLE, CORRAL_FILTER_TABLE);
+	corral_nft_put_string(&m, NFTA_OBJ_NAME, name);
+	if (kind)
+		corral_nft_put_u32(&m, NFTA_OBJ_TYPE, kind);
+	return corral_nft_message_ask(&m, f->fds.rules, see, context);
+}
+
 /* Of one counted set, "sent4"; c->list has room for c->max. */
 static int counts_read(struct corral_filter *f, const char *set, struct counts *c)
 {
-	struct batch b = { CORRAL_BUF_INIT, f->sequence };
-	struct nl_msg *m = nft_message(&b, NFT_MSG_GETSETELEM, NLM_F_DUMP);
-	int r = 0;
-
 	c->n = 0;
-	if (!m)
-		return -ENOMEM;
-	(void)nla_put_string(m, NFTA_SET_ELEM_LIST_TABLE, CORRAL_FILTER_TABLE);
-	(void)nla_put_string(m, NFTA_SET_ELEM_LIST_SET, set);
-	message_add(&b, m);
-	f->sequence = b.sequence;
-	if (b.buf.failed)
-		r = -ENOMEM;
-	else if (send(f->fds.rules, b.buf.data, b.buf.len, 0) < 0)
-		r = -errno;
-	corral_buf_done(&b.buf);
-	return r < 0 ? r : corral_net_answers(f->fds.rules, elements_read, c);
+	return ask(f, NFT_MSG_GETSETELEM, NLM_F_DUMP, set, 0, elements_read, c);
 }
 
 static const struct count *count_find(const struct counts *c, const struct count *like)
@@ -587,23 +363,7 @@ static const struct count *count_find(const struct counts *c, const struct count
 /* Of a counter with a name: packets. */
 static int counter_ask(struct corral_filter *f, const char *name, uint64_t *ret)
 {
-	struct batch b = { CORRAL_BUF_INIT, f->sequence };
-	struct nl_msg *m = nft_message(&b, NFT_MSG_GETOBJ, NLM_F_ACK);
-	int r = 0;
-
-	if (!m)
-		return -ENOMEM;
-	(void)nla_put_string(m, NFTA_OBJ_TABLE, CORRAL_FILTER_TABLE);
-	(void)nla_put_string(m, NFTA_OBJ_NAME, name);
-	put_be32(m, NFTA_OBJ_TYPE, NFT_OBJECT_COUNTER);
-	message_add(&b, m);
-	f->sequence = b.sequence;
-	if (b.buf.failed)
-		r = -ENOMEM;
-	else if (send(f->fds.rules, b.buf.data, b.buf.len, 0) < 0)
-		r = -errno;
-	corral_buf_done(&b.buf);
-	return r < 0 ? r : corral_net_answers(f->fds.rules, object_read, ret);
+	return ask(f, NFT_MSG_GETOBJ, NLM_F_ACK, name, NFT_OBJECT_COUNTER, object_read, ret);
 }
 
 static int contacts_report(struct corral_filter *f, int family, struct corral_ledger *to)

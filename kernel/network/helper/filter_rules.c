@@ -1,196 +1,202 @@
 /*
- * The table "corral" as nftables' own text: what filter.h promises, rule by rule.
+ * The table "corral": what filter.h promises, rule by rule.
  */
-#include <string.h>
-
-#include "kernel/base/cleanup.h"
-#include "kernel/network/helper/beyond.h"
 #include "kernel/network/helper/filter_rules.h"
+
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
+#include <netinet/ip_icmp.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
+#include <linux/netfilter_ipv4.h>
+#include <stdio.h>
+
+#include "kernel/network/helper/beyond.h"
+#include "kernel/network/helper/nft_set.h"
+#include "kernel/network/helper/nft_words.h"
 
 /* Holes in one entry's network: all that is special, and all that is the host's. */
 #define HOLES_MAX 600
 
-/* Counted by address, protocol and port, and kept as long as the namespace. */
-static void put_counted_sets(struct corral_buf *b)
-{
-	static const struct {
-		const char *name;
-		unsigned int size;
-	} sets[] = {
-		{ "begun", CORRAL_FILTER_COUNTED_MAX },
-		{ "sent", CORRAL_FILTER_COUNTED_MAX },
-		{ "received", CORRAL_FILTER_COUNTED_MAX },
-		{ "refused", CORRAL_FILTER_REFUSED_MAX },
-	};
+/* ARPHRD_LOOPBACK, which is in a header that others do not go along with. */
+#define LOOPBACK 772
+#define TCP      IPPROTO_TCP
+#define UDP      IPPROTO_UDP
 
-	for (size_t i = 0; i < CORRAL_COUNT(sets); i++)
-		for (int family = 4; family <= 6; family += 2)
-			corral_buf_fmt(b,
-			               "set %s%d { type ipv%d_addr . inet_proto . inet_service; "
-			               "flags dynamic; size %u; }\n",
-			               sets[i].name, family, family, sets[i].size);
-	/* Of protocols without ports. */
-	corral_buf_fmt(b,
-	               "set odd4 { type ipv4_addr . inet_proto; flags dynamic; size %u; }\n"
-	               "set odd6 { type ipv6_addr . inet_proto; flags dynamic; size %u; }\n",
-	               CORRAL_FILTER_REFUSED_MAX, CORRAL_FILTER_REFUSED_MAX);
+/* Keys of what is counted. */
+#define TO4   CORRAL_NFT_IP_DADDR, CORRAL_NFT_L4PROTO, CORRAL_NFT_DPORT
+#define TO6   CORRAL_NFT_IP6_DADDR, CORRAL_NFT_L4PROTO, CORRAL_NFT_DPORT
+#define ODD4  CORRAL_NFT_IP_DADDR, CORRAL_NFT_L4PROTO
+#define ODD6  CORRAL_NFT_IP6_DADDR, CORRAL_NFT_L4PROTO
+#define FROM4 CORRAL_NFT_IP_SADDR, CORRAL_NFT_L4PROTO, CORRAL_NFT_SPORT
+#define FROM6 CORRAL_NFT_IP6_SADDR, CORRAL_NFT_L4PROTO, CORRAL_NFT_SPORT
+
+static enum corral_nft_field daddr(int family)
+{
+	return family == 4 ? CORRAL_NFT_IP_DADDR : CORRAL_NFT_IP6_DADDR;
 }
 
-static void put_name_sets(struct corral_buf *b, const struct corral_egress *e)
+/* Counted by address, protocol and port, and kept as long as the namespace. */
+static void add_counted_sets(struct corral_nft_batch *b)
 {
-	for (size_t i = 0; i < e->n_sets; i++)
-		for (int family = 4; family <= 6; family += 2)
-			corral_buf_fmt(b,
-			               "set name%zu_%d { type ipv%d_addr; flags timeout; size %u; "
-			               "}\n",
-			               i, family, family, CORRAL_FILTER_LEASES_MAX);
+	static const struct {
+		const char *names[2];
+		uint32_t size;
+		size_t n; /* without a port: of protocols without ports */
+	} sets[] = {
+		{ { "begun4", "begun6" }, CORRAL_FILTER_COUNTED_MAX, 3 },
+		{ { "sent4", "sent6" }, CORRAL_FILTER_COUNTED_MAX, 3 },
+		{ { "received4", "received6" }, CORRAL_FILTER_COUNTED_MAX, 3 },
+		{ { "refused4", "refused6" }, CORRAL_FILTER_REFUSED_MAX, 3 },
+		{ { "odd4", "odd6" }, CORRAL_FILTER_REFUSED_MAX, 2 },
+	};
+	static const enum corral_nft_field keys[2][3] = { { TO4 }, { TO6 } };
+
+	for (size_t i = 0; i < CORRAL_COUNT(sets); i++)
+		for (size_t at = 0; at < 2; at++)
+			corral_nft_set_add(b, sets[i].names[at], NFT_SET_EVAL, sets[i].size,
+			                   keys[at], sets[i].n);
+}
+
+void corral_filter_set_name(char ret[CORRAL_FILTER_SET_NAME_SIZE], size_t set, int family)
+{
+	(void)snprintf(ret, CORRAL_FILTER_SET_NAME_SIZE, "name%zu_%d", set, family);
+}
+
+static void add_name_sets(struct corral_nft_batch *b, const struct corral_egress *e)
+{
+	char name[CORRAL_FILTER_SET_NAME_SIZE];
+
+	for (size_t i = 0; i < e->n_sets; i++) {
+		for (int family = 4; family <= 6; family += 2) {
+			const enum corral_nft_field key = daddr(family);
+
+			corral_filter_set_name(name, i, family);
+			corral_nft_set_add(b, name, NFT_SET_TIMEOUT, CORRAL_FILTER_LEASES_MAX, &key,
+			                   1);
+		}
+	}
+}
+
+static void add_chains(struct corral_nft_batch *b)
+{
+	corral_nft_chain_add(b, "unreachable");
+	corral_nft_chain_add(b, "unlisted");
+	corral_nft_chain_add(b, "passes");
+	corral_nft_chain_add(b, "begins");
+	corral_nft_chain_hook(b, "unmark", "filter", NF_INET_LOCAL_OUT, -20, NF_ACCEPT);
+	corral_nft_chain_hook(b, "loopback_out", "filter", NF_INET_LOCAL_OUT, NF_IP_PRI_RAW,
+	                      NF_ACCEPT);
+	corral_nft_chain_hook(b, "loopback_in", "filter", NF_INET_PRE_ROUTING, NF_IP_PRI_RAW,
+	                      NF_ACCEPT);
+	corral_nft_chain_hook(b, "forward", "filter", NF_INET_FORWARD, 0, NF_DROP);
+	corral_nft_chain_hook(b, "output", "filter", NF_INET_LOCAL_OUT, 0, NF_DROP);
+	corral_nft_chain_hook(b, "input", "filter", NF_INET_LOCAL_IN, 0, NF_DROP);
 }
 
 /* A rule whose set is full is broken off before its verdict, and the next one is asked: what comes
  * to a counter found no room. */
-static void put_chains(struct corral_buf *b)
+static void add_ends(struct corral_nft_batch *b)
 {
-	corral_buf_str(
-	        b,
-	        "counter " CORRAL_FILTER_BEGUN_MORE " { }\n"
-	        "counter " CORRAL_FILTER_REFUSED_MORE " { }\n"
-	        "chain unreachable {\n"
-	        "meta l4proto 6 reject with tcp reset\n"
-	        "reject with icmpx admin-prohibited\n"
-	        "}\n"
-	        "chain unlisted {\n"
-	        "meta l4proto { 6, 17 } add @refused4 { ip daddr . meta l4proto . th dport counter "
-	        "} goto unreachable\n"
-	        "meta l4proto { 6, 17 } add @refused6 { ip6 daddr . meta l4proto . th dport "
-	        "counter "
-	        "} goto unreachable\n"
-	        "meta l4proto != { 6, 17 } add @odd4 { ip daddr . meta l4proto counter } "
-	        "goto unreachable\n"
-	        "meta l4proto != { 6, 17 } add @odd6 { ip6 daddr . meta l4proto counter } "
-	        "goto unreachable\n"
-	        "counter name " CORRAL_FILTER_REFUSED_MORE " goto unreachable\n"
-	        "}\n"
-	        "chain passes {\n"
-	        "meta l4proto 6 add @sent4 { ip daddr . meta l4proto . th dport counter } accept\n"
-	        "meta l4proto { 6, 17 } add @sent4 { ip daddr . meta l4proto . th dport counter } "
-	        "accept\n"
-	        "meta l4proto { 6, 17 } add @sent6 { ip6 daddr . meta l4proto . th dport counter } "
-	        "accept\n"
-	        "accept\n"
-	        "}\n"
-	        /* What got no answer yet begins nothing anew. */
-	        "chain begins {\n"
-	        "ct status confirmed goto passes\n");
-	corral_buf_fmt(b, "ct count over %u goto unreachable\n", CORRAL_FILTER_CONNECTIONS_MAX);
-	corral_buf_str(
-	        b,
-	        "meta l4proto { 6, 17 } add @begun4 { ip daddr . meta l4proto . th dport counter "
-	        "} goto passes\n"
-	        "meta l4proto { 6, 17 } add @begun6 { ip6 daddr . meta l4proto . th dport counter "
-	        "} goto passes\n"
-	        "meta l4proto { 6, 17 } counter name " CORRAL_FILTER_BEGUN_MORE " goto passes\n"
-	        "goto passes\n"
-	        "}\n"
-	        /* Whoever may set marks is not the guest; who does so by mistake has no gain. */
-	        "chain unmark {\n"
-	        "type filter hook output priority -20; policy accept;\n");
-	corral_buf_fmt(b,
-	               "meta mark != 0x%x meta mark set 0\n"
-	               "}\n",
-	               CORRAL_FILTER_MARK_OWN);
+	RULE(b, "unreachable", IS(L4PROTO, TCP), RESET);
+	RULE(b, "unreachable", PROHIBIT);
+
+	RULE(b, "unlisted", ONE_OF(L4PROTO, TCP, UDP), COUNT_IN("refused4", TO4),
+	     GOTO("unreachable"));
+	RULE(b, "unlisted", ONE_OF(L4PROTO, TCP, UDP), COUNT_IN("refused6", TO6),
+	     GOTO("unreachable"));
+	RULE(b, "unlisted", NONE_OF(L4PROTO, TCP, UDP), COUNT_IN("odd4", ODD4),
+	     GOTO("unreachable"));
+	RULE(b, "unlisted", NONE_OF(L4PROTO, TCP, UDP), COUNT_IN("odd6", ODD6),
+	     GOTO("unreachable"));
+	RULE(b, "unlisted", COUNTED_AS(CORRAL_FILTER_REFUSED_MORE), GOTO("unreachable"));
+
+	RULE(b, "passes", IS(L4PROTO, TCP), COUNT_IN("sent4", TO4), ACCEPT);
+	RULE(b, "passes", ONE_OF(L4PROTO, TCP, UDP), COUNT_IN("sent4", TO4), ACCEPT);
+	RULE(b, "passes", ONE_OF(L4PROTO, TCP, UDP), COUNT_IN("sent6", TO6), ACCEPT);
+	RULE(b, "passes", ACCEPT);
+
+	/* What got no answer yet begins nothing anew. */
+	RULE(b, "begins", HAS(STATUS, IPS_CONFIRMED), GOTO("passes"));
+	RULE(b, "begins", CONNECTIONS_OVER(CORRAL_FILTER_CONNECTIONS_MAX), GOTO("unreachable"));
+	RULE(b, "begins", ONE_OF(L4PROTO, TCP, UDP), COUNT_IN("begun4", TO4), GOTO("passes"));
+	RULE(b, "begins", ONE_OF(L4PROTO, TCP, UDP), COUNT_IN("begun6", TO6), GOTO("passes"));
+	RULE(b, "begins", ONE_OF(L4PROTO, TCP, UDP), COUNTED_AS(CORRAL_FILTER_BEGUN_MORE),
+	     GOTO("passes"));
+	RULE(b, "begins", GOTO("passes"));
 }
 
-/*
- * "th dport" is where TCP and UDP have it: the protocol is said in every rule. Spelled with the
- * braces off when there is one, which saves an anonymous set.
- */
-static bool put_ports(struct corral_buf *b, const struct corral_ports *p)
+/* TCP, UDP or both: not neither. */
+static struct corral_nft_term protocol_term(const struct corral_ports *p)
 {
-	unsigned int both = CORRAL_EGRESS_TCP | CORRAL_EGRESS_UDP;
+	const bool tcp = p->protocols & CORRAL_EGRESS_TCP, udp = p->protocols & CORRAL_EGRESS_UDP;
+	static const uint32_t both[] = { TCP, UDP };
 
-	if (!(p->protocols & both))
-		return false;
-	if ((p->protocols & both) == both)
-		corral_buf_str(b, "meta l4proto { 6, 17 } ");
-	else
-		corral_buf_fmt(b, "meta l4proto %d ", p->protocols & CORRAL_EGRESS_TCP ? 6 : 17);
-	if (p->first == p->last)
-		corral_buf_fmt(b, "th dport %u ", p->first);
-	else
-		corral_buf_fmt(b, "th dport %u-%u ", p->first, p->last);
-	return true;
+	if (tcp && udp)
+		return TERM(.kind = CORRAL_NFT_TERM_NUMBERS, .key = { CORRAL_NFT_L4PROTO },
+		            .numbers = both, .n = CORRAL_COUNT(both));
+	return IS(L4PROTO, tcp ? TCP : UDP);
 }
 
-static const char *keyword(int family)
+static struct corral_nft_term port_term(const struct corral_ports *p)
 {
-	return family == 4 ? "ip" : "ip6";
+	return p->first == p->last ? IS(DPORT, p->first) : BETWEEN(DPORT, p->first, p->last);
 }
 
-static const char *echo(int family)
+static struct corral_nft_term echo_term(int family)
 {
-	return family == 4 ? "icmp type 8" : "icmpv6 type 128";
+	return family == 4 ? IS(ICMP_TYPE, ICMP_ECHO) : IS(ICMP6_TYPE, ICMP6_ECHO_REQUEST);
+}
+
+/* What such ports open to the destinations of two terms: of one family. */
+static void add_ports(struct corral_nft_batch *b, const struct corral_ports *p, int family,
+                      const struct corral_nft_term *to, const struct corral_nft_term *but)
+{
+	if (p->protocols & (CORRAL_EGRESS_TCP | CORRAL_EGRESS_UDP))
+		RULE(b, "output", protocol_term(p), port_term(p), *to, *but, GOTO("begins"));
+	if (p->protocols & CORRAL_EGRESS_ECHO)
+		RULE(b, "output", echo_term(family), *to, *but, GOTO("begins"));
 }
 
 /* Of an IPv4 network also what a translator (NAT64) calls it. */
-static void put_destination(struct corral_buf *b, const struct corral_prefix *p,
-                            const struct corral_prefix *holes, int n_holes, bool translated)
-{
-	const char *ip = keyword(translated ? 6 : p->address.family);
-
-	corral_buf_fmt(b, "%s daddr ", ip);
-	corral_net_prefix_put(b, p, translated);
-	for (int i = 0; i < n_holes; i++) {
-		if (i == 0)
-			corral_buf_fmt(b, " %s daddr != { ", ip);
-		corral_net_prefix_put(b, &holes[i], translated);
-		corral_buf_str(b, i + 1 < n_holes ? ", " : " }");
-	}
-}
-
-static int put_entry(struct corral_buf *b, const struct corral_egress *e,
+static int add_entry(struct corral_nft_batch *b, const struct corral_egress *e,
                      const struct corral_egress_entry *entry)
 {
-	const struct corral_prefix *p = &entry->prefix;
-	struct corral_prefix holes[HOLES_MAX];
-	int n_holes = corral_egress_holes(e, p, holes, HOLES_MAX);
+	struct corral_prefix p = entry->prefix, holes[HOLES_MAX];
+	const bool is_ipv4 = p.address.family == 4;
+	int n = corral_egress_holes(e, &p, holes, HOLES_MAX);
 
-	if (n_holes < 0)
-		return n_holes;
-	for (int translated = 0; translated <= (p->address.family == 4); translated++) {
-		int family = translated ? 6 : p->address.family;
+	if (n < 0)
+		return n;
+	for (int translated = 0; translated <= is_ipv4; translated++) {
+		struct corral_nft_term to, but = ANYTHING;
 
-		for (uint8_t i = 0; i < entry->ports.n; i++) {
-			const struct corral_ports *ports = &entry->ports.ranges[i];
-
-			if (put_ports(b, ports)) {
-				put_destination(b, p, holes, n_holes, translated);
-				corral_buf_str(b, " goto begins\n");
-			}
-			if (ports->protocols & CORRAL_EGRESS_ECHO) {
-				corral_buf_fmt(b, "%s ", echo(family));
-				put_destination(b, p, holes, n_holes, translated);
-				corral_buf_str(b, " goto begins\n");
-			}
-		}
+		if (translated)
+			p = corral_net_prefix_translated(&p);
+		for (int i = 0; translated && i < n; i++)
+			holes[i] = corral_net_prefix_translated(&holes[i]);
+		to = TO(&p);
+		if (n)
+			but = TO_NONE_OF(holes, (size_t)n);
+		for (uint8_t i = 0; i < entry->ports.n; i++)
+			add_ports(b, &entry->ports.ranges[i], p.address.family, &to, &but);
 	}
 	return 0;
 }
 
-static void put_names(struct corral_buf *b, const struct corral_egress *e)
+static void add_names(struct corral_nft_batch *b, const struct corral_egress *e)
 {
+	const struct corral_nft_term nothing_but = ANYTHING;
+	char name[CORRAL_FILTER_SET_NAME_SIZE];
+
 	/* Whoever asks another name server asks one that an address entry names. */
-	corral_buf_str(b, "meta l4proto { 6, 17 } th dport { 53, 853 } goto unlisted\n");
+	RULE(b, "output", ONE_OF(L4PROTO, TCP, UDP), ONE_OF(DPORT, 53, 853), GOTO("unlisted"));
 	for (size_t i = 0; i < e->n_sets; i++) {
 		for (uint8_t k = 0; k < e->sets[i].n; k++) {
-			const struct corral_ports *ports = &e->sets[i].ranges[k];
-
 			for (int family = 4; family <= 6; family += 2) {
-				if (put_ports(b, ports))
-					corral_buf_fmt(b, "%s daddr @name%zu_%d goto begins\n",
-					               keyword(family), i, family);
-				if (ports->protocols & CORRAL_EGRESS_ECHO)
-					corral_buf_fmt(b, "%s %s daddr @name%zu_%d goto begins\n",
-					               echo(family), keyword(family), i, family);
+				const struct corral_nft_term opened = IN_SET(name, daddr(family));
+
+				corral_filter_set_name(name, i, family);
+				add_ports(b, &e->sets[i].ranges[k], family, &opened, &nothing_but);
 			}
 		}
 	}
@@ -200,87 +206,76 @@ static void put_names(struct corral_buf *b, const struct corral_egress *e)
  * Loopback is free, and that is also where the resolver is. Of ICMPv6, neighbour discovery is
  * untracked, and the kernel's own; reports of multicast groups are nobody's attempt at anything.
  */
-static int put_output(struct corral_buf *b, const struct corral_egress *e)
+static int add_output(struct corral_nft_batch *b, const struct corral_egress *e)
 {
 	int r;
 
-	/* Whoever sends from an address that is not his, as IPv6 lets everybody do on loopback,
-	 * would otherwise make a connection of which what he sends out is the answer. */
-	corral_buf_str(b, "chain loopback_out {\n"
-	                  "type filter hook output priority raw; policy accept;\n"
-	                  "meta oiftype 772 notrack\n"
-	                  "}\n"
-	                  "chain loopback_in {\n"
-	                  "type filter hook prerouting priority raw; policy accept;\n"
-	                  "meta iiftype 772 notrack\n"
-	                  "}\n"
-	                  "chain forward {\n"
-	                  "type filter hook forward priority 0; policy drop;\n"
-	                  "}\n");
 	/* First what nearly every packet is, with all that the rules behind ask of it. */
-	corral_buf_fmt(b,
-	               "chain output {\n"
-	               "type filter hook output priority 0; policy drop;\n"
-	               "meta mark 0x%x ct state established ct direction original "
-	               "ip hdrlength 5 ip frag-off & 0x3fff 0 meta l4proto 6 goto passes\n"
-	               "meta oiftype 772 accept\n"
-	               "meta mark 0x%x accept\n"
-	               "meta mark != 0x%x goto unreachable\n"
-	               "icmpv6 type { 133, 135, 136 } ip6 hoplimit 255 accept\n"
-	               "icmpv6 type { 131, 132, 143 } drop\n"
-	               "ip protocol 2 drop\n"
-	               "ip hdrlength != 5 goto unlisted\n"
-	               "ip frag-off & 0x3fff != 0 goto unlisted\n"
-	               "meta nfproto ipv6 ip6 nexthdr != { 6, 17, 58 } goto unlisted\n"
-	               "ct state established ct direction original goto passes\n"
-	               "ct state != new goto unlisted\n",
-	               CORRAL_FILTER_MARK_ALIVE, CORRAL_FILTER_MARK_OWN,
-	               CORRAL_FILTER_MARK_ALIVE);
+	RULE(b, "output", IS(MARK, CORRAL_FILTER_MARK_ALIVE), HAS(STATE, ESTABLISHED),
+	     IS(DIRECTION, IP_CT_DIR_ORIGINAL), PART_IS(IP_VERSION_AND_LENGTH, 0x0f, 5),
+	     PART_IS(IP_FRAGMENT, 0x3fff, 0), IS(L4PROTO, TCP), GOTO("passes"));
+	RULE(b, "output", IS(OIFTYPE, LOOPBACK), ACCEPT);
+	RULE(b, "output", IS(MARK, CORRAL_FILTER_MARK_OWN), ACCEPT);
+	RULE(b, "output", IS_NOT(MARK, CORRAL_FILTER_MARK_ALIVE), GOTO("unreachable"));
+	RULE(b, "output", ONE_OF(ICMP6_TYPE, 133, 135, 136), IS(IP6_HOPLIMIT, 255), ACCEPT);
+	RULE(b, "output", ONE_OF(ICMP6_TYPE, 131, 132, 143), DROP);
+	RULE(b, "output", IS(IP_PROTOCOL, IPPROTO_IGMP), DROP);
+	/* Options; fragments, the first included. */
+	RULE(b, "output", PART_IS_NOT(IP_VERSION_AND_LENGTH, 0x0f, 5), GOTO("unlisted"));
+	RULE(b, "output", HAS(IP_FRAGMENT, 0x3fff), GOTO("unlisted"));
+	RULE(b, "output", NONE_OF(IP6_NEXTHDR, TCP, UDP, IPPROTO_ICMPV6), GOTO("unlisted"));
+	RULE(b, "output", HAS(STATE, ESTABLISHED), IS(DIRECTION, IP_CT_DIR_ORIGINAL),
+	     GOTO("passes"));
+	RULE(b, "output", IS_NOT(STATE, NEW), GOTO("unlisted"));
 	/* Here it is known as refused, and does not look like somebody who was talked to. */
-	corral_net_beyond_refuse(b, "goto unlisted");
-	corral_net_prefixes_refuse(b, e->own, e->n_own, "goto unlisted");
+	corral_net_beyond_refuse(b, "output", &GOTO("unlisted"));
+	corral_net_prefixes_refuse(b, "output", e->own, e->n_own, &GOTO("unlisted"));
 	for (size_t i = 0; i < e->n_entries; i++) {
 		if (e->entries[i].kind != CORRAL_EGRESS_ADDRESS)
 			continue;
-		r = put_entry(b, e, &e->entries[i]);
+		r = add_entry(b, e, &e->entries[i]);
 		if (r < 0)
 			return r;
 	}
-	put_names(b, e);
-	corral_buf_str(b, "goto unlisted\n}\n");
+	add_names(b, e);
+	RULE(b, "output", GOTO("unlisted"));
 	return 0;
 }
 
-static void put_input(struct corral_buf *b)
+static void add_input(struct corral_nft_batch *b)
 {
-	corral_buf_str(
-	        b, "chain input {\n"
-	           "type filter hook input priority 0; policy drop;\n"
-	           "meta iiftype 772 accept\n"
-	           "ct state established meta l4proto { 6, 17 } add @received4 { ip saddr . meta "
-	           "l4proto . th sport counter } accept\n"
-	           "ct state established meta l4proto { 6, 17 } add @received6 { ip6 saddr . meta "
-	           "l4proto . th sport counter } accept\n"
-	           "ct state { established, related } accept\n"
-	           "icmpv6 type { 134, 135, 136 } ip6 hoplimit 255 accept\n"
-	           "}\n");
+	RULE(b, "input", IS(IIFTYPE, LOOPBACK), ACCEPT);
+	RULE(b, "input", HAS(STATE, ESTABLISHED), ONE_OF(L4PROTO, TCP, UDP),
+	     COUNT_IN("received4", FROM4), ACCEPT);
+	RULE(b, "input", HAS(STATE, ESTABLISHED), ONE_OF(L4PROTO, TCP, UDP),
+	     COUNT_IN("received6", FROM6), ACCEPT);
+	RULE(b, "input", ONE_OF(STATE, ESTABLISHED, RELATED), ACCEPT);
+	RULE(b, "input", ONE_OF(ICMP6_TYPE, 134, 135, 136), IS(IP6_HOPLIMIT, 255), ACCEPT);
 }
 
-int corral_filter_rules(const struct corral_egress *e, struct corral_buf *ret,
+int corral_filter_rules(const struct corral_egress *e, struct corral_nft_batch *b,
                         struct corral_error *err)
 {
 	int r;
 
-	corral_buf_fmt(ret, "table inet " CORRAL_FILTER_TABLE " {\n");
-	put_counted_sets(ret);
-	put_name_sets(ret, e);
-	put_chains(ret);
-	r = put_output(ret, e);
+	corral_nft_table_add(b, 0);
+	add_chains(b);
+	corral_nft_counter_add(b, CORRAL_FILTER_BEGUN_MORE);
+	corral_nft_counter_add(b, CORRAL_FILTER_REFUSED_MORE);
+	add_counted_sets(b);
+	add_name_sets(b, e);
+	add_ends(b);
+	/* Whoever may set marks is not the guest; who does so by mistake has no gain. */
+	RULE(b, "unmark", IS_NOT(MARK, CORRAL_FILTER_MARK_OWN), SET_MARK(0));
+	/* Whoever sends from an address that is not his, as IPv6 lets everybody do on loopback,
+	 * would otherwise make a connection of which what he sends out is the answer. */
+	RULE(b, "loopback_out", IS(OIFTYPE, LOOPBACK), UNTRACKED);
+	RULE(b, "loopback_in", IS(IIFTYPE, LOOPBACK), UNTRACKED);
+	r = add_output(b, e);
 	if (r < 0)
 		return corral_error_set(err, -r,
 		                        "the list's addresses have more than %d exceptions",
 		                        HOLES_MAX);
-	put_input(ret);
-	corral_buf_str(ret, "}\n");
-	return ret->failed ? corral_error_set(err, ENOMEM, "filter: out of memory") : 0;
+	add_input(b);
+	return 0;
 }

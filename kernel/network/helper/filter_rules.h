@@ -1,10 +1,12 @@
-/* The text of the table that decides, for filter.c and its tests. Pure. */
+/* The table that decides, for filter.c and its tests. Pure. */
 #ifndef CORRAL_KERNEL_NETWORK_HELPER_FILTER_RULES_H
 #define CORRAL_KERNEL_NETWORK_HELPER_FILTER_RULES_H
 
-#include "kernel/base/buf.h"
+#include <stddef.h>
+
 #include "kernel/base/error.h"
 #include "kernel/network/helper/filter.h"
+#include "kernel/network/helper/nft_batch.h"
 
 #define CORRAL_FILTER_TABLE       "corral"
 #define CORRAL_FILTER_TABLE_ALIVE "corral-alive"
@@ -16,8 +18,12 @@
 #define CORRAL_FILTER_BEGUN_MORE   "begun_more"
 #define CORRAL_FILTER_REFUSED_MORE "refused_more"
 
-/* -E2BIG, -ENOMEM. */
-int corral_filter_rules(const struct corral_egress *e, struct corral_buf *ret,
+/* Of opened addresses, for the ports of egress's set of that number. */
+#define CORRAL_FILTER_SET_NAME_SIZE 16
+void corral_filter_set_name(char ret[CORRAL_FILTER_SET_NAME_SIZE], size_t set, int family);
+
+/* Added to a batch that was begun with the table's name. -E2BIG. */
+int corral_filter_rules(const struct corral_egress *e, struct corral_nft_batch *b,
                         struct corral_error *err);
 
 #endif

@@ -294,29 +294,3 @@ int corral_net_host_own(struct corral_prefix **ret, size_t *ret_n, struct corral
 	*ret_n = own.n;
 	return 0;
 }
-
-/* What nft prints: "table ip filter {", "\tchain FORWARD {", "\t\ttype filter hook forward priority
- * filter; policy drop;". */
-const char *corral_net_firewall_in_the_way(char *ruleset)
-{
-	const char *table = NULL, *drops = NULL;
-	char *save = NULL;
-
-	for (char *line = strtok_r(ruleset, "\n", &save); line;
-	     line = strtok_r(NULL, "\n", &save)) {
-		if (!strncmp(line, "table ", 6)) {
-			if (drops)
-				return drops;
-			table = line + 6;
-			line[strcspn(line, "{")] = '\0';
-			while (line[0] && line[strlen(line) - 1] == ' ')
-				line[strlen(line) - 1] = '\0';
-		} else if (strstr(line, " hook forward ") && strstr(line, "policy drop")) {
-			drops = table;
-		} else if (drops && strstr(line, "\"" CORRAL_NET_LINK_PREFIX)) {
-			/* Somebody has thought of us there. */
-			drops = NULL;
-		}
-	}
-	return drops;
-}

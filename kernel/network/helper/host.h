@@ -1,6 +1,6 @@
 /*
  * What a bridge has to know of the host: its routes, its addresses, its uplink, whether it
- * forwards, and who else filters what it forwards.
+ * forwards.
  */
 #ifndef CORRAL_KERNEL_NETWORK_HELPER_HOST_H
 #define CORRAL_KERNEL_NETWORK_HELPER_HOST_H
@@ -44,9 +44,5 @@ int corral_net_host_own(struct corral_prefix **ret, size_t *ret_n, struct corral
 /* The first of the ranges that no route has a part of, in the host's byte order; 0 when there is
  * none. Pure. */
 uint32_t corral_net_range_choose(const struct corral_net_route *routes, unsigned int n);
-
-/* Whether the chains of a ruleset, as nft prints it, drop what is forwarded, without any rule for
- * our links: the name of the table, or NULL. Pure. */
-const char *corral_net_firewall_in_the_way(char *ruleset);
 
 #endif

@@ -13,7 +13,7 @@
 #include "kernel/network/helper/confine.h"
 #include "kernel/network/helper/dns_message.h"
 
-/* Longer than any answer of nftables takes (filter.c), and its second try. */
+/* Longer than any answer of nf_tables takes (nft_batch.c), and its second try. */
 #define ANSWER_S 15
 
 struct request {

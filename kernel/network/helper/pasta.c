@@ -168,7 +168,7 @@ static int pasta_start(struct corral_net_child *c, const char *program, int *ret
 
 int corral_net_pasta_open(struct corral_net_child *c, struct corral_error *err)
 {
-	corral_autobuf struct corral_buf guard = CORRAL_BUF_INIT;
+	corral_auto(corral_nft_batch_done) struct corral_nft_batch guard = CORRAL_NFT_BATCH_INIT;
 	corral_autofd int go = -1, said = -1;
 	const char *program = program_find();
 	int r;

@@ -9,9 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel/base/buf.h"
-#include "kernel/base/cleanup.h"
-#include "kernel/network/helper/block.h"
 #include "kernel/network/helper/host.h"
 #include "kernel/network/helper/nameservers.h"
 #include "kernel/network/helper/server.h"
@@ -49,30 +46,6 @@ static void range_is_one_that_no_route_has_a_part_of(void **state)
 	assert_int_equal(corral_net_range_choose(everything, 1), 0);
 }
 
-static void firewall_is_in_the_way_when_it_drops_and_knows_nothing_of_us(void **state)
-{
-	static const char drops[] = "table ip filter {\n\tchain FORWARD {\n\t\ttype filter hook "
-	                            "forward priority filter; policy drop;\n\t}\n}\n";
-	static const char knows[] = "table ip filter {\n\tchain FORWARD {\n\t\ttype filter hook "
-	                            "forward priority filter; policy drop;\n\t\tiifname \"crl*\" "
-	                            "accept\n\t}\n}\n";
-	static const char accepts[] = "table ip filter {\n\tchain FORWARD {\n\t\ttype filter hook "
-	                              "forward priority filter; policy accept;\n\t}\n}\n"
-	                              "table inet b {\n\tchain input {\n\t\ttype filter hook input "
-	                              "priority filter; policy drop;\n\t}\n}\n";
-	static const char second[] = "table ip nat {\n}\ntable inet fw {\n\tchain f {\n\t\ttype "
-	                             "filter hook forward priority 0; policy drop;\n\t}\n}\n"
-	                             "table ip x {\n}\n";
-	char text[512];
-
-	(void)state;
-	assert_string_equal(corral_net_firewall_in_the_way(fresh(text, drops)), "ip filter");
-	assert_null(corral_net_firewall_in_the_way(fresh(text, knows)));
-	assert_null(corral_net_firewall_in_the_way(fresh(text, accepts)));
-	assert_string_equal(corral_net_firewall_in_the_way(fresh(text, second)), "inet fw");
-	assert_null(corral_net_firewall_in_the_way(fresh(text, "")));
-}
-
 static void nameservers_are_those_of_the_file(void **state)
 {
 	struct corral_net_nameservers n;
@@ -96,36 +69,6 @@ static void nameservers_are_those_of_the_file(void **state)
 	assert_int_equal(n.n, 1);
 	assert_int_equal(((struct sockaddr_in *)&n.address[0])->sin_addr.s_addr,
 	                 htonl(ip("127.0.0.1")));
-}
-
-static void rules_name_every_place_of_the_block(void **state)
-{
-	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
-
-	(void)state;
-	corral_net_block_rules(3,
-	                       &(struct corral_net_host) { .base = { htonl(ip("10.213.0.0")) },
-	                                                   .has_ipv6 = true },
-	                       true, &text);
-	assert_non_null(strstr(text.data, "table inet corral-3 { flags owner;"));
-	assert_non_null(strstr(text.data, "\"crl3-0\" . 10.213.1.129"));
-	assert_non_null(strstr(text.data, "\"crl3-63\" . 10.213.1.255"));
-	assert_non_null(strstr(text.data, "\"crl3-0\" . fd63:6f72:7261:3::1"));
-	assert_non_null(strstr(text.data, "ip saddr 10.213.1.128/25 masquerade"));
-	assert_non_null(strstr(text.data, "ip6 saddr fd63:6f72:7261:3::/64 meta l4proto { tcp, "
-	                                  "udp, udplite, dccp, sctp } masquerade to :"));
-	/* Metadata of clouds, also as NAT64 writes it. */
-	assert_non_null(strstr(text.data, "169.254.0.0/16"));
-	assert_non_null(strstr(text.data, "64:ff9b::a9fe:0/112"));
-	corral_buf_done(&text);
-	corral_net_block_rules(511,
-	                       &(struct corral_net_host) { .base = { htonl(ip("10.213.0.0")) } },
-	                       false, &text);
-	assert_non_null(strstr(text.data, "\"crl511-63\" . 10.213.255.255"));
-	assert_null(strstr(text.data, "owner"));
-	/* Without IPv6 nothing of it leaves. */
-	assert_non_null(strstr(text.data, "meta nfproto ipv6 drop"));
-	assert_null(strstr(text.data, "guests6"));
 }
 
 static void request_leads_nowhere_outside_of_itself(void **state)
@@ -180,9 +123,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(range_is_one_that_no_route_has_a_part_of),
-		cmocka_unit_test(firewall_is_in_the_way_when_it_drops_and_knows_nothing_of_us),
 		cmocka_unit_test(nameservers_are_those_of_the_file),
-		cmocka_unit_test(rules_name_every_place_of_the_block),
 		cmocka_unit_test(request_leads_nowhere_outside_of_itself),
 	};
 
