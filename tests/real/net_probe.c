@@ -260,7 +260,7 @@ static int serve(char **argv)
 		if (bind(pfd[i].fd, (struct sockaddr *)&at, len) < 0)
 			return tell_error(errno);
 	}
-	(void)listen(pfd[0].fd, 8);
+	(void)listen(pfd[0].fd, 256);
 	printf("up\n");
 	(void)fflush(stdout);
 	for (;;) {

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/base/clock.h"
 
 #define BUFFER_SIZE (32u << 10)
 
@@ -32,10 +33,14 @@ struct stream {
 	struct corral_net_child *child;
 	uint16_t guest_port; /* to be tried at ::1 as well; else 0 */
 	bool connected;
+	unsigned int index; /* among the streams */
+	uint64_t moved_ms;  /* when anything last came of it */
 	struct end ends[2];
 };
 
-static unsigned int n_streams; /* the process is one sandbox's */
+/* The process is one sandbox's. */
+static struct stream *streams[CORRAL_NET_STREAMS_MAX];
+static unsigned int n_streams;
 
 static struct end *other(struct end *e)
 {
@@ -48,8 +53,25 @@ static void stream_close(struct stream *s)
 		(void)corral_net_loop_watch(&s->child->loop, &s->ends[i].watch, 0, NULL);
 		corral_fd_closep(&s->ends[i].watch.fd);
 	}
+	streams[s->index] = streams[--n_streams];
+	streams[s->index]->index = s->index;
 	free(s);
-	n_streams--;
+}
+
+/* So that nobody shuts a port by connections that say nothing: false when all are in use. */
+static bool room_make(void)
+{
+	struct stream *idle = streams[0];
+
+	if (n_streams < CORRAL_NET_STREAMS_MAX)
+		return true;
+	for (unsigned int i = 1; i < n_streams; i++)
+		if (streams[i]->moved_ms < idle->moved_ms)
+			idle = streams[i];
+	if (corral_now_ms() - idle->moved_ms < CORRAL_NET_STREAM_IDLE_MS)
+		return false;
+	stream_close(idle);
+	return true;
 }
 
 static bool may_try_again(int code)
@@ -159,6 +181,7 @@ static void end_ready(struct corral_net_watch *w, uint32_t events)
 	struct stream *s = e->stream;
 	bool well = true;
 
+	s->moved_ms = corral_now_ms();
 	if (!s->connected && e == &s->ends[1])
 		well = connect_end(s);
 	else if (!s->connected)
@@ -181,7 +204,9 @@ static struct stream *stream_new(struct corral_net_child *c, int fd, int to_fd, 
 
 	if (!s)
 		return NULL;
-	n_streams++;
+	s->index = n_streams;
+	streams[n_streams++] = s;
+	s->moved_ms = corral_now_ms();
 	s->child = c;
 	s->guest_port = guest_port;
 	for (size_t i = 0; i < CORRAL_COUNT(s->ends); i++) {
@@ -197,7 +222,7 @@ void corral_net_stream_open(struct corral_net_child *c, int fd, uint16_t guest_p
 	struct stream *s;
 	int to_fd = -1;
 
-	if (n_streams < CORRAL_NET_STREAMS_MAX) {
+	if (room_make()) {
 		to_fd = dial(c, AF_INET, guest_port);
 		/* Loopback refuses at once. */
 		if (to_fd < 0) {
