@@ -104,16 +104,23 @@ static void connections_are_limited_and_nobody_inherits_them(void **state)
 static void connections_are_limited_under_a_list(void **state)
 {
 	struct run r = { 0 };
-	unsigned int n = 0;
+	unsigned int n = 0, left_out = 0;
+	const char *at;
 
 	(void)state;
 	if (net_missing() || table_is_small())
 		return;
-	RUN(&r, "--allow", INTERNET ":7/udp", "--pids", "64", NET_PROBE, "--", "sh", "-c",
+	RUN(&r, "--json", "2", "--allow", INTERNET ":7/udp", "--pids", "64", NET_PROBE, "--", "sh",
+	    "-c",
 	    "/net flood " INTERNET
 	    " 7 6000 >/dev/null; cat /proc/sys/net/netfilter/nf_conntrack_count");
 	if (sscanf(r.out, "%u", &n) != 1 || n < MAX - 100 || n > MAX + 100)
 		fail_msg("'%s': %u connections are tracked (%s)", r.out, n, r.err);
+	/* And the receipt knows what was refused for that. */
+	at = strstr(r.err, "\"denials_dropped\":");
+	if (!at || sscanf(at, "\"denials_dropped\":%u", &left_out) != 1 ||
+	    left_out < 6000 - MAX - 200)
+		fail_msg("%s", r.err);
 	run_done(&r);
 }
 

@@ -117,7 +117,8 @@ static void add_ends(struct corral_nft_batch *b)
 
 	/* What got no answer yet begins nothing anew. */
 	RULE(b, "begins", HAS(STATUS, IPS_CONFIRMED), GOTO("passes"));
-	RULE(b, "begins", CONNECTIONS_OVER(CORRAL_FILTER_CONNECTIONS_MAX), GOTO("unreachable"));
+	RULE(b, "begins", CONNECTIONS_OVER(CORRAL_FILTER_CONNECTIONS_MAX),
+	     COUNTED_AS(CORRAL_FILTER_REFUSED_MORE), GOTO("unreachable"));
 	RULE(b, "begins", ONE_OF(L4PROTO, TCP, UDP), COUNT_IN("begun4", TO4), GOTO("passes"));
 	RULE(b, "begins", ONE_OF(L4PROTO, TCP, UDP), COUNT_IN("begun6", TO6), GOTO("passes"));
 	RULE(b, "begins", ONE_OF(L4PROTO, TCP, UDP), COUNTED_AS(CORRAL_FILTER_BEGUN_MORE),
