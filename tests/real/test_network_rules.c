@@ -300,7 +300,7 @@ static void table_with_an_owner_goes_with_the_last_copy_of_its_socket(void **sta
 	assert_int_equal(corral_nft_open(&fd, &err), 0);
 	assert_int_equal(corral_nft_batch_send(&b, fd, &err), 0);
 	corral_nft_batch_done(&b);
-	copy = dup(fd);
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	(void)close(fd);
 	text = listing();
 	assert_non_null(strstr(text, "flags owner"));
@@ -366,9 +366,9 @@ static void refusal_says_of_what(void **state)
 
 #define TABLE(name, chains)    "table " name " {\n" chains "}\n"
 #define CHAIN(name, rules)     "chain " name " {\n" rules "\n}\n"
-#define HOOK(where, policy)    "type filter hook " where " priority 0; policy " policy ";\n"
-#define DROPS(name, rules)     TABLE(name, CHAIN("f", HOOK("forward", "drop") rules))
-#define AND_DROPS(name, other) TABLE(name, other CHAIN("f", HOOK("forward", "drop")))
+#define DROPPING               "type filter hook forward priority 0; policy drop;\n"
+#define DROPS(name, rules)     TABLE(name, CHAIN("f", DROPPING rules))
+#define AND_DROPS(name, other) TABLE(name, other CHAIN("f", DROPPING))
 
 /* table: whom the error names; NULL: nobody is in the way. */
 static void firewall(const char *rules, const char *table)
@@ -400,8 +400,10 @@ static void firewall_is_in_the_way_when_it_drops_and_knows_nothing_of_us(void **
 	firewall(TABLE("ip nat", "") DROPS("inet fw", "") TABLE("ip x", ""), "inet fw");
 	firewall(DROPS("ip6 filter", "iifname \"eth*\" accept"), "ip6 filter");
 	/* Drops nothing of what is forwarded. */
-	firewall(TABLE("ip a", CHAIN("f", HOOK("forward", "accept")))
-	                 TABLE("inet b", CHAIN("i", HOOK("input", "drop"))) DROPS("bridge c", ""),
+	firewall(TABLE("ip a", CHAIN("f", "type filter hook forward priority 0; policy accept;"))
+	                 TABLE("inet b",
+	                       CHAIN("i", "type filter hook input priority 0; policy drop;"))
+	                         DROPS("bridge c", ""),
 	         NULL);
 	/* Somebody has thought of us there. */
 	firewall(DROPS("ip filter", "iifname \"crl*\" accept"), NULL);

@@ -163,12 +163,12 @@ static int add_entry(struct corral_nft_batch *b, const struct corral_egress *e,
                      const struct corral_egress_entry *entry)
 {
 	struct corral_prefix p = entry->prefix, holes[HOLES_MAX];
-	const bool is_ipv4 = p.address.family == 4;
+	const int times = p.address.family == 4 ? 2 : 1;
 	int n = corral_egress_holes(e, &p, holes, HOLES_MAX);
 
 	if (n < 0)
 		return n;
-	for (int translated = 0; translated <= is_ipv4; translated++) {
+	for (int translated = 0; translated < times; translated++) {
 		struct corral_nft_term to, but = ANYTHING;
 
 		if (translated)

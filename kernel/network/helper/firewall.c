@@ -175,8 +175,11 @@ static void elements_see(void *context, struct nlmsghdr *h)
 	l->changed |= (h->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
 	if (!list)
 		return;
-	nla_for_each_nested(element, list, left) l->knows_us |=
-	        nested(element, e, NFTA_SET_ELEM_MAX) && has_prefix(e[NFTA_SET_ELEM_KEY]);
+	nla_for_each_nested(element, list, left)
+	{
+		if (nested(element, e, NFTA_SET_ELEM_MAX) && has_prefix(e[NFTA_SET_ELEM_KEY]))
+			l->knows_us = true;
+	}
 }
 
 /* All of a kind; of a table, and of a set in it, where these are said. */

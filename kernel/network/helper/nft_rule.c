@@ -2,7 +2,6 @@
 
 #include <netinet/in.h>
 
-#include <assert.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
@@ -149,18 +148,19 @@ static void one_byte_is(struct rule *r, uint32_t key, uint8_t value)
 	cmp(r, NFT_CMP_EQ, &value, 1);
 }
 
-/* The packets that have the field, and no others. */
+/* The packets that have the field, and no others. Of two families or protocols none is, which would
+ * be a mistake of ours: such a rule is not sent. */
 static void need(struct rule *r, enum corral_nft_field field)
 {
 	const struct corral_nft_field_like *like = corral_nft_field(field);
 
 	if (like->family && like->family != r->family) {
-		assert(!r->family);
+		r->m.failed |= r->family != 0;
 		r->family = like->family;
 		one_byte_is(r, NFT_META_NFPROTO, r->family);
 	}
 	if (like->protocol && like->protocol != r->protocol) {
-		assert(!r->protocol);
+		r->m.failed |= r->protocol != 0;
 		r->protocol = like->protocol;
 		one_byte_is(r, NFT_META_L4PROTO, r->protocol);
 	}

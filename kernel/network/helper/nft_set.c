@@ -158,7 +158,7 @@ static int range_compare(const void *a, const void *b)
 	return memcmp(((const struct range *)a)->first, ((const struct range *)b)->first, 16);
 }
 
-/* In their order, and none that touches another: the kernel refuses such as overlap. Returns how
+/* In their order, and none that touches another: such as overlap the kernel refuses. Returns how
  * many are left. */
 static size_t ranges_merge(struct range *list, size_t n)
 {

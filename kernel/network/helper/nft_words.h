@@ -30,7 +30,7 @@
 
 /* bits: as far as they say. */
 #define NUMBER(field, no, bits, value) \
-	TERM_OF(NUMBER, .key = { field }, .inverted = no, .mask = bits, .low = value)
+	TERM_OF(NUMBER, .key = { field }, .inverted = (no), .mask = (bits), .low = (value))
 #define IS(field, value)                NUMBER(CORRAL_NFT_##field, false, UINT32_MAX, value)
 #define IS_NOT(field, value)            NUMBER(CORRAL_NFT_##field, true, UINT32_MAX, value)
 #define PART_IS(field, bits, value)     NUMBER(CORRAL_NFT_##field, false, bits, value)
@@ -38,17 +38,17 @@
 /* Any of the bits. */
 #define HAS(field, bits) NUMBER(CORRAL_NFT_##field, true, bits, 0)
 #define BETWEEN(field, from, to) \
-	TERM_OF(BETWEEN, .key = { CORRAL_NFT_##field }, .low = from, .high = to)
+	TERM_OF(BETWEEN, .key = { CORRAL_NFT_##field }, .low = (from), .high = (to))
 
 #define NUMBERS(field, no, ...)                                \
-	TERM_OF(NUMBERS, .key = { field }, .inverted = no,     \
+	TERM_OF(NUMBERS, .key = { field }, .inverted = (no),   \
 	        .numbers = (const uint32_t[]) { __VA_ARGS__ }, \
 	        .n = CORRAL_COUNT(((const uint32_t[]) { __VA_ARGS__ })))
 #define ONE_OF(field, ...)  NUMBERS(CORRAL_NFT_##field, false, __VA_ARGS__)
 #define NONE_OF(field, ...) NUMBERS(CORRAL_NFT_##field, true, __VA_ARGS__)
 
 #define LINK(field, no, all, text) \
-	TERM_OF(NAME, .key = { field }, .inverted = no, .exact = all, .name = text)
+	TERM_OF(NAME, .key = { field }, .inverted = (no), .exact = (all), .name = (text))
 #define IS_LINK(field, text)    LINK(CORRAL_NFT_##field, false, true, text)
 #define BEGINS(field, text)     LINK(CORRAL_NFT_##field, false, false, text)
 #define BEGINS_NOT(field, text) LINK(CORRAL_NFT_##field, true, false, text)
@@ -58,29 +58,29 @@
 	TERM_OF(PREFIXES,                                                       \
 	        .key = { (list)->address.family == 4 ? CORRAL_NFT_IP_##what     \
 	                                             : CORRAL_NFT_IP6_##what }, \
-	        .inverted = no, .prefixes = list, .n = number)
+	        .inverted = (no), .prefixes = (list), .n = (number))
 #define FROM(prefix)        PREFIXES(SADDR, false, prefix, 1)
 #define TO(prefix)          PREFIXES(DADDR, false, prefix, 1)
 #define TO_ONE_OF(list, n)  PREFIXES(DADDR, false, list, n)
 #define TO_NONE_OF(list, n) PREFIXES(DADDR, true, list, n)
 
 /* Of a set with a name; behind it the fields of its key. */
-#define IN_SET(set, ...)     TERM_OF(SET, .name = set, .key = { __VA_ARGS__ })
-#define NOT_IN_SET(set, ...) TERM_OF(SET, .inverted = true, .name = set, .key = { __VA_ARGS__ })
+#define IN_SET(set, ...)     TERM_OF(SET, .name = (set), .key = { __VA_ARGS__ })
+#define NOT_IN_SET(set, ...) TERM_OF(SET, .inverted = true, .name = (set), .key = { __VA_ARGS__ })
 
-#define CONNECTIONS_OVER(number) TERM_OF(CONNECTIONS, .low = number)
+#define CONNECTIONS_OVER(number) TERM_OF(CONNECTIONS, .low = (number))
 #define CONNECTIONS_EACH_OVER(number, set, ...) \
-	TERM_OF(CONNECTIONS, .low = number, .name = set, .key = { __VA_ARGS__ })
+	TERM_OF(CONNECTIONS, .low = (number), .name = (set), .key = { __VA_ARGS__ })
 
 /* --- what becomes of them ------------------------------------------------------------------- */
 
-#define COUNT_IN(set, ...) TERM_OF(COUNT, .name = set, .key = { __VA_ARGS__ })
+#define COUNT_IN(set, ...) TERM_OF(COUNT, .name = (set), .key = { __VA_ARGS__ })
 #define COUNTED            TERM_OF(TALLY, )
-#define COUNTED_AS(text)   TERM_OF(TALLY, .name = text)
-#define SET_MARK(value)    TERM_OF(MARK, .low = value)
+#define COUNTED_AS(text)   TERM_OF(TALLY, .name = (text))
+#define SET_MARK(value)    TERM_OF(MARK, .low = (value))
 #define UNTRACKED          TERM_OF(UNTRACKED, )
 
-#define VERDICT(code, chain) TERM_OF(VERDICT, .low = (uint32_t)(code), .name = chain)
+#define VERDICT(code, chain) TERM_OF(VERDICT, .low = (uint32_t)(code), .name = (chain))
 #define ACCEPT               VERDICT(NF_ACCEPT, NULL)
 #define DROP                 VERDICT(NF_DROP, NULL)
 #define JUMP(chain)          VERDICT(NFT_JUMP, chain)
@@ -90,7 +90,7 @@
 #define PROHIBIT \
 	TERM_OF(REJECT, .low = NFT_REJECT_ICMPX_UNREACH, .high = NFT_REJECT_ICMPX_ADMIN_PROHIBITED)
 #define MASQUERADE                   TERM_OF(MASQUERADE, )
-#define MASQUERADE_FROM(first, last) TERM_OF(MASQUERADE, .low = first, .high = last)
+#define MASQUERADE_FROM(first, last) TERM_OF(MASQUERADE, .low = (first), .high = (last))
 
 /* What the connection is that a packet belongs to: one of these bits. */
 #define ESTABLISHED NF_CT_STATE_BIT(IP_CT_ESTABLISHED)
