@@ -264,6 +264,37 @@ static void missing_image_says_what_brings_it(void **state)
 	assert_error(&p->r, "image name 'No?Name'");
 }
 
+/* What fetches it is another program: its words are the receipt's as well, and are told once. */
+static void receipt_says_why_there_is_no_image(void **state)
+{
+	struct place *p = *state;
+	const char *err;
+	json_t *o;
+
+	if (!p->dir)
+		return;
+	file_make(p->dir, "none.json",
+	          "{\"name\":\"none\",\"isolation\":\"native\",\"image\":\"127.0.0.1:1/a\"}");
+	for (const char *const *w = ARGS("--image", "127.0.0.1:1/a", "--runtime", "none.json"); *w;
+	     w += 2) {
+		char path[700];
+
+		(void)snprintf(path, sizeof(path), "%s/%s", p->dir, w[1]);
+		CORRAL(&p->r, "run", "--json", "1", w[0], strstr(w[1], ".json") ? path : w[1], "--",
+		       "true");
+		assert_status(&p->r, 125);
+		assert_says(p->r.err, "nobody answers at 127.0.0.1:1\n");
+		assert_null(strstr(strstr(p->r.err, "nobody answers") + 1, "nobody answers"));
+		o = json_loads(p->r.out, 0, NULL);
+		assert_non_null(o);
+		err = json_string_value(json_object_get(o, "error"));
+		assert_non_null(err);
+		assert_says(p->r.err, err);
+		assert_says(err, "nobody answers at 127.0.0.1:1");
+		json_decref(o);
+	}
+}
+
 static void plan_shows_it(void **state)
 {
 	struct place *p = *state;
@@ -834,6 +865,7 @@ int main(int argc, char **argv)
 		TEST(without_a_command_there_is_a_sentence),
 		TEST(unknown_user_is_a_sentence),
 		TEST(missing_image_says_what_brings_it),
+		TEST(receipt_says_why_there_is_no_image),
 		TEST(plan_shows_it),
 		TEST(image_of_a_sandbox_stays_until_its_end),
 		TEST(runtime_runs_on_its_image),
