@@ -143,6 +143,7 @@ struct corral_image_removal {
 	char **names, **ids; /* what is gone: names, and "sha256:..." of whole images */
 	size_t n_names, n_ids;
 	uint64_t bytes; /* on disk, blobs and layers */
+	bool is_busy;   /* images are made meanwhile: what those may need stays for a later prune */
 };
 void corral_image_removal_done(struct corral_image_removal *r);
 /*
@@ -163,7 +164,8 @@ struct corral_image_prune_options {
 	              struct corral_error *err);
 	void *remove_ctx;
 };
-/* Never what is in use, pinned or in the making. */
+/* Never what is in use, pinned or in the making. While images are made, which is waited for some
+ * seconds, those with a name stay, and layers. */
 int corral_image_prune(struct corral_image_store *s, const struct corral_image_prune_options *o,
                        struct corral_image_removal *ret, struct corral_error *err);
 

@@ -160,9 +160,10 @@ int store_partial_take(struct corral_image_store *s, const char *name, bool is_d
 			                        name);
 		r = lock_wait(fd, tick, err);
 		if (r < 0)
-			return r == -ECANCELED ? r
-			                       : corral_error_wrap(err, r, "'%.200s/partial/%s'",
-			                                           s->path, name);
+			return r == -ECANCELED || r == -EAGAIN
+			               ? r
+			               : corral_error_wrap(err, r, "'%.200s/partial/%s'", s->path,
+			                                   name);
 		if (!is_same(dir_fd, name, fd))
 			continue;
 		*ret_fd = corral_take_fd(&fd);

@@ -27,6 +27,8 @@ struct corral_image_store {
 	int fd;
 	int dirs[STORE_DIRS];
 	bool unsynced; /* of tests: nothing waits for the disk */
+	/* Of tests: how long others are waited for (blob.c, sweep.c); 0: as usual. */
+	uint64_t stall_ms, others_ms;
 };
 
 #define STORE_HEX      64

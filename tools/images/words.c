@@ -81,10 +81,10 @@ int corral_images_removal_print(const struct corral_image_removal *r, const char
 	char bytes[32];
 
 	if (json)
-		return corral_json_print(json_pack("{s:o, s:o, s:I}", "names",
+		return corral_json_print(json_pack("{s:o, s:o, s:I, s:b}", "names",
 		                                   texts_json(r->names, r->n_names), "ids",
 		                                   texts_json(r->ids, r->n_ids), "bytes",
-		                                   (json_int_t)r->bytes),
+		                                   (json_int_t)r->bytes, "busy", r->is_busy),
 		                         err);
 	for (size_t i = 0; i < r->n_names; i++)
 		(void)printf("%s %s\n", verb, corral_image_reference_short(r->names[i]));

@@ -286,8 +286,8 @@ static void beginning_of_several_digests_is_none(void **state)
 	assert_non_null(strstr(p->err.text, "2 images"));
 }
 
-/* Such a name takes an image's short digest. One from before that was refused still means its image,
- * unless another has these digits. */
+/* Such a name takes an image's short digest. One from before that was refused still means its
+ * image, unless another has these digits. */
 static void name_of_digits_is_refused_and_never_wins_silently(void **state)
 {
 	struct place *p = *state;
@@ -634,6 +634,36 @@ static void second_waits_for_the_first(void **state)
 	assert_int_equal(entries(p, STORE_PARTIAL), 0);
 }
 
+static void second_begins_its_own_where_the_first_gets_nowhere(void **state)
+{
+	struct place *p = *state;
+	struct corral_image_blob *first = NULL, *second = NULL;
+	uint64_t size = 9, before;
+	char id[80];
+
+	p->store->stall_ms = 300;
+	OK(p, corral_image_blob_begin(p->store, digest_of("b", id), NULL, &first, &size, &p->err));
+	assert_int_equal(write(corral_image_blob_fd(first), "x", 1), 1);
+	assert_int_equal(corral_image_blob_others(p->store, id), 1);
+	before = corral_now_ms();
+	OK(p, corral_image_blob_begin(p->store, id, NULL, &second, &size, &p->err));
+	assert_true(corral_now_ms() - before >= 300);
+	assert_non_null(second);
+	assert_int_equal(size, 0);
+	/* Nobody would go on with it: it is not left. */
+	corral_image_blob_abandon(second, true);
+	assert_int_equal(entries(p, STORE_PARTIAL), 1);
+	OK(p, corral_image_blob_begin(p->store, id, NULL, &second, &size, &p->err));
+	assert_int_equal(write(corral_image_blob_fd(second), "b", 1), 1);
+	OK(p, corral_image_blob_commit_take(second, &p->err));
+	assert_true(corral_image_blob_is_there(p->store, id));
+	/* Whoever comes last does no harm. */
+	assert_int_equal(pwrite(corral_image_blob_fd(first), "b", 1, 0), 1);
+	OK(p, corral_image_blob_commit_take(first, &p->err));
+	assert_int_equal(entries(p, STORE_BLOBS), 1);
+	assert_int_equal(entries(p, STORE_PARTIAL), 0);
+}
+
 static void layer_begins_empty(void **state)
 {
 	struct place *p = *state;
@@ -713,6 +743,39 @@ static void nothing_is_pruned_while_somebody_holds(void **state)
 	assert_true(corral_now_ms() - before >= 150);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(entries(p, STORE_LAYERS), 0);
+}
+
+/* One that takes for ever keeps from pruning what it may need, and nothing else. */
+static void prune_leaves_what_those_who_hold_may_need(void **state)
+{
+	struct place *p = *state;
+	struct corral_image_removal gone = { 0 };
+	struct corral_image_blob *theirs = NULL, *left = NULL;
+	uint64_t size = 0;
+	char id[80], other[80];
+	int hold = -1;
+
+	image_make(p, "x", "x", WORDS("base"));
+	image_make(p, NULL, "none", WORDS("base", "top"));
+	OK(p, corral_image_store_hold(p->store, &hold, &p->err));
+	OK(p, corral_image_blob_begin(p->store, digest_of("a", id), NULL, &theirs, &size, &p->err));
+	OK(p,
+	   corral_image_blob_begin(p->store, digest_of("b", other), NULL, &left, &size, &p->err));
+	corral_image_blob_abandon(left, true);
+	p->store->others_ms = 200;
+	OK(p, corral_image_prune(p->store, &(struct corral_image_prune_options) { .all = true },
+	                         &gone, &p->err));
+	assert_true(gone.is_busy);
+	assert_int_equal(gone.n_names, 0);
+	assert_int_equal(gone.n_ids, 1);
+	corral_image_removal_done(&gone);
+	assert_int_equal(entries(p, STORE_IMAGES), 1);
+	assert_int_equal(entries(p, STORE_LAYERS), 2);
+	assert_int_equal(entries(p, STORE_PARTIAL), 1);
+	OK(p, corral_image_blob_commit_take(theirs, &p->err));
+	(void)close(hold);
+	pruned(p, (struct corral_image_prune_options) { .all = true }, 1, 1);
+	holds(p, 0, 0, 0, 0);
 }
 
 struct late {
@@ -883,6 +946,8 @@ int main(void)
 		TEST(layer_begins_empty),
 		TEST(layer_of_another_boot_is_none),
 		TEST(nothing_is_pruned_while_somebody_holds),
+		TEST(prune_leaves_what_those_who_hold_may_need),
+		TEST(second_begins_its_own_where_the_first_gets_nowhere),
 		TEST(root_that_goes_meanwhile_is_made_again),
 		TEST(commits_and_prunes_at_once_leave_wholes),
 	};
