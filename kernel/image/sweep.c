@@ -410,6 +410,8 @@ int corral_image_prune(struct corral_image_store *s, const struct corral_image_p
 	corral_fd_closep(&lock_fd);
 	if (r == 0)
 		r = store_partial_clean(s, STORE_ABANDONED, o, &removed.bytes, err);
+	if (r == 0 && o->caches)
+		r = store_caches_remove(s, o, &removed, err);
 	if (r < 0)
 		return r;
 	*ret = removed;

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <time.h>
 
 #include "tests/support.h"
@@ -817,6 +818,34 @@ static void names_come_and_go(void **state)
 	assert_string_equal(p->r.out, "");
 }
 
+static void caches_are_pruned_with_their_sizes(void **state)
+{
+	struct place *p = *state;
+	corral_autofd int used_fd = -1;
+	char path[700];
+
+	if (!p->dir)
+		return;
+	for (const char *const *name = ARGS("used", "free"); *name; name++) {
+		(void)snprintf(path, sizeof(path), "%s/cache/%s", p->images, *name);
+		image_folder(path);
+		image_file(path, "tarball", *name, 0600);
+	}
+	(void)snprintf(path, sizeof(path), "%s/cache/used", p->images);
+	used_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(used_fd, LOCK_EX), 0);
+	CORRAL(&p->r, "image", "prune", "--caches", "--dry-run");
+	assert_says(p->r.out, "would remove 1 cache of builds, ");
+	CORRAL(&p->r, "image", "prune", "--caches");
+	assert_status(&p->r, 0);
+	assert_says(p->r.out, "removed 1 cache of builds, ");
+	assert_says(p->r.out, "1 cache is in use by builds, and stays\n");
+	corral_fd_closep(&used_fd);
+	CORRAL(&p->r, "image", "prune", "--caches", "--json");
+	assert_says(p->r.out, "\"caches\": 1,");
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 /* Each word for itself: a line for one that fails, and the rest is done. */
 static void a_wrong_word_keeps_nobody_from_the_others(void **state)
 {
@@ -883,6 +912,7 @@ int main(int argc, char **argv)
 		TEST(what_broken_pulls_left_is_counted),
 		TEST(several_are_removed_each_for_itself),
 		TEST(names_come_and_go),
+		TEST(caches_are_pruned_with_their_sizes),
 		TEST(a_wrong_word_keeps_nobody_from_the_others),
 	};
 

@@ -83,6 +83,7 @@ int corral_images_cmd_prune(struct corral_call *call, struct corral_error *err)
 	const struct corral_image_prune_options o = {
 		.remove = mapped_remove,
 		.all = call->options.all_images,
+		.caches = call->options.caches,
 		.dry_run = call->options.dry_run,
 		.unused_ms = (int64_t)call->options.unused_ms,
 	};

@@ -535,6 +535,66 @@ static void prune_takes_what_nobody_wants(void **state)
 	holds(p, 0, 0, 0, 0);
 }
 
+/* As builds have them: locked by who uses it. */
+static int cache_make(const struct place *p, const char *name, size_t size)
+{
+	char path[300], file[320];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/cache", p->store->path);
+	(void)mkdir(path, 0700);
+	(void)snprintf(path, sizeof(path), "%s/cache/%s", p->store->path, name);
+	assert_int_equal(mkdir(path, 0700), 0);
+	(void)snprintf(file, sizeof(file), "%s/tarball", path);
+	f = fopen(file, "we");
+	assert_non_null(f);
+	while (size--)
+		assert_int_equal(fputc('x', f), 'x');
+	assert_int_equal(fclose(f), 0);
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void caches_are_pruned(struct place *p, struct corral_image_prune_options o, size_t gone,
+                              size_t used, bool has_bytes)
+{
+	struct corral_image_removal r = { 0 };
+
+	OK(p, corral_image_prune(p->store, &o, &r, &p->err));
+	assert_int_equal(r.n_caches, gone);
+	assert_int_equal(r.n_caches_used, used);
+	assert_int_equal(r.caches_bytes >= 100000, has_bytes);
+	corral_image_removal_done(&r);
+}
+
+static void caches_of_builds_go_where_no_build_uses_them(void **state)
+{
+	struct place *p = *state;
+	const struct timespec old[2] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
+	char path[300];
+	int one, two;
+
+	caches_are_pruned(p, (struct corral_image_prune_options) { .caches = true }, 0, 0, false);
+	one = cache_make(p, "a-0", 100000);
+	two = cache_make(p, "a-1", 10);
+	(void)snprintf(path, sizeof(path), "%s/cache/link", p->store->path);
+	assert_int_equal(symlink("/", path), 0);
+	assert_int_equal(futimens(two, old), 0);
+	assert_int_equal(flock(one, LOCK_EX), 0);
+	caches_are_pruned(p, (struct corral_image_prune_options) { .all = true }, 0, 0, false);
+	caches_are_pruned(p,
+	                  (struct corral_image_prune_options) { .caches = true, .dry_run = true },
+	                  1, 1, false);
+	caches_are_pruned(p, (struct corral_image_prune_options) { .caches = true }, 1, 1, false);
+	assert_int_equal(flock(one, LOCK_UN), 0);
+	caches_are_pruned(p,
+	                  (struct corral_image_prune_options) { .caches = true,
+	                                                        .unused_ms = 3600000 },
+	                  0, 0, false);
+	caches_are_pruned(p, (struct corral_image_prune_options) { .caches = true }, 1, 0, true);
+	(void)close(one);
+	(void)close(two);
+}
+
 /* --- the making --- */
 
 static void blob_is_gone_on_with(void **state)
@@ -941,6 +1001,7 @@ int main(void)
 		TEST(root_of_two_images_outlives_one),
 		TEST(pinned_image_stays_as_long_as_its_keeper),
 		TEST(prune_takes_what_nobody_wants),
+		TEST(caches_of_builds_go_where_no_build_uses_them),
 		TEST(blob_is_gone_on_with),
 		TEST(second_waits_for_the_first),
 		TEST(layer_begins_empty),
