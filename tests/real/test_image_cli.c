@@ -112,6 +112,7 @@ static int setup(void **state)
 	           "\"Labels\":{\"l\":\"v\"},\"ExposedPorts\":{\"80/tcp\":{}}}",
 	           app_fill);
 	image_once(s, "other:1", "{\"Env\":[\"PATH=/bin\"]}", other_fill);
+	image_once(s, "group:1", "{\"User\":\"app:ghosts\"}", app_fill);
 	image_once(s, "nobody:1", "{\"Env\":[\"PATH=/bin\"],\"User\":\"ghost\"}", app_fill);
 	corral_image_store_close(s);
 	file_make(p->dir, "app.json",
@@ -242,6 +243,9 @@ static void unknown_user_is_a_sentence(void **state)
 	IMAGE_RUN(p, "nobody:1", "--", "true");
 	assert_status(&p->r, 125);
 	assert_says(p->r.err, "image 'nobody:1': its user 'ghost' is not in its /etc/passwd");
+	IMAGE_RUN(p, "group:1", "--", "true");
+	assert_status(&p->r, 125);
+	assert_says(p->r.err, "image 'group:1': its group 'ghosts' is not in its /etc/group: ");
 	IMAGE_RUN(p, "nobody:1", "-u", "7:8", "--", "id", "-u");
 	assert_status(&p->r, 0);
 	assert_string_equal(p->r.out, "7\n");
