@@ -56,7 +56,7 @@ static const struct corral_family_command commands[] = {
 	  "uses stays.\n", corral_images_cmd_rm },
 	{ "prune", CORRAL_OPTION_IMAGE_PRUNE, "", 0, 0, "none",
 	  "remove images without a name, and what is left of broken pulls",
-	  "\nNever what a sandbox or a session uses.\n", corral_images_cmd_prune },
+	  "\nNever what a sandbox, a session or a build uses.\n", corral_images_cmd_prune },
 	{ NULL, 0, NULL, 0, 0, NULL, NULL, NULL, NULL },
 };
 /* clang-format on */

@@ -126,6 +126,7 @@ int main(int argc, char **argv)
 	int status;
 
 	standard_streams_fill();
+	corral_complaints_hand_on(getenv(CORRAL_COMPLAINTS_FD));
 	unknown_topic = corral_trace_enable(getenv("CORRAL_TRACE"));
 	if (unknown_topic)
 		corral_say("CORRAL_TRACE: no topic '%.*s': write " CORRAL_TRACE_TOPICS,

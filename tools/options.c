@@ -562,6 +562,8 @@ const struct corral_option corral_option_table[] = {
 	  NULL, CORRAL_OPTION_IMAGE_SAVE, false, WORD(format) },
 	{ "all", 'a', NULL, "also those with a name, which nothing uses",
 	  "Which", CORRAL_OPTION_IMAGE_PRUNE, false, OWN(all_images) },
+	{ "caches", 0, NULL, "also what was downloaded for builds of runtimes",
+	  NULL, CORRAL_OPTION_IMAGE_PRUNE, false, OWN(caches) },
 	{ "unused", 0, "TIME", "only those stored that long ago, as 10m, 12h, 7d",
 	  NULL, CORRAL_OPTION_IMAGE_PRUNE, false, TIME(unused_ms) },
 	{ "dry-run", 'n', NULL, "show what would go, and let it be",

@@ -137,7 +137,7 @@ struct corral_options {
 	uint64_t parallel;            /* downloads; 0: as usual */
 	uint64_t max_size, max_files; /* of an image, unpacked; 0: as usual */
 	uint64_t unused_ms;           /* image prune; 0: no matter */
-	bool all_images, dry_run;
+	bool all_images, caches, dry_run;
 
 	/* Of builds of runtimes. */
 	const char *build_network;

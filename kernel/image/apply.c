@@ -63,18 +63,21 @@ static int account_env_put(struct corral_config *c, const struct corral_image_ac
 static int user_put(struct corral_config *c, const struct corral_image *i, int root_fd,
                     struct corral_image_account *ret, struct corral_error *err)
 {
+	struct corral_error why = { 0 };
 	int r;
 
 	if (c->has_user)
 		return corral_image_account_of(root_fd, c->guest_uid, ret, err);
-	r = corral_image_account_find(root_fd, i->user, ret, err);
+	r = corral_image_account_find(root_fd, i->user, ret, &why);
 	if (r == -EINVAL)
 		return corral_error_set(err, EINVAL,
-		                        "its user '%.64s' is not in its /etc/passwd and "
-		                        "/etc/group: say whom to run as with a number (--user)",
-		                        i->user);
-	if (r < 0)
+		                        "%.300s: say whom to run as with a number (--user)",
+		                        why.text);
+	if (r < 0) {
+		if (err)
+			*err = why;
 		return r;
+	}
 	c->has_user = *i->user != '\0';
 	c->guest_uid = ret->guest_uid;
 	c->guest_gid = ret->guest_gid;

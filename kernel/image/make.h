@@ -15,6 +15,7 @@ int corral_image_store_hold(struct corral_image_store *s, int *ret_fd, struct co
 
 /* ---- blobs ---- */
 
+bool corral_image_blob_is_there(const struct corral_image_store *s, const char *digest);
 /* A blob by digest "sha256:...", read-only. -ENOENT. */
 int corral_image_blob_open(struct corral_image_store *s, const char *digest, int *ret_fd,
                            struct corral_error *err);
@@ -22,13 +23,16 @@ int corral_image_blob_open(struct corral_image_store *s, const char *digest, int
 /*
  * One blob in the making. Whoever comes second for the same digest waits for the first
  * (as long as the tick, which may be NULL, lets it), and then finds it there (*ret NULL, and 0).
- * What a killed one left is gone on with: *ret_size says how many bytes are there already, to be
- * hashed by whoever goes on.
+ * Where the first gets nowhere, the second begins one of its own beside it: either may find the
+ * blob there meanwhile. What a killed one left is gone on with: *ret_size says how many bytes are
+ * there already, to be hashed by whoever goes on.
  */
 struct corral_image_blob;
 int corral_image_blob_begin(struct corral_image_store *s, const char *digest,
                             const struct corral_image_tick *tick, struct corral_image_blob **ret,
                             uint64_t *ret_size, struct corral_error *err);
+/* Of the one that is waited for, bytes that are there. */
+uint64_t corral_image_blob_others(const struct corral_image_store *s, const char *digest);
 /* Borrowed; read and write. Truncate it to begin anew. */
 int corral_image_blob_fd(const struct corral_image_blob *b);
 /* The caller has verified the digest. Synced and named; frees b, also when it fails. */

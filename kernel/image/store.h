@@ -143,6 +143,10 @@ struct corral_image_removal {
 	char **names, **ids; /* what is gone: names, and "sha256:..." of whole images */
 	size_t n_names, n_ids;
 	uint64_t bytes; /* on disk, blobs and layers */
+	/* Of builds: those that are gone, and those that builds use just now. */
+	size_t n_caches, n_caches_used;
+	uint64_t caches_bytes;
+	bool is_busy; /* images are made meanwhile: what those may need stays for a later prune */
 };
 void corral_image_removal_done(struct corral_image_removal *r);
 /*
@@ -155,7 +159,8 @@ int corral_image_remove(struct corral_image_store *s, const char *name,
 struct corral_image_prune_options {
 	bool all;          /* images that nothing uses, and not only those without a name */
 	bool dry_run;      /* tells what would go */
-	int64_t unused_ms; /* only those stored that long ago */
+	bool caches;       /* also what was downloaded for builds, that no build uses now */
+	int64_t unused_ms; /* only those stored, caches those used, that long ago */
 	/* What a killed build of an ordinary user left may belong to ids that only a user namespace
 	 * reaches: called for what could not be removed, parent_path/name. NULL: it stays, -EACCES.
 	 */
@@ -163,7 +168,8 @@ struct corral_image_prune_options {
 	              struct corral_error *err);
 	void *remove_ctx;
 };
-/* Never what is in use, pinned or in the making. */
+/* Never what is in use, pinned or in the making. While images are made, which is waited for some
+ * seconds, those with a name stay, and layers. */
 int corral_image_prune(struct corral_image_store *s, const struct corral_image_prune_options *o,
                        struct corral_image_removal *ret, struct corral_error *err);
 

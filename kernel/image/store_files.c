@@ -160,9 +160,10 @@ int store_partial_take(struct corral_image_store *s, const char *name, bool is_d
 			                        name);
 		r = lock_wait(fd, tick, err);
 		if (r < 0)
-			return r == -ECANCELED ? r
-			                       : corral_error_wrap(err, r, "'%.200s/partial/%s'",
-			                                           s->path, name);
+			return r == -ECANCELED || r == -EAGAIN
+			               ? r
+			               : corral_error_wrap(err, r, "'%.200s/partial/%s'", s->path,
+			                                   name);
 		if (!is_same(dir_fd, name, fd))
 			continue;
 		*ret_fd = corral_take_fd(&fd);
@@ -230,8 +231,7 @@ static bool is_abandoned(const char *name)
 	return !is_loose(name);
 }
 
-/* As far as it can be read. */
-static uint64_t tree_bytes(int dir_fd, const char *name)
+uint64_t store_tree_bytes(int dir_fd, const char *name)
 {
 	uint64_t bytes = 0, files = 0;
 	char path[64 + STORE_NAME_MAX];
@@ -277,7 +277,7 @@ static int partial_remove(struct corral_image_store *s, const char *name,
 	if (S_ISREG(st.st_mode) && !is_trash(name))
 		*ret_bytes += (uint64_t)st.st_blocks * 512;
 	else if (S_ISDIR(st.st_mode) && o && o->dry_run)
-		*ret_bytes += tree_bytes(dir_fd, name);
+		*ret_bytes += store_tree_bytes(dir_fd, name);
 	if (o && o->dry_run)
 		return 0;
 	r = corral_layer_remove(dir_fd, name, err);

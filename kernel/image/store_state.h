@@ -27,6 +27,8 @@ struct corral_image_store {
 	int fd;
 	int dirs[STORE_DIRS];
 	bool unsynced; /* of tests: nothing waits for the disk */
+	/* Of tests: how long others are waited for (blob.c, sweep.c); 0: as usual. */
+	uint64_t stall_ms, others_ms;
 };
 
 #define STORE_HEX      64
@@ -81,6 +83,11 @@ enum store_partial {
 int store_partial_clean(struct corral_image_store *s, enum store_partial which,
                         const struct corral_image_prune_options *o, uint64_t *ret_bytes,
                         struct corral_error *err);
+/* Of a directory's entry, as far as it can be read. */
+uint64_t store_tree_bytes(int dir_fd, const char *name);
+/* o: of prune. What is counted comes on top of what is in removed. */
+int store_caches_remove(struct corral_image_store *s, const struct corral_image_prune_options *o,
+                        struct corral_image_removal *removed, struct corral_error *err);
 int store_sync_dir(const struct corral_image_store *s, enum store_dir dir,
                    struct corral_error *err);
 /* All of the filesystem. */

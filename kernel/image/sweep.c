@@ -284,8 +284,9 @@ int corral_image_remove(struct corral_image_store *s, const char *name,
 		else
 			r = r == 0 ? remove_it(&w, name, i, full) : remove_broken(&w, name, hex);
 	}
+	removed.is_busy = hold_fd < 0;
 	if (r == 0)
-		r = sweep(&w, hold_fd >= 0);
+		r = sweep(&w, !removed.is_busy);
 	corral_fd_closep(&lock_fd);
 	corral_fd_closep(&hold_fd);
 	if (r < 0)
@@ -338,31 +339,32 @@ static int broken_remove(struct sweep *w)
 	return r;
 }
 
+/* held: as for sweep(). What is made just now may be made of any that has a name. */
 static bool is_wanted(const struct sweep *w, const struct corral_image *i,
-                      const struct corral_image_prune_options *o)
+                      const struct corral_image_prune_options *o, bool held)
 {
 	int64_t age = corral_wall_ms() - i->stored_ms;
 
-	if ((i->n_names && !o->all) || age < o->unused_ms)
+	if ((i->n_names && !(o->all && held)) || age < o->unused_ms)
 		return true;
 	/* Pinned or in use; an answer that cannot be had is one as well. */
 	return keeper_check(w, i, i->id, NULL) < 0 || store_root_is_used(w->s, i->root_id);
 }
 
-static int prune(struct sweep *w, const struct corral_image_prune_options *o)
+static int prune(struct sweep *w, const struct corral_image_prune_options *o, bool held)
 {
 	int r = sweep_open(w);
 
 	if (r == 0)
 		r = broken_remove(w);
 	for (size_t i = 0; r == 0 && i < w->images.n;) {
-		if (is_wanted(w, w->images.items[i], o))
+		if (is_wanted(w, w->images.items[i], o, held))
 			i++;
 		else
 			r = image_remove(w, i);
 	}
 	if (r == 0)
-		r = sweep(w, true);
+		r = sweep(w, held);
 	if (r == 0 && !w->dry_run)
 		r = store_names_clean(w->s, w->err);
 	if (r == 0 && !w->dry_run)
@@ -370,23 +372,22 @@ static int prune(struct sweep *w, const struct corral_image_prune_options *o)
 	return r;
 }
 
-/* Those who make images go on for long, one after the other perhaps. */
-static int hold_all(struct corral_image_store *s, int *ret_fd, struct corral_error *err)
+/* Those who make images go on for long, one after the other perhaps: *ret_fd stays as it is then.
+ */
+static int hold_try(struct corral_image_store *s, int *ret_fd, struct corral_error *err)
 {
 	const struct timespec pause = { .tv_nsec = HOLD_POLL_MS * 1000000l };
+	uint64_t hold_ms = s->others_ms ? s->others_ms : HOLD_MS;
 	int r = -EWOULDBLOCK;
 
-	for (int waited = 0; r == -EWOULDBLOCK && waited <= HOLD_MS; waited += HOLD_POLL_MS) {
+	for (uint64_t waited = 0; r == -EWOULDBLOCK && waited <= hold_ms; waited += HOLD_POLL_MS) {
 		if (waited)
 			(void)nanosleep(&pause, NULL);
-		r = store_lock(s, "hold", LOCK_EX | LOCK_NB, ret_fd, err);
+		r = store_lock(s, "hold", LOCK_EX | LOCK_NB, ret_fd, NULL);
 	}
-	if (r == -EWOULDBLOCK)
-		return corral_error_set(err, EBUSY,
-		                        "images are being fetched or made in '%.200s': try again "
-		                        "when that is done",
-		                        s->path);
-	return r;
+	if (r < 0 && r != -EWOULDBLOCK)
+		return corral_error_sys(err, -r, "lock '%.200s/hold'", s->path);
+	return r == -EWOULDBLOCK ? 0 : r;
 }
 
 int corral_image_prune(struct corral_image_store *s, const struct corral_image_prune_options *o,
@@ -397,17 +398,20 @@ int corral_image_prune(struct corral_image_store *s, const struct corral_image_p
 		.s = s, .removed = &removed, .dry_run = o->dry_run, .err = err
 	};
 	corral_autofd int hold_fd = -1, lock_fd = -1;
-	int r = hold_all(s, &hold_fd, err);
+	int r = hold_try(s, &hold_fd, err);
 
 	if (r == 0)
 		r = store_lock(s, "lock", LOCK_EX, &lock_fd, err);
+	removed.is_busy = hold_fd < 0;
 	if (r == 0)
-		r = prune(&w, o);
+		r = prune(&w, o, !removed.is_busy);
 	if (r == 0 && !o->dry_run)
 		r = store_partial_clean(s, STORE_LOOSE, NULL, NULL, err);
 	corral_fd_closep(&lock_fd);
 	if (r == 0)
 		r = store_partial_clean(s, STORE_ABANDONED, o, &removed.bytes, err);
+	if (r == 0 && o->caches)
+		r = store_caches_remove(s, o, &removed, err);
 	if (r < 0)
 		return r;
 	*ret = removed;

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <time.h>
 
 #include "tests/support.h"
@@ -111,6 +112,7 @@ static int setup(void **state)
 	           "\"Labels\":{\"l\":\"v\"},\"ExposedPorts\":{\"80/tcp\":{}}}",
 	           app_fill);
 	image_once(s, "other:1", "{\"Env\":[\"PATH=/bin\"]}", other_fill);
+	image_once(s, "group:1", "{\"User\":\"app:ghosts\"}", app_fill);
 	image_once(s, "nobody:1", "{\"Env\":[\"PATH=/bin\"],\"User\":\"ghost\"}", app_fill);
 	corral_image_store_close(s);
 	file_make(p->dir, "app.json",
@@ -241,6 +243,9 @@ static void unknown_user_is_a_sentence(void **state)
 	IMAGE_RUN(p, "nobody:1", "--", "true");
 	assert_status(&p->r, 125);
 	assert_says(p->r.err, "image 'nobody:1': its user 'ghost' is not in its /etc/passwd");
+	IMAGE_RUN(p, "group:1", "--", "true");
+	assert_status(&p->r, 125);
+	assert_says(p->r.err, "image 'group:1': its group 'ghosts' is not in its /etc/group: ");
 	IMAGE_RUN(p, "nobody:1", "-u", "7:8", "--", "id", "-u");
 	assert_status(&p->r, 0);
 	assert_string_equal(p->r.out, "7\n");
@@ -262,6 +267,37 @@ static void missing_image_says_what_brings_it(void **state)
 	assert_error(&p->r, "--rootfs and --image: leave one of them out");
 	CORRAL(&p->r, "run", "--image", "No Name", "--", "true");
 	assert_error(&p->r, "image name 'No?Name'");
+}
+
+/* What fetches it is another program: its words are the receipt's as well, and are told once. */
+static void receipt_says_why_there_is_no_image(void **state)
+{
+	struct place *p = *state;
+	const char *err;
+	json_t *o;
+
+	if (!p->dir)
+		return;
+	file_make(p->dir, "none.json",
+	          "{\"name\":\"none\",\"isolation\":\"native\",\"image\":\"127.0.0.1:1/a\"}");
+	for (const char *const *w = ARGS("--image", "127.0.0.1:1/a", "--runtime", "none.json"); *w;
+	     w += 2) {
+		char path[700];
+
+		(void)snprintf(path, sizeof(path), "%s/%s", p->dir, w[1]);
+		CORRAL(&p->r, "run", "--json", "1", w[0], strstr(w[1], ".json") ? path : w[1], "--",
+		       "true");
+		assert_status(&p->r, 125);
+		assert_says(p->r.err, "nobody answers at 127.0.0.1:1\n");
+		assert_null(strstr(strstr(p->r.err, "nobody answers") + 1, "nobody answers"));
+		o = json_loads(p->r.out, 0, NULL);
+		assert_non_null(o);
+		err = json_string_value(json_object_get(o, "error"));
+		assert_non_null(err);
+		assert_says(p->r.err, err);
+		assert_says(err, "nobody answers at 127.0.0.1:1");
+		json_decref(o);
+	}
 }
 
 static void plan_shows_it(void **state)
@@ -786,6 +822,34 @@ static void names_come_and_go(void **state)
 	assert_string_equal(p->r.out, "");
 }
 
+static void caches_are_pruned_with_their_sizes(void **state)
+{
+	struct place *p = *state;
+	corral_autofd int used_fd = -1;
+	char path[700];
+
+	if (!p->dir)
+		return;
+	for (const char *const *name = ARGS("used", "free"); *name; name++) {
+		(void)snprintf(path, sizeof(path), "%s/cache/%s", p->images, *name);
+		image_folder(path);
+		image_file(path, "tarball", *name, 0600);
+	}
+	(void)snprintf(path, sizeof(path), "%s/cache/used", p->images);
+	used_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(used_fd, LOCK_EX), 0);
+	CORRAL(&p->r, "image", "prune", "--caches", "--dry-run");
+	assert_says(p->r.out, "would remove 1 cache of builds, ");
+	CORRAL(&p->r, "image", "prune", "--caches");
+	assert_status(&p->r, 0);
+	assert_says(p->r.out, "removed 1 cache of builds, ");
+	assert_says(p->r.out, "1 cache is in use by builds, and stays\n");
+	corral_fd_closep(&used_fd);
+	CORRAL(&p->r, "image", "prune", "--caches", "--json");
+	assert_says(p->r.out, "\"caches\": 1,");
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 /* Each word for itself: a line for one that fails, and the rest is done. */
 static void a_wrong_word_keeps_nobody_from_the_others(void **state)
 {
@@ -834,6 +898,7 @@ int main(int argc, char **argv)
 		TEST(without_a_command_there_is_a_sentence),
 		TEST(unknown_user_is_a_sentence),
 		TEST(missing_image_says_what_brings_it),
+		TEST(receipt_says_why_there_is_no_image),
 		TEST(plan_shows_it),
 		TEST(image_of_a_sandbox_stays_until_its_end),
 		TEST(runtime_runs_on_its_image),
@@ -851,6 +916,7 @@ int main(int argc, char **argv)
 		TEST(what_broken_pulls_left_is_counted),
 		TEST(several_are_removed_each_for_itself),
 		TEST(names_come_and_go),
+		TEST(caches_are_pruned_with_their_sizes),
 		TEST(a_wrong_word_keeps_nobody_from_the_others),
 	};
 

@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 uint64_t bench_now(void)
@@ -70,21 +71,33 @@ static double ratio(const struct bench_summary *sum, const struct bench_summary 
 	return base->p50_usec > 0 ? sum->p50_usec / base->p50_usec : 0;
 }
 
+/* Of the names of those that are shown; 30 at least, so that tables of one run look alike. */
+static int width(const struct bench_series *series, size_t n)
+{
+	int widest = 30;
+
+	for (size_t i = 0; i < n; i++)
+		if (series[i].n && (int)strlen(series[i].name) > widest)
+			widest = (int)strlen(series[i].name);
+	return widest;
+}
+
 void bench_print(const char *title, struct bench_series *series, size_t n, size_t base)
 {
 	struct bench_summary floor = bench_series_summary(&series[base]);
+	int wide = width(series, n);
 	size_t i;
 
 	printf("%s (milliseconds; ratio of p50 to %s)\n", title, series[base].name);
-	printf("  %-30s %5s %8s %8s %8s %8s %8s %7s\n", "", "n", "min", "p50", "p90", "p99", "max",
-	       "ratio");
+	printf("  %-*s %5s %8s %8s %8s %8s %8s %7s\n", wide, "", "n", "min", "p50", "p90", "p99",
+	       "max", "ratio");
 	for (i = 0; i < n; i++) {
 		struct bench_summary sum = bench_series_summary(&series[i]);
 
 		if (!sum.n)
 			continue;
-		printf("  %-30s %5zu %8.3f %8.3f %8.3f %8.3f %8.3f %7.2f\n", series[i].name, sum.n,
-		       sum.min_usec / 1000, sum.p50_usec / 1000, sum.p90_usec / 1000,
+		printf("  %-*s %5zu %8.3f %8.3f %8.3f %8.3f %8.3f %7.2f\n", wide, series[i].name,
+		       sum.n, sum.min_usec / 1000, sum.p50_usec / 1000, sum.p90_usec / 1000,
 		       sum.p99_usec / 1000, sum.max_usec / 1000, ratio(&sum, &floor));
 	}
 	(void)fflush(stdout);

@@ -83,6 +83,7 @@ int corral_images_cmd_prune(struct corral_call *call, struct corral_error *err)
 	const struct corral_image_prune_options o = {
 		.remove = mapped_remove,
 		.all = call->options.all_images,
+		.caches = call->options.caches,
 		.dry_run = call->options.dry_run,
 		.unused_ms = (int64_t)call->options.unused_ms,
 	};
@@ -92,6 +93,10 @@ int corral_images_cmd_prune(struct corral_call *call, struct corral_error *err)
 
 	if (r == 0 && s)
 		r = corral_image_prune(s, &o, &gone, err);
+	if (r == 0 && gone.is_busy)
+		corral_say("images are being fetched or made: what they may need stays%s; prune "
+		           "again when that is done",
+		           o.all ? ", as does all that has a name" : "");
 	return r < 0 ? r
 	             : corral_images_removal_print(&gone, o.dry_run ? "would remove" : "removed",
 	                                           call->options.json, err);

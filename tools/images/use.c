@@ -1,6 +1,6 @@
 /*
  * What fetches images is in a program of its own: it is started as a child, whose words go to our
- * standard error, and which ends when we do.
+ * standard error, and which ends when we do. Why it failed it hands on to us (tools/message.h).
  */
 #include "tools/images/use.h"
 
@@ -8,7 +8,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,8 +21,9 @@
 #include "tools/message.h"
 #include "tools/program.h"
 
-/* "image" "pull" WORD, or "runtime" "prewarm" WORD. */
-static _Noreturn void maker(const char *family, const char *command, const char *word, pid_t parent)
+/* "image" "pull" WORD, or "runtime" "prewarm" WORD. why_fd may be -1. */
+static _Noreturn void maker(const char *family, const char *command, const char *word, int why_fd,
+                            pid_t parent)
 {
 	char *const argv[] = { (char *)(uintptr_t) "corral", (char *)(uintptr_t)family,
 		               (char *)(uintptr_t)command,   (char *)(uintptr_t) "--",
@@ -35,22 +38,53 @@ static _Noreturn void maker(const char *family, const char *command, const char 
 		(void)dup2(null_fd, STDIN_FILENO);
 		(void)dup2(null_fd, STDOUT_FILENO);
 	}
+	if (why_fd >= 0)
+		(void)fcntl(why_fd, F_SETFD, 0);
 	(void)corral_program_exec(CORRAL_PROGRAM_OCI, "what fetches images", (char **)argv, &err);
+	corral_complaints_hand_on(getenv(CORRAL_COMPLAINTS_FD));
 	_exit(corral_complain(&err));
+}
+
+/* Where a child lays down why it failed; -1 where that cannot be had: it says so itself then. */
+static int listen_begin(void)
+{
+	int fd = memfd_create("why", MFD_CLOEXEC);
+	char number[16];
+
+	(void)snprintf(number, sizeof(number), "%d", fd);
+	if (fd < 0 || setenv(CORRAL_COMPLAINTS_FD, number, 1) == 0)
+		return fd;
+	corral_fd_closep(&fd);
+	return -1;
+}
+
+static int why_failed(int why_fd, struct corral_error *err)
+{
+	char text[CORRAL_ERROR_TEXT_SIZE];
+	ssize_t n = why_fd < 0 ? 0 : pread(why_fd, text, sizeof(text) - 1, 0);
+
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	return corral_error_set(err, EIO, "%s", text);
 }
 
 static int make(const char *family, const char *command, const char *word, const char *failed,
                 struct corral_error *err)
 {
+	corral_autofd int why_fd = -1;
 	pid_t self = getpid(), pid;
-	int status = 0;
+	int status = 0, r;
 
 	(void)fflush(NULL);
+	why_fd = listen_begin();
 	pid = fork();
-	if (pid < 0)
-		return corral_error_sys(err, errno, "fork what makes images");
 	if (pid == 0)
-		maker(family, command, word, self);
+		maker(family, command, word, why_fd, self);
+	r = errno;
+	(void)unsetenv(CORRAL_COMPLAINTS_FD);
+	if (pid < 0)
+		return corral_error_sys(err, r, "fork what makes images");
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return corral_error_sys(err, errno, "wait for what makes images");
@@ -58,10 +92,11 @@ static int make(const char *family, const char *command, const char *word, const
 		return corral_error_set(err, EINTR,
 		                        "%s '%.150s': corral %s %s was ended by signal %d", family,
 		                        word, family, command, WTERMSIG(status));
-	/* Why, it has said itself. */
-	return WEXITSTATUS(status) == 0
-	               ? 0
-	               : corral_error_set(err, EIO, "%s '%.150s' %s", family, word, failed);
+	if (WEXITSTATUS(status) == 0)
+		return 0;
+	r = why_failed(why_fd, err);
+	return r < 0 ? corral_error_wrap(err, r, "%s '%.150s' %s", family, word, failed)
+	             : corral_error_set(err, EIO, "%s '%.150s' %s", family, word, failed);
 }
 
 bool corral_images_can_make(void)

@@ -75,17 +75,22 @@ json_t *corral_images_json(const struct corral_image *i)
 	return o;
 }
 
+static json_t *removal_json(const struct corral_image_removal *r)
+{
+	return json_pack("{s:o, s:o, s:I, s:b, s:I, s:I, s:I}", "names",
+	                 texts_json(r->names, r->n_names), "ids", texts_json(r->ids, r->n_ids),
+	                 "bytes", (json_int_t)r->bytes, "busy", r->is_busy, "caches",
+	                 (json_int_t)r->n_caches, "caches_bytes", (json_int_t)r->caches_bytes,
+	                 "caches_in_use", (json_int_t)r->n_caches_used);
+}
+
 int corral_images_removal_print(const struct corral_image_removal *r, const char *verb, bool json,
                                 struct corral_error *err)
 {
 	char bytes[32];
 
 	if (json)
-		return corral_json_print(json_pack("{s:o, s:o, s:I}", "names",
-		                                   texts_json(r->names, r->n_names), "ids",
-		                                   texts_json(r->ids, r->n_ids), "bytes",
-		                                   (json_int_t)r->bytes),
-		                         err);
+		return corral_json_print(removal_json(r), err);
 	for (size_t i = 0; i < r->n_names; i++)
 		(void)printf("%s %s\n", verb, corral_image_reference_short(r->names[i]));
 	for (size_t i = 0; i < r->n_ids; i++)
@@ -93,5 +98,13 @@ int corral_images_removal_print(const struct corral_image_removal *r, const char
 	corral_human_bytes(r->bytes, bytes, sizeof(bytes));
 	if (r->bytes)
 		(void)printf("%s %s\n", verb, bytes);
+	corral_human_bytes(r->caches_bytes, bytes, sizeof(bytes));
+	if (r->n_caches)
+		(void)printf("%s %zu %s of builds, %s\n", verb, r->n_caches,
+		             r->n_caches == 1 ? "cache" : "caches", bytes);
+	if (r->n_caches_used)
+		(void)printf("%zu %s in use by builds, and %s\n", r->n_caches_used,
+		             r->n_caches_used == 1 ? "cache is" : "caches are",
+		             r->n_caches_used == 1 ? "stays" : "stay");
 	return 0;
 }

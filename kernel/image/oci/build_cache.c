@@ -174,7 +174,9 @@ static bool is_built_in(const struct corral_runtime *rt)
 }
 
 /* Of this runtime on this base alone: what a build leaves there, the next one takes its word for.
- * Whoever describes one gives it any name, so that where it is from counts, too. */
+ * Whoever describes one gives it any name, so that where it is from counts, too. Those of the
+ * catalogue are one: its files are root's or the caller's (policy/runtime_catalogue.c: trust()), as
+ * the store is the caller's alone, and of one name only one is in force. */
 static void key_make(const struct corral_runtime *rt, struct corral_buf *ret)
 {
 	corral_autofree char *real = rt->path ? realpath(rt->path, NULL) : NULL;

@@ -252,8 +252,13 @@ static void drain(struct build_log *log, int fd)
 	}
 }
 
-/* What it wrote so far; a guest does nothing more than fill its pipe meanwhile. Of what cannot be
- * read, since it is other ids', the end of the build knows. */
+/*
+ * What it wrote so far; a guest does nothing more than fill its pipe meanwhile. Of what cannot be
+ * read, since it is other ids', the end of the build knows. Of files that are open and have no name
+ * any more nobody does: what the disk has less of since the build began may be anybody's, and no
+ * reason to end it. Such a one ends, and gives all of it back, where others' share of the disk
+ * begins (corral_image_bounds_disk()).
+ */
 static int measure(struct running *run, struct corral_error *err)
 {
 	const struct build_run *b = run->b;

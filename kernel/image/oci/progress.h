@@ -11,7 +11,8 @@
 
 struct corral_progress {
 	/* what: "4f4fb700ef54" (a layer), "manifest", a line of a build's output; doing: static,
-	 * "wait", "download", "unpack", "there", "done", "log"; bytes: 0 where they are not known.
+	 * "wait", "other" (another fetches it: bytes are what that has), "download", "unpack",
+	 * "there", "done", "log"; bytes: 0 where they are not known.
 	 * Not 0 cancels (-ECANCELED). Text is printable. */
 	int (*tell)(void *ctx, const char *what, const char *doing, uint64_t current,
 	            uint64_t total);

@@ -18,8 +18,9 @@
 struct blob {
 	struct corral_registry_client *c;
 	struct corral_registry_http *h;
+	struct corral_image_store *store;
 	const struct corral_registry_blob_wanted *w;
-	struct corral_image_blob *b;
+	struct corral_image_blob *b;  /* NULL while it is waited for */
 	struct corral_digest *digest; /* of the first `have` bytes, which are in the file */
 	uint64_t have;
 	char *chunk; /* what came behind them */
@@ -39,19 +40,28 @@ static uint64_t size_of(const struct blob *b)
 	return b->w->descriptor->size;
 }
 
-static int tell(struct blob *b, bool always, struct corral_error *err)
+static int tell(struct blob *b, struct corral_error *err)
 {
-	uint64_t now = corral_now_ms();
-
-	if (!always && now - b->told_ms < CORRAL_REGISTRY_TICK_MS)
-		return 0;
-	b->told_ms = now;
 	return b->w->tell ? b->w->tell(b->w->ctx, b->have + b->n_chunk, err) : 0;
 }
 
+/* -EALREADY: somebody else was faster. */
 static int on_tick(void *ctx, struct corral_error *err)
 {
-	return tell(ctx, false, err);
+	struct blob *b = ctx;
+	uint64_t now = corral_now_ms();
+
+	if (now - b->told_ms < CORRAL_REGISTRY_TICK_MS)
+		return 0;
+	b->told_ms = now;
+	if (!b->b && b->w->tell_others)
+		return b->w->tell_others(b->w->ctx,
+		                         corral_image_blob_others(b->store,
+		                                                  b->w->descriptor->digest),
+		                         err);
+	if (b->b && corral_image_blob_is_there(b->store, b->w->descriptor->digest))
+		return corral_error_set(err, EALREADY, "another was faster");
+	return tell(b, err);
 }
 
 /* Nothing is there any more. */
@@ -238,7 +248,8 @@ static int load(struct blob *b, struct corral_error *err)
 		if (err)
 			memset(err, 0, sizeof(*err));
 		r = load_from(b, i, err);
-		if (r == 0 || !b->digest || r == -ECANCELED || r == -ENOSPC || r == -EDQUOT)
+		if (r == 0 || !b->digest || r == -ECANCELED || r == -EALREADY || r == -ENOSPC ||
+		    r == -EDQUOT)
 			break;
 	}
 	return r;
@@ -248,7 +259,7 @@ int corral_registry_blob_pull(struct corral_registry_client *c, struct corral_re
                               struct corral_image_store *store,
                               const struct corral_registry_blob_wanted *w, struct corral_error *err)
 {
-	corral_auto(blob_done) struct blob b = { .c = c, .h = h, .w = w };
+	corral_auto(blob_done) struct blob b = { .c = c, .h = h, .store = store, .w = w };
 	const struct corral_image_tick tick = { on_tick, &b };
 	uint64_t size = 0;
 	int r;
@@ -264,9 +275,16 @@ int corral_registry_blob_pull(struct corral_registry_client *c, struct corral_re
 	if (r == 0)
 		r = load(&b, err);
 	if (r == 0)
-		r = tell(&b, true, err);
+		r = tell(&b, err);
 	if (r == 0)
 		return corral_image_blob_commit_take(b.b, err);
-	corral_image_blob_abandon(b.b, r != -EBADMSG && r != -ENOSPC && r != -EDQUOT);
-	return r;
+	corral_image_blob_abandon(b.b,
+	                          r != -EBADMSG && r != -ENOSPC && r != -EDQUOT && r != -EALREADY);
+	if (r != -EALREADY)
+		return r;
+	if (err)
+		memset(err, 0, sizeof(*err));
+	b.have = size_of(&b);
+	b.n_chunk = 0;
+	return tell(&b, err);
 }

@@ -13,12 +13,15 @@ struct corral_registry_blob_wanted {
 	size_t server; /* the first one to ask; then those behind it */
 	/* Some times a second, and at the end: bytes that are there. Not 0 cancels. */
 	int (*tell)(void *ctx, uint64_t current, struct corral_error *err);
+	/* The same, while another fetches it (NULL: as tell): bytes that it has. */
+	int (*tell_others)(void *ctx, uint64_t current, struct corral_error *err);
 	void *ctx;
 	struct corral_image_bounds *bounds; /* or NULL: of the disk that it is written to */
 };
 
 /*
- * The blob is in the store afterwards; while another fetches it, it is waited for. -ECANCELED and
+ * The blob is in the store afterwards; while another fetches it, it is waited for, unless that
+ * gets nowhere (make.h); where another was faster, what came is dropped. -ECANCELED and
  * what else ends it leave what came for the next one. -EBADMSG: what came is not what its digest
  * says, and not by asking again either.
  */

@@ -112,6 +112,15 @@ static int tell_loading(void *ctx, uint64_t current, struct corral_error *err)
 	               : 0;
 }
 
+static int tell_others(void *ctx, uint64_t current, struct corral_error *err)
+{
+	struct layer *l = ctx;
+
+	return tell(l, "other", current, l->descriptor->size)
+	               ? corral_error_set(err, ECANCELED, "canceled")
+	               : 0;
+}
+
 /* What is unpacked knows less of itself. */
 static int tell_unpacking(void *ctx, const char *what, const char *doing, uint64_t current,
                           uint64_t total)
@@ -127,6 +136,7 @@ static int load(struct layer *l, struct corral_registry_http *h, struct corral_e
 		.descriptor = l->descriptor,
 		.server = l->work->server,
 		.tell = tell_loading,
+		.tell_others = tell_others,
 		.ctx = l,
 		.bounds = l->work->unpack->bounds,
 	};

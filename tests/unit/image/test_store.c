@@ -286,8 +286,8 @@ static void beginning_of_several_digests_is_none(void **state)
 	assert_non_null(strstr(p->err.text, "2 images"));
 }
 
-/* Such a name takes an image's short digest. One from before that was refused still means its image,
- * unless another has these digits. */
+/* Such a name takes an image's short digest. One from before that was refused still means its
+ * image, unless another has these digits. */
 static void name_of_digits_is_refused_and_never_wins_silently(void **state)
 {
 	struct place *p = *state;
@@ -535,6 +535,66 @@ static void prune_takes_what_nobody_wants(void **state)
 	holds(p, 0, 0, 0, 0);
 }
 
+/* As builds have them: locked by who uses it. */
+static int cache_make(const struct place *p, const char *name, size_t size)
+{
+	char path[300], file[320];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/cache", p->store->path);
+	(void)mkdir(path, 0700);
+	(void)snprintf(path, sizeof(path), "%s/cache/%s", p->store->path, name);
+	assert_int_equal(mkdir(path, 0700), 0);
+	(void)snprintf(file, sizeof(file), "%s/tarball", path);
+	f = fopen(file, "we");
+	assert_non_null(f);
+	while (size--)
+		assert_int_equal(fputc('x', f), 'x');
+	assert_int_equal(fclose(f), 0);
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void caches_are_pruned(struct place *p, struct corral_image_prune_options o, size_t gone,
+                              size_t used, bool has_bytes)
+{
+	struct corral_image_removal r = { 0 };
+
+	OK(p, corral_image_prune(p->store, &o, &r, &p->err));
+	assert_int_equal(r.n_caches, gone);
+	assert_int_equal(r.n_caches_used, used);
+	assert_int_equal(r.caches_bytes >= 100000, has_bytes);
+	corral_image_removal_done(&r);
+}
+
+static void caches_of_builds_go_where_no_build_uses_them(void **state)
+{
+	struct place *p = *state;
+	const struct timespec old[2] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
+	char path[300];
+	int one, two;
+
+	caches_are_pruned(p, (struct corral_image_prune_options) { .caches = true }, 0, 0, false);
+	one = cache_make(p, "a-0", 100000);
+	two = cache_make(p, "a-1", 10);
+	(void)snprintf(path, sizeof(path), "%s/cache/link", p->store->path);
+	assert_int_equal(symlink("/", path), 0);
+	assert_int_equal(futimens(two, old), 0);
+	assert_int_equal(flock(one, LOCK_EX), 0);
+	caches_are_pruned(p, (struct corral_image_prune_options) { .all = true }, 0, 0, false);
+	caches_are_pruned(p,
+	                  (struct corral_image_prune_options) { .caches = true, .dry_run = true },
+	                  1, 1, false);
+	caches_are_pruned(p, (struct corral_image_prune_options) { .caches = true }, 1, 1, false);
+	assert_int_equal(flock(one, LOCK_UN), 0);
+	caches_are_pruned(p,
+	                  (struct corral_image_prune_options) { .caches = true,
+	                                                        .unused_ms = 3600000 },
+	                  0, 0, false);
+	caches_are_pruned(p, (struct corral_image_prune_options) { .caches = true }, 1, 0, true);
+	(void)close(one);
+	(void)close(two);
+}
+
 /* --- the making --- */
 
 static void blob_is_gone_on_with(void **state)
@@ -634,6 +694,36 @@ static void second_waits_for_the_first(void **state)
 	assert_int_equal(entries(p, STORE_PARTIAL), 0);
 }
 
+static void second_begins_its_own_where_the_first_gets_nowhere(void **state)
+{
+	struct place *p = *state;
+	struct corral_image_blob *first = NULL, *second = NULL;
+	uint64_t size = 9, before;
+	char id[80];
+
+	p->store->stall_ms = 300;
+	OK(p, corral_image_blob_begin(p->store, digest_of("b", id), NULL, &first, &size, &p->err));
+	assert_int_equal(write(corral_image_blob_fd(first), "x", 1), 1);
+	assert_int_equal(corral_image_blob_others(p->store, id), 1);
+	before = corral_now_ms();
+	OK(p, corral_image_blob_begin(p->store, id, NULL, &second, &size, &p->err));
+	assert_true(corral_now_ms() - before >= 300);
+	assert_non_null(second);
+	assert_int_equal(size, 0);
+	/* Nobody would go on with it: it is not left. */
+	corral_image_blob_abandon(second, true);
+	assert_int_equal(entries(p, STORE_PARTIAL), 1);
+	OK(p, corral_image_blob_begin(p->store, id, NULL, &second, &size, &p->err));
+	assert_int_equal(write(corral_image_blob_fd(second), "b", 1), 1);
+	OK(p, corral_image_blob_commit_take(second, &p->err));
+	assert_true(corral_image_blob_is_there(p->store, id));
+	/* Whoever comes last does no harm. */
+	assert_int_equal(pwrite(corral_image_blob_fd(first), "b", 1, 0), 1);
+	OK(p, corral_image_blob_commit_take(first, &p->err));
+	assert_int_equal(entries(p, STORE_BLOBS), 1);
+	assert_int_equal(entries(p, STORE_PARTIAL), 0);
+}
+
 static void layer_begins_empty(void **state)
 {
 	struct place *p = *state;
@@ -713,6 +803,39 @@ static void nothing_is_pruned_while_somebody_holds(void **state)
 	assert_true(corral_now_ms() - before >= 150);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(entries(p, STORE_LAYERS), 0);
+}
+
+/* One that takes for ever keeps from pruning what it may need, and nothing else. */
+static void prune_leaves_what_those_who_hold_may_need(void **state)
+{
+	struct place *p = *state;
+	struct corral_image_removal gone = { 0 };
+	struct corral_image_blob *theirs = NULL, *left = NULL;
+	uint64_t size = 0;
+	char id[80], other[80];
+	int hold = -1;
+
+	image_make(p, "x", "x", WORDS("base"));
+	image_make(p, NULL, "none", WORDS("base", "top"));
+	OK(p, corral_image_store_hold(p->store, &hold, &p->err));
+	OK(p, corral_image_blob_begin(p->store, digest_of("a", id), NULL, &theirs, &size, &p->err));
+	OK(p,
+	   corral_image_blob_begin(p->store, digest_of("b", other), NULL, &left, &size, &p->err));
+	corral_image_blob_abandon(left, true);
+	p->store->others_ms = 200;
+	OK(p, corral_image_prune(p->store, &(struct corral_image_prune_options) { .all = true },
+	                         &gone, &p->err));
+	assert_true(gone.is_busy);
+	assert_int_equal(gone.n_names, 0);
+	assert_int_equal(gone.n_ids, 1);
+	corral_image_removal_done(&gone);
+	assert_int_equal(entries(p, STORE_IMAGES), 1);
+	assert_int_equal(entries(p, STORE_LAYERS), 2);
+	assert_int_equal(entries(p, STORE_PARTIAL), 1);
+	OK(p, corral_image_blob_commit_take(theirs, &p->err));
+	(void)close(hold);
+	pruned(p, (struct corral_image_prune_options) { .all = true }, 1, 1);
+	holds(p, 0, 0, 0, 0);
 }
 
 struct late {
@@ -878,11 +1001,14 @@ int main(void)
 		TEST(root_of_two_images_outlives_one),
 		TEST(pinned_image_stays_as_long_as_its_keeper),
 		TEST(prune_takes_what_nobody_wants),
+		TEST(caches_of_builds_go_where_no_build_uses_them),
 		TEST(blob_is_gone_on_with),
 		TEST(second_waits_for_the_first),
 		TEST(layer_begins_empty),
 		TEST(layer_of_another_boot_is_none),
 		TEST(nothing_is_pruned_while_somebody_holds),
+		TEST(prune_leaves_what_those_who_hold_may_need),
+		TEST(second_begins_its_own_where_the_first_gets_nowhere),
 		TEST(root_that_goes_meanwhile_is_made_again),
 		TEST(commits_and_prunes_at_once_leave_wholes),
 	};

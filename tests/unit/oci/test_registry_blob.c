@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,7 +19,8 @@
 #include "kernel/image/store_state.h"
 #include "tests/unit/oci/web.h"
 
-#define SIZE 1000000
+#define SIZE  1000000
+#define DRIPS 100
 
 struct fixture {
 	char dir[64];
@@ -41,7 +43,9 @@ struct fixture {
 	unsigned int pass_uses; /* of one token, then it is worth nothing; 0: no matter */
 	unsigned int n_tokens, n_used;
 	const char *token_answer;
-	const char *token_pass; /* Authorization of who gets tokens; NULL: anybody */
+	const char *token_pass;        /* Authorization of who gets tokens; NULL: anybody */
+	bool drips;                    /* once: a little, and then a byte now and then */
+	_Atomic unsigned int n_others; /* how often a pull told of another's */
 	uint64_t cancel_at;
 	bool always_cancel;
 };
@@ -73,6 +77,12 @@ static bool blob_answer(struct fixture *f, int fd, const struct web_request *q)
 	if (range)
 		(void)web_say(fd, "Content-Range: bytes %zu-%d/%d\r\n", from, SIZE - 1, SIZE);
 	(void)web_say(fd, "\r\n");
+	if (f->drips) {
+		f->drips = false;
+		for (size_t i = 0; i < DRIPS && web_say_len(fd, f->bytes + from + i, 1); i++)
+			(void)usleep(50000);
+		return false;
+	}
 	if (f->lies)
 		(void)web_say_len(fd, f->bytes + 1, n - 1);
 	else
@@ -479,6 +489,59 @@ static void waiting_for_another_pull_can_be_cancelled(void **state)
 	comes(f);
 }
 
+static int tell_others(void *ctx, uint64_t current, struct corral_error *err)
+{
+	struct fixture *f = ctx;
+
+	(void)current;
+	(void)err;
+	f->n_others++;
+	return 0;
+}
+
+struct slow {
+	struct fixture *f;
+	int result;
+};
+
+static void *slow_pull(void *ctx)
+{
+	struct slow *s = ctx;
+	const struct corral_registry_blob_wanted wanted = { .descriptor = &s->f->descriptor };
+	corral_auto(corral_registry_http_freep) struct corral_registry_http *h = NULL;
+
+	s->result = corral_registry_http_new(&s->f->client.http, &h, NULL);
+	if (s->result == 0)
+		s->result = corral_registry_blob_pull(&s->f->client, h, s->f->store, &wanted, NULL);
+	return NULL;
+}
+
+/* Not by others, and not for itself when they have it. */
+static void nobody_waits_for_one_that_drips(void **state)
+{
+	struct fixture *f = *state;
+	struct slow slow = { .f = f, .result = 1 };
+	const struct corral_registry_blob_wanted wanted = { .descriptor = &f->descriptor,
+		                                            .tell_others = tell_others,
+		                                            .ctx = f };
+	uint64_t began = corral_now_ms();
+	pthread_t thread;
+
+	f->store->stall_ms = 500;
+	f->drips = true;
+	assert_int_equal(pthread_create(&thread, NULL, slow_pull, &slow), 0);
+	while (n_asked(f) < 1 && corral_now_ms() - began < 5000)
+		(void)usleep(10000);
+	if (corral_registry_blob_pull(&f->client, f->http, f->store, &wanted, &f->err) < 0)
+		fail_msg("%s", f->err.text);
+	assert_true(f->n_others > 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(slow.result, 0);
+	assert_true(corral_now_ms() - began < 4000);
+	assert_int_equal(n_asked(f), 2);
+	comes(f);
+}
+
 /* ---- who asks ---- */
 
 static void config(struct fixture *f, const char *pattern)
@@ -703,6 +766,7 @@ int main(void)
 		TEST(blob_comes_whole_and_once),
 		TEST(broken_transfer_is_gone_on_with),
 		TEST(waiting_for_another_pull_can_be_cancelled),
+		TEST(nobody_waits_for_one_that_drips),
 		TEST(killed_pull_is_gone_on_with),
 		TEST(what_is_whole_already_is_not_asked_for),
 		TEST(server_without_ranges_begins_at_the_beginning),

@@ -54,6 +54,7 @@ static const char *doing_text(const char *doing)
 		{ "wait", "waiting" },     { "download", "downloading" },
 		{ "unpack", "unpacking" }, { "there", "is there" },
 		{ "done", "done" },        { "write", "writing" },
+		{ "other", "waiting" },
 	};
 
 	for (size_t i = 0; i < CORRAL_COUNT(known); i++)
@@ -202,12 +203,23 @@ static struct corral_bar *bar_of(struct corral_bars *b, const char *what)
 	return bar;
 }
 
+static unsigned int percent(const struct corral_bar *bar)
+{
+	return bar->current < bar->total
+	               ? (unsigned int)((double)bar->current / (double)bar->total * 100)
+	               : 100;
+}
+
 static void say(const struct corral_bar *bar)
 {
 	char bytes[48] = "";
 
 	if (strcmp(bar->doing, "wait") == 0 || strcmp(bar->name, "manifest") == 0)
 		return;
+	if (strcmp(bar->doing, "other") == 0) {
+		corral_say("%s: another pull of it is at %u %%: waiting", bar->name, percent(bar));
+		return;
+	}
 	if (bar->total && strcmp(bar->doing, "download") == 0) {
 		bytes[0] = ' ';
 		corral_human_bytes(bar->total, bytes + 1, sizeof(bytes) - 1);
