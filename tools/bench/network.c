@@ -1,8 +1,8 @@
 /*
  * What an allowlist costs: connections and throughput of a sandbox under --network allow, to those
- * of one under --network bridge, and what either is to "corral run" without a network, from its start to
- * its end; in one run. As root; makes itself a host with a network beside it,
- * in namespaces of its own. usage: corral-bench-network CORRAL [ROUNDS [TSV]]
+ * of one under --network bridge, and what either is to "corral run" without a network, from its
+ * start to its end; in one run. As root; makes itself a host with a network beside it, in
+ * namespaces of its own. usage: corral-bench-network CORRAL [ROUNDS [TSV]]
  *
  * Theory of operation: a process in a network namespace of its own plays the rest of the world: a
  * name server that knows one address, a port that takes connections and one that swallows bytes.
@@ -236,11 +236,11 @@ enum { WHOLE_NONE, WHOLE_BRIDGE, WHOLE_ALLOW, WHOLE };
 
 static int whole_run(const char *corral, int kind, struct bench_series series[WHOLE])
 {
-	static const char *const options[WHOLE][2] = {
-		{ "--network", "none" }, { "--network", "bridge" }, { "--allow", "allowed.example" }
-	};
-	const char *argv[] = { corral, "run",       options[kind][0], options[kind][1],
-		               "--",   "/bin/true", NULL };
+	static const char *const options[WHOLE][2] = { { "--network", "none" },
+		                                       { "--network", "bridge" },
+		                                       { "--allow", "allowed.example" } };
+	const char *argv[] = { corral,      "run", options[kind][0], options[kind][1], "--",
+		               "/bin/true", NULL };
 	uint64_t t = bench_now();
 	int status = 0;
 	pid_t pid = fork();
