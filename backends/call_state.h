@@ -53,8 +53,8 @@ static inline struct corral_call *to_call(struct corral_backend *b)
 	return (struct corral_call *)b;
 }
 
-/* call_run.c: enlists it and makes its sandbox; then it is to be finished. -EEXIST: one of that name
- * runs. */
+/* call_run.c: enlists it and makes its sandbox; then it is to be finished. -EEXIST: one of that
+ * name runs. */
 int corral_call_begin(struct corral_call *c, struct corral_call_run *run, struct corral_error *err);
 void corral_call_finish(struct corral_call *c, struct corral_call_run *run);
 bool corral_call_is_stopped(struct corral_call *c, const struct corral_call_run *run);

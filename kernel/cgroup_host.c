@@ -555,8 +555,7 @@ void corral_cgroup_host_sweep(struct corral_cgroup_host *h)
 {
 	struct corral_cgroup_owners owners = { .next = 0 };
 
-	h->sweep_again =
-	        h->v2_base >= 0 && h->sweep_v2 && corral_cgroup_sweep(h->v2_base, &owners);
+	h->sweep_again = h->v2_base >= 0 && h->sweep_v2 && corral_cgroup_sweep(h->v2_base, &owners);
 	for (unsigned int i = 0; i < CORRAL_CGROUP_CTLS; i++)
 		if (h->v1_base[i] >= 0 && !h->v1_twin[i])
 			h->sweep_again |= corral_cgroup_sweep(h->v1_base[i], &owners);

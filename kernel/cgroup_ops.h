@@ -143,8 +143,9 @@ void corral_cgroup_name_format(char *ret, size_t size, pid_t pid, uint64_t opene
 int corral_cgroup_name_parse(const char *name, pid_t *ret_pid, uint64_t *ret_opened_ms);
 /*
  * Removes the empty groups of ours in the base and below its "corral" whose owner is gone. True
- * when one had an owner no more, yet processes still: then there is reason to look again. owners begins as zeros, and
- * holds for the bases of one sweep: whoever dies meanwhile is found by the next.
+ * when one had an owner no more, yet processes still: then there is reason to look again. owners
+ * begins as zeros, and holds for the bases of one sweep: whoever dies meanwhile is found by the
+ * next.
  */
 struct corral_cgroup_owners {
 	struct {

@@ -53,7 +53,8 @@ struct corral_disk_usage {
 /* fd: of anything on it. -errno. */
 int corral_disk_usage(int fd, struct corral_disk_usage *ret);
 
-/* Gives the host back what nothing on it takes any more (fstrim_range, FITRIM), once that is written. */
+/* Gives the host back what nothing on it takes any more (fstrim_range, FITRIM), once that is
+ * written. */
 void corral_disk_trim(int root_fd);
 
 /*

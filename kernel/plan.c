@@ -571,8 +571,8 @@ static int seal(struct corral_build *b, struct corral_error *err)
 		return corral_error_set(
 		        err, E2BIG,
 		        "too many mounts for one sandbox: bind a directory that holds them");
-	m = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
-	         -1, 0);
+	m = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1,
+	         0);
 	if (m == MAP_FAILED)
 		return corral_error_sys(err, errno, "compile the plan");
 	m->head.type = CORRAL_WIRE_LAUNCH;

@@ -108,9 +108,10 @@ struct corral_receipt {
 	uint64_t stage_usec[CORRAL_STAGE_COUNT];
 	struct corral_denial denials[CORRAL_DENIALS_MAX];
 	uint32_t n_denials;
-	uint64_t denials_dropped;    /* refused calls of further kinds, beyond the table */
-	/* Under network "allow", since the last receipt of the same sandbox; NULL otherwise, and when
-	 * what was counted could not be had. A receipt's own: corral_receipt_copy(), _done(). */
+	uint64_t denials_dropped; /* refused calls of further kinds, beyond the table */
+	/* Under network "allow", since the last receipt of the same sandbox; NULL otherwise, and
+	 * when what was counted could not be had. A receipt's own: corral_receipt_copy(), _done().
+	 */
 	struct corral_ledger *ledger;
 	uint64_t output_bytes; /* as counted by the caller's pumps; 0 when streams passed straight
 	                          through */

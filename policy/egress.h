@@ -8,10 +8,10 @@
  * brackets. Without a port it is 80 and 443 of tcp, a port without a protocol is tcp, and :*
  * without one is tcp, udp and echo ("ping"). No entry at all means that nothing is reachable.
  *
- * Addresses that are not of the public internet (private ones, shared by a carrier, ...) are reached
- * by an address entry that lies within their range, and in no other way: neither by a name that
- * resolves to them, nor by 0.0.0.0/0. What no sandbox with a network of its own reaches (the host's
- * own, link-local, the metadata services of clouds) no entry opens.
+ * Addresses that are not of the public internet (private ones, shared by a carrier, ...) are
+ * reached by an address entry that lies within their range, and in no other way: neither by a name
+ * that resolves to them, nor by 0.0.0.0/0. What no sandbox with a network of its own reaches (the
+ * host's own, link-local, the metadata services of clouds) no entry opens.
  */
 #ifndef CORRAL_POLICY_EGRESS_H
 #define CORRAL_POLICY_EGRESS_H
@@ -115,7 +115,8 @@ uint64_t corral_egress_name_sets(const struct corral_egress *e, const char *name
 /* Why an address is reached by an address entry alone: "private", "link-local", ...; NULL for one
  * of the public internet. Static. */
 const char *corral_egress_special(const struct corral_egress *e, const struct corral_address *a);
-/* Whether no entry opens it: host alone, which corral_egress_special() says more of. e may be NULL. */
+/* Whether no entry opens it: host alone, which corral_egress_special() says more of. e may be NULL.
+ */
 bool corral_egress_beyond(const struct corral_egress *e, const struct corral_address *a);
 /* All such prefixes but the host's own: at i, false at the end. */
 bool corral_egress_beyond_at(size_t i, struct corral_prefix *ret);

@@ -226,8 +226,8 @@ bool corral_permission_visible(const struct corral_permission_checker *c,
                                enum corral_permission_operation operation,
                                const struct corral_permission_target *target);
 
-/* Whether the operation is denied altogether, by a default that no rule excepts anything from or by a
- * rule for everything, so that its tools need not be offered. */
+/* Whether the operation is denied altogether, by a default that no rule excepts anything from or by
+ * a rule for everything, so that its tools need not be offered. */
 bool corral_permission_hopeless(const struct corral_permission_checker *c,
                                 enum corral_permission_operation operation);
 /* The operation's default: CORRAL_PERMISSION_ASK makes a tool one that needs approval. */

@@ -4,7 +4,8 @@
 #ifndef CORRAL_TOOLS_ENTRY_H
 #define CORRAL_TOOLS_ENTRY_H
 
-/* Maps the 112 kB of heap that making a sandbox takes, at once. Where it cannot, nothing happens. */
+/* Maps the 112 kB of heap that making a sandbox takes, at once. Where it cannot, nothing happens.
+ */
 void corral_entry_heap(void);
 
 #endif

@@ -27,7 +27,7 @@ struct corral_call {
 	/* Of sessions: " --root DIR", as it was said and as a shell takes it, for messages that
 	 * tell what to type; "" without. */
 	char at[320];
-	void *ctx;                         /* of the command's own */
+	void *ctx; /* of the command's own */
 };
 
 struct corral_family_command {

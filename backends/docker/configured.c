@@ -188,9 +188,10 @@ int corral_docker_configure(const struct corral_docker_engine *e, const struct c
 	o->limits = &c->limits;
 	o->limits_asked = c->limits_asked;
 	if (c->network == CORRAL_NETWORK_ALLOW)
-		return corral_error_set(err, EOPNOTSUPP,
-		                        "network 'allow' is native sandboxes' alone: a container has "
-		                        "its engine's networks");
+		return corral_error_set(
+		        err, EOPNOTSUPP,
+		        "network 'allow' is native sandboxes' alone: a container has "
+		        "its engine's networks");
 	if (c->network == CORRAL_NETWORK_HOST)
 		o->network_mode = "host";
 	o->env = c->n_env ? own->env : o->env;

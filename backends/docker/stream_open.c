@@ -4,6 +4,7 @@
  */
 #include "backends/docker/stream_state.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -241,8 +242,10 @@ int corral_docker_stream_open(struct corral_docker_engine *e, const char *path, 
 	corral_auto(stream_closep) struct corral_docker_stream *s = NULL;
 	int r = e->at.socket ? open_unix(e, &s, err) : open_tcp(e, &s, err);
 
-	if (r == 0)
+	if (r == 0) {
+		assert(s);
 		r = upgrade(e, s, path, json, err);
+	}
 	if (r < 0) {
 		int path_len = (int)strcspn(path, "?");
 

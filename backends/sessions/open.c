@@ -350,9 +350,9 @@ int corral_session_manager_get_or_create(struct corral_session_manager *m,
 		(void)snprintf(id, sizeof(id), "%s", ask->id);
 	(void)pthread_mutex_lock(&m->lock);
 	r = session_claim(m, id, ask, &s, err);
-	was_made = s && s->made;
+	was_made = r == 0 && s->made;
 	(void)pthread_mutex_unlock(&m->lock);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (!was_made)
 		r = begin(s, ask, &begun, err);

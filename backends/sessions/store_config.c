@@ -99,7 +99,7 @@ int corral_session_store_config(struct corral_session_store *s, const char *id,
 		store_disk_tidy(&session);
 		r = disk_put(&session, c, err);
 	}
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (session.runtime->scope == CORRAL_SCOPE_CALL) {
 		r = workspace_of(&session, &workspace, err);

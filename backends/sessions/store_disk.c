@@ -78,7 +78,8 @@ static void reserve_take(const struct store_place *at, const struct corral_runti
 	corral_disk_reserve_take(at->root_fd, l->disk_bytes, l->disk_inodes);
 }
 
-/* What goes is the host's again at once: a disk is seldom mounted for long enough to say so itself. */
+/* What goes is the host's again at once: a disk is seldom mounted for long enough to say so itself.
+ */
 static void trash_empty(const struct store_session *e, uint64_t for_nsec)
 {
 	if (store_trash_empty(&e->disk, corral_now_nsec() + for_nsec, NULL))

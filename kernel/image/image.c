@@ -139,7 +139,7 @@ static int layers_parse(const json_t *v, struct corral_image *i, struct corral_e
 		texts_free(i->blobs, n);
 		i->blobs = NULL;
 	}
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (i->n_layers > CORRAL_IMAGE_LAYERS_MAX || json_array_size(bytes) != i->n_layers)
 		return broken("layers", err);

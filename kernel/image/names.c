@@ -429,7 +429,7 @@ int corral_images_list(struct corral_image_store *s, struct corral_images *ret, 
 	if (ret_broken)
 		*ret_broken = broken;
 	*ret = images;
-	images = (struct corral_images) { NULL, 0 };
+	memset(&images, 0, sizeof(images));
 	return 0;
 }
 

@@ -93,7 +93,7 @@ static int lock(int fd, int op)
 /* Whoever has it may take as long as a registry likes: so nobody waits in the kernel for it. */
 static int lock_wait(int fd, const struct corral_image_tick *tick, struct corral_error *err)
 {
-	const struct timespec pause = { .tv_nsec = LOCK_POLL_MS * 1000000 };
+	const struct timespec pause = { .tv_nsec = LOCK_POLL_MS * 1000000L };
 	int r;
 
 	while ((r = lock(fd, LOCK_EX | LOCK_NB)) == -EWOULDBLOCK) {

@@ -78,12 +78,14 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 #endif
 
 /*
- * Maps what is about to be written at once (MADV_POPULATE_WRITE, Linux 5.14; older ones fault page by page): a fault
- * costs 10 to 20 µs under a hypervisor that shadows page tables, and this is one call.
+ * Maps what is about to be written at once (MADV_POPULATE_WRITE, Linux 5.14; older ones fault page
+ * by page): a fault costs 10 to 20 µs under a hypervisor that shadows page tables, and this is one
+ * call.
  */
 static inline void populate(void *from, size_t size)
 {
-	uintptr_t start = (uintptr_t)from & ~4095ul, end = ((uintptr_t)from + size + 4095) & ~4095ul;
+	uintptr_t start = (uintptr_t)from & ~4095ul,
+	          end = ((uintptr_t)from + size + 4095) & ~4095ul;
 
 	(void)sys3(__NR_madvise, start, end - start, 23);
 }

@@ -74,7 +74,8 @@ int corral_ledger_check(const struct corral_ledger *l);
  * returns. */
 const char *corral_refusal_text(const struct corral_ledger *l, const struct corral_refusal *r,
                                 char buf[CORRAL_REFUSAL_TEXT_SIZE]);
-/* What would allow it: "--allow files.example.org:8080", "--network host"; NULL when nothing would. */
+/* What would allow it: "--allow files.example.org:8080", "--network host"; NULL when nothing would.
+ */
 const char *corral_refusal_remedy(const struct corral_ledger *l, const struct corral_refusal *r,
                                   char buf[CORRAL_REFUSAL_TEXT_SIZE]);
 /* "tcp", "udp", "icmp", ...; of others the number, in buf. */

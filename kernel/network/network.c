@@ -114,7 +114,8 @@ static void helper_reap(struct corral_network_helper *h)
 	struct pollfd pfd = { .fd = -1, .events = POLLIN };
 
 	corral_fd_closep(&h->socket_fd);
-	/* Also when somebody in this process waits for every child: then it is not there to be asked. */
+	/* Also when somebody in this process waits for every child: then it is not there to be
+	 * asked. */
 	if (h->pid > 0 && waitpid(h->pid, NULL, WNOHANG) == 0) {
 		pfd.fd = (int)syscall(SYS_pidfd_open, h->pid, 0);
 		while (poll(&pfd, 1, END_MS) < 0 && errno == EINTR)

@@ -34,8 +34,8 @@ void corral_network_helper_let_go(struct corral_network_helper *h);
 /* Ends it, and with it all networks that are left. Takes NULL. */
 void corral_network_helper_free(struct corral_network_helper *h);
 
-/* Starts what a first sandbox of p would have to wait for, and does not wait; what goes wrong is said
- * by corral_network_begin(). */
+/* Starts what a first sandbox of p would have to wait for, and does not wait; what goes wrong is
+ * said by corral_network_begin(). */
 void corral_network_prepare(struct corral_network_helper *h, const struct corral_policy *p,
                             bool is_root);
 /*

@@ -2,13 +2,13 @@
  * What the caller and corral-net say to each other. Both are of one build, so structs travel as
  * they are, one a message of a seqpacket socket.
  *
- * The launcher has one socket to the helper, on which it may say PREPARE, when a sandbox with links is
- * about to be made, and says CONNECT, with two descriptors: a socket of this sandbox's own, and its
- * network namespace. The helper forks a child for it, which
- * answers on that socket, with READY or FAILED, later with a LEDGER to each REPORT, and whose end
- * of it is the network's: when the caller closes its own, or dies, the child takes the network away
- * and ends. Where the caller says GONE before, no process of the guest's is left, and the link is
- * left to the kernel, which removes it with the namespace and without anybody waiting for it.
+ * The launcher has one socket to the helper, on which it may say PREPARE, when a sandbox with links
+ * is about to be made, and says CONNECT, with two descriptors: a socket of this sandbox's own, and
+ * its network namespace. The helper forks a child for it, which answers on that socket, with READY
+ * or FAILED, later with a LEDGER to each REPORT, and whose end of it is the network's: when the
+ * caller closes its own, or dies, the child takes the network away and ends. Where the caller says
+ * GONE before, no process of the guest's is left, and the link is left to the kernel, which removes
+ * it with the namespace and without anybody waiting for it.
  */
 #ifndef CORRAL_KERNEL_NETWORK_WIRE_H
 #define CORRAL_KERNEL_NETWORK_WIRE_H

@@ -56,7 +56,8 @@ static void commands_of_a_history_are_taken_back(void)
 	assert_session("D /data\nC /workspace/f\n", "diff", "past", "--command", "2");
 	assert_session("undone: rm f; touch g\n", "undo", "past");
 	session_sh("past", "cat f; ls", "2\nf\n");
-	assert_session("undone: echo 2 > f; rmdir /data\n", "undo", "past", "2");
+	assert_session("undone: 2 commands, the first: echo 2 > f; rmdir /data\n", "undo", "past",
+	               "2");
 	session_sh("past", "cat f; ls -d /data", "1\n/data\n");
 	assert_session_error("can be taken back, not 7", "undo", "past", "7");
 	assert_session("plain\n", "create", "plain");

@@ -154,7 +154,10 @@ int corral_session_undo_it(struct corral_call *call, struct corral_error *err)
 	r = change_do(call, "history", act_undo, &c, err);
 	if (r == 0 && c.text) {
 		corral_text_clean(c.text);
-		(void)printf("undone: %s\n", c.text);
+		if (c.n > 1)
+			(void)printf("undone: %u commands, the first: %s\n", c.n, c.text);
+		else
+			(void)printf("undone: %s\n", c.text);
 	}
 	free(c.text);
 	return r;

@@ -154,7 +154,7 @@ static int layout_image(struct load *l, const struct corral_descriptor *d,
 		r = layout_blob(l, &m->config, err);
 	if (r == 0)
 		r = config_parse(l, m->config.digest, &i, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (i->n_layers != m->n_layers)
 		return corral_error_set(err, EBADMSG,
@@ -331,7 +331,7 @@ static int saved_image(struct load *l, const struct saved *s, char **digests, ch
 		r = corral_archive_blob_put(l->s, fd, NULL, &l->bounds, config, &size, err);
 	if (r == 0)
 		r = config_parse(l, config, &i, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (i->n_layers != s->n_layers)
 		return corral_error_set(err, EBADMSG,

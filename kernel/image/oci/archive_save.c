@@ -442,6 +442,7 @@ int corral_image_save(struct corral_image_store *s, const struct corral_image *c
 	corral_image_bounds_init(&v.bounds,
 	                         &(struct corral_image_limits) { UINT64_MAX, UINT64_MAX }, -1);
 	v.bounds.tick = (struct corral_image_tick) { corral_progress_tick, &v.tick };
+	v.n_images = 0;
 	v.images = calloc(n + 1, sizeof(*v.images));
 	if (!v.images)
 		return corral_error_set(err, ENOMEM, "out of memory");

@@ -146,8 +146,8 @@ static void superseded_remove(const struct building *b)
 
 static void deadline_begin(struct building *b)
 {
-	b->deadline_ms = corral_now_ms() + (uint64_t)(b->o->timeout_ms ? b->o->timeout_ms
-	                                                               : CORRAL_BUILD_TIMEOUT_MS);
+	b->deadline_ms = corral_now_ms() +
+	                 (uint64_t)(b->o->timeout_ms ? b->o->timeout_ms : CORRAL_BUILD_TIMEOUT_MS);
 	b->bounds.deadline_ms = b->deadline_ms;
 }
 

@@ -313,9 +313,10 @@ static int look(struct running *run, uint64_t *looked_ms, struct corral_error *e
 		r = corral_image_bounds_disk(run->b->bounds, err);
 	}
 	if (r < 0)
-		(void)corral_sandbox_kill(
-		        run->box, r == -ETIMEDOUT ? CORRAL_REASON_TIMEOUT : CORRAL_REASON_KILLED,
-		        NULL);
+		(void)corral_sandbox_kill(run->box,
+		                          r == -ETIMEDOUT ? CORRAL_REASON_TIMEOUT
+		                                          : CORRAL_REASON_KILLED,
+		                          NULL);
 	return r;
 }
 

@@ -65,7 +65,7 @@ static int slot_try(const char *store_path, unsigned int i, struct build_slot *r
 int build_slot_take(const char *store_path, unsigned int n, const struct corral_progress *progress,
                     uint64_t deadline_ms, struct build_slot *ret, struct corral_error *err)
 {
-	const struct timespec pause = { 0, LOOK_MS * 1000000 };
+	const struct timespec pause = { 0, LOOK_MS * 1000000L };
 	struct corral_progress_tick wait = { progress, "build", "wait" };
 	uint64_t told_ms = 0;
 

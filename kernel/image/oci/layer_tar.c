@@ -215,15 +215,16 @@ static int attributes_add(struct writer *w, int fd, struct corral_buf *records)
 		return errno == EOPNOTSUPP ? 0 : fail(w, errno, "read the attributes of");
 	for (const char *name = w->names; name < w->names + n; name += strlen(name) + 1)
 		count += is_kept(name);
-	list = count ? calloc(count, sizeof(*list)) : NULL;
-	if (count && !list)
+	if (!count)
+		return 0;
+	list = calloc(count, sizeof(*list));
+	if (!list)
 		return corral_error_set(w->err, ENOMEM, "out of memory");
 	count = 0;
 	for (const char *name = w->names; name < w->names + n; name += strlen(name) + 1)
 		if (is_kept(name))
 			list[count++] = name;
-	if (count)
-		qsort(list, count, sizeof(*list), by_text);
+	qsort(list, count, sizeof(*list), by_text);
 	for (size_t i = 0; i < count; i++) {
 		char key[XATTR_NAME_MAX + 16];
 

@@ -338,10 +338,14 @@ static int take(struct taking *t, int keep_fd, int layer_fd)
 int corral_upper_take(const struct corral_upper *u, const char *layer_path,
                       struct corral_error *err)
 {
-	corral_autobuf struct corral_buf gone = CORRAL_BUF_INIT, path = CORRAL_BUF_INIT;
 	corral_autofd int keep_fd = -1, layer_fd = -1, base_fd = -1;
 	corral_autofree char *names = malloc(XATTRS_MAX);
-	struct taking t = { .upper = u, .err = err, .names = names, .trusted = geteuid() == 0 };
+	struct taking t = { .upper = u,
+		            .err = err,
+		            .names = names,
+		            .trusted = geteuid() == 0,
+		            .gone = CORRAL_BUF_INIT,
+		            .path = CORRAL_BUF_INIT };
 	int r = layer_open(u->keep_path, &keep_fd, err);
 
 	if (!names)
@@ -355,10 +359,8 @@ int corral_upper_take(const struct corral_upper *u, const char *layer_path,
 	if (base_fd < 0)
 		return corral_error_sys(err, errno, "open '%s'", u->base_path);
 	t.base_fd = base_fd;
-	t.gone = gone;
-	t.path = path;
 	r = take(&t, keep_fd, layer_fd);
-	gone = t.gone;
-	path = t.path;
+	corral_buf_done(&t.gone);
+	corral_buf_done(&t.path);
 	return r;
 }

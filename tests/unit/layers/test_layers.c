@@ -855,8 +855,8 @@ static int go_away(void *ctx, uint64_t bytes, uint64_t names, struct corral_erro
 static void what_goes_while_it_is_counted_hides_nothing(void **state)
 {
 	/* t: a, a/b, a/b/c, ..., z */
-	struct going all[] = { { "t/a", 1 }, { "t/a", 2 }, { "t/a/b", 2 }, { "t/a/b", 3 },
-		               { "t/a", 5 }, { "t/a", 200 } };
+	struct going all[] = { { "t/a", 1 },   { "t/a", 2 }, { "t/a/b", 2 },
+		               { "t/a/b", 3 }, { "t/a", 5 }, { "t/a", 200 } };
 	char path[1024];
 
 	(void)state;

@@ -178,7 +178,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_huge_hole_is_refused_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_holes_are_counted_together, setup, teardown),
-		cmocka_unit_test_setup_teardown(names_are_counted_as_they_are_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(names_are_counted_as_they_are_read, setup,
+		                                teardown),
 		cmocka_unit_test_setup_teardown(a_huge_hole_can_be_called_off, setup, teardown),
 		cmocka_unit_test_setup_teardown(names_of_files_are_remembered_within_bounds, setup,
 		                                teardown),

@@ -420,9 +420,9 @@ static void proxies_are_those_that_are_given(void **state)
 static void proxy_that_is_down_is_named(void **state)
 {
 	struct fixture *f = *state;
-	const struct corral_registry_http_options o = {
-		.proxy = "http://me:secret@127.0.0.1:1/", .no_proxy = "", .stall_ms = 1000
-	};
+	const struct corral_registry_http_options o = { .proxy = "http://me:secret@127.0.0.1:1/",
+		                                        .no_proxy = "",
+		                                        .stall_ms = 1000 };
 	struct corral_registry_http *h = NULL;
 	const struct corral_registry_request q = { .url = "http://registry.invalid/plain",
 		                                   .body_max = 100 };
