@@ -10,22 +10,12 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
-
-#include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
-#include "tests/real/world.h"
 #include "tests/support.h"
 
 #include "tests/real/sandbox_support.h"
 
-static struct world world;
-static const char *missing;
-static bool resolv_put;
-static char dir[] = "/tmp/corral-test-allow-XXXXXX";
+#include "tests/real/allow_support.h"
 
 /* What needs more than a command line. Exit status 0: it got through. */
 static const char python[] =
@@ -163,34 +153,6 @@ static const char matrix[] =
         "t no-gateway sh -c 'curl -fsS http://$(ip route | sed -n \"s/^default via \\\\([^ "
         "]*\\\\).*/\\\\1/p\"):7777/'\n";
 
-static bool can(void)
-{
-	if (!missing)
-		return true;
-	if (!corral_test_needs_root("a network that is the test's"))
-		corral_test_skip("%s", missing);
-	return false;
-}
-
-static void lines_check(const char *out, unsigned int wanted)
-{
-	unsigned int n = 0;
-
-	for (const char *line = out; *line; line += strcspn(line, "\n"), line += *line == '\n') {
-		const char *said = memchr(line, '=', strcspn(line, "\n"));
-		size_t expected = strcspn(line, "-");
-
-		assert_non_null(said);
-		said++;
-		n++;
-		if (!strncmp(said, "skip", 4))
-			continue;
-		if (strncmp(said, line, expected) != 0 || said[expected] != '\n')
-			fail_msg("%.*s", (int)strcspn(line, "\n"), line);
-	}
-	assert_int_equal(n, wanted);
-}
-
 static unsigned int count(const char *text, const char *part)
 {
 	unsigned int n = 0;
@@ -198,22 +160,6 @@ static unsigned int count(const char *text, const char *part)
 	for (; (text = strstr(text, part)); text++)
 		n++;
 	return n;
-}
-
-static const json_t *denial_find(const struct run *r, const char *destination)
-{
-	const json_t *list = json_object_get(r->receipt, "denials"), *d;
-	size_t i;
-
-	json_array_foreach(list, i, d)
-	{
-		const char *text = json_string_value(json_object_get(d, "destination"));
-
-		if (text && !strcmp(text, destination))
-			return d;
-	}
-	fail_msg("'%s' is not among the denials", destination);
-	return NULL;
 }
 
 static void clients_get_to_what_is_on_the_list_alone(void **state)
@@ -237,7 +183,7 @@ static void clients_get_to_what_is_on_the_list_alone(void **state)
 	    "--allow", "mapped.example", "--allow", "metadata.example", "--allow",
 	    WORLD_PRIVATE ":8080", "--", "sh", "-c", script);
 	assert_status(&r, 0);
-	lines_check(r.out, count(matrix, "\nt ") + 1);
+	assert_int_equal(lines_check(r.out), count(matrix, "\nt ") + 1);
 	json_array_foreach(json_object_get(r.receipt, "contacts"), i, contact)
 	{
 		const char *name = json_string_value(json_object_get(contact, "name"));
@@ -443,76 +389,12 @@ static void a_live_sandbox_tells_what_is_new(void **state)
 	run_done(&r);
 }
 
-static bool file_put(const char *name, const char *text)
-{
-	char path[96];
-	FILE *f;
-
-	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
-	f = fopen(path, "we");
-	return f && fputs(text, f) >= 0 && fclose(f) == 0;
-}
-
-static void put_number(const char *path, const char *number)
-{
-	FILE *f = fopen(path, "we");
-
-	if (f) {
-		(void)fputs(number, f);
-		(void)fclose(f);
-	}
-}
-
 static int setup(void **state)
 {
-	char path[96];
+	int r = allow_setup(state);
 
-	(void)state;
-	if (geteuid() != 0) {
-		missing = "needs root";
-		return 0;
-	}
-	if (access("/usr/bin/curl", X_OK) < 0) {
-		missing = "curl is needed";
-		return 0;
-	}
-	if (!mkdtemp(dir) || chmod(dir, 0755) < 0 || !file_put("p.py", python) ||
-	    !file_put("n.js", javascript) || !file_put("resolv.conf", "nameserver " WORLD_FAR "\n"))
-		return -1;
-	if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
-		missing = "no namespaces can be made";
-		return 0;
-	}
-	(void)snprintf(path, sizeof(path), "%s/resolv.conf", dir);
-	if (mount(path, "/etc/resolv.conf", NULL, MS_BIND, NULL) < 0)
-		missing = "no file can be put at /etc/resolv.conf";
-	else
-		resolv_put = true;
-	put_number("/proc/sys/net/ipv4/ip_forward", "1");
-	put_number("/proc/sys/net/ipv6/conf/all/forwarding", "1");
-	if (!missing)
-		(void)world_open(&world, &missing);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	static const char *const names[] = { "p.py", "n.js", "resolv.conf" };
-
-	(void)state;
-	world_close(&world);
-	/* Without a namespace of ours it would be the host's own. */
-	if (resolv_put)
-		(void)umount2("/etc/resolv.conf", MNT_DETACH);
-	for (size_t i = 0; i < CORRAL_COUNT(names); i++) {
-		char path[96];
-
-		(void)snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
-		(void)unlink(path);
-	}
-	(void)rmdir(dir);
-	return 0;
+	return r < 0 || missing || (file_put("p.py", python) && file_put("n.js", javascript)) ? r
+	                                                                                      : -1;
 }
 
 int main(void)
@@ -527,5 +409,5 @@ int main(void)
 		cmocka_unit_test(a_live_sandbox_tells_what_is_new),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, allow_teardown);
 }
