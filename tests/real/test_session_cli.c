@@ -49,6 +49,26 @@ static void files_stay_and_the_sandbox_does_not(void)
 	session_sh("stay", "cat f", "1\n");
 }
 
+/* A full disk behind the pipe, say: its name is what one needs to be rid of it. */
+static void one_whose_id_nobody_could_read_does_not_stay(void)
+{
+	corral_autofree char *before = NULL;
+
+	session_sh("told", "true", "");
+	SESSION(&said, "list", "-q");
+	before = strdup(said.out);
+	for (const char *const *words = ARGS("create", "fork"); *words; words++) {
+		run_argv(&said,
+		         ARGS("sh", "-c", "\"$0\" session \"$1\" --root \"$2\" $3 >/dev/full",
+		              CORRAL_BINARY, *words, session_root,
+		              strcmp(*words, "fork") ? "" : "-f told"));
+		assert_error(&said, "print the session's id: No space left on device");
+	}
+	SESSION(&said, "list", "-q");
+	assert_string_equal(said.out, before);
+	assert_session("", "rm", "-f", "told");
+}
+
 static void killed_holder_loses_nothing(void)
 {
 	pid_t pid;
@@ -360,6 +380,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		SESSION_TEST(files_stay_and_the_sandbox_does_not),
+		SESSION_TEST(one_whose_id_nobody_could_read_does_not_stay),
 		SESSION_TEST(killed_holder_loses_nothing),
 		SESSION_TEST(commands_are_as_those_of_exec),
 		SESSION_TEST(first_use_by_many_at_once_makes_one),
