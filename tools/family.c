@@ -8,7 +8,7 @@
 #include "tools/exitcode.h"
 #include "tools/message.h"
 #include "tools/runtime_use.h"
-#include "tools/suggest.h"
+#include "kernel/base/suggest.h"
 
 const struct corral_family_command *corral_family_find(const struct corral_family *f,
                                                        const char *name)

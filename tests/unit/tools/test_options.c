@@ -5,7 +5,6 @@
 #include "tools/config_texts.c" /* NOLINT */
 #include "tools/options.c"      /* NOLINT */
 #include "tools/sandbox_name.c" /* NOLINT */
-#include "tools/suggest.c"      /* NOLINT */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -473,7 +472,8 @@ static void an_allowlist_of_flags_is_instead_of_a_files(void **state)
 	assert_int_equal(o.config->network, CORRAL_NETWORK_NONE);
 	assert_int_equal(o.config->n_allow, 0);
 	corral_options_done(&o);
-	assert_int_equal(USED(&o, &err, W("--config"), bridge, W("--allow"), W("c.example"), W("x")),
+	assert_int_equal(USED(&o, &err, W("--config"), bridge, W("--allow"), W("c.example"),
+	                      W("x")),
 	                 0);
 	assert_int_equal(o.config->network, CORRAL_NETWORK_ALLOW);
 	corral_options_done(&o);
