@@ -470,7 +470,6 @@ static int keep_limit(struct corral_sandbox *s, const struct corral_policy *p,
 {
 	static const enum corral_limit of_disk[] = { CORRAL_LIMIT_DISK, CORRAL_LIMIT_DISK_INODES };
 	struct corral_error why = { 0 };
-	char reason[CORRAL_ERROR_TEXT_SIZE];
 	int r = 0;
 
 	if ((!p->limits.disk_bytes && !p->limits.disk_inodes) || s->disk_fd >= 0)
@@ -483,13 +482,9 @@ static int keep_limit(struct corral_sandbox *s, const struct corral_policy *p,
 	s->disk_quota = r == 0;
 	if (s->disk_quota)
 		return 0;
-	(void)snprintf(reason, sizeof(reason),
-	               "what is kept lies on the host's disk (%.150s): make a session with "
-	               "--disk-backing image, or leave that limit out",
-	               why.text);
 	for (size_t i = 0; i < CORRAL_COUNT(of_disk); i++)
 		if (p->limits_asked & of_disk[i])
-			return limit_refuse(of_disk[i], reason, err);
+			return corral_quota_refuse(corral_limit_name(of_disk[i]), &why, err);
 	s->limits.disk_bytes = s->limits.disk_inodes = 0;
 	return 0;
 }

@@ -126,6 +126,29 @@ int corral_quota_limit(int dir_fd, uint64_t bytes, uint64_t inodes, struct corra
 	return r;
 }
 
+int corral_quota_possible(int dir_fd, struct corral_error *err)
+{
+	struct if_dqblk block = { 0 };
+	struct fsxattr attr = { 0 };
+	int r = project_get(dir_fd, &attr, err);
+
+	/* XFS knows nothing of a project that has no limit yet (ENOENT). */
+	if (r == 0 && quota_call(dir_fd, Q_GETQUOTA, attr.fsx_projid, &block) < 0 &&
+	    errno != ENOENT)
+		r = cannot(err, errno);
+	return r;
+}
+
+int corral_quota_refuse(const char *limit_name, const struct corral_error *why,
+                        struct corral_error *err)
+{
+	return corral_error_set(err, EOPNOTSUPP,
+	                        "limit '%s' cannot be enforced here: what is kept lies on the "
+	                        "host's disk (%.150s): make a session with --disk-backing image, "
+	                        "or leave that limit out",
+	                        limit_name, why->text);
+}
+
 int corral_quota_join(int dir_fd, int from_fd, struct corral_error *err)
 {
 	struct fsxattr attr = { 0 }, from = { 0 };

@@ -18,6 +18,12 @@
  */
 int corral_quota_limit(int dir_fd, uint64_t bytes, uint64_t inodes, struct corral_error *err);
 
+/* Whether that can be had there, without setting anything: 0, or as above. */
+int corral_quota_possible(int dir_fd, struct corral_error *err);
+/* -EOPNOTSUPP: a limit of that name, which was asked for and cannot be had, and what to do. */
+int corral_quota_refuse(const char *limit_name, const struct corral_error *why,
+                        struct corral_error *err);
+
 /* Of the same project as `from_fd`: both then count towards one limit. For an empty directory. */
 int corral_quota_join(int dir_fd, int from_fd, struct corral_error *err);
 

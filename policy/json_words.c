@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kernel/base/suggest.h"
+
 const char *corral_json_kind(const json_t *v)
 {
 	switch (json_typeof(v)) {
@@ -32,9 +34,40 @@ int corral_json_wrong_kind(const json_t *v, const char *wanted, struct corral_er
 	                        wanted);
 }
 
+/* Of "a, b, c", the one that key was most likely meant to be: its length, 0 without. */
+static int nearest(const char *key, const char *known, const char **ret)
+{
+	struct corral_guess guess = corral_guess_begin(key);
+	char word[64];
+	int found = 0;
+
+	while (*known) {
+		size_t len = strcspn(known, ",");
+
+		(void)snprintf(word, sizeof(word), "%.*s", (int)len, known);
+		guess.best = NULL;
+		corral_guess_look(&guess, word);
+		if (guess.best) {
+			*ret = known;
+			found = (int)len;
+		}
+		known += len;
+		known += strspn(known, ", ");
+	}
+	return found;
+}
+
 int corral_json_unknown_key(const char *key, const char *known, struct corral_error *err)
 {
-	return corral_error_set(err, EINVAL, "unknown key '%.*s': known here: %s", 64, key, known);
+	const char *meant = NULL;
+	int len = nearest(key, known, &meant);
+
+	if (len)
+		return corral_error_set(err, EINVAL,
+		                        "unknown key '%.64s' (did you mean '%.*s'?): known here: "
+		                        "%s",
+		                        key, len, meant, known);
+	return corral_error_set(err, EINVAL, "unknown key '%.64s': known here: %s", key, known);
 }
 
 int corral_json_place(struct corral_error *err, int r, const char *fmt, ...)

@@ -14,7 +14,7 @@ const char *corral_json_kind(const json_t *v);
 
 /* -EINVAL: "text where an object is expected". */
 int corral_json_wrong_kind(const json_t *v, const char *wanted, struct corral_error *err);
-/* -EINVAL: "unknown key 'x': known here: a, b". */
+/* -EINVAL: "unknown key 'x': known here: a, b", and which of these was meant, perhaps. */
 int corral_json_unknown_key(const char *key, const char *known, struct corral_error *err);
 
 /*

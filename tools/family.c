@@ -8,7 +8,7 @@
 #include "tools/exitcode.h"
 #include "tools/message.h"
 #include "tools/runtime_use.h"
-#include "tools/suggest.h"
+#include "kernel/base/suggest.h"
 
 const struct corral_family_command *corral_family_find(const struct corral_family *f,
                                                        const char *name)
@@ -141,6 +141,24 @@ static int unknown(const struct corral_family *f, const char *name)
 	return CORRAL_EXIT_FAILED;
 }
 
+/* "help", as corral itself has it: of one command, where that follows. */
+static int help_asked(const struct corral_family *f, int argc, char **argv)
+{
+	char option[] = "--help";
+	const struct corral_family_command *c;
+	char *args[] = { NULL, option, NULL };
+
+	if (argc < 3 || argv[2][0] == '-') {
+		help(f, stdout);
+		return 0;
+	}
+	c = corral_family_find(f, argv[2]);
+	if (!c)
+		return unknown(f, argv[2]);
+	args[0] = argv[2];
+	return corral_family_run(f, c, 2, args, args);
+}
+
 int corral_family_main(const struct corral_family *f, int argc, char **argv)
 {
 	const struct corral_family_command *c;
@@ -153,6 +171,8 @@ int corral_family_main(const struct corral_family *f, int argc, char **argv)
 		help(f, stdout);
 		return 0;
 	}
+	if (!strcmp(argv[1], "help"))
+		return help_asked(f, argc, argv);
 	c = corral_family_find(f, argv[1]);
 	return c ? corral_family_run(f, c, argc - 1, argv + 1, argv - 1) : unknown(f, argv[1]);
 }

@@ -10,7 +10,7 @@
 #include "tools/commands.h"
 #include "tools/exitcode.h"
 #include "tools/message.h"
-#include "tools/suggest.h"
+#include "kernel/base/suggest.h"
 
 static int cmd_help(int argc, char **argv);
 

@@ -9,7 +9,7 @@
 
 #include "kernel/base/cleanup.h"
 #include "kernel/base/parse.h"
-#include "tools/suggest.h"
+#include "kernel/base/suggest.h"
 
 #define RUN  (CORRAL_OPTION_RUN | CORRAL_OPTION_PLAN)
 #define MAKE (RUN | CORRAL_OPTION_CREATE | CORRAL_OPTION_MCP)

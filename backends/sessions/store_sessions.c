@@ -10,6 +10,7 @@
 #include "backends/sessions/store_state.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
+#include "kernel/quota.h"
 
 static int runtime_number(struct registry *g, const struct corral_runtime *rt, int64_t *ret,
                           struct corral_error *err)
@@ -41,6 +42,25 @@ static int order_check(const struct corral_session_order *o, struct corral_error
 		                     "disk_backing: only native sessions have an image file, and "
 		                     "this would be a container");
 	return r;
+}
+
+/* A limit that no sandbox of it could have, each of its commands would fail for: kernel/launch.c.
+ * Those of a sandbox that lasts for one command keep nothing but its workspace. */
+static int limits_check(const struct corral_session_store *s, const struct corral_session_order *o,
+                        struct corral_error *err)
+{
+	static const enum corral_limit of_disk[] = { CORRAL_LIMIT_DISK, CORRAL_LIMIT_DISK_INODES };
+	const struct corral_config *c = o->runtime->sandbox;
+	struct corral_error why = { 0 };
+
+	if (o->isolation != CORRAL_ISOLATION_NATIVE || store_has_disk(o->runtime) ||
+	    o->runtime->scope == CORRAL_SCOPE_CALL)
+		return 0;
+	for (size_t i = 0; i < CORRAL_COUNT(of_disk); i++)
+		if ((c->limits_asked & of_disk[i]) &&
+		    corral_quota_possible(s->own.layers_fd, &why) < 0)
+			return corral_quota_refuse(corral_limit_name(of_disk[i]), &why, err);
+	return 0;
 }
 
 static int session_add(struct store_change *c, const struct corral_session_order *o, const char *id,
@@ -100,6 +120,8 @@ int corral_session_store_create(struct corral_session_store *s,
 	char id[CORRAL_SESSION_ID_SIZE];
 	int r = order_check(order, err);
 
+	if (r == 0)
+		r = limits_check(s, order, err);
 	if (r < 0)
 		return r;
 	if (order->id)

@@ -79,10 +79,13 @@ static void assert_reason(const struct run *r, const char *reason)
 static void what_is_kept_has_a_limit(void **state)
 {
 	struct run r = { 0 };
+	corral_autofd int fd = -1;
 
 	(void)state;
 	if (!can_count())
 		return;
+	fd = open(keep, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(corral_quota_possible(fd, NULL), 0);
 	SH(&r, "head -c 12M /dev/zero >/root/a");
 	assert_status(&r, 0);
 	/* Of all sandboxes over it together, in every part of it. */

@@ -518,6 +518,24 @@ static void home_of_somebody_else_is_none_of_roots(void **state)
 	assert_says(p->r.err, "Unknown runtime 'small'");
 }
 
+static void help_is_a_word_as_well(void **state)
+{
+	struct place *p = *state;
+
+	for (const char *const *w = ARGS("runtime", "image", "session", "sandbox"); *w; w++) {
+		corral_autofree char *text = NULL;
+
+		CORRAL(p, *w, "--help");
+		text = strdup(p->r.out);
+		CORRAL(p, *w, "help");
+		assert_status(&p->r, 0);
+		assert_string_equal(p->r.out, text);
+	}
+	CORRAL(p, "image", "help", "pull");
+	assert_status(&p->r, 0);
+	assert_says(p->r.out, "Usage: corral image pull [options] NAME...\n");
+}
+
 static void words_that_make_no_sense_are_refused(void **state)
 {
 	struct place *p = *state;
@@ -525,6 +543,8 @@ static void words_that_make_no_sense_are_refused(void **state)
 	CORRAL(p, "runtime", "ls");
 	assert_status(&p->r, 125);
 	assert_says(p->r.err, "runtime: unknown command 'ls': write corral runtime list");
+	CORRAL(p, "runtime", "help", "shwo");
+	assert_says(p->r.err, "runtime: unknown command 'shwo': did you mean 'show'?");
 	CORRAL(p, "runtime", "show");
 	assert_says(p->r.err,
 	            "runtime show: too few words: corral runtime show [options] NAME|FILE.json");
@@ -550,6 +570,7 @@ int main(void)
 		T(image_without_an_engine_is_refused_with_both_reasons),
 		T(engine_that_answers_takes_what_needs_an_image),
 		T(home_of_somebody_else_is_none_of_roots),
+		T(help_is_a_word_as_well),
 		T(words_that_make_no_sense_are_refused),
 	};
 

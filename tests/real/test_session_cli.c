@@ -11,6 +11,7 @@
 #include "tests/support.h"
 
 #include "kernel/base/cleanup.h"
+#include "kernel/quota.h"
 #include "tests/real/sandbox_support.h"
 #include "tests/real/cli_support.h"
 #include "tests/real/session.h"
@@ -47,6 +48,48 @@ static void files_stay_and_the_sandbox_does_not(void)
 	assert_status(&said, 0);
 	assert_null(sandbox_of("stay"));
 	session_sh("stay", "cat f", "1\n");
+}
+
+/* A full disk behind the pipe, say: its name is what one needs to be rid of it. */
+static void one_whose_id_nobody_could_read_does_not_stay(void)
+{
+	corral_autofree char *before = NULL;
+
+	session_sh("told", "true", "");
+	SESSION(&said, "list", "-q");
+	before = strdup(said.out);
+	for (const char *const *words = ARGS("create", "fork"); *words; words++) {
+		run_argv(&said,
+		         ARGS("sh", "-c", "\"$0\" session \"$1\" --root \"$2\" $3 >/dev/full",
+		              CORRAL_BINARY, *words, session_root,
+		              strcmp(*words, "fork") ? "" : "-f told"));
+		assert_error(&said, "print the session's id: No space left on device");
+	}
+	SESSION(&said, "list", "-q");
+	assert_string_equal(said.out, before);
+	assert_session("", "rm", "-f", "told");
+}
+
+/* Each of its commands would say so; it is said before it is there. Where the file system can keep
+ * the limit, test_quota.c has it. */
+static void disk_that_cannot_be_limited_is_no_session(void)
+{
+	struct corral_error err = { 0 };
+	corral_autofd int fd = open(session_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	if (corral_quota_possible(fd, &err) == 0)
+		return;
+	SESSION(&said, "create", "--disk", "1G", "limited");
+	assert_error(&said, "limit 'disk' cannot be enforced here: what is kept lies on the host's "
+	                    "disk (");
+	assert_says(said.err, "--disk-backing image, or leave that limit out\n");
+	assert_says(said.err, err.text);
+	SESSION(&said, "show", "limited");
+	assert_status(&said, 125);
+	SESSION(&said, "create", "--pids", "99", "unlimited");
+	assert_status(&said, 0);
+	assert_session("", "rm", "unlimited");
 }
 
 static void killed_holder_loses_nothing(void)
@@ -360,6 +403,8 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		SESSION_TEST(files_stay_and_the_sandbox_does_not),
+		SESSION_TEST(one_whose_id_nobody_could_read_does_not_stay),
+		SESSION_TEST(disk_that_cannot_be_limited_is_no_session),
 		SESSION_TEST(killed_holder_loses_nothing),
 		SESSION_TEST(commands_are_as_those_of_exec),
 		SESSION_TEST(first_use_by_many_at_once_makes_one),

@@ -33,6 +33,8 @@ int corral_session_root_find(const char *said, char **ret, struct corral_error *
 /* A new one as the options say; id NULL: of the store's choice. */
 int corral_session_make(struct corral_call *call, const char *id, struct corral_session_record *ret,
                         struct corral_error *err);
+/* Prints the id of one that is new; one whose id nobody could read does not stay. */
+int corral_session_tell_new(struct corral_call *call, const char *id, struct corral_error *err);
 /* Limits and network of the options, over what a runtime says. */
 int corral_session_limits_put(const struct corral_call *call, struct corral_config *to,
                               struct corral_error *err);

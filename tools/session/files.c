@@ -81,9 +81,7 @@ int corral_session_fork_it(struct corral_call *call, struct corral_error *err)
 	struct change c = { .id = NULL };
 	int r = change_do(call, "forks", act_fork, &c, err);
 
-	if (r == 0)
-		(void)puts(c.name);
-	return r;
+	return r < 0 ? r : corral_session_tell_new(call, c.name, err);
 }
 
 static int act_checkpoint(struct corral_call *call, void *ctx, struct corral_error *err)

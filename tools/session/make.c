@@ -121,6 +121,19 @@ int corral_session_find_layered(struct corral_call *call, const char *id, const 
 	return r;
 }
 
+int corral_session_tell_new(struct corral_call *call, const char *id, struct corral_error *err)
+{
+	struct corral_error why = { 0 };
+	int r;
+
+	if (puts(id) >= 0 && fflush(stdout) == 0)
+		return 0;
+	r = corral_error_sys(err, errno, "print the session's id");
+	if (corral_session_store_remove(call->store, id, &why) < 0)
+		return corral_error_wrap(err, r, "session %s stays (%.200s)", id, why.text);
+	return r;
+}
+
 int corral_session_create(struct corral_call *call, struct corral_error *err)
 {
 	const char *id = call->n_operands ? call->operands[0] : NULL;
@@ -141,7 +154,7 @@ int corral_session_create(struct corral_call *call, struct corral_error *err)
 		                        id, call->at, id);
 	if (r < 0)
 		return r;
-	(void)puts(record.id);
+	r = corral_session_tell_new(call, record.id, err);
 	corral_session_record_done(&record);
-	return 0;
+	return r;
 }

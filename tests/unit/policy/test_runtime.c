@@ -103,7 +103,8 @@ static void unknown_key_is_named_with_the_known_ones(void **state)
 {
 	(void)state;
 	refused("{\"name\":\"x\",\"pakages\":[]}",
-	        "unknown key 'pakages': known here: name, description, image, base_image, "
+	        "unknown key 'pakages' (did you mean 'packages'?): known here: name, description, "
+	        "image, base_image, "
 	        "packages, package_manager, setup_commands, env_vars, work_dir, cache_image, "
 	        "run_as_uid, isolation, scope, disk_backing, rootfs, limits, network, allow, "
 	        "publish, ids, user, hostname, "

@@ -5,7 +5,6 @@
 #include "tools/config_texts.c" /* NOLINT */
 #include "tools/options.c"      /* NOLINT */
 #include "tools/sandbox_name.c" /* NOLINT */
-#include "tools/suggest.c"      /* NOLINT */
 
 #include <setjmp.h>
 #include <stdarg.h>

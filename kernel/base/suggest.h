@@ -1,6 +1,6 @@
 /* "Did you mean": how far apart two words are, and which is nearest. */
-#ifndef CORRAL_TOOLS_SUGGEST_H
-#define CORRAL_TOOLS_SUGGEST_H
+#ifndef CORRAL_KERNEL_BASE_SUGGEST_H
+#define CORRAL_KERNEL_BASE_SUGGEST_H
 
 /* Insertions, deletions, replacements and swaps of neighbours that turn a into b; a large number
  * when either is longer than any word of ours. */

@@ -1,4 +1,4 @@
-#include "tools/suggest.h"
+#include "kernel/base/suggest.h"
 
 #include <string.h>
 
