@@ -88,7 +88,8 @@ void corral_runtime_apt_conf(const char *guest_dir, struct corral_buf *ret)
 	 * Not in /var/cache/apt and /var/lib/apt/lists: images have hooks that empty the one, and
 	 * setup commands that remove the other. Without files of its own of what it has read in
 	 * memory, which are large and would be in the layer. As root, since nobody else owns what
-	 * is there.
+	 * is there. dpkg need not wait for the disk after each file: of a build that broke off
+	 * nothing is kept, and what is kept is on the disk before it has a name.
 	 */
 	corral_buf_fmt(ret,
 	               "Dir::Cache::archives \"%s/archives\";\n"
@@ -97,7 +98,8 @@ void corral_runtime_apt_conf(const char *guest_dir, struct corral_buf *ret)
 	               "Dir::Cache::srcpkgcache \"\";\n"
 	               "APT::Keep-Downloaded-Packages \"true\";\n"
 	               "Binary::apt::APT::Keep-Downloaded-Packages \"true\";\n"
-	               "APT::Sandbox::User \"root\";\n",
+	               "APT::Sandbox::User \"root\";\n"
+	               "DPkg::Options:: \"--force-unsafe-io\";\n",
 	               guest_dir, guest_dir);
 }
 

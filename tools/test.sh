@@ -13,7 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 test_packages=(libcmocka-dev clang clang-format clang-tidy cppcheck python3 bubblewrap crun runc uidmap docker.io
 	docker-registry podman busybox-static iproute2 procps util-linux ripgrep git passt nftables curl wget
-	netcat-openbsd openssh-client skopeo umoci xz-utils openssl)
+	netcat-openbsd openssh-client dropbear-bin skopeo umoci xz-utils openssl)
 # From wherever they are; Debian's are as good as others.
 command -v node >/dev/null && command -v npm >/dev/null || test_packages+=(nodejs npm)
 if [ -f tools/vm/packages.txt ]; then

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Runtimes built with the package managers themselves: pip, npm and apt, in a Debian of which mirrors are in a network
-# that is the test's, which builds reach by network bridge. What was installed runs, as what it was built for.
+# Runtimes built with the package managers themselves: pip, npm, cargo and apt, in a Debian of which mirrors are in a
+# network that is the test's, which builds reach by network bridge. What was installed runs, as what it was built for.
 #
 # usage: packages.sh CORRAL            exit 77: what it takes is not there
 set -euo pipefail
@@ -36,6 +36,9 @@ fi
 work=$CORRAL_TEST_WORK base=$3
 cd "$work"
 mount -t proc proc /proc
+# What rustup has in PATH chooses among toolchains of its user's home, and is none itself.
+cargo=$(rustc --print sysroot 2>/dev/null || true)/bin/cargo
+[ -x "$cargo" ] || cargo=$(readlink -f "$(command -v cargo)" || true)
 export CORRAL_IMAGES=$work/store HOME=$work/home XDG_CONFIG_HOME=$work/config
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY no_proxy NO_PROXY
 failures=0
@@ -47,7 +50,7 @@ fail() {
 
 # ---- what the mirrors have ----
 
-mkdir -p www/simple/corral-hello www/npm/files www/apt
+mkdir -p www/simple/corral-hello www/npm/files www/apt www/cargo/{dl,co/rr}
 python3 - <<'PYTHON'
 import base64, hashlib, io, json, tarfile, zipfile
 
@@ -74,6 +77,17 @@ about["dist"] = {"tarball": "http://11.0.0.1/npm/files/corral-hello-1.0.0.tgz",
                  "integrity": "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()}
 json.dump({"name": "corral-hello", "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": about}},
           open("www/npm/corral-hello", "w"))
+
+files = {"Cargo.toml": '[package]\nname = "corral-hello"\nversion = "1.0.0"\n', "src/main.rs": "fn main() {}\n"}
+with tarfile.open("www/cargo/dl/corral-hello-1.0.0.crate", "w:gz") as t:
+    for path, text in files.items():
+        i = tarfile.TarInfo("corral-hello-1.0.0/" + path)
+        i.size = len(text)
+        t.addfile(i, io.BytesIO(text.encode()))
+digest = hashlib.sha256(open("www/cargo/dl/corral-hello-1.0.0.crate", "rb").read()).hexdigest()
+json.dump({"dl": "http://11.0.0.1/cargo/dl/{crate}-{version}.crate"}, open("www/cargo/config.json", "w"))
+json.dump({"name": "corral-hello", "vers": "1.0.0", "deps": [], "cksum": digest, "features": {}, "yanked": False},
+          open("www/cargo/co/rr/corral-hello", "w"))
 PYTHON
 mkdir -p deb/{DEBIAN,usr/bin,var/lib/corral-hello}
 printf '#!/bin/sh\necho hello of apt\n' >deb/usr/bin/corral-hello
@@ -110,7 +124,15 @@ for ((i = 0; i < 100; i++)); do
 	sleep 0.1
 done
 
-# ---- the base: Debian, with what of pip and npm the host has ----
+# ---- the base: Debian, with what of pip, npm and cargo the host has ----
+
+# Libraries of a program, but for those that the base has in another version.
+libraries_of() { # PROGRAM
+	ldd "$1" | sed -n 's/.* => \(\/[^ ]*\) .*/\1/p' | while read -r library; do
+		case $library in */libc.so.* | */libm.so.* | */libdl.so.* | */libpthread.so.* | */librt.so.*) continue ;; esac
+		mkdir -p more/usr/local/lib && cp -L "$library" more/usr/local/lib/
+	done
+}
 
 managers=(apt)
 mkdir -p more/{etc/apt,usr/etc,usr/bin,usr/lib/node_modules,usr/lib/python3/dist-packages}
@@ -134,15 +156,25 @@ case $npm in
 	cp -a "${npm%/bin/npm-cli.js}" more/usr/lib/node_modules/
 	ln -s ../lib/node_modules/npm/bin/npm-cli.js more/usr/bin/npm
 	cp "$node" more/usr/bin/node
-	# Nothing that the base has in another version.
-	ldd "$node" | sed -n 's/.* => \(\/[^ ]*\) .*/\1/p' | while read -r library; do
-		case $library in */libc.so.* | */libm.so.* | */libdl.so.* | */libpthread.so.* | */librt.so.*) continue ;; esac
-		mkdir -p more/usr/local/lib && cp -L "$library" more/usr/local/lib/
-	done
+	libraries_of "$node"
 	managers+=(npm)
 	;;
 *) echo "skipped: npm: it is not installed as usual on this host" ;;
 esac
+# Indexes that are fetched file by file came with 1.68.
+version=$("${cargo:-false}" --version 2>/dev/null | sed -n 's/^cargo 1\.\([0-9]*\).*/\1/p')
+if [ "${version:-0}" -ge 68 ]; then
+	cp "$cargo" more/usr/bin/cargo
+	libraries_of "$cargo"
+	# Half a gigabyte of compiler is not what this is about.
+	cp "$here/rustc.sh" more/usr/bin/rustc
+	mkdir -p more/root/.cargo
+	printf '[source.crates-io]\nreplace-with = "test"\n[source.test]\nregistry = "sparse+http://11.0.0.1/cargo/"\n' \
+		>more/root/.cargo/config.toml
+	managers+=(cargo)
+else
+	echo "skipped: cargo: none of 1.68 or later on this host"
+fi
 zstd -qdc "$base" >root.tar
 # Devices are in no image.
 tar --delete -f root.tar --wildcards './dev/*'
@@ -214,6 +246,16 @@ for manager in "${managers[@]}"; do
 		prints 'hello of npm' npm /srv/app/node_modules/.bin/corral-hello
 		nothing_in npm root/.npm
 		;;
+	cargo)
+		build cargo ldconfig
+		[ -n "$tree" ] || continue
+		prints 'hello of cargo' cargo /root/.cargo/bin/corral-hello
+		nothing_in cargo root/.cargo/registry
+		# Anew, of what the first build fetched.
+		build cargo ldconfig true
+		prints 'hello of cargo' cargo /root/.cargo/bin/corral-hello
+		[ "$(grep -c 'GET /cargo/dl/' www.log)" = 1 ] || fail "cargo fetches again what is there"
+		;;
 	esac
 	echo "$manager: as expected"
 done
@@ -224,4 +266,9 @@ grep -q 'GET /apt/corral-hello.deb' www.log || grep -q 'GET /apt/./corral-hello.
 sed 's/corral-hello/corral-no-such/' apt.json >none.json
 ! "$corral" runtime build ./none.json >none.log 2>&1 || fail "a package that is not there was installed"
 grep -q 'Unable to locate package corral-no-such' none.log || fail "what is not there: $(tail -n 5 none.log)"
+if [ -e cargo.json ]; then
+	sed 's/corral-hello/corral-no-such/' cargo.json >none.json
+	! "$corral" runtime build ./none.json >none.log 2>&1 || fail "a crate that is not there was installed"
+	grep -q 'could not find .corral-no-such. in registry' none.log || fail "what is not there: $(tail -n 5 none.log)"
+fi
 [ "$failures" = 0 ] || exit 1

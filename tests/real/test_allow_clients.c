@@ -28,7 +28,7 @@ static pid_t servers[2] = { -1, -1 };
 
 /* Keys and certificates, and Java's class: what does not come about is skipped in the sandbox. */
 static const char prepare[] =
-        "cd \"$0\" || exit 1\n"
+        "umask 022; cd \"$0\" || exit 1\n"
         "for f in clients.sh clients.js quic.py initial.hex Clients.java; do\n"
         "cat <\"$1/$f\" >$f || exit 1\n"
         "done\n"

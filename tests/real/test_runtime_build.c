@@ -379,6 +379,7 @@ static void apt_keeps_what_it_downloads_elsewhere(void **state)
 	conf = content(i, "apt.conf");
 	holds(conf, "Dir::Cache::archives \"/.corral-build/cache/apt/archives\";");
 	holds(conf, "APT::Sandbox::User \"root\";");
+	holds(conf, "DPkg::Options:: \"--force-unsafe-io\";");
 }
 
 static void cargo_has_its_own_home_for_downloads_and_installs_to_the_images(void **state)

@@ -62,12 +62,15 @@ static int no_memory(struct corral_error *err)
 	return corral_error_set(err, ENOMEM, "out of memory");
 }
 
-static void building_done(struct building *b)
+static void building_done(struct building *b, bool failed)
 {
 	build_cache_give(&b->cache, b->o->launcher, corral_image_store_path(b->s));
 	if (b->work_fd >= 0) {
 		struct corral_error why = { 0 };
 
+		/* Only a failed one left anything, and of many files that takes a while. */
+		if (failed)
+			build_log_say(&b->log, "removing what was made");
 		if (corral_mapped_remove(b->o->launcher, b->partial_path, b->work_name, &why) < 0)
 			corral_trace(CORRAL_TRACE_BACKEND, "build: '%s' stays: %s", b->work_path,
 			             why.text);
@@ -573,7 +576,7 @@ int corral_runtime_build(struct corral_image_store *s, const struct corral_runti
 		failure = (struct corral_error) { 0 };
 		r = build_alone(&b, ret, &failure);
 	}
-	building_done(&b);
+	building_done(&b, r < 0);
 	if (corral_image_bounds_is_full(r))
 		corral_image_store_sweep(s);
 	build_turn_end(&turn, r, &failure);

@@ -34,13 +34,16 @@ class Clients {
 			if (c instanceof ConnectException || c instanceof PortUnreachableException ||
 			    text.contains("refused") || text.contains("No route to host") || text.contains("not permitted"))
 				return "refused";
+			// The world greets who says nothing for a moment.
+			if (text.contains("Invalid status line") || text.contains("Invalid Http response"))
+				return "late";
 		}
 		return e.toString();
 	}
 
 	static void check(String name, Check check) {
 		String what = "late";
-		for (int i = 0; i < 3 && what.equals("late"); i++) {
+		for (int i = 0; i < 5 && what.equals("late"); i++) {
 			long begun = System.currentTimeMillis();
 			try {
 				check.run();
@@ -63,19 +66,10 @@ class Clients {
 		}
 	}
 
-	/* The world greets who is silent for a moment, as a client is that still loads its classes. */
 	static void client(String text) throws Exception {
-		HttpClient client = HttpClient.newBuilder().followRedirects(HttpClient.Redirect.ALWAYS).build();
-		HttpRequest request = HttpRequest.newBuilder(URI.create(text)).timeout(Duration.ofSeconds(5)).build();
-		for (int i = 0;; i++) {
-			try {
-				client.send(request, HttpResponse.BodyHandlers.ofString());
-				return;
-			} catch (ProtocolException e) {
-				if (i == 5)
-					throw e;
-			}
-		}
+		HttpClient.newBuilder().followRedirects(HttpClient.Redirect.ALWAYS).build().send(
+		        HttpRequest.newBuilder(URI.create(text)).timeout(Duration.ofSeconds(5)).build(),
+		        HttpResponse.BodyHandlers.ofString());
 	}
 
 	static void socket(InetAddress address, int port) throws Exception {
