@@ -153,7 +153,7 @@ int corral_runtime_definition(const struct corral_runtime *rt, const char *platf
 	text = canonical(rt, platform);
 	if (!text)
 		return corral_error_set(err, EINVAL, "runtime: a text that is no UTF-8");
-	memcpy(ret, DIGEST_PREFIX, strlen(DIGEST_PREFIX));
+	(void)snprintf(ret, CORRAL_RUNTIME_DEFINITION_SIZE, "%s", DIGEST_PREFIX);
 	(void)SHA256Data((const uint8_t *)text, strlen(text), ret + strlen(DIGEST_PREFIX));
 	return 0;
 }
