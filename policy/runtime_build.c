@@ -168,7 +168,7 @@ int corral_runtime_tag(const struct corral_runtime *rt, const char *platform, ch
 	if (r < 0)
 		return r;
 	corral_buf_str(&tag, CORRAL_RUNTIME_REPOSITORY ":");
-	for (size_t i = 0; rt->name[i] && i < TAG_NAME_MAX; i++) {
+	for (size_t i = 0; i < TAG_NAME_MAX && rt->name[i]; i++) {
 		char c = rt->name[i];
 		bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
 		            (c >= '0' && c <= '9') || c == '_' || (i > 0 && (c == '.' || c == '-'));
