@@ -155,7 +155,7 @@ int corral_runtime_definition(const struct corral_runtime *rt, const char *platf
 	text = canonical(rt, platform);
 	if (!text)
 		return corral_error_set(err, EINVAL, "runtime: a text that is no UTF-8");
-	memcpy(ret, DIGEST_PREFIX, strlen(DIGEST_PREFIX));
+	(void)snprintf(ret, CORRAL_RUNTIME_DEFINITION_SIZE, "%s", DIGEST_PREFIX);
 	(void)SHA256Data((const uint8_t *)text, strlen(text), ret + strlen(DIGEST_PREFIX));
 	return 0;
 }
@@ -170,7 +170,7 @@ int corral_runtime_tag(const struct corral_runtime *rt, const char *platform, ch
 	if (r < 0)
 		return r;
 	corral_buf_str(&tag, CORRAL_RUNTIME_REPOSITORY ":");
-	for (size_t i = 0; rt->name[i] && i < TAG_NAME_MAX; i++) {
+	for (size_t i = 0; i < TAG_NAME_MAX && rt->name[i]; i++) {
 		char c = rt->name[i];
 		bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
 		            (c >= '0' && c <= '9') || c == '_' || (i > 0 && (c == '.' || c == '-'));

@@ -85,7 +85,7 @@ static struct corral_runtime_entry *find(const struct corral_runtime_catalogue *
 /* What an earlier directory had under that name, whether it could be read or not. */
 static void forget(struct corral_runtime_catalogue *c, const char *name)
 {
-	struct corral_runtime_entry *e = find(c, name);
+	struct corral_runtime_entry *e = c->n ? find(c, name) : NULL;
 
 	if (e) {
 		entry_done(e);
@@ -213,7 +213,7 @@ int corral_runtime_load(const char *path, struct corral_runtime **ret, struct co
 	r = trust(fd, err);
 	if (r == 0)
 		r = file_parse(fd, path, &rt, err);
-	if (r < 0)
+	if (r != 0)
 		return corral_error_wrap(err, r, "'%.200s'", path);
 	rt->path = strdup(path);
 	if (!rt->path)

@@ -398,7 +398,7 @@ static void swap(unsigned int *a, unsigned int *b)
 /* The next permutation, by rank; false after the last. */
 static bool next_order(unsigned int *order, size_t n)
 {
-	size_t i = n - 1, k = n - 1;
+	size_t i = n - 1, k = i;
 
 	while (i > 0 && order[i - 1] > order[i])
 		i--;

@@ -146,7 +146,7 @@ static int by_number(const void *a, const void *b)
 int corral_holder_shells(struct corral_holder *h, struct corral_holder_client *c,
                          const struct corral_talk *t)
 {
-	const struct corral_holder_shell *all[CORRAL_HOLDER_SHELLS_MAX];
+	const struct corral_holder_shell *all[CORRAL_HOLDER_SHELLS_MAX] = { NULL };
 	json_t *list = json_array();
 	size_t n = 0;
 

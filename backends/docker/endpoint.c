@@ -28,7 +28,7 @@ static const char *shown(const char *host, char room[128])
 {
 	size_t i = 0;
 
-	for (; host[i] && i < 127; i++)
+	for (; i < 127 && host[i]; i++)
 		room[i] = (char)((unsigned char)host[i] < ' ' || host[i] == 0x7f ? '?' : host[i]);
 	room[i] = '\0';
 	return room;

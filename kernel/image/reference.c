@@ -21,7 +21,7 @@ static int refuse(const char *text, const char *why, struct corral_error *err)
 	char shown[SHOWN + 1];
 	size_t n = 0;
 
-	for (; text[n] && n < SHOWN; n++)
+	for (; n < SHOWN && text[n]; n++)
 		shown[n] = (char)(text[n] > 0x20 && text[n] < 0x7f ? text[n] : '?');
 	shown[n] = '\0';
 	return corral_error_set(err, EINVAL, "image name '%s': %s", shown, why);

@@ -90,7 +90,7 @@ static inline void image_busybox(const char *root)
 		                             "ln",   "grep",  "env", "test",     "touch",
 		                             "true", "stat",  "mv",  "readlink", "dd" };
 	char path[PATH_MAX];
-	struct stat st;
+	struct stat st = { .st_size = 0 };
 	int from, to;
 
 	(void)snprintf(path, sizeof(path), "%s/bin", root);

@@ -69,6 +69,8 @@ static inline void run_argv(struct run *r, const char *const *argv)
 	char *text;
 	pid_t pid;
 
+	if (!r)
+		abort();
 	run_done(r);
 	assert_true(out >= 0 && err >= 0 && receipt >= 0);
 	pid = fork();

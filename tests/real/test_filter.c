@@ -330,7 +330,7 @@ static int resolve(const char *name, unsigned int type, struct corral_dns_answer
 
 static void assert_resolves(const char *name, const char *address)
 {
-	struct corral_dns_answer a;
+	struct corral_dns_answer a = { .n_addresses = 0 };
 	char text[CORRAL_ADDRESS_TEXT_SIZE];
 
 	assert_int_equal(resolve(name, strchr(address, ':') ? 28 : 1, &a), 0);

@@ -171,7 +171,7 @@ static void what_many_sandboxes_read_is_in_memory_once(void **state)
 	assert_true(begin >= 0);
 	assert_in_range(after_read - begin, 0, BIG_MB * mb * 3 / 2);
 	/* A copy of each would be seen. */
-	assert_true(after_write - after_read > WRITERS * OWN_MB * mb * 9 / 10);
+	assert_true(after_write - after_read > WRITERS * mb * OWN_MB * 9 / 10);
 }
 
 int main(void)

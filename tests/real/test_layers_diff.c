@@ -165,8 +165,10 @@ static char *sorted(struct corral_buf *b)
 	corral_buf_str(&out, "");
 	for (char *p = text ? strtok_r(text, "\n", &save) : NULL; p;
 	     p = strtok_r(NULL, "\n", &save)) {
-		lines = realloc(lines, (n + 1) * sizeof(*lines));
-		assert_non_null(lines);
+		char **more = realloc(lines, (n + 1) * sizeof(*lines));
+
+		assert_non_null(more);
+		lines = more;
 		lines[n++] = p;
 	}
 	if (n)

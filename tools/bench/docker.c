@@ -140,7 +140,7 @@ static int their_run(const struct bench *b, const struct task *task, uint64_t *r
 			r = corral_error_sys(err, ENOMEM, "run docker");
 	}
 	begin = bench_now();
-	if (r == 0)
+	if (r == 0 && argv[0])
 		r = spawn(argv, err);
 	*ret_nsec = bench_now() - begin;
 	for (size_t i = 0; i < WORDS_MAX; i++)

@@ -42,6 +42,10 @@ enum contestant {
 	FORK,
 	UNDO,
 	ON_DOCKER,
+	ON_DOCKER_KNOWN = ON_DOCKER + DOCKER_KNOWN,
+	ON_DOCKER_EXECUTE = ON_DOCKER + DOCKER_EXECUTE,
+	ON_DOCKER_CALL = ON_DOCKER + DOCKER_CALL,
+	ON_DOCKER_NEW = ON_DOCKER + DOCKER_NEW,
 	CONTESTANTS = ON_DOCKER + DOCKER_CONTESTANTS
 };
 
@@ -550,13 +554,13 @@ int main(int argc, char **argv)
 			[CHECKPOINT] = { .name = "checkpoint of a large session" },
 			[FORK] = { .name = "fork of a large session" },
 			[UNDO] = { .name = "undo of 10,000 files" },
-			[ON_DOCKER + DOCKER_KNOWN] = { .name = "on Docker: get_or_create of a live "
+			[ON_DOCKER_KNOWN] = { .name = "on Docker: get_or_create of a live "
 			                                       "session" },
-			[ON_DOCKER + DOCKER_EXECUTE] = { .name = "on Docker: command in a live "
+			[ON_DOCKER_EXECUTE] = { .name = "on Docker: command in a live "
 			                                         "session" },
-			[ON_DOCKER + DOCKER_CALL] = { .name = "on Docker: command under scope "
+			[ON_DOCKER_CALL] = { .name = "on Docker: command under scope "
 			                                      "call" },
-			[ON_DOCKER + DOCKER_NEW] = { .name = "on Docker: get_or_create of a new "
+			[ON_DOCKER_NEW] = { .name = "on Docker: get_or_create of a new "
 			                                     "session" },
 		},
 	};

@@ -190,7 +190,7 @@ int corral_images_cmd_history(struct corral_call *call, struct corral_error *err
 	corral_table_init(&table, headings, CORRAL_COUNT(headings));
 	if (r == 0)
 		r = corral_image_find(s, call->operands[0], &i, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	steps = history_of(s, i);
 	if (call->options.json)

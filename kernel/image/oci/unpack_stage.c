@@ -91,7 +91,7 @@ static int start(struct corral_unpack_stage *s, char *const *argv, bool has_outp
 	struct corral_command command = { .argv = full, .last = true, .no_statistics = true };
 	int r = pipe_make(in, 1, err);
 
-	for (size_t i = 0; argv[i] && i < ARGUMENTS_MAX; i++)
+	for (size_t i = 0; i < ARGUMENTS_MAX && argv[i]; i++)
 		full[i + 1] = argv[i];
 	if (r == 0 && has_output)
 		r = pipe_make(out, 0, err);

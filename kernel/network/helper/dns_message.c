@@ -49,7 +49,7 @@ static bool read_bytes(struct reader *r, size_t n, const uint8_t **ret)
  */
 static bool read_name(struct reader *r, struct corral_dns_name *ret)
 {
-	size_t at = r->at, lowest = r->at, end = 0, len = 0;
+	size_t at = r->at, lowest = at, end = 0, len = 0;
 	unsigned int hops = 0;
 
 	for (;;) {

@@ -111,7 +111,7 @@ static void streams_arguments_and_environment_arrive(void **state)
 static void what_cannot_be_executed_is_a_result(void **state)
 {
 	char *const none[] = { (char *)"corral-no-such-program", NULL };
-	char *const not [] = { (char *)"./not", NULL };
+	char *const no_program[] = { (char *)"./not", NULL };
 	struct corral_execute x = { .argv = none, .timeout_ms = PATIENCE_MS };
 	struct place *p = *state;
 	struct corral_executed e;
@@ -121,7 +121,7 @@ static void what_cannot_be_executed_is_a_result(void **state)
 	assert_int_equal(e.exit_code, 127);
 	assert_non_null(strstr(e.err.data, "corral-no-such-program"));
 	corral_executed_done(&e);
-	x.argv = not ;
+	x.argv = no_program;
 	OK(p, corral_backend_execute(p->b, &x, &e, &p->err));
 	assert_int_equal(e.exit_code, 126);
 	corral_executed_done(&e);

@@ -33,7 +33,8 @@ struct place {
 static inline void place_open(struct place *p)
 {
 	OK(p, corral_image_store_open(p->root, true, &p->store, &p->err));
-	p->store->unsynced = true;
+	if (p->store)
+		p->store->unsynced = true;
 }
 
 static inline void place_make(struct place *p)

@@ -164,7 +164,8 @@ static struct corral_seccomp_program compile_as_runc(const struct corral_buf *oc
 	assert_int_equal(seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0), 0);
 	if (tree)
 		assert_int_equal(seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2), 0);
-	json_array_foreach(list, i, entry) rules_add(ctx, entry, default_action);
+	for (i = 0; (entry = json_array_get(list, i)); i++)
+		rules_add(ctx, entry, default_action);
 	p = exported(ctx);
 	seccomp_release(ctx);
 	json_decref(root);

@@ -7,7 +7,7 @@ const char *name_shown(const char *name, char shown[128])
 {
 	size_t n = 0;
 
-	for (; name[n] && n < 120; n++)
+	for (; n < 120 && name[n]; n++)
 		shown[n] = (char)(name[n] >= ' ' && name[n] < 0x7f ? name[n] : '?');
 	if (name[n]) {
 		memcpy(shown + n, "...", 3);

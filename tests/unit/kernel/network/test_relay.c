@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -135,7 +136,7 @@ static void listener_without_a_descriptor_rests(void **state)
 	listener_ready = l.watch.ready;
 	l.watch.ready = counted;
 	corral_net_loop_tick(&loop, &tick);
-	top = dup(0);
+	top = fcntl(0, F_DUPFD_CLOEXEC, 0);
 	(void)close(top);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &whole), 0);
 	few = (struct rlimit) { (rlim_t)top, whole.rlim_max };
