@@ -111,6 +111,7 @@ static inline int allow_setup(void **state)
 		resolv_put = true;
 	put_number("/proc/sys/net/ipv4/ip_forward", "1");
 	put_number("/proc/sys/net/ipv6/conf/all/forwarding", "1");
+	world_patience_ms = 2000;
 	if (!missing)
 		(void)world_open(&world, &missing);
 	return 0;

@@ -20,6 +20,7 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/network/helper/dns_message.h"
 
+int world_patience_ms = 30;
 static unsigned int *questions; /* shared with the world */
 
 static int run(const char *command)
@@ -141,7 +142,7 @@ static int service_open(int type, uint16_t port)
 	return fd;
 }
 
-/* For a moment only: a client that says nothing first is greeted as well. */
+/* A client that says nothing first is greeted as well. */
 static void hello(int fd)
 {
 	static const char page[] = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n"
@@ -151,7 +152,7 @@ static void hello(int fd)
 	        "Content-Length: 0\r\nConnection: close\r\n\r\n";
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	char buf[2048] = "";
-	ssize_t n = poll(&p, 1, 30) == 1 ? recv(fd, buf, sizeof(buf) - 1, 0) : 0;
+	ssize_t n = poll(&p, 1, world_patience_ms) == 1 ? recv(fd, buf, sizeof(buf) - 1, 0) : 0;
 
 	if (n > 0 && !strncmp(buf, "GET /to-denied", 14))
 		(void)!send(fd, redirection, sizeof(redirection) - 1, MSG_NOSIGNAL);

@@ -37,6 +37,10 @@ struct world {
 	int ns_fd; /* its network namespace */
 };
 
+/* How long a client may say nothing until it is greeted, 30 unless it was set before world_open():
+ * those who speak first and are slow, as HTTP's are, take it for their answer. */
+extern int world_patience_ms;
+
 /* Called in a network namespace that nothing else is in, as root. False where something is missing,
  * which *ret_why says. */
 bool world_open(struct world *ret, const char **ret_why);

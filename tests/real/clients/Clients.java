@@ -34,16 +34,13 @@ class Clients {
 			if (c instanceof ConnectException || c instanceof PortUnreachableException ||
 			    text.contains("refused") || text.contains("No route to host") || text.contains("not permitted"))
 				return "refused";
-			// The world greets who says nothing for a moment.
-			if (text.contains("Invalid status line") || text.contains("Invalid Http response"))
-				return "late";
 		}
 		return e.toString();
 	}
 
 	static void check(String name, Check check) {
 		String what = "late";
-		for (int i = 0; i < 5 && what.equals("late"); i++) {
+		for (int i = 0; i < 3 && what.equals("late"); i++) {
 			long begun = System.currentTimeMillis();
 			try {
 				check.run();

@@ -5,9 +5,7 @@ const { Resolver, promises: names } = require('dns');
 const dgram = require('dgram'), http = require('http'), net = require('net');
 
 const words = { ECONNREFUSED: 'refused', EHOSTUNREACH: 'refused', EPERM: 'refused', EACCES: 'refused',
-	ENOTFOUND: 'unknown', ENODATA: 'nodata',
-	// The world greets who says nothing for a moment.
-	HPE_INVALID_CONSTANT: 'late' };
+	ENOTFOUND: 'unknown', ENODATA: 'nodata' };
 
 function word(e) {
 	// Of several addresses each has its error, and fetch has what it heard as a cause.
@@ -102,7 +100,7 @@ if (major < 18 || (major === 18 && minor < 13)) {
 (async () => {
 	for (const [name, check] of Object.entries(checks)) {
 		let what = 'late';
-		for (let i = 0; i < 5 && what === 'late'; i++)
+		for (let i = 0; i < 3 && what === 'late'; i++)
 			what = await once(check);
 		console.log(`${name}=${what}`);
 	}
