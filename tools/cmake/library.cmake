@@ -67,12 +67,13 @@ set(private_headers
   kernel/base/sigpipe.h
   kernel/base/trace.h
   kernel/base/utf8.h
+  kernel/disk.h
   kernel/files/client.h
   kernel/image/layer.h
   kernel/image/make.h
   kernel/image/reference.h
-  kernel/disk.h
   kernel/keep.h
+  kernel/quota.h
   policy/environment.h
   policy/guest_path.h
   policy/json_words.h
