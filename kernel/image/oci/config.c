@@ -60,8 +60,7 @@ static int env_parse(const json_t *o, struct corral_image *i, struct corral_erro
 	size_t n = 0;
 	int r = corral_manifest_texts(o, "Env", ENV_MAX, TEXT_MAX, &i->env, &i->n_env, err);
 
-	if (r < 0)
-		return r;
+	/* Also of what came before a fault: whoever looks at it all the same finds assignments. */
 	for (size_t k = 0; k < i->n_env; k++) {
 		char *item = i->env[k];
 
@@ -72,7 +71,7 @@ static int env_parse(const json_t *o, struct corral_image *i, struct corral_erro
 			free(item);
 	}
 	i->n_env = n;
-	return 0;
+	return r;
 }
 
 static int texts_compare(const void *a, const void *b)
