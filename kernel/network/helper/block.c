@@ -269,7 +269,7 @@ static off_t mark_at(const struct corral_net_block *b, unsigned int index)
 
 static int mark_set(struct corral_net_block *b, unsigned int index, bool used)
 {
-	const char mark = used;
+	const char mark = used ? 1 : 0;
 
 	if (b->used[index] == used)
 		return 0;
@@ -351,7 +351,8 @@ int corral_net_block_open(const char *runtime_dir, const struct corral_net_host 
 	if (r >= 0) {
 		marks_read(b);
 		r = places_clean(b, err);
-		/* Somewhere: the links of whoever had the block just now may still be about to go. */
+		/* Somewhere: the links of whoever had the block just now may still be about to go.
+		 */
 		b->next = (unsigned int)getpid() % CORRAL_NET_BLOCK_PLACES;
 	}
 	if (r < 0) {
@@ -366,8 +367,9 @@ void corral_net_block_close(struct corral_net_block *b)
 {
 	if (!b)
 		return;
-	/* Also where it would go by itself: closing the last copy of an owner waits for a grace period
-	 * of RCU, a transaction leaves that to the kernel's worker (nf_tables_commit_release()). */
+	/* Also where it would go by itself: closing the last copy of an owner waits for a grace
+	 * period of RCU, a transaction leaves that to the kernel's worker
+	 * (nf_tables_commit_release()). */
 	if (b->rules_fd >= 0)
 		table_remove(b);
 	corral_fd_closep(&b->rules_fd);
