@@ -56,7 +56,8 @@ bool corral_network_is_alive(const struct corral_network *n);
 /* Has it taken away, and does not wait; corral_network_end() follows. No process may be left in the
  * namespace, as what keeps it from the host may go before the link does. */
 void corral_network_let_go(const struct corral_network *n);
-/* Takes it away, where nobody is left in it; with ports published, waits until they are free again. */
+/* Takes it away, where nobody is left in it; with ports published, waits until they are free again.
+ */
 void corral_network_end(struct corral_network *n, bool has_ports);
 
 /* Where corral-net is: of the size of PATH_MAX. False when it is nowhere. */

@@ -237,6 +237,7 @@ static inline void internet_make(void)
 	        "$I ip link set lo up; $I ip addr add 198.51.100.1/24 dev inet0\n"
 	        "$I ip -6 addr add " INTERNET6 "/64 dev inet0 nodad\n"
 	        "$I ip addr add " INTERNET "/32 dev lo; $I ip link set inet0 up\n"
+	        "$I sh -c 'echo 0 >/proc/sys/net/ipv4/ip_forward'\n"
 	        "ip route add default via 198.51.100.1; ip -6 route add default via " INTERNET6
 	        "\n",
 	        (int)net.internet, (int)net.internet);

@@ -433,7 +433,7 @@ static void merge_random(const struct chain *c, unsigned int round)
 			continue;
 		merged.paths[k++] = i == upper ? layer_path(&l, name) : c->paths[i];
 	}
-	for (size_t i = merged.n; i-- > 0;)
+	for (size_t i = merged.n; i-- > 0 && merged.paths[i];)
 		layers_push(stack, sizeof(stack), strrchr(merged.paths[i], '/') + 1);
 	assert_lists(&merged, 0, generation);
 	if (upper > 0)

@@ -134,7 +134,7 @@ static void nobody_inherits_of_one_that_was_killed(void **state)
 	if (net_missing())
 		return;
 	pid = BEGIN(&out, "run", "--network", "bridge", NET_PROBE, "--", "sh", "-c",
-	            "/net flood " INTERNET " 7 300; echo done; sleep 60");
+	            "/net flood " INTERNET " 7 60; echo done; sleep 60");
 	assert_eventually(says(out, "done\n"));
 	helper = net_process_of(pid, false);
 	child = net_process_of(pid, true);
@@ -145,10 +145,11 @@ static void nobody_inherits_of_one_that_was_killed(void **state)
 	(void)kill(pid, SIGKILL);
 	(void)status_of(pid);
 	assert_eventually(net_is_clean());
-	assert_true(tracked() >= 300);
+	/* Fewer than a sandbox may have where the host's table is small. */
+	assert_true(tracked() >= 60);
 	BRIDGE(&r, "connect", INTERNET, "80");
 	assert_out(&r, "said " HOST "\n");
-	assert_true(tracked() < 100);
+	assert_true(tracked() < 40);
 	(void)close(out);
 	run_done(&r);
 }
@@ -304,8 +305,8 @@ static void resolver_is_not_flooded(void **state)
 		return;
 	BRIDGE(&r, "asks", "6000");
 	assert_int_equal(sscanf(r.out, "refused %u answered %u", &refused, &answered), 2);
-	/* What the socket had no room for was neither. */
-	if (!refused || answered > 400 + (corral_now_ms() - began_ms) / 5)
+	/* What the socket had no room for was neither. Who is slow may ask for all of them. */
+	if ((!refused && !corral_test_slow()) || answered > 400 + (corral_now_ms() - began_ms) / 5)
 		fail_msg("%u were refused, %u answered", refused, answered);
 	BRIDGE(&r, "resolve", "udp", "www.example.org");
 	assert_out(&r, INTERNET "\n");

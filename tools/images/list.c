@@ -56,7 +56,8 @@ static void row_add(struct corral_table *t, const struct corral_image *i, const 
 	corral_human_bytes(i->size_bytes, bytes, sizeof(bytes));
 	corral_table_add(t, (const char *const[]) { name ? corral_image_reference_short(name) : "-",
 	                                            id, platform, age, bytes,
-	                                            i->built_for && *i->built_for ? i->built_for : "-" });
+	                                            i->built_for && *i->built_for ? i->built_for
+	                                                                          : "-" });
 }
 
 static bool image_list(struct corral_call *call, const struct corral_image *i,

@@ -110,7 +110,12 @@ static void rules_add(struct corral_nft_batch *b, const char *ours,
                       const struct corral_net_host *host)
 {
 	const uint32_t each = corral_net_connections_max(host->conntrack_max);
+	struct corral_prefix own[] = {
+		{ corral_address_of((const uint8_t *)&host->base, sizeof(host->base)), 16 },
+		{ .address.family = 6, .len = 8 * sizeof(ula) },
+	};
 
+	memcpy(own[1].address.bytes, ula, sizeof(ula));
 	RULE(b, "from", BEGINS_NOT(IIFNAME, ours), ACCEPT);
 	/* Nobody's address but its own leaves a sandbox. */
 	RULE(b, "from", NOT_IN_SET(GUESTS4, CORRAL_NFT_IIFNAME, CORRAL_NFT_IP_SADDR), DROP);
@@ -133,6 +138,8 @@ static void rules_add(struct corral_nft_batch *b, const char *ours,
 
 	/* Other sandboxes, of any corral. */
 	RULE(b, "out", BEGINS(OIFNAME, CORRAL_NET_LINK_PREFIX), PROHIBIT);
+	/* What is none's now, or their side of a link, would leave by the host's default route. */
+	corral_net_prefixes_refuse(b, "out", own, CORRAL_COUNT(own), &PROHIBIT);
 	/* A port of the host's that is sent on to somewhere. */
 	RULE(b, "out", HAS(STATUS, IPS_DST_NAT), HAS(STATE, NEW), PROHIBIT);
 	corral_net_beyond_refuse(b, "out", &PROHIBIT);
@@ -262,7 +269,7 @@ static off_t mark_at(const struct corral_net_block *b, unsigned int index)
 
 static int mark_set(struct corral_net_block *b, unsigned int index, bool used)
 {
-	const char mark = used;
+	const char mark = used ? 1 : 0;
 
 	if (b->used[index] == used)
 		return 0;
@@ -344,7 +351,8 @@ int corral_net_block_open(const char *runtime_dir, const struct corral_net_host 
 	if (r >= 0) {
 		marks_read(b);
 		r = places_clean(b, err);
-		/* Somewhere: the links of whoever had the block just now may still be about to go. */
+		/* Somewhere: the links of whoever had the block just now may still be about to go.
+		 */
 		b->next = (unsigned int)getpid() % CORRAL_NET_BLOCK_PLACES;
 	}
 	if (r < 0) {
@@ -359,8 +367,9 @@ void corral_net_block_close(struct corral_net_block *b)
 {
 	if (!b)
 		return;
-	/* Also where it would go by itself: closing the last copy of an owner waits for a grace period
-	 * of RCU, a transaction leaves that to the kernel's worker (nf_tables_commit_release()). */
+	/* Also where it would go by itself: closing the last copy of an owner waits for a grace
+	 * period of RCU, a transaction leaves that to the kernel's worker
+	 * (nf_tables_commit_release()). */
 	if (b->rules_fd >= 0)
 		table_remove(b);
 	corral_fd_closep(&b->rules_fd);

@@ -58,14 +58,16 @@ static bool is_of_guest(const struct forget *f, struct nlattr *tuple)
 }
 
 /*
- * A connection that has ended is kept for its two minutes: while the host remembers it, it gives that
- * port to nobody else, whose first packet the peer, in TIME-WAIT itself, would drop. Nothing comes of
- * it to the next of that address: its socket is closed, and no packet of the peer's opens it again.
+ * A connection that has ended is kept for its two minutes: while the host remembers it, it gives
+ * that port to nobody else, whose first packet the peer, in TIME-WAIT itself, would drop. Nothing
+ * comes of it to the next of that address: its socket is closed, and no packet of the peer's opens
+ * it again.
  */
 static bool has_ended(struct nlmsghdr *h)
 {
 	struct nlattr *info = nlmsg_find_attr(h, sizeof(struct nfgenmsg), CTA_PROTOINFO);
-	struct nlattr *tcp = info ? nla_find(nla_data(info), nla_len(info), CTA_PROTOINFO_TCP) : NULL;
+	struct nlattr *tcp =
+	        info ? nla_find(nla_data(info), nla_len(info), CTA_PROTOINFO_TCP) : NULL;
 	struct nlattr *state =
 	        tcp ? nla_find(nla_data(tcp), nla_len(tcp), CTA_PROTOINFO_TCP_STATE) : NULL;
 

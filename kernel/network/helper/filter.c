@@ -312,7 +312,10 @@ static void elements_read(void *context, struct nlmsghdr *h)
 	int left;
 
 	if (list)
-		nla_for_each_nested(element, list, left) element_read(c, element);
+		nla_for_each_nested(element, list, left)
+		{
+			element_read(c, element);
+		}
 }
 
 /* Of a counter's answer: packets. */
@@ -376,6 +379,7 @@ static int contacts_report(struct corral_filter *f, int family, struct corral_le
 	for (size_t i = 0; i < 3 && r == 0; i++) {
 		char set[16];
 
+		/* cppcheck-suppress legacyUninitvar; where to put them, not what is there */
 		c[i] = (struct counts) { lists[i], 0, CORRAL_FILTER_COUNTED_MAX, family, true };
 		(void)snprintf(set, sizeof(set), "%s%d", names[i], family);
 		r = counts_read(f, set, &c[i]);

@@ -242,11 +242,12 @@ static int child_start(struct server *s, const void *message, size_t size, int s
 }
 
 /*
- * What takes privileges, which it had no more in the end: first what its caller may wait for. A link
- * that somebody could still send by is removed here, which takes the kernel 20 ms, and all wait. Of a
- * sandbox whose caller has seen its last process end it goes with the namespace, of which ours is the
- * last descriptor but the caller's. Should the child have said so by a guest's doing, then the rules
- * are still the caller's to keep, and whoever is given the place next removes the link first.
+ * What takes privileges, which it had no more in the end: first what its caller may wait for. A
+ * link that somebody could still send by is removed here, which takes the kernel 20 ms, and all
+ * wait. Of a sandbox whose caller has seen its last process end it goes with the namespace, of
+ * which ours is the last descriptor but the caller's. Should the child have said so by a guest's
+ * doing, then the rules are still the caller's to keep, and whoever is given the place next removes
+ * the link first.
  */
 static void served_clean(struct served *one, bool gone)
 {
