@@ -568,6 +568,7 @@ static int launch(struct corral_sandbox *s, const struct corral_policy *p, struc
 	/* As root at once: its connection is made while the root is. */
 	if (r == 0 && has_network && f.scheme == CORRAL_ID_RANGE)
 		r = network_begin(s, p, err);
+	s->network.sends_frames = corral_network_sends_frames(p);
 	if (r == 0)
 		r = corral_plan_compile(p, &f, &s->plan, err);
 	stage_add(s, CORRAL_STAGE_PLAN, &t);

@@ -331,6 +331,12 @@ static int descriptors_check(struct corral_error *err)
 
 int corral_launcher_open(unsigned int flags, struct corral_launcher **ret, struct corral_error *err)
 {
+	return corral_launcher_open_for(flags, NULL, ret, err);
+}
+
+int corral_launcher_open_for(unsigned int flags, const struct corral_policy *first,
+                             struct corral_launcher **ret, struct corral_error *err)
+{
 	struct corral_launcher *l = calloc(1, sizeof(*l));
 	int r;
 
@@ -343,13 +349,15 @@ int corral_launcher_open(unsigned int flags, struct corral_launcher **ret, struc
 	corral_cond_init(&l->work);
 	r = descriptors_check(err);
 	if (r == 0)
+		r = corral_network_helper_new(&l->network, err);
+	if (r == 0 && first && corral_policy_has_network(first))
+		corral_network_prepare(l->network, first, geteuid() == 0);
+	if (r == 0)
 		r = corral_host_probe(&l->host, err);
 	if (r == 0)
 		r = corral_cgroup_host_open(&l->cgroups, err);
 	if (r == 0)
 		r = image_open(&l->image_fd, err);
-	if (r == 0)
-		r = corral_network_helper_new(&l->network, err);
 	if (r == 0) {
 		corral_etc_scan(&l->etc);
 		l->reset_oom = oom_protected();

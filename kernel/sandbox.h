@@ -59,6 +59,10 @@ enum corral_launcher_flags {
  */
 int corral_launcher_open(unsigned int flags, struct corral_launcher **ret,
                          struct corral_error *err);
+/* For who knows already what the first sandbox will be like, or NULL: what that waits for and takes
+ * longest, a network's helper, is begun before the host is looked at. */
+int corral_launcher_open_for(unsigned int flags, const struct corral_policy *first,
+                             struct corral_launcher **ret, struct corral_error *err);
 /* Every sandbox of it must be closed before. */
 void corral_launcher_close(struct corral_launcher *l);
 

@@ -96,7 +96,8 @@ static int execute(struct run *run, struct corral_error *err)
 	if (r == 0)
 		r = corral_options_compile(&run->options, &run->policy, err);
 	if (r == 0)
-		r = corral_launcher_open(CORRAL_LAUNCHER_ONE_SHOT, &run->launcher, err);
+		r = corral_launcher_open_for(CORRAL_LAUNCHER_ONE_SHOT, run->policy, &run->launcher,
+		                             err);
 	if (r == 0)
 		r = corral_sandbox_open(run->launcher, run->policy, &run->sandbox, err);
 	if (r == 0)

@@ -265,6 +265,11 @@ static enum corral_net_way way_of(const struct corral_policy *p, bool is_root)
 /* A capability over the namespace in which pasta's sandbox has its rules is one over the rules. */
 #define CAPS_NET ((uint64_t)1 << CAP_NET_ADMIN | (uint64_t)1 << CAP_NET_RAW)
 
+bool corral_network_sends_frames(const struct corral_policy *p)
+{
+	return (p->caps & CAPS_NET) != 0;
+}
+
 static int way_check(const struct corral_policy *p, bool is_root, struct corral_error *err)
 {
 	if (is_root && p->network_pasta)
@@ -486,7 +491,8 @@ void corral_network_let_go(const struct corral_network *n)
 
 	if (n->socket_fd < 0)
 		return;
-	(void)!send(n->socket_fd, &gone, sizeof(gone), MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (!n->sends_frames)
+		(void)!send(n->socket_fd, &gone, sizeof(gone), MSG_NOSIGNAL | MSG_DONTWAIT);
 	/* Not closed alone: a child of the caller's may hold a copy. */
 	(void)shutdown(n->socket_fd, SHUT_WR);
 }

@@ -20,6 +20,9 @@ struct corral_network {
 	int table_fd;  /* while this is open the host's rules for it are in force, also when all of
 	                  corral-net was killed; -1 without */
 	bool waits;    /* has not answered yet */
+	/* What is inside may send frames past all rules (packet(7)), also by a socket that it gave
+	 * away: its link is removed with its end, which takes a while. */
+	bool sends_frames;
 	char address[CORRAL_NET_ADDRESS_MAX];
 };
 #define CORRAL_NETWORK_INIT                     \
@@ -46,6 +49,7 @@ void corral_network_prepare(struct corral_network_helper *h, const struct corral
 int corral_network_begin(struct corral_network_helper *h, const struct corral_policy *p,
                          bool is_root, int netns_fd, struct corral_network *ret,
                          struct corral_error *err);
+bool corral_network_sends_frames(const struct corral_policy *p);
 /* Waits for the answer: the helper's own words when there is no network to be had. */
 int corral_network_await(struct corral_network *n, struct corral_error *err);
 /* Under network "allow": whom the guest talked to since it was made, and what it was refused. */

@@ -34,7 +34,7 @@ enum corral_net_type {
 	CORRAL_NET_REPORT,      /* to the child, when it is READY: whom has the guest talked to? */
 	CORRAL_NET_LEDGER,      /* to the caller, in answer */
 	CORRAL_NET_PREPARE,     /* to the helper: addresses and rules will be needed in a moment */
-	CORRAL_NET_GONE,        /* to the child: nobody is left in the sandbox's namespace */
+	CORRAL_NET_GONE,        /* to the child: nobody is left who could send past the rules */
 };
 
 /* How it is connected; the mode (enum corral_network_mode) says to what. */
