@@ -473,6 +473,29 @@ static void program_that_others_may_write_is_not_run(void **state)
 	run_done(&r);
 }
 
+/* Killed, say, when the host has no memory. */
+static void nothing_runs_without_the_network_that_it_was_to_have(void **state)
+{
+	char text[700], binary[128];
+	const char *argv[] = { binary,   "run", "--network", "allow",  "--allow",
+		               INTERNET, "--",  "echo",      "it ran", NULL };
+	struct run r = { 0 };
+
+	(void)state;
+	if (net_missing())
+		return;
+	(void)snprintf(binary, sizeof(binary), "%s/ends/corral", net.dir);
+	(void)snprintf(text, sizeof(text),
+	               "cd %s && mkdir -m 755 ends && cp " CORRAL_BINARY " ends/ && "
+	               "printf '#!/bin/sh\\nsleep 0.3\\n' >ends/corral-net && chmod 755 ends/*",
+	               net.dir);
+	assert_int_equal(sh(text), 0);
+	run_argv(&r, argv);
+	assert_error(&r, "corral-net ended while it connected the sandbox");
+	assert_null(strstr(r.out, "it ran"));
+	run_done(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -488,6 +511,7 @@ int main(void)
 		cmocka_unit_test(users_of_the_host_do_not_reach_a_guest),
 		cmocka_unit_test(sockets_at_paths_are_nobody_elses_to_lead_astray),
 		cmocka_unit_test(program_that_others_may_write_is_not_run),
+		cmocka_unit_test(nothing_runs_without_the_network_that_it_was_to_have),
 	};
 
 	return cmocka_run_group_tests(tests, hostile_open, hostile_close);
