@@ -205,13 +205,31 @@ static int netns_open(struct corral_sandbox *s, const struct corral_plan_facts *
 	return s->netns_fd < 0 ? corral_error_sys(err, errno, "open '%s'", path) : 0;
 }
 
+/* What is -EPIPE elsewhere is guest init's end, of which it is asked why: that corral-net has ended
+ * it does not know, and would go on without a network. */
+static int network_result(int r, struct corral_error *err)
+{
+	if (r != -EPIPE)
+		return r;
+	if (err)
+		err->code = ECONNABORTED;
+	return -ECONNABORTED;
+}
+
 static int network_begin(struct corral_sandbox *s, const struct corral_policy *p,
                          struct corral_error *err)
 {
 	s->has_ports = p->n_publish > 0;
 	s->has_list = p->network == CORRAL_NETWORK_ALLOW;
-	return corral_network_begin(s->launcher->network, p, corral_launcher_is_root(s->launcher),
-	                            s->netns_fd, &s->network, err);
+	return network_result(corral_network_begin(s->launcher->network, p,
+	                                           corral_launcher_is_root(s->launcher),
+	                                           s->netns_fd, &s->network, err),
+	                      err);
+}
+
+static int network_await(struct corral_sandbox *s, struct corral_error *err)
+{
+	return network_result(corral_network_await(&s->network, err), err);
 }
 
 static int slot_open(struct corral_sandbox *s, const struct corral_slot *slot,
@@ -239,9 +257,7 @@ static int slot_open(struct corral_sandbox *s, const struct corral_slot *slot,
 		if (s->netns_fd >= 0) {
 			/* Guest init waits for this descriptor, and so an ordinary user's for its
 			 * network. Root's goes on to what does not need one; the command waits. */
-			r = s->network.waits && s->ids.lease_fd < 0
-			            ? corral_network_await(&s->network, err)
-			            : 0;
+			r = s->network.waits && s->ids.lease_fd < 0 ? network_await(s, err) : 0;
 			if (r == 0)
 				*ret_fd = corral_take_fd(&s->netns_fd);
 			return r;
@@ -579,7 +595,7 @@ static int launch(struct corral_sandbox *s, const struct corral_policy *p, struc
 	if (r == 0)
 		r = plan_send(s, s->plan, p, &f, err);
 	if (r == 0 && s->network.waits)
-		r = corral_network_await(&s->network, err);
+		r = network_await(s, err);
 	stage_add(s, CORRAL_STAGE_PREPARE, &t);
 	/* It may have failed while we were still sending: its last word is in the socket. */
 	if (r == -EPIPE && s->plan)

@@ -8,7 +8,8 @@
  * or FAILED, later with a LEDGER to each REPORT, and whose end of it is the network's: when the
  * caller closes its own, or dies, the child takes the network away and ends. Where the caller says
  * GONE before, no process of the guest's is left, and the link is left to the kernel, which removes
- * it with the namespace and without anybody waiting for it.
+ * it with the namespace and without anybody waiting for it. What keeps the namespace, as sockets do
+ * that a guest gave away, sends nothing by it (helper/seal.h).
  */
 #ifndef CORRAL_KERNEL_NETWORK_WIRE_H
 #define CORRAL_KERNEL_NETWORK_WIRE_H

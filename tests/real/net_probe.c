@@ -9,6 +9,7 @@
  *     flood ADDRESS PORT N     one datagram each from N ports of its own
  *     ask udp|tcp OP TYPE      the code that the resolver answers to such a question; by tcp two of
  *                              them are asked at once, and both codes said
+ *     give PATH                gives a stream socket of its network to whoever listens at the path
  *     asks N                   N questions by udp at once: how many were refused, and answered
  */
 #include <arpa/inet.h>
@@ -16,11 +17,13 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #ifndef IPV6_FREEBIND
@@ -278,6 +281,33 @@ static int serve(char **argv)
 	}
 }
 
+static int give(const char *path)
+{
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	struct iovec iov = { (char *)(uintptr_t) "x", 1 };
+	struct msghdr m = { .msg_iov = &iov,
+		            .msg_iovlen = 1,
+		            .msg_control = &control,
+		            .msg_controllen = sizeof(control) };
+	int out = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
+	memset(&control, 0, sizeof(control));
+	control.head.cmsg_level = SOL_SOCKET;
+	control.head.cmsg_type = SCM_RIGHTS;
+	control.head.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&control.head), &fd, sizeof(int));
+	if (connect(out, (struct sockaddr *)&to, sizeof(to)) < 0 || sendmsg(out, &m, 0) != 1)
+		return tell_error(errno);
+	printf("given\n");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 4 && !strcmp(argv[1], "connect"))
@@ -292,6 +322,8 @@ int main(int argc, char **argv)
 		return flood(argv + 2);
 	if (argc == 5 && !strcmp(argv[1], "ask"))
 		return ask(argv + 2);
+	if (argc == 3 && !strcmp(argv[1], "give"))
+		return give(argv[2]);
 	if (argc == 3 && !strcmp(argv[1], "asks"))
 		return asks(argv + 2);
 	return 2;

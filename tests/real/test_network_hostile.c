@@ -174,6 +174,70 @@ static void ports_of_what_has_ended_are_not_taken_again(void **state)
 	run_done(&r);
 }
 
+static int socket_take(int listener)
+{
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { .space = { 0 } };
+	char byte;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &iov,
+		            .msg_iovlen = 1,
+		            .msg_control = &control,
+		            .msg_controllen = sizeof(control) };
+	int from = accept(listener, NULL, NULL), fd;
+
+	assert_true(from >= 0);
+	assert_int_equal(recvmsg(from, &m, MSG_CMSG_CLOEXEC), 1);
+	memcpy(&fd, CMSG_DATA(&control.head), sizeof(fd));
+	(void)close(from);
+	return fd;
+}
+
+/* Who else has a socket of a sandbox's network reaches nothing by it when that has ended: neither
+ * what the rules refused before, which are gone, nor what they let pass. */
+static void socket_that_a_guest_gave_away_reaches_nobody(void **state)
+{
+	const struct timeval patience = { .tv_sec = 1 };
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	char dir[96];
+	struct run r = { 0 };
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd, code;
+
+	(void)state;
+	if (net_missing()) {
+		(void)close(listener);
+		return;
+	}
+	(void)snprintf(dir, sizeof(dir), "%s:/d", net.dir);
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s/give", net.dir);
+	assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(chmod(at.sun_path, 0777), 0);
+	assert_int_equal(listen(listener, 4), 0);
+	for (int i = 0; i < 2; i++) {
+		RUN(&r, "--network", "bridge", NET_PROBE, "--bind", dir, "--", "/net", "give",
+		    "/d/give");
+		assert_out(&r, "given\n");
+		fd = socket_take(listener);
+		assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
+		                            sizeof(patience)),
+		                 0);
+		to.sin_port = htons(i ? 80 : 8000);
+		assert_int_equal(inet_pton(AF_INET, i ? INTERNET : HOST, &to.sin_addr), 1);
+		code = connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ? errno : 0;
+		if (!code)
+			fail_msg("%s was reached", i ? INTERNET : HOST);
+		(void)close(fd);
+	}
+	(void)close(listener);
+	(void)unlink(at.sun_path);
+	run_done(&r);
+	assert_eventually(net_is_clean());
+}
+
 /* Of the internet, from the port that guests have sent to. */
 static void datagram_from_internet(const char *to, int port)
 {
@@ -410,6 +474,29 @@ static void program_that_others_may_write_is_not_run(void **state)
 	run_done(&r);
 }
 
+/* Killed, say, when the host has no memory. */
+static void nothing_runs_without_the_network_that_it_was_to_have(void **state)
+{
+	char text[700], binary[128];
+	const char *argv[] = { binary,   "run", "--network", "allow",  "--allow",
+		               INTERNET, "--",  "echo",      "it ran", NULL };
+	struct run r = { 0 };
+
+	(void)state;
+	if (net_missing())
+		return;
+	(void)snprintf(binary, sizeof(binary), "%s/ends/corral", net.dir);
+	(void)snprintf(text, sizeof(text),
+	               "cd %s && mkdir -m 755 ends && cp " CORRAL_BINARY " ends/ && "
+	               "printf '#!/bin/sh\\nsleep 0.3\\n' >ends/corral-net && chmod 755 ends/*",
+	               net.dir);
+	assert_int_equal(sh(text), 0);
+	run_argv(&r, argv);
+	assert_error(&r, "corral-net ended while it connected the sandbox");
+	assert_null(strstr(r.out, "it ran"));
+	run_done(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -417,6 +504,7 @@ int main(void)
 		cmocka_unit_test(connections_are_limited_under_a_list),
 		cmocka_unit_test(nobody_inherits_of_one_that_was_killed),
 		cmocka_unit_test(ports_of_what_has_ended_are_not_taken_again),
+		cmocka_unit_test(socket_that_a_guest_gave_away_reaches_nobody),
 		cmocka_unit_test(guest_takes_no_port_of_the_hosts),
 		cmocka_unit_test(whoever_reads_what_a_guest_sends_can_do_nothing_else),
 		cmocka_unit_test(resolver_is_asked_plain_questions_alone),
@@ -424,6 +512,7 @@ int main(void)
 		cmocka_unit_test(users_of_the_host_do_not_reach_a_guest),
 		cmocka_unit_test(sockets_at_paths_are_nobody_elses_to_lead_astray),
 		cmocka_unit_test(program_that_others_may_write_is_not_run),
+		cmocka_unit_test(nothing_runs_without_the_network_that_it_was_to_have),
 	};
 
 	return cmocka_run_group_tests(tests, hostile_open, hostile_close);

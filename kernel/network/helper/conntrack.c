@@ -22,10 +22,13 @@
 #define TIMEOUT_S 5
 /* Sent at a time: what a socket's buffer takes. */
 #define DELETE_MAX (16u << 10)
+/* Of connections that have ended: nobody's limit counts them (nf_conncount(), already_closed()). */
+#define ENDED_MAX 512
 
 struct forget {
 	const struct corral_net_place *places;
 	size_t n;
+	size_t n_ended;            /* that are kept */
 	struct corral_buf deletes; /* messages, one behind the other */
 };
 
@@ -61,7 +64,8 @@ static bool is_of_guest(const struct forget *f, struct nlattr *tuple)
  * A connection that has ended is kept for its two minutes: while the host remembers it, it gives
  * that port to nobody else, whose first packet the peer, in TIME-WAIT itself, would drop. Nothing
  * comes of it to the next of that address: its socket is closed, and no packet of the peer's opens
- * it again.
+ * it again (a SYN of either side ends it, nf_conntrack_tcp_packet()). So many of them at most, as
+ * whoever means harm to the host's table has as many as it likes.
  */
 static bool has_ended(struct nlmsghdr *h)
 {
@@ -98,8 +102,12 @@ static void entry_see(void *context, struct nlmsghdr *h)
 	const struct nfgenmsg *gen = nlmsg_data(h);
 
 	if (h->nlmsg_type != (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW) || !original ||
-	    (!is_of_guest(f, original) && !(reply && is_of_guest(f, reply))) || has_ended(h))
+	    (!is_of_guest(f, original) && !(reply && is_of_guest(f, reply))))
 		return;
+	if (f->n_ended < ENDED_MAX && has_ended(h)) {
+		f->n_ended++;
+		return;
+	}
 	delete_add(f, gen, original, nlmsg_find_attr(h, sizeof(*gen), CTA_ZONE));
 }
 
@@ -140,7 +148,7 @@ int corral_net_conntrack_forget(const struct corral_net_place *places, size_t n,
                                 struct corral_error *err)
 {
 	const struct timeval timeout = { .tv_sec = TIMEOUT_S };
-	struct forget f = { places, n, CORRAL_BUF_INIT };
+	struct forget f = { .places = places, .n = n, .deletes = CORRAL_BUF_INIT };
 	corral_autofd int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
 	int r = 0;
 

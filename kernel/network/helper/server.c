@@ -21,6 +21,7 @@
 #include "kernel/network/helper/link.h"
 #include "kernel/network/helper/nameservers.h"
 #include "kernel/network/helper/ports.h"
+#include "kernel/network/helper/seal.h"
 #include "policy/egress.h"
 #include "policy/publish.h"
 
@@ -245,9 +246,10 @@ static int child_start(struct server *s, const void *message, size_t size, int s
  * What takes privileges, which it had no more in the end: first what its caller may wait for. A
  * link that somebody could still send by is removed here, which takes the kernel 20 ms, and all
  * wait. Of a sandbox whose caller has seen its last process end it goes with the namespace, of
- * which ours is the last descriptor but the caller's. Should the child have said so by a guest's
- * doing, then the rules are still the caller's to keep, and whoever is given the place next removes
- * the link first.
+ * which ours is the last descriptor but the caller's: but a guest's sockets may outlive it, and so
+ * nothing leaves it any more. Should the child have said so by a guest's doing, then the guest has
+ * no network either, and whoever is given the place next removes the link first. Before the host
+ * forgets its connections: no other may begin then.
  */
 static void served_clean(struct served *one, bool gone)
 {
@@ -258,6 +260,7 @@ static void served_clean(struct served *one, bool gone)
 	(void)close(one->socket_fd);
 	if (one->block) {
 		corral_net_block_place(one->block, one->index, &place);
+		gone = gone && corral_net_seal(one->guest_fd) == 0;
 		used = corral_net_link_was_used(place.link);
 		if (!gone)
 			corral_net_link_remove(place.link);
