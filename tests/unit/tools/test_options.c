@@ -116,6 +116,12 @@ static void wrong_options_are_refused_with_a_way_out(void **state)
 	        "unknown option --memroy: did you mean --memory?");
 	refused(CORRAL_OPTION_RUN, WORDS("--volume", "a:b"),
 	        "unknown option --volume: write --bind SRC:DST or --ro-bind");
+	refused(CORRAL_OPTION_SESSION_CREATE, WORDS("--image", "a"),
+	        "unknown option --image: a session has that of its runtime: --runtime FILE");
+	refused(CORRAL_OPTION_EXEC, WORDS("--image", "a"),
+	        "unknown option --image: a sandbox has that which it was made with");
+	refused(CORRAL_OPTION_LS, WORDS("--image", "a"),
+	        "unknown option --image: write --docker IMAGE");
 	refused(CORRAL_OPTION_RUN, WORDS("--frobnicate"),
 	        "unknown option --frobnicate: see corral run --help");
 	refused(CORRAL_OPTION_RUN, WORDS("--=x"), "unknown option --: see corral run");
