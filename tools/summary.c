@@ -8,6 +8,7 @@
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
+#include "policy/config.h"
 #include "policy/seccomp.h"
 #include "tools/message.h"
 #include "tools/write_all.h"
@@ -86,6 +87,16 @@ static void put_layers(struct corral_buf *b, const struct corral_receipt *r)
 	corral_buf_fmt(b, "%s\n", corral_tier_name(r->tier));
 }
 
+/* A container's is the engine's. */
+static void put_network(struct corral_buf *b, const struct corral_receipt *r)
+{
+	if (r->tier != CORRAL_TIER_FULL && r->tier != CORRAL_TIER_CONFINED)
+		return;
+	label(b, "network");
+	corral_buf_fmt(b, "%s%s%s\n", corral_network_name((enum corral_network_mode)r->network),
+	               r->address[0] ? ", address " : "", r->address);
+}
+
 static void put_lost(struct corral_buf *b, const struct corral_receipt *r)
 {
 	struct line l = { b, LABEL_WIDTH };
@@ -151,6 +162,20 @@ static void put_contacts(struct corral_buf *b, const struct corral_ledger *l)
 	}
 }
 
+/* What the list itself does not tell: a name on it was refused all the same, and some no entry
+ * opens. */
+static const char *why_refused(const struct corral_refusal *r)
+{
+	switch (r->reason) {
+	case CORRAL_REFUSAL_SPECIAL:
+		return ": an address that is not of the public internet takes an entry of its own";
+	case CORRAL_REFUSAL_BEYOND:
+		return ": no entry opens that";
+	default:
+		return "";
+	}
+}
+
 static void put_refusals(struct corral_buf *b, const struct corral_ledger *l, bool first)
 {
 	char text[CORRAL_REFUSAL_TEXT_SIZE], remedy[CORRAL_REFUSAL_TEXT_SIZE];
@@ -160,10 +185,10 @@ static void put_refusals(struct corral_buf *b, const struct corral_ledger *l, bo
 		const char *with = corral_refusal_remedy(l, d, remedy);
 
 		label(b, first && !i ? "refused" : "");
-		corral_buf_fmt(b, "%s, %" PRIu64 " time%s, by rule %s%s%s%s\n",
+		corral_buf_fmt(b, "%s, %" PRIu64 " time%s, by rule %s%s%s%s%s\n",
 		               corral_refusal_text(l, d, text), d->count, d->count == 1 ? "" : "s",
-		               CORRAL_REFUSAL_RULE, with ? " (" : "", with ? with : "",
-		               with ? ")" : "");
+		               CORRAL_REFUSAL_RULE, why_refused(d), with ? " (" : "",
+		               with ? with : "", with ? ")" : "");
 	}
 }
 
@@ -218,6 +243,7 @@ void corral_summary_print(const struct corral_receipt *r, const struct corral_li
 	               exit_status, (double)r->wall_usec / 1000, (double)r->user_usec / 1000,
 	               (double)r->system_usec / 1000);
 	put_layers(&b, r);
+	put_network(&b, r);
 	put_lost(&b, r);
 	put_usage(&b, r, limits);
 	if (r->ledger)
