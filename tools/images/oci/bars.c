@@ -54,7 +54,7 @@ static const char *doing_text(const char *doing)
 		{ "wait", "waiting" },     { "download", "downloading" },
 		{ "unpack", "unpacking" }, { "there", "is there" },
 		{ "done", "done" },        { "write", "writing" },
-		{ "other", "waiting" },
+		{ "other", "waiting" },    { "read", "reading" },
 	};
 
 	for (size_t i = 0; i < CORRAL_COUNT(known); i++)
