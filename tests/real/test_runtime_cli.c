@@ -525,6 +525,9 @@ static void words_that_make_no_sense_are_refused(void **state)
 	CORRAL(p, "runtime", "ls");
 	assert_status(&p->r, 125);
 	assert_says(p->r.err, "runtime: unknown command 'ls': write corral runtime list");
+	CORRAL(p, "pull", "a");
+	assert_status(&p->r, 125);
+	assert_says(p->r.err, "unknown command 'pull': write corral image pull;");
 	CORRAL(p, "runtime", "show");
 	assert_says(p->r.err,
 	            "runtime show: too few words: corral runtime show [options] NAME|FILE.json");
