@@ -776,6 +776,10 @@ static const struct {
 	{ "detach", "one that stays runs commands in the background: corral sandbox create, then "
 	            "corral exec -d" },
 	{ "interactive", "write --stdin" },
+	{ "env-file", "write --env NAME=VALUE for each, or \"env\" in a file for --config" },
+	{ "entrypoint", "a command that is given runs without the image's entrypoint" },
+	{ "port", "write --publish PORT:PORT" },
+	{ "expose", "write --publish PORT:PORT" },
 	{ "net", "write --network none, bridge, allow or host" },
 	{ "pids-limit", "write --pids N" },
 	{ "cpu-shares", "write --cpu-weight N (1 to 10000)" },
@@ -811,6 +815,16 @@ static const char *dashes(enum corral_option_command command)
 	                  CORRAL_OPTION_SESSION_EXEC)
 	               ? ", and put -- before the command"
 	               : "";
+}
+
+/* Letters that people bring along from other tools. */
+static const char *letter_hint(char letter, enum corral_option_command command)
+{
+	if (letter == 'v')
+		return " (--bind mounts a directory)";
+	if (letter == 'p' && find_long("publish", 7, command))
+		return " (--publish PORT:PORT gives a port)";
+	return "";
 }
 
 static int unknown_option(const char *name, size_t len, enum corral_option_command command,
@@ -908,8 +922,7 @@ static int read_letters(struct corral_options *o, struct cursor *at, const char 
 		if (!row)
 			return corral_error_set(err, EINVAL,
 			                        "unknown option -%c%s: see corral %s --help%s",
-			                        *word,
-			                        *word == 'v' ? " (--bind mounts a directory)" : "",
+			                        *word, letter_hint(*word, at->command),
 			                        corral_option_command_name(at->command),
 			                        dashes(at->command));
 		if (!row->arg) {

@@ -127,6 +127,8 @@ static void wrong_options_are_refused_with_a_way_out(void **state)
 	refused(CORRAL_OPTION_RUN, WORDS("--=x"), "unknown option --: see corral run");
 	refused(CORRAL_OPTION_PLAN, WORDS("-q"), "unknown option -q: see corral plan --help");
 	refused(CORRAL_OPTION_RUN, WORDS("-v", "a:b"), "unknown option -v (--bind mounts");
+	refused(CORRAL_OPTION_RUN, WORDS("-p", "80:80"), "unknown option -p (--publish PORT:PORT");
+	refused(CORRAL_OPTION_SESSION_EXEC, WORDS("-p", "80:80"), "unknown option -p: see");
 	refused(CORRAL_OPTION_RUN, WORDS("--memory"),
 	        "--memory: a value is missing: write --memory SIZE");
 	refused(CORRAL_OPTION_RUN, WORDS("-m"), "--memory: a value is missing");
