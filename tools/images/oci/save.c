@@ -133,6 +133,5 @@ int corral_images_cmd_save(struct corral_call *call, struct corral_error *err)
 	r = path ? save_to(&s, path, format, &bars.progress, err)
 	         : corral_image_save(s.store, (const struct corral_image *const *)s.images, s.n,
 	                             format, STDOUT_FILENO, &bars.progress, err);
-	corral_bars_done(&bars);
-	return r;
+	return corral_bars_end(&bars, r, err);
 }
