@@ -162,20 +162,6 @@ static void put_contacts(struct corral_buf *b, const struct corral_ledger *l)
 	}
 }
 
-/* What the list itself does not tell: a name on it was refused all the same, and some no entry
- * opens. */
-static const char *why_refused(const struct corral_refusal *r)
-{
-	switch (r->reason) {
-	case CORRAL_REFUSAL_SPECIAL:
-		return ": an address that is not of the public internet takes an entry of its own";
-	case CORRAL_REFUSAL_BEYOND:
-		return ": no entry opens that";
-	default:
-		return "";
-	}
-}
-
 static void put_refusals(struct corral_buf *b, const struct corral_ledger *l, bool first)
 {
 	char text[CORRAL_REFUSAL_TEXT_SIZE], remedy[CORRAL_REFUSAL_TEXT_SIZE];
@@ -183,12 +169,13 @@ static void put_refusals(struct corral_buf *b, const struct corral_ledger *l, bo
 	for (uint32_t i = 0; i < l->n_refusals && i < CORRAL_REFUSALS_MAX; i++) {
 		const struct corral_refusal *d = &l->refusals[i];
 		const char *with = corral_refusal_remedy(l, d, remedy);
+		const char *why = corral_refusal_why(d);
 
 		label(b, first && !i ? "refused" : "");
-		corral_buf_fmt(b, "%s, %" PRIu64 " time%s, by rule %s%s%s%s%s\n",
+		corral_buf_fmt(b, "%s, %" PRIu64 " time%s, by rule %s%s%s%s%s%s\n",
 		               corral_refusal_text(l, d, text), d->count, d->count == 1 ? "" : "s",
-		               CORRAL_REFUSAL_RULE, why_refused(d), with ? " (" : "",
-		               with ? with : "", with ? ")" : "");
+		               CORRAL_REFUSAL_RULE, why ? ": " : "", why ? why : "",
+		               with ? " (" : "", with ? with : "", with ? ")" : "");
 	}
 }
 
