@@ -71,7 +71,8 @@ static int format_of(const char *text, enum corral_image_format *ret, struct cor
 	*ret = CORRAL_IMAGE_OCI_ARCHIVE;
 	return strcmp(text, "oci") == 0
 	               ? 0
-	               : corral_error_set(err, EINVAL, "--format: '%.50s' is not one of docker, oci", text);
+	               : corral_error_set(err, EINVAL,
+	                                  "--format: '%.50s' is not one of docker, oci", text);
 }
 
 /* A file gets its name when all of it is there. */
