@@ -47,6 +47,11 @@ static int unix_parse(const char *text, char *path, struct corral_publish *ret,
 
 	if (!port)
 		return form(text, err);
+	if (strchr(port, '/'))
+		return corral_error_set(err, EINVAL,
+		                        "'%.32s': behind a socket is a port of TCP, and nothing "
+		                        "follows its number",
+		                        port);
 	r = port_parse(port, "the sandbox", &ret->guest_port, err);
 	if (r < 0)
 		return r;

@@ -70,6 +70,7 @@ static const struct corral_family_alias aliases[] = {
 	{ "delete", "image rm" },
 	{ "rmi", "image rm" },
 	{ "export", "image save" },
+	{ "rename", "image tag" },
 	{ "gc", "image prune" },
 	{ "build", "runtime build" },
 	{ NULL, NULL },

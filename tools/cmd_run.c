@@ -137,14 +137,16 @@ static int finish(struct run *run, int r, struct corral_error *err)
 static int no_command(const struct corral_options *o, struct corral_error *err)
 {
 	const char *image = o->config->image;
+	bool of_runtime = o->runtime_name && !o->image;
 
 	if (!image)
 		return corral_error_set(
 		        err, EINVAL, "no command given: corral run [options] -- COMMAND [ARG...]");
 	return corral_error_set(err, EINVAL,
 	                        "no command given, and the image '%.150s' has none of its own: "
-	                        "corral run --image %.150s -- COMMAND [ARG...]",
-	                        image, image);
+	                        "corral run --%s %.150s -- COMMAND [ARG...]",
+	                        image, of_runtime ? "runtime" : "image",
+	                        of_runtime ? o->runtime_name : image);
 }
 
 static void help(void)

@@ -326,13 +326,21 @@ static int meaning_check(struct corral_runtime *rt, struct corral_error *err)
 	return r;
 }
 
-static int file_check(const char *path, struct corral_error *err)
+/* Files of others carry along what means nothing in them, so that it is no mistake. */
+static bool leaves_out(const struct corral_runtime *rt)
+{
+	return (rt->n_packages || rt->n_setup_commands) &&
+	       (!rt->base_image || rt->image || rt->rootfs);
+}
+
+static int file_check(const char *path, bool *ret_leaves_out, struct corral_error *err)
 {
 	corral_auto(corral_runtime_freep) struct corral_runtime *rt = NULL;
 	int r = corral_runtime_load(path, &rt, err);
 
 	if (r < 0)
 		return r;
+	*ret_leaves_out = leaves_out(rt);
 	r = meaning_check(rt, err);
 	return r < 0 ? corral_error_wrap(err, r, "'%.200s'", path) : 0;
 }
@@ -346,7 +354,7 @@ static int validate(struct corral_call *call, struct corral_error *err)
 	for (size_t i = 0; i < call->n_operands; i++) {
 		const char *path = call->operands[i];
 		struct corral_error fault = { 0 };
-		bool good = file_check(path, &fault) == 0;
+		bool less = false, good = file_check(path, &less, &fault) == 0;
 
 		bad += !good;
 		if (call->options.json)
@@ -354,7 +362,10 @@ static int validate(struct corral_call *call, struct corral_error *err)
 			        words, json_pack("{s:o, s:o}", "file", text_or_null(path), "error",
 			                         text_or_null(good ? NULL : fault.text)));
 		else if (good)
-			(void)printf("%s: ok\n", path);
+			(void)printf("%s: ok%s\n", path,
+			             less ? ", but nothing is installed: packages and "
+			                    "setup_commands take a base_image alone"
+			                  : "");
 		else
 			corral_say("%s", fault.text);
 	}

@@ -15,6 +15,8 @@ void corral_exec_hint(const char *path, bool of_session, struct corral_error *er
 		                    "runtime's mounts show it"
 		       : path[0] == '/' ? "it is on the host: --ro-bind shows it"
 		                        : "it is on the host: --workspace . shows this directory";
+	else if (err->code == ENOENT && !of_session && strchr(path, ':'))
+		hint = "an image is named by --image";
 	else if (err->code == EACCES)
 		hint = "it is no program, or not executable for this user";
 	else if (err->code == ENOEXEC)

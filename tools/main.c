@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kernel/base/cleanup.h"
 #include "kernel/base/trace.h"
 #include "tools/commands.h"
 #include "tools/exitcode.h"
@@ -57,10 +58,35 @@ static const struct corral_subcommand *find(const char *name)
 	return NULL;
 }
 
+/* Words that people bring along from other tools, and commands of families without their family. */
+static const struct {
+	const char *word, *command;
+} elsewhere[] = {
+	{ "pull", "image pull" },       { "load", "image load" },
+	{ "save", "image save" },       { "import", "image import" },
+	{ "tag", "image tag" },         { "history", "image history" },
+	{ "inspect", "image inspect" }, { "images", "image list" },
+	{ "rmi", "image rm" },          { "build", "runtime build" },
+	{ "create", "sandbox create" }, { "list", "sandbox list" },
+	{ "ps", "sandbox list" },       { "stop", "sandbox stop" },
+	{ "rm", "sandbox rm" },         { "cp", "sandbox cp" },
+	{ "logs", "sandbox logs" },     { "stats", "sandbox stats" },
+	{ "pause", "sandbox pause" },   { "resume", "sandbox resume" },
+	{ "shell", "session shell" },   { "sessions", "session list" },
+	{ "version", "--version" },
+};
+
 static int unknown(const char *name)
 {
 	struct corral_guess guess = corral_guess_begin(name);
 
+	for (size_t i = 0; i < CORRAL_COUNT(elsewhere); i++)
+		if (!strcmp(elsewhere[i].word, name)) {
+			corral_say("unknown command '%s': write corral %s; to run a program of "
+			           "that name, corral run -- %s",
+			           name, elsewhere[i].command, name);
+			return CORRAL_EXIT_FAILED;
+		}
 	for (const struct corral_subcommand *s = corral_subcommands; s->name; s++)
 		corral_guess_look(&guess, s->name);
 	corral_guess_look(&guess, "--version");

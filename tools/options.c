@@ -776,15 +776,37 @@ static const struct {
 	{ "detach", "one that stays runs commands in the background: corral sandbox create, then "
 	            "corral exec -d" },
 	{ "interactive", "write --stdin" },
-	{ "net", "write --network none, bridge or host" },
+	{ "env-file", "write --env NAME=VALUE for each, or \"env\" in a file for --config" },
+	{ "entrypoint", "a command that is given runs without the image's entrypoint" },
+	{ "port", "write --publish PORT:PORT" },
+	{ "expose", "write --publish PORT:PORT" },
+	{ "net", "write --network none, bridge, allow or host" },
 	{ "pids-limit", "write --pids N" },
 	{ "cpu-shares", "write --cpu-weight N (1 to 10000)" },
 	{ "chdir", "write --workdir PATH" },
 	{ "security-opt", "write --seccomp FILE" },
 	{ "storage-opt", "write --disk SIZE" },
-	{ "image", "write --docker IMAGE" },
 	{ "privileged", "a sandbox is never privileged; write --cap-add CAP for one capability" },
 };
+
+/* --image where a command has no such option: what says the image instead. */
+static const char *image_hint(enum corral_option_command command)
+{
+	uint64_t sessions = CORRAL_OPTION_SESSION_CREATE | CORRAL_OPTION_SESSION_EXEC |
+	                    CORRAL_OPTION_SESSION_SHELL | CORRAL_OPTION_SESSION_FORK;
+
+	if (command & sessions)
+		return "a session has that of its runtime: --runtime FILE, with { \"image\": "
+		       "\"NAME\" } in it";
+	if (command & CORRAL_OPTION_EXEC)
+		return "a sandbox has that which it was made with: corral sandbox create --image "
+		       "NAME";
+	for (size_t i = 0; i < corral_option_count; i++)
+		if (corral_option_table[i].commands & command &&
+		    strcmp(corral_option_table[i].name, "docker") == 0)
+			return "write --docker IMAGE";
+	return NULL;
+}
 
 /* Where a command follows, its own options may have been taken for corral's. */
 static const char *dashes(enum corral_option_command command)
@@ -795,17 +817,31 @@ static const char *dashes(enum corral_option_command command)
 	               : "";
 }
 
+/* Letters that people bring along from other tools. */
+static const char *letter_hint(char letter, enum corral_option_command command)
+{
+	if (letter == 'v')
+		return " (--bind mounts a directory)";
+	if (letter == 'p' && find_long("publish", 7, command))
+		return " (--publish PORT:PORT gives a port)";
+	return "";
+}
+
 static int unknown_option(const char *name, size_t len, enum corral_option_command command,
                           struct corral_error *err)
 {
 	char word[40] = "";
 	struct corral_guess guess;
+	const char *hint;
 
 	(void)snprintf(word, sizeof(word), "%.*s", (int)(len < 39 ? len : 39), name);
 	for (size_t i = 0; i < CORRAL_COUNT(hints); i++)
 		if (!strcmp(hints[i].foreign, word))
 			return corral_error_set(err, EINVAL, "unknown option --%s: %s", word,
 			                        hints[i].hint);
+	hint = strcmp(word, "image") == 0 ? image_hint(command) : NULL;
+	if (hint)
+		return corral_error_set(err, EINVAL, "unknown option --%s: %s", word, hint);
 	guess = corral_guess_begin(word);
 	for (size_t i = 0; i < corral_option_count; i++)
 		if (corral_option_table[i].commands & command)
@@ -886,8 +922,7 @@ static int read_letters(struct corral_options *o, struct cursor *at, const char 
 		if (!row)
 			return corral_error_set(err, EINVAL,
 			                        "unknown option -%c%s: see corral %s --help%s",
-			                        *word,
-			                        *word == 'v' ? " (--bind mounts a directory)" : "",
+			                        *word, letter_hint(*word, at->command),
 			                        corral_option_command_name(at->command),
 			                        dashes(at->command));
 		if (!row->arg) {

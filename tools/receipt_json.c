@@ -54,11 +54,13 @@ static void refusals_add(const struct corral_ledger *l, json_t *list)
 	for (uint32_t i = 0; i < l->n_refusals && i < CORRAL_REFUSALS_MAX; i++) {
 		const struct corral_refusal *d = &l->refusals[i];
 
-		(void)json_array_append_new(list, json_pack("{s:s, s:I, s:s, s:s?}", "destination",
-		                                            corral_refusal_text(l, d, text),
-		                                            "count", (json_int_t)d->count, "rule",
-		                                            CORRAL_REFUSAL_RULE, "remedy",
-		                                            corral_refusal_remedy(l, d, remedy)));
+		(void)json_array_append_new(list,
+		                            json_pack("{s:s, s:I, s:s, s:s*, s:s?}", "destination",
+		                                      corral_refusal_text(l, d, text), "count",
+		                                      (json_int_t)d->count, "rule",
+		                                      CORRAL_REFUSAL_RULE, "why",
+		                                      corral_refusal_why(d), "remedy",
+		                                      corral_refusal_remedy(l, d, remedy)));
 	}
 }
 

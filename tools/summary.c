@@ -8,6 +8,7 @@
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
+#include "policy/config.h"
 #include "policy/seccomp.h"
 #include "tools/message.h"
 #include "tools/write_all.h"
@@ -86,6 +87,16 @@ static void put_layers(struct corral_buf *b, const struct corral_receipt *r)
 	corral_buf_fmt(b, "%s\n", corral_tier_name(r->tier));
 }
 
+/* A container's is the engine's. */
+static void put_network(struct corral_buf *b, const struct corral_receipt *r)
+{
+	if (r->tier != CORRAL_TIER_FULL && r->tier != CORRAL_TIER_CONFINED)
+		return;
+	label(b, "network");
+	corral_buf_fmt(b, "%s%s%s\n", corral_network_name((enum corral_network_mode)r->network),
+	               r->address[0] ? ", address " : "", r->address);
+}
+
 static void put_lost(struct corral_buf *b, const struct corral_receipt *r)
 {
 	struct line l = { b, LABEL_WIDTH };
@@ -158,12 +169,13 @@ static void put_refusals(struct corral_buf *b, const struct corral_ledger *l, bo
 	for (uint32_t i = 0; i < l->n_refusals && i < CORRAL_REFUSALS_MAX; i++) {
 		const struct corral_refusal *d = &l->refusals[i];
 		const char *with = corral_refusal_remedy(l, d, remedy);
+		const char *why = corral_refusal_why(d);
 
 		label(b, first && !i ? "refused" : "");
-		corral_buf_fmt(b, "%s, %" PRIu64 " time%s, by rule %s%s%s%s\n",
+		corral_buf_fmt(b, "%s, %" PRIu64 " time%s, by rule %s%s%s%s%s%s\n",
 		               corral_refusal_text(l, d, text), d->count, d->count == 1 ? "" : "s",
-		               CORRAL_REFUSAL_RULE, with ? " (" : "", with ? with : "",
-		               with ? ")" : "");
+		               CORRAL_REFUSAL_RULE, why ? ": " : "", why ? why : "",
+		               with ? " (" : "", with ? with : "", with ? ")" : "");
 	}
 }
 
@@ -218,6 +230,7 @@ void corral_summary_print(const struct corral_receipt *r, const struct corral_li
 	               exit_status, (double)r->wall_usec / 1000, (double)r->user_usec / 1000,
 	               (double)r->system_usec / 1000);
 	put_layers(&b, r);
+	put_network(&b, r);
 	put_lost(&b, r);
 	put_usage(&b, r, limits);
 	if (r->ledger)

@@ -61,8 +61,9 @@ static int disk_look(int fd, struct corral_error *err)
 		return corral_error_set(err, ENOSPC,
 		                        "less than %llu %s are left on the disk of the store, "
 		                        "which others need",
-		                        (unsigned long long)(bytes >> 20 ? bytes >> 20 : bytes),
-		                        bytes >> 20 ? "MiB" : "bytes");
+		                        (unsigned long long)(bytes >> 20 ? bytes >> 20
+		                                                         : bytes >> 10),
+		                        bytes >> 20 ? "MiB" : "KiB");
 	/* Some filesystems (btrfs) have no such number: 0 of 0. */
 	if (st.f_files && st.f_favail < files)
 		return corral_error_set(err, ENOSPC,

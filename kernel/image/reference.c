@@ -169,6 +169,9 @@ static int name_split(struct corral_image_reference *r, const char *text, struct
 
 	if (strlen(r->name) > CORRAL_IMAGE_NAME_MAX)
 		return refuse(text, "longer than 255 bytes", err);
+	if (strncmp(r->name, "http:/", 6) == 0 || strncmp(r->name, "https:/", 7) == 0)
+		return refuse(text, "it begins with its registry: leave http:// or https:// out",
+		              err);
 	if (n && !is_registry(r->name, n))
 		return refuse(text, "its registry is no host name", err);
 	if (!*path || !is_path(path, strlen(path)))

@@ -81,8 +81,9 @@ static int check(const struct corral_image_store *s, struct corral_error *err)
 		                        s->path);
 	if (st.st_mode & 077)
 		return corral_error_set(err, EPERM,
-		                        "images in '%.200s' would be open to others: chmod 700",
-		                        s->path);
+		                        "images in '%.200s' would be open to others: chmod 700 "
+		                        "%.200s",
+		                        s->path, s->path);
 	if (is_of_a_network(s->fd))
 		return corral_error_set(err, EOPNOTSUPP,
 		                        "'%.200s' is on a network's filesystem, where no images "

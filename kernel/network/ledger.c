@@ -201,6 +201,18 @@ const char *corral_refusal_text(const struct corral_ledger *l, const struct corr
 	return buf;
 }
 
+const char *corral_refusal_why(const struct corral_refusal *r)
+{
+	switch (r->reason) {
+	case CORRAL_REFUSAL_SPECIAL:
+		return "an address that is not of the public internet takes an entry of its own";
+	case CORRAL_REFUSAL_BEYOND:
+		return "no entry opens it";
+	default:
+		return NULL;
+	}
+}
+
 /* Its own loopback is free to a sandbox already, and groups are nobody's to reach. */
 static bool is_nobodys(const struct corral_address *a)
 {

@@ -74,6 +74,9 @@ int corral_ledger_check(const struct corral_ledger *l);
  * returns. */
 const char *corral_refusal_text(const struct corral_ledger *l, const struct corral_refusal *r,
                                 char buf[CORRAL_REFUSAL_TEXT_SIZE]);
+/* What the list itself does not tell: why a name on it was refused all the same, or that no entry
+ * opens it; NULL otherwise. Static. */
+const char *corral_refusal_why(const struct corral_refusal *r);
 /* What would allow it: "--allow files.example.org:8080", "--network host"; NULL when nothing would.
  */
 const char *corral_refusal_remedy(const struct corral_ledger *l, const struct corral_refusal *r,

@@ -341,5 +341,28 @@ manifest=$(find "$work/registry/data" -path "*blobs/sha256/*/${digest#sha256:}/d
 sed -i 's/"schemaVersion": *2/"schemaVersion":  2/' "$manifest"
 says "what came for manifest sha256:" pull "$plain/a/b@$digest"
 
+# ---- one that is silent ----
+
+cat >silent.py <<'END'
+# Answers what is no HTTP as registries do, and all else with nothing.
+import socketserver
+
+class Silent(socketserver.BaseRequestHandler):
+    def handle(self):
+        if not self.request.recv(4096).startswith(b"GET"):
+            self.request.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            return
+        self.request.recv(1)
+
+socketserver.ThreadingTCPServer(("127.0.0.1", 5008), Silent).serve_forever()
+END
+setpriv --pdeathsig KILL python3 silent.py &
+listens 127.0.0.1 5008
+status=0
+out=$(timeout -s INT 2 "$corral" image pull 127.0.0.1:5008/a:1 2>&1) || status=$?
+[ "$status" = 124 ] || fail "status $status of a pull that was interrupted"
+[ "$out" = $'corral: fetching 127.0.0.1:5008/a:1\ncorral: pull 127.0.0.1:5008/a:1: canceled' ] ||
+	fail "a pull that was interrupted says: $out"
+
 [ "$failures" = 0 ] || exit 1
 echo "all as expected"

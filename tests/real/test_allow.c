@@ -215,6 +215,7 @@ static void denials_say_what_would_allow_it(void **state)
 	assert_string_equal(json_string_value(json_object_get(d, "rule")), "egress-allowlist");
 	assert_string_equal(json_string_value(json_object_get(d, "remedy")),
 	                    "--allow denied.example");
+	assert_null(json_object_get(d, "why"));
 	d = denial_find(&r, "allowed.example:8080/tcp (" WORLD_ALLOWED ")");
 	assert_string_equal(json_string_value(json_object_get(d, "remedy")),
 	                    "--allow allowed.example:8080");
@@ -246,6 +247,7 @@ static void no_entry_opens_what_is_the_hosts_alone(void **state)
 	assert_string_equal(json_string_value(json_object_get(d, "remedy")), "--network host");
 	d = denial_find(&r, "metadata.example (" WORLD_METADATA ")");
 	assert_string_equal(json_string_value(json_object_get(d, "remedy")), "--network host");
+	assert_string_equal(json_string_value(json_object_get(d, "why")), "no entry opens it");
 	RUN(&r, "--allow", WORLD_NEAR ":80", "--", "true");
 	assert_refused(&r, "is the host's own, which is reached under network 'host' alone");
 	RUN(&r, "--allow", WORLD_METADATA, "--", "true");

@@ -209,6 +209,7 @@ static void receipt_and_summary_name_the_tier(void **state)
 	assert_status(&r, 0);
 	assert_string_equal(receipt_text(&r, "tier"), "confined");
 	assert_says(r.err, "confined");
+	assert_says(r.err, "network         none");
 	for (size_t i = 0; i < CORRAL_COUNT(has); i++) {
 		if (!receipt_lists(&r, "layers", has[i]))
 			fail_msg("'%s' is not among the layers", has[i]);

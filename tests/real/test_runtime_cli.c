@@ -189,6 +189,10 @@ static void mistakes_in_files_are_found_with_their_place(void **state)
 		assert_says(p->r.err, bad[i]);
 	}
 	assert_string_equal(strrchr(p->r.out, '/'), "/small.json: ok\n");
+	file_make(p->dir, "bad0.json", "{\"image\":\"x\",\"packages\":[\"y\"]}");
+	CORRAL(p, "runtime", "validate", bad[0]);
+	assert_status(&p->r, 0);
+	assert_says(p->r.out, "bad0.json: ok, but nothing is installed");
 	file_make(p->dir, "bad0.json", "{\"image\":\"x\",\"seccomp\":\"engine\"}");
 	CORRAL(p, "runtime", "validate", "--json", bad[0], "/no/such\xff.json");
 	assert_status(&p->r, 1);
@@ -545,6 +549,9 @@ static void words_that_make_no_sense_are_refused(void **state)
 	assert_says(p->r.err, "runtime: unknown command 'ls': write corral runtime list");
 	CORRAL(p, "runtime", "help", "shwo");
 	assert_says(p->r.err, "runtime: unknown command 'shwo': did you mean 'show'?");
+	CORRAL(p, "pull", "a");
+	assert_status(&p->r, 125);
+	assert_says(p->r.err, "unknown command 'pull': write corral image pull;");
 	CORRAL(p, "runtime", "show");
 	assert_says(p->r.err,
 	            "runtime show: too few words: corral runtime show [options] NAME|FILE.json");

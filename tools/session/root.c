@@ -64,7 +64,8 @@ static int root_error(const struct corral_options *o, const char *root, int r,
 	const char *trouble = trouble_of(root);
 	struct corral_error why = *err;
 
-	if (trouble)
+	/* One that is full has mostly been said to be. */
+	if (trouble && r != -ENOSPC)
 		return corral_error_set(err, -r, "%.400s: %s", why.text, trouble);
 	if (r != -EROFS && r != -EACCES && r != -ENOENT && r != -ENOTDIR)
 		return r;

@@ -55,7 +55,7 @@ static int told(struct load *l, struct corral_image *i, struct corral_error *err
 {
 	l->images++;
 	if (l->told && l->told(l->ctx, i) != 0)
-		return corral_error_set(err, ECANCELED, "cancelled");
+		return corral_error_set(err, ECANCELED, "canceled");
 	return 0;
 }
 

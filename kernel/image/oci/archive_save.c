@@ -322,7 +322,7 @@ static int put(void *ctx, const void *data, size_t len, struct corral_error *err
 		return 0;
 	v->told_ms = now;
 	if (v->progress->tell(v->progress->ctx, v->what, "write", v->current, v->total) != 0)
-		return corral_error_set(err, ECANCELED, "cancelled");
+		return corral_error_set(err, ECANCELED, "canceled");
 	return 0;
 }
 

@@ -14,9 +14,11 @@
 #include "kernel/base/clock.h"
 #include "kernel/image/bounds.h"
 
-/* How often it is looked for whether the other is done, and told that it is not. */
-#define LOOK_MS 50
-#define TELL_MS 5000
+/* How often it is looked for whether the other is done, and whether nobody waits any more; that it
+ * is not done is told again after this time, and then after twice as long each time. */
+#define LOOK_MS     50
+#define TELL_MS     5000
+#define TELL_MAX_MS 60000
 /* "5 text": errno and the sentence. */
 #define FAILURE_MAX (CORRAL_ERROR_TEXT_SIZE + 16)
 
@@ -37,14 +39,24 @@ static int failure_read(int fd, struct corral_error *err)
 	return corral_error_set(err, (int)code, "%s", end + 1);
 }
 
+/* Without words where it is not time for some. */
+static int wait_tell(const struct corral_progress *p, const char *tag, bool in_words,
+                     struct corral_error *err)
+{
+	int r = in_words       ? corral_progress_say(p, "waiting for another build of %.150s", tag)
+	        : p && p->tell ? p->tell(p->ctx, tag, "wait", 0, 0)
+	                       : 0;
+
+	return r ? corral_error_set(err, ECANCELED, "canceled") : 0;
+}
+
 static int wait_for(int fd, const char *tag, const struct corral_progress *progress,
                     uint64_t deadline_ms, bool *ret_waited, struct corral_error *err)
 {
 	const struct timespec pause = { 0, LOOK_MS * 1000000l };
-	char text[200];
-	uint64_t told = 0;
+	uint64_t tell_at = 0, every = TELL_MS;
+	int r;
 
-	(void)snprintf(text, sizeof(text), "waiting for another build of %.150s", tag);
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		uint64_t now = corral_now_ms();
 
@@ -54,13 +66,17 @@ static int wait_for(int fd, const char *tag, const struct corral_progress *progr
 		if (now >= deadline_ms)
 			return corral_error_set(err, ETIMEDOUT,
 			                        "another build of %s takes too long", tag);
-		if (progress && (!told || now - told >= TELL_MS)) {
-			told = now;
-			if (progress->tell(progress->ctx, text, "log", 0, 0))
-				return corral_error_set(err, ECANCELED, "canceled");
+		r = wait_tell(progress, tag, now >= tell_at, err);
+		if (r < 0)
+			return r;
+		if (now >= tell_at) {
+			tell_at = now + every;
+			every = every * 2 < TELL_MAX_MS ? every * 2 : TELL_MAX_MS;
 		}
 		(void)nanosleep(&pause, NULL);
 	}
+	if (*ret_waited && progress && progress->tell)
+		(void)progress->tell(progress->ctx, tag, "done", 0, 0);
 	return 0;
 }
 

@@ -178,10 +178,12 @@ static int manifest_from(struct pull *p, size_t server, struct corral_error *err
 	return r < 0 ? r : descend(p, server, err);
 }
 
-/* Whether what the second way to a server says is worth more than the first way's failure. */
-static bool is_better_told(struct pull *p, size_t server, const struct corral_error *first)
+/* Whether what the second way to a server says is worth more than the first way's failure: of one
+ * that does not speak TLS it always is. */
+static bool is_better_told(struct pull *p, size_t server, const struct corral_error *first,
+                           bool first_is_plain)
 {
-	return !first->code || !p->client.servers.items[server].is_otherwise ||
+	return !first->code || !p->client.servers.items[server].is_otherwise || first_is_plain ||
 	       (corral_registry_has_answered(&p->client, server) && p->answer.status != 400);
 }
 
@@ -190,6 +192,7 @@ static int manifest_find(struct pull *p, struct corral_error *err)
 {
 	const struct corral_registry_servers *servers = &p->client.servers;
 	struct corral_error of_mirrors = { 0 }, why = { 0 };
+	bool is_plain = false;
 	int r = -ENOENT;
 
 	for (size_t i = 0; i < servers->n; i = corral_registry_next(&p->client, i)) {
@@ -202,10 +205,11 @@ static int manifest_find(struct pull *p, struct corral_error *err)
 		}
 		if (servers->items[i].is_mirror && code != -ECANCELED) {
 			of_mirrors = one;
-		} else if (is_better_told(p, i, &why)) {
+		} else if (code == -ECANCELED || is_better_told(p, i, &why, is_plain)) {
 			why = one;
 			r = code;
 		}
+		is_plain = p->answer.is_plain;
 		if (code == -ECANCELED || code == -ENOMEM)
 			break;
 	}

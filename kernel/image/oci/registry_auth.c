@@ -161,7 +161,7 @@ static int helper_ask(struct corral_registry_auth *a, const char *helper)
 		(void)snprintf(a->note, sizeof(a->note),
 		               "what docker-credential-%s wrote is no credential", helper);
 	else if (r < 0)
-		(void)snprintf(a->note, sizeof(a->note), "no credentials for '%.100s': %.200s",
+		(void)snprintf(a->note, sizeof(a->note), "with no credentials for '%.100s': %.200s",
 		               a->server, err.text);
 	else
 		(void)snprintf(a->note, sizeof(a->note), "with credentials of docker-credential-%s",
@@ -232,7 +232,7 @@ int corral_registry_auth_find(const char *config_dir, const char *registry,
 		return corral_error_set(err, ENOMEM, "out of memory");
 	if (!config_dir) {
 		(void)snprintf(ret->note, sizeof(ret->note),
-		               "no Docker configuration to take credentials from");
+		               "without credentials, as there is no Docker configuration");
 		return 0;
 	}
 	if (asprintf(&path, "%s/config.json", config_dir) < 0) {
@@ -240,8 +240,8 @@ int corral_registry_auth_find(const char *config_dir, const char *registry,
 		r = -ENOMEM;
 	}
 	if (r == 0) {
-		(void)snprintf(ret->note, sizeof(ret->note), "no credentials for '%.100s' in '%s'",
-		               ret->server, path);
+		(void)snprintf(ret->note, sizeof(ret->note),
+		               "with no credentials for '%.100s' in '%s'", ret->server, path);
 		r = config_load(path, &root, ret->note, sizeof(ret->note));
 	}
 	if (r == 0 && root)

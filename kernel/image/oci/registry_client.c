@@ -131,9 +131,9 @@ static int credentials_find(struct corral_registry_client *c, size_t server,
 	if (l->is_looked_for)
 		return 0;
 	if (!corral_registry_may_be_told(&s->at, s->is_unverified)) {
-		login_note(&l->auth,
-		           "no credentials, which are not sent where anybody could listen: put its "
-		           "certificate into /etc/containers/certs.d");
+		login_note(&l->auth, "with no credentials, which are not sent where anybody could "
+		                     "listen: put its "
+		                     "certificate into /etc/containers/certs.d");
 		l->is_looked_for = true;
 		return 0;
 	}

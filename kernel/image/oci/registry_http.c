@@ -562,12 +562,14 @@ static int explain(struct call *c, CURLcode result)
 	/* OpenSSL's "wrong version number" is what the letters of HTTP look like to TLS. */
 	if (result == CURLE_SSL_CONNECT_ERROR && c->at.is_tls &&
 	    (strstr(reason, "wrong version number") || strstr(reason, "packet length too long") ||
-	     strstr(reason, "record layer failure")))
+	     strstr(reason, "record layer failure"))) {
+		c->a->is_plain = true;
 		return corral_error_set(c->err, code,
 		                        "%.80s:%u does not speak TLS; if it speaks plain HTTP: "
 		                        "corral image pull --insecure %.80s:%u NAME, or "
 		                        "\"insecure\" in registries.json",
 		                        c->at.host, c->at.port, c->at.host, c->at.port);
+	}
 	corral_said(&text, reason, strlen(reason), 200);
 	return corral_error_set(c->err, code, "%s",
 	                        text.data && !text.failed ? text.data : "it failed");

@@ -56,6 +56,7 @@ struct corral_registry_answer {
 	struct corral_buf body;       /* but for what a sink got */
 	bool is_elsewhere;            /* it is somebody's whom the one that was asked sent us to */
 	bool is_broken; /* after an error: the way or the other side broke, and might not again */
+	bool is_plain;  /* after an error: it was asked by TLS, and does not speak that */
 };
 void corral_registry_answer_done(struct corral_registry_answer *a);
 

@@ -124,7 +124,7 @@ static int tell(struct unpacking *u, bool at_once, struct corral_error *err)
 		return 0;
 	u->told_ms = now;
 	if (p->tell(p->ctx, u->what, "unpack", u->archive_bytes, u->archive_total) != 0)
-		return corral_error_set(err, ECANCELED, "cancelled");
+		return corral_error_set(err, ECANCELED, "canceled");
 	return 0;
 }
 

@@ -579,7 +579,7 @@ static void wrong_or_no_password_is_said(void **state)
 
 	f->wanted = "Basic realm=\"@\"";
 	f->pass = "Basic eDp5";
-	fails(f, -EACCES, "401 (who?[31m are you), asked no credentials for '127.0.0.1:");
+	fails(f, -EACCES, "401 (who?[31m are you), asked with no credentials for '127.0.0.1:");
 	assert_non_null(strstr(f->err.text, "; try: docker login 127.0.0.1:"));
 	assert_int_equal(n_asked(f), 1);
 	assert_int_equal(teardown(state), 0);

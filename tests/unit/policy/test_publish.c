@@ -64,7 +64,7 @@ static void what_the_host_does_not_lend_is_refused(void **state)
 		{ "localhost:80:80", "is no address of the host's loopback" },
 		{ "unix:run/s:80", "begins with '/'" },
 		{ "unix:/run/s", "is not [127.0.0.1:]PORT" },
-		{ "unix:/run/s:80/udp", "is no port of the sandbox" },
+		{ "unix:/run/s:80/udp", "'80/udp': behind a socket is a port of TCP" },
 	};
 	char longest[200] = "unix:/";
 

@@ -115,11 +115,19 @@ static void wrong_options_are_refused_with_a_way_out(void **state)
 	        "unknown option --memroy: did you mean --memory?");
 	refused(CORRAL_OPTION_RUN, WORDS("--volume", "a:b"),
 	        "unknown option --volume: write --bind SRC:DST or --ro-bind");
+	refused(CORRAL_OPTION_SESSION_CREATE, WORDS("--image", "a"),
+	        "unknown option --image: a session has that of its runtime: --runtime FILE");
+	refused(CORRAL_OPTION_EXEC, WORDS("--image", "a"),
+	        "unknown option --image: a sandbox has that which it was made with");
+	refused(CORRAL_OPTION_LS, WORDS("--image", "a"),
+	        "unknown option --image: write --docker IMAGE");
 	refused(CORRAL_OPTION_RUN, WORDS("--frobnicate"),
 	        "unknown option --frobnicate: see corral run --help");
 	refused(CORRAL_OPTION_RUN, WORDS("--=x"), "unknown option --: see corral run");
 	refused(CORRAL_OPTION_PLAN, WORDS("-q"), "unknown option -q: see corral plan --help");
 	refused(CORRAL_OPTION_RUN, WORDS("-v", "a:b"), "unknown option -v (--bind mounts");
+	refused(CORRAL_OPTION_RUN, WORDS("-p", "80:80"), "unknown option -p (--publish PORT:PORT");
+	refused(CORRAL_OPTION_SESSION_EXEC, WORDS("-p", "80:80"), "unknown option -p: see");
 	refused(CORRAL_OPTION_RUN, WORDS("--memory"),
 	        "--memory: a value is missing: write --memory SIZE");
 	refused(CORRAL_OPTION_RUN, WORDS("-m"), "--memory: a value is missing");

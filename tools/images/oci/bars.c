@@ -1,5 +1,6 @@
 #include "tools/images/oci/bars.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
+#include "tools/exitcode.h"
 #include "tools/message.h"
 #include "tools/summary.h"
 #include "tools/write_all.h"
@@ -54,7 +56,7 @@ static const char *doing_text(const char *doing)
 		{ "wait", "waiting" },     { "download", "downloading" },
 		{ "unpack", "unpacking" }, { "there", "is there" },
 		{ "done", "done" },        { "write", "writing" },
-		{ "other", "waiting" },
+		{ "other", "waiting" },    { "read", "reading" },
 	};
 
 	for (size_t i = 0; i < CORRAL_COUNT(known); i++)
@@ -281,4 +283,13 @@ void corral_bars_clear(struct corral_bars *b)
 {
 	corral_bars_done(b);
 	b->n = 0;
+}
+
+int corral_bars_end(struct corral_bars *b, int r, const struct corral_error *err)
+{
+	corral_bars_done(b);
+	if (r != -ECANCELED || !interrupted)
+		return r;
+	(void)corral_complain(err);
+	return CORRAL_EXIT_SIGNAL + interrupted;
 }

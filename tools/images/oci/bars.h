@@ -21,6 +21,8 @@ struct corral_bar {
 	uint64_t current, total;
 };
 
+struct corral_error;
+
 struct corral_bars {
 	struct corral_progress progress; /* to be given to who works; its ctx is this */
 	bool is_quiet, is_terminal;
@@ -42,6 +44,10 @@ void corral_bars_clear(struct corral_bars *b);
 void corral_bars_interruptible(void);
 /* Which one came, or 0. */
 int corral_bars_interrupted(void);
+
+/* The terminal is as before; r, or where it is of such a signal, which is told of, the exit status.
+ */
+int corral_bars_end(struct corral_bars *b, int r, const struct corral_error *err);
 
 /* One line as it is drawn: at most `columns` of them, no newline. Pure. */
 void corral_bar_text(const struct corral_bar *bar, size_t columns, char ret[CORRAL_BAR_BYTES]);

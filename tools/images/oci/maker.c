@@ -1,13 +1,10 @@
 #include "tools/images/oci/maker.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel/base/parse.h"
-#include "tools/exitcode.h"
 #include "tools/images/place.h"
-#include "tools/message.h"
 #include "tools/program.h"
 
 /* Of the environment, where no option (ret is not 0) said so. */
@@ -73,9 +70,5 @@ void corral_images_maker_done(struct corral_images_maker *m)
 
 int corral_images_maker_end(struct corral_images_maker *m, int r, const struct corral_error *err)
 {
-	corral_bars_done(&m->bars);
-	if (r != -ECANCELED || !corral_bars_interrupted())
-		return r;
-	(void)corral_complain(err);
-	return CORRAL_EXIT_SIGNAL + corral_bars_interrupted();
+	return corral_bars_end(&m->bars, r, err);
 }

@@ -39,6 +39,9 @@ static int pull(struct corral_call *call, struct corral_images_maker *m,
 	for (size_t k = 0; r == 0 && k < call->n_operands; k++) {
 		corral_auto(corral_image_freep) struct corral_image *i = NULL;
 
+		/* A registry may take its time: a terminal shows a line for it at once. */
+		if (!options->quiet && !m->bars.is_terminal)
+			corral_say("fetching %s", call->operands[k]);
 		r = corral_image_pull(m->store, call->operands[k], o, &i, err);
 		corral_bars_clear(&m->bars);
 		if (r == -ECANCELED)

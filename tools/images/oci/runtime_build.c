@@ -118,11 +118,14 @@ static int build_one(struct builder *b, const struct corral_runtime *rt, struct 
 {
 	if (rt->base_image && !rt->image && !rt->rootfs)
 		return corral_runtime_build(b->maker.store, rt, &b->options, ret, err);
-	return corral_error_set(err, EINVAL, "runtime '%.60s' has nothing to build: %s", rt->name,
+	return corral_error_set(err, EINVAL, "runtime '%.60s' has nothing to build: %s%s", rt->name,
 	                        rt->rootfs  ? "its root is a directory of this host"
 	                        : rt->image ? "it takes an image as it is: corral runtime prewarm "
 	                                      "fetches that"
-	                                    : "its root is this host's own programs");
+	                                    : "its root is this host's own programs",
+	                        rt->n_packages || rt->n_setup_commands
+	                                ? "; packages and setup_commands take a base_image alone"
+	                                : "");
 }
 
 /* *ret stays NULL where there is nothing to fetch. */

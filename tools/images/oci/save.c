@@ -71,7 +71,8 @@ static int format_of(const char *text, enum corral_image_format *ret, struct cor
 	*ret = CORRAL_IMAGE_OCI_ARCHIVE;
 	return strcmp(text, "oci") == 0
 	               ? 0
-	               : corral_error_set(err, EINVAL, "format '%.50s': docker or oci", text);
+	               : corral_error_set(err, EINVAL,
+	                                  "--format: '%.50s' is not one of docker, oci", text);
 }
 
 /* A file gets its name when all of it is there. */
@@ -133,6 +134,5 @@ int corral_images_cmd_save(struct corral_call *call, struct corral_error *err)
 	r = path ? save_to(&s, path, format, &bars.progress, err)
 	         : corral_image_save(s.store, (const struct corral_image *const *)s.images, s.n,
 	                             format, STDOUT_FILENO, &bars.progress, err);
-	corral_bars_done(&bars);
-	return r;
+	return corral_bars_end(&bars, r, err);
 }

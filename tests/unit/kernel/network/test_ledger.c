@@ -136,6 +136,9 @@ static void advice_is_what_the_list_would_take(void **state)
 	r = refusal(1, 5353, 1);
 	r.address = corral_address_of((const uint8_t[]) { 224, 0, 0, 251 }, 4);
 	assert_null(corral_refusal_remedy(&l, &r, buf));
+	assert_null(corral_refusal_why(&r));
+	r.reason = CORRAL_REFUSAL_SPECIAL;
+	assert_non_null(strstr(corral_refusal_why(&r), "not of the public internet"));
 	/* What no entry opens. */
 	r = refusal(1, 80, 1);
 	r.reason = CORRAL_REFUSAL_BEYOND;
