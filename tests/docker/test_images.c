@@ -400,7 +400,8 @@ static void credentials_decide_what_is_pulled(void **state)
 
 	assert_int_equal(corral_docker_image_ensure(t.e, name, &o, &err), -EACCES);
 	assert_non_null(strstr(err.text, host));
-	assert_non_null(strstr(err.text, "without credentials, as there is no Docker configuration"));
+	assert_non_null(
+	        strstr(err.text, "without credentials, as there is no Docker configuration"));
 	o.config_dir = wrong;
 	assert_int_equal(corral_docker_image_ensure(t.e, name, &o, &err), -EACCES);
 	assert_non_null(strstr(err.text, "with credentials of"));
