@@ -7,6 +7,7 @@
  *     send FROM ADDRESS PORT   one datagram, from an address that may be nobody's ("-": its own)
  *     serve TCP UDP            answers in capital letters, and says "up" first
  *     flood ADDRESS PORT N     one datagram each from N ports of its own
+ *     begin ADDRESS PORT N     N connections, each ended before the next: how many the host refused
  *     ask udp|tcp OP TYPE      the code that the resolver answers to such a question; by tcp two of
  *                              them are asked at once, and both codes said
  *     give PATH                gives a stream socket of its network to whoever listens at the path
@@ -281,6 +282,22 @@ static int serve(char **argv)
 	}
 }
 
+static int begin(char **argv)
+{
+	struct sockaddr_storage to;
+	socklen_t len = address_of(argv[0], atoi(argv[1]), &to);
+	int refused = 0;
+
+	for (int i = 0; i < atoi(argv[2]); i++) {
+		int fd = socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		refused += connect(fd, (struct sockaddr *)&to, len) < 0 && errno == EHOSTUNREACH;
+		(void)close(fd);
+	}
+	printf("refused %d\n", refused);
+	return 0;
+}
+
 static int give(const char *path)
 {
 	union {
@@ -320,6 +337,8 @@ int main(int argc, char **argv)
 		return serve(argv + 2);
 	if (argc == 5 && !strcmp(argv[1], "flood"))
 		return flood(argv + 2);
+	if (argc == 5 && !strcmp(argv[1], "begin"))
+		return begin(argv + 2);
 	if (argc == 5 && !strcmp(argv[1], "ask"))
 		return ask(argv + 2);
 	if (argc == 3 && !strcmp(argv[1], "give"))

@@ -174,6 +174,26 @@ static void ports_of_what_has_ended_are_not_taken_again(void **state)
 	run_done(&r);
 }
 
+/* Those that have ended are in no count, and in the host's table all the same. Here of a port that
+ * nobody listens at. */
+static void connections_are_not_begun_without_end(void **state)
+{
+	const uint64_t began_ms = corral_now_ms();
+	unsigned int refused = 0, at_most;
+	struct run r = { 0 };
+
+	(void)state;
+	if (net_missing() || table_is_small())
+		return;
+	RUN(&r, "--network", "bridge", NET_PROBE, "--", "/net", "begin", INTERNET, "81", "9000");
+	if (sscanf(r.out, "refused %u", &refused) != 1)
+		fail_msg("%s%s", r.out, r.err);
+	at_most = MAX + MAX / 16 * (unsigned int)((corral_now_ms() - began_ms) / 1000 + 1);
+	if (at_most < 9000 && refused < 9000 - at_most)
+		fail_msg("%u of 9000 were refused, and %u should be", refused, 9000 - at_most);
+	run_done(&r);
+}
+
 static int socket_take(int listener)
 {
 	union {
@@ -504,6 +524,7 @@ int main(void)
 		cmocka_unit_test(connections_are_limited_under_a_list),
 		cmocka_unit_test(nobody_inherits_of_one_that_was_killed),
 		cmocka_unit_test(ports_of_what_has_ended_are_not_taken_again),
+		cmocka_unit_test(connections_are_not_begun_without_end),
 		cmocka_unit_test(socket_that_a_guest_gave_away_reaches_nobody),
 		cmocka_unit_test(guest_takes_no_port_of_the_hosts),
 		cmocka_unit_test(whoever_reads_what_a_guest_sends_can_do_nothing_else),

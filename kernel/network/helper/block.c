@@ -24,6 +24,7 @@
 #define GUESTS4     "guests4"
 #define GUESTS6     "guests6"
 #define CONNECTIONS "connections"
+#define BEGINNINGS  "beginnings"
 
 /* fd63:6f72:7261:BLOCK::/64, of which the middle spells corral. */
 static const uint8_t ula[6] = { 0xfd, 0x63, 0x6f, 0x72, 0x72, 0x61 };
@@ -146,6 +147,10 @@ static void rules_add(struct corral_nft_batch *b, const char *ours,
 	/* Last, as only what is not refused is tracked. Counted by "nft list table". */
 	RULE(b, "out", HAS(STATE, NEW),
 	     CONNECTIONS_EACH_OVER(each, CONNECTIONS, CORRAL_NFT_IIFNAME), COUNTED, PROHIBIT);
+	/* Those that have ended are in the host's table for two minutes more, and in no count. */
+	RULE(b, "out", HAS(STATE, NEW),
+	     RATE_EACH_OVER(each / CORRAL_NET_REFILL_S, each, BEGINNINGS, CORRAL_NFT_IIFNAME),
+	     COUNTED, PROHIBIT);
 }
 
 /*
@@ -174,7 +179,7 @@ unsigned int corral_net_connections_max(unsigned int conntrack_max)
 void corral_net_block_rules(unsigned int n, const struct corral_net_host *host, bool owner,
                             struct corral_nft_batch *b)
 {
-	static const enum corral_nft_field connections = CORRAL_NFT_IIFNAME;
+	static const enum corral_nft_field link = CORRAL_NFT_IIFNAME;
 	struct corral_net_place first;
 	char ours[16];
 
@@ -184,7 +189,8 @@ void corral_net_block_rules(unsigned int n, const struct corral_net_host *host, 
 	guests_add(b, n, host->base, AF_INET);
 	if (host->has_ipv6)
 		guests_add(b, n, host->base, AF_INET6);
-	corral_nft_set_add(b, CONNECTIONS, NFT_SET_EVAL, CORRAL_NET_BLOCK_PLACES, &connections, 1);
+	corral_nft_set_add(b, CONNECTIONS, NFT_SET_EVAL, CORRAL_NET_BLOCK_PLACES, &link, 1);
+	corral_nft_set_add(b, BEGINNINGS, NFT_SET_EVAL, CORRAL_NET_BLOCK_PLACES, &link, 1);
 	chains_add(b);
 	rules_add(b, ours, host);
 	nat_add(b, &first.host, sizeof(first.host), 25);

@@ -29,6 +29,9 @@
  * host's table (net.netfilter.nf_conntrack_max) would be full with a block of such sandboxes. */
 #define CORRAL_NET_CONNECTIONS_MAX 4096
 #define CORRAL_NET_CONNECTIONS_MIN 64
+/* It may begin as many at once, and again within so many seconds, whatever became of them: a steady
+ * 256 a second hold 30,000 places of the host's table, of mostly 262,144. */
+#define CORRAL_NET_REFILL_S 16
 
 /* One sandbox's: /31 and /127, the host's end is the even address. */
 struct corral_net_place {

@@ -140,6 +140,19 @@ static void connlimit(struct rule *r, int in, uint32_t over)
 	expression_end(r, e);
 }
 
+/* Of a bucket that holds `burst` packets, and gets so many back in a second. */
+static void limit(struct rule *r, int in, uint32_t a_second, uint32_t burst)
+{
+	struct expression e = expression_in(r, in, "limit");
+
+	corral_nft_put_u64(&r->m, NFTA_LIMIT_RATE, a_second);
+	corral_nft_put_u64(&r->m, NFTA_LIMIT_UNIT, 1);
+	corral_nft_put_u32(&r->m, NFTA_LIMIT_BURST, burst);
+	corral_nft_put_u32(&r->m, NFTA_LIMIT_TYPE, NFT_LIMIT_PKTS);
+	corral_nft_put_u32(&r->m, NFTA_LIMIT_FLAGS, NFT_LIMIT_F_INV);
+	expression_end(r, e);
+}
+
 /* --- fields --------------------------------------------------------------------------------- */
 
 static void one_byte_is(struct rule *r, uint32_t key, uint8_t value)
@@ -295,6 +308,8 @@ static void each(struct rule *r, const struct corral_nft_term *t)
 	corral_nft_put_u32(&r->m, NFTA_DYNSET_OP, NFT_DYNSET_OP_ADD);
 	if (t->kind == CORRAL_NFT_TERM_COUNT)
 		counter(r, NFTA_DYNSET_EXPR);
+	else if (t->kind == CORRAL_NFT_TERM_RATE)
+		limit(r, NFTA_DYNSET_EXPR, t->low, t->high);
 	else
 		connlimit(r, NFTA_DYNSET_EXPR, t->low);
 	expression_end(r, e);
@@ -388,6 +403,7 @@ static void term(struct rule *r, const struct corral_nft_term *t)
 		else
 			connlimit(r, NFTA_LIST_ELEM, t->low);
 		break;
+	case CORRAL_NFT_TERM_RATE:
 	case CORRAL_NFT_TERM_COUNT:
 		each(r, t);
 		break;

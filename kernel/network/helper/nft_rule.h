@@ -27,6 +27,8 @@ enum corral_nft_term_kind {
 	CORRAL_NFT_TERM_PREFIXES,    /* the address is within one of the prefixes */
 	CORRAL_NFT_TERM_SET,         /* the key is in the set name */
 	CORRAL_NFT_TERM_CONNECTIONS, /* there are more than low; by key in the set name, if any */
+	CORRAL_NFT_TERM_RATE, /* more than low come in a second, by key in the set name, and high
+	                         came at once */
 	/* With it: */
 	CORRAL_NFT_TERM_COUNT, /* in the set name, by key; while it has room */
 	CORRAL_NFT_TERM_TALLY, /* in the rule itself, or in the counter name */

@@ -72,6 +72,9 @@
 #define CONNECTIONS_EACH_OVER(number, set, ...) \
 	TERM_OF(CONNECTIONS, .low = (number), .name = (set), .key = { __VA_ARGS__ })
 
+#define RATE_EACH_OVER(a_second, burst, set, ...) \
+	TERM_OF(RATE, .low = (a_second), .high = (burst), .name = (set), .key = { __VA_ARGS__ })
+
 /* --- what becomes of them ------------------------------------------------------------------- */
 
 #define COUNT_IN(set, ...) TERM_OF(COUNT, .name = (set), .key = { __VA_ARGS__ })
