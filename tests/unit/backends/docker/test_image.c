@@ -284,7 +284,8 @@ static void failures_of_a_pull_are_told_apart(void **state)
 		{ 200, "{\"errorDetail\":{\"message\":\"manifest unknown: x\"}}\n", -ENOENT,
 		  "pull h.tld/a:latest: registry h.tld: manifest unknown: x" },
 		{ 200, "{\"errorDetail\":{\"message\":\"unauthorized: nobody\"}}\n", -EACCES,
-		  "pull h.tld/a:latest: registry h.tld: unauthorized: nobody (asked no credentials "
+		  "pull h.tld/a:latest: registry h.tld: unauthorized: nobody (asked with no "
+		  "credentials "
 		  "for "
 		  "'h.tld' in '" },
 		{ 200, "{\"error\":\"disk full\"}\n", -EIO, "registry h.tld: disk full" },
