@@ -524,7 +524,8 @@ static inline void ports_are_published(const char *network, uid_t uid, const cha
 	assert_int_equal(dial(AF_INET, HOST, 5000), -1);
 	/* Who is there stays. */
 	RUN(&r, "--publish", "5000:7000", "--", "true");
-	assert_error(&r, "publish '127.0.0.1:5000:7000'");
+	assert_error(&r, "publish '127.0.0.1:5000:7000': listen on port 5000 of the host: "
+	                 "somebody does already");
 	RUN(&r, "--publish", place, "--", "true");
 	assert_error(&r, "corral does not replace it");
 	assert_echoes(dial(AF_UNIX, path, 0));

@@ -61,6 +61,29 @@ static socklen_t host_address(const struct corral_net_publish *p, struct sockadd
 	return sizeof(*four);
 }
 
+static int refused(const struct corral_net_publish *p, int code, struct corral_error *err)
+{
+	switch (code) {
+	case EACCES:
+		return corral_error_set(
+		        err, code,
+		        "listen on port %u of the host: low ports are root's (below "
+		        "net.ipv4.ip_unprivileged_port_start): take one from 1024 on",
+		        p->host_port);
+	case EADDRINUSE:
+		return corral_error_set(err, code,
+		                        "listen on port %u of the host: somebody does already: "
+		                        "ss -ltunp 'sport = :%u'",
+		                        p->host_port, p->host_port);
+	case EADDRNOTAVAIL:
+		return corral_error_set(err, code,
+		                        "listen on port %u of the host: it has no such address",
+		                        p->host_port);
+	default:
+		return corral_error_sys(err, code, "listen on port %u of the host", p->host_port);
+	}
+}
+
 static int port_listen(struct port *port, struct corral_error *err)
 {
 	const struct corral_net_publish *p = port->publish;
@@ -86,8 +109,7 @@ static int port_listen(struct port *port, struct corral_error *err)
 			(void)setsockopt(port->listener.watch.fd, IPPROTO_IPV6, IPV6_V6ONLY, &one,
 			                 sizeof(one));
 		if (bind(port->listener.watch.fd, (struct sockaddr *)&address, len) < 0)
-			r = corral_error_sys(err, errno, "listen on port %u of the host",
-			                     p->host_port);
+			r = refused(p, errno, err);
 	}
 	if (r == 0 && type == SOCK_STREAM && listen(port->listener.watch.fd, BACKLOG) < 0)
 		r = corral_error_sys(err, errno, "listen");
