@@ -357,8 +357,7 @@ int corral_net_block_open(const char *runtime_dir, const struct corral_net_host 
 	if (r >= 0) {
 		marks_read(b);
 		r = places_clean(b, err);
-		/* Somewhere: the links of whoever had the block just now may still be about to go.
-		 */
+		/* Somewhere: links of whoever had the block just now may still be about to go. */
 		b->next = (unsigned int)getpid() % CORRAL_NET_BLOCK_PLACES;
 	}
 	if (r < 0) {

@@ -24,7 +24,6 @@
 #define TRIES 3
 
 #define PREFIX_LEN (sizeof(CORRAL_NET_LINK_PREFIX) - 1)
-#define TYPE_BITS  6
 
 struct table {
 	uint8_t family;
@@ -154,8 +153,8 @@ static void set_see(void *context, struct nlmsghdr *h)
 	if (!attributes(h, set, NFTA_SET_MAX) || !set[NFTA_SET_KEY_TYPE])
 		return;
 	type = number_of(set[NFTA_SET_KEY_TYPE]);
-	while (type && (type & ((1u << TYPE_BITS) - 1)) != is_name)
-		type >>= TYPE_BITS;
+	while (type && (type & ((1u << CORRAL_NFT_TYPE_BITS) - 1)) != is_name)
+		type >>= CORRAL_NFT_TYPE_BITS;
 	if (!type)
 		return;
 	if (l->n_sets == SETS_MAX)

@@ -53,6 +53,9 @@ struct corral_nft_field_like {
 	uint8_t protocol; /* IPPROTO_*, or 0 */
 };
 
+/* Bits of a type's number; those of a key's fields stand one behind the other in the key's. */
+#define CORRAL_NFT_TYPE_BITS 6
+
 #define CORRAL_NFT_NUMBER_MAX 4
 #define CORRAL_NFT_VALUE_MAX  16
 

@@ -15,8 +15,6 @@
 /* User data: the order of a key's bytes. For those who list, and would take the packet's. */
 #define UDATA_KEY_ORDER 0
 #define UDATA_HOST      1
-/* Bits of a type's number, of which those of a key's fields are put together. */
-#define TYPE_BITS 6
 
 static void put_order(struct corral_nft_message *m, const struct corral_nft_field_like *like)
 {
@@ -39,7 +37,7 @@ void corral_nft_set_add(struct corral_nft_batch *b, const char *name, uint32_t f
 	for (size_t i = 0; i < n; i++) {
 		const struct corral_nft_field_like *like = corral_nft_field(key[i]);
 
-		type = type << TYPE_BITS | like->type;
+		type = type << CORRAL_NFT_TYPE_BITS | like->type;
 		len += n == 1 ? like->len : (like->len + 3u) / 4 * 4;
 	}
 	corral_nft_batch_message(b, &m, NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL, ROOM);
