@@ -69,11 +69,14 @@ static inline void corral_docker_release(struct corral_docker *d, struct corral_
 int corral_docker_failed(struct corral_docker *d, struct corral_docker_box *box, int r,
                          struct corral_error *err);
 
+/* Killed by its guest, as one that is root in the container may. */
+#define CORRAL_DOCKER_SUPERVISOR_GONE "what ran the command in the container is gone"
+
 /* Starts the first "corral-inside run", behind the caller's back; with the lock held. */
 void corral_docker_ready_begin(struct corral_docker *d, struct corral_docker_box *box);
 /*
  * A command in it, by one that waits or, should that have died, another. *ret is given to
- * corral_docker_finish_in().
+ * corral_docker_finish_in(). -EPIPE: what was to run it is gone, and it may have begun.
  */
 int corral_docker_start_in(struct corral_docker *d, struct corral_docker_box *box,
                            const struct corral_docker_start *start,

@@ -47,8 +47,7 @@ static int process_dispatch(void *place, struct corral_error *err)
 	int r = corral_docker_process_dispatch(to_process(place), err);
 
 	if (r > 0 && corral_docker_process_is_lost(to_process(place)))
-		return corral_error_set(err, EPIPE,
-		                        "what ran the command in the container is gone");
+		return corral_error_set(err, EPIPE, CORRAL_DOCKER_SUPERVISOR_GONE);
 	return r;
 }
 

@@ -233,7 +233,13 @@ int corral_docker_start_in(struct corral_docker *d, struct corral_docker_box *bo
 	/* It may have been, and stopped what was to say so. */
 	if (r == -ETIMEDOUT || r == -ECONNRESET)
 		sweep(d, box, INT_MAX);
-	return r == 0 || r == -ENOENT || r == -EACCES ? r : failed(d, box, r, err);
+	if (r == 0 || r == -ENOENT || r == -EACCES)
+		return r;
+	r = failed(d, box, r, err);
+	/* A guest that kills it may be faster than its word that the command runs. */
+	if (r == -ECONNRESET)
+		return corral_error_set(err, EPIPE, CORRAL_DOCKER_SUPERVISOR_GONE);
+	return r;
 }
 
 static bool has_ended(struct corral_docker *d, struct corral_docker_box *box)

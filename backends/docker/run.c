@@ -125,7 +125,7 @@ static int ended(struct corral_docker_run *x, bool lost, struct corral_error *er
 	/* We ended it ourselves, and nobody was there any more to say that it is dead. */
 	if (!lost || (ours && r->reason != CORRAL_REASON_KILLED))
 		return 1;
-	(void)corral_error_set(err, EPIPE, "what ran the command in the container is gone");
+	(void)corral_error_set(err, EPIPE, CORRAL_DOCKER_SUPERVISOR_GONE);
 	return corral_docker_failed(x->docker, x->box, -EPIPE, err);
 }
 

@@ -221,7 +221,9 @@ static void command_that_kills_its_supervisor_is_an_error(void **state)
 {
 	const struct corral_execute x = { .command = "kill -9 $PPID; sleep 5",
 		                          .timeout_ms = PATIENCE_MS };
+	const struct corral_execute next = { .command = "echo next", .timeout_ms = PATIENCE_MS };
 	struct fixture *f = *state;
+	struct corral_background killer;
 	struct corral_executed e;
 	uint64_t begin = corral_now_ms();
 
@@ -240,6 +242,20 @@ static void command_that_kills_its_supervisor_is_an_error(void **state)
 	             "${p#/proc/}; done; (sleep 0.2; kill -9 $PPID) >/dev/null 2>&1 & true",
 	             0, "");
 	nap(400);
+	assert_shell(&f->on, "echo next", 0, "next\n");
+	/* Killed with the order in its hands: whether the command began nobody knows. */
+	OK(f, corral_backend_background_start(
+	              f->on.b,
+	              "all() { for p in /proc/[0-9]*; do test \"$(tr '\\0' ' ' <$p/cmdline)\" = "
+	              "'/.corral/corral-inside run ' && test ${p#/proc/} != $PPID && "
+	              "kill $1 ${p#/proc/}; done; }; sleep 1; all -STOP; sleep 1.5; all -9",
+	              &killer, &f->on.err));
+	assert_shell(&f->on, "echo one that waits", 0, "one that waits\n");
+	nap(1500);
+	FAILS(f, corral_backend_execute(f->on.b, &next, &e, &f->on.err), EPIPE,
+	      "what ran the command in the container is gone");
+	corral_executed_done(&e);
+	(void)corral_backend_background_kill(f->on.b, killer.shell_id, &f->on.err);
 	assert_shell(&f->on, "echo next", 0, "next\n");
 }
 
