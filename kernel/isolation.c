@@ -31,7 +31,8 @@ static void look_weaker(struct corral_launcher *l, struct corral_image_store *im
 	struct corral_error err = { 0 };
 
 	if (corral_runtime_config(rt, &c, NULL) < 0 ||
-	    (c->image && corral_image_apply(images, c, NULL) < 0))
+	    (c->image && corral_image_apply(images, c, NULL) < 0) ||
+	    corral_rootfs_account_apply(c, NULL) < 0)
 		return;
 	c->allow_weaker = true;
 	c->limits_asked = 0;

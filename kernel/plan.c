@@ -498,6 +498,25 @@ void corral_plan_rlimits(struct corral_build *b)
 	b->plan->layers |= CORRAL_LAYER_RLIMITS;
 }
 
+/*
+ * Groups of the guest's beside its first: with one id alone there are none, and setgroups(2) is
+ * denied for good. After the namespace is entered, where they mean the sandbox's own numbers, and
+ * before the ids and the capabilities go, which it takes.
+ */
+static void groups_put(struct corral_build *b, struct corral_step *s)
+{
+	const struct corral_policy *p = b->policy;
+
+	if (b->facts->scheme == CORRAL_ID_SINGLE) {
+		s->n[1] = p->n_groups + p->n_groups_beyond;
+		s->flags |= s->n[1] ? CORRAL_STEP_NO_GROUPS : 0;
+		return;
+	}
+	s->n[1] = p->n_groups_beyond;
+	if (p->n_groups)
+		blob_put(b, s, p->guest_groups, p->n_groups * sizeof(p->guest_groups[0]));
+}
+
 static void confine_steps(struct corral_build *b)
 {
 	const struct corral_policy *p = b->policy;
@@ -526,6 +545,7 @@ static void confine_steps(struct corral_build *b)
 	s->fd = lease; /* stays open until guest init is gone, and with it the last process of these
 	                  ids */
 	s->n[0] = (uint32_t)(image + 1); /* and with it the last that uses the root */
+	groups_put(b, s);
 	s = step_add(b, CORRAL_STEP_CAPS);
 	s->attr = p->caps;
 	plan->layers |= CORRAL_LAYER_CAPS | CORRAL_LAYER_NO_NEW_PRIVS | CORRAL_LAYER_SECCOMP;

@@ -55,6 +55,23 @@ static const struct {
 	{ CLONE_NEWNET, "network" },
 };
 
+static void groups_add(struct corral_buf *out, const struct corral_plan *p,
+                       const struct corral_step *s)
+{
+	const char *blob = (const char *)p->message + s->blob;
+	uint32_t n = s->blob_len / (uint32_t)sizeof(uint32_t), gid;
+
+	corral_buf_str(out, n ? n == 1 ? "group" : "groups" : "no other groups");
+	for (uint32_t i = 0; i < n; i++) {
+		memcpy(&gid, blob + i * sizeof(gid), sizeof(gid));
+		corral_buf_fmt(out, " %u", gid);
+	}
+	if (s->flags & CORRAL_STEP_NO_GROUPS)
+		corral_buf_fmt(out, ": the %u of its /etc/group take a range of ids", s->n[1]);
+	else if (s->n[1])
+		corral_buf_fmt(out, "; without %u of its /etc/group above 65535", s->n[1]);
+}
+
 static void namespaces_add(struct corral_buf *out, uint64_t flags)
 {
 	const char *comma = "";
@@ -262,7 +279,8 @@ static void describe(const struct corral_plan *p, const struct corral_step *s,
 			        s->uid, s->gid);
 		break;
 	case CORRAL_STEP_IDS:
-		corral_buf_fmt(out, "uid %u gid %u, no other groups", s->uid, s->gid);
+		corral_buf_fmt(out, "uid %u gid %u, ", s->uid, s->gid);
+		groups_add(out, p, s);
 		break;
 	case CORRAL_STEP_RLIMITS:
 		rlimits_add(out, p, s);

@@ -64,10 +64,8 @@ static void accounts_add(struct corral_buf *out, uint32_t uid, uint32_t gid, con
 	char passwd[512], group[256];
 	int n, g;
 
-	n = snprintf(passwd, sizeof(passwd),
-	             "root:x:0:0:root:/root:/bin/sh\n"
-	             "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n");
-	g = snprintf(group, sizeof(group), "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n");
+	n = snprintf(passwd, sizeof(passwd), "%s", CORRAL_ACCOUNT_HOST_PASSWD);
+	g = snprintf(group, sizeof(group), "%s", CORRAL_ACCOUNT_HOST_GROUP);
 	if (is_own_user(uid))
 		(void)snprintf(passwd + n, sizeof(passwd) - (size_t)n,
 		               "user:x:%u:%u:user:%s:/bin/sh\n", uid, gid,

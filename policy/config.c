@@ -40,6 +40,7 @@ void corral_config_free(struct corral_config *c)
 	free(c->runtime);
 	free(c->rootfs);
 	free(c->image);
+	free(c->user);
 	if (c->rootfs_is_image)
 		corral_fd_closep(&c->rootfs_lease_fd);
 	if (c->has_disk)

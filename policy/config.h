@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "kernel/base/error.h"
+#include "policy/account.h"
 #include "policy/limits.h"
 #include "policy/publish.h"
 
@@ -91,9 +92,13 @@ struct corral_config {
 	size_t n_mounts;
 	char **env; /* "K=V", later ones win */
 	size_t n_env;
-	bool clear_env; /* nothing but env: not even PATH, HOME and TERM */
-	bool has_user;
+	bool clear_env;     /* nothing but env: not even PATH, HOME and TERM */
+	char *user;         /* as it was said, "NAME" or "UID", with ":GROUP" or ":GID"; or NULL */
+	bool has_user;      /* its numbers are known */
+	bool user_is_found; /* they are as the root's accounts say (kernel/image/account.h) */
 	uint32_t guest_uid, guest_gid;
+	uint32_t guest_groups[CORRAL_ACCOUNT_GROUPS_MAX]; /* beside guest_gid */
+	uint32_t n_groups;
 	enum corral_network_mode network;
 	bool network_pasta; /* bridge by pasta(1), also where root could do better ("pasta") */
 	bool network_said;  /* by name, not by an allowlist */
@@ -134,12 +139,12 @@ static inline void corral_config_freep(struct corral_config **p)
  * Keys: runtime, rootfs, image, workspace, work_dir, keep, hostname, seccomp, network ("none",
  * "host", "bridge", "allow", "pasta"), allow (array of text as corral_egress_entry_parse() takes
  * it), publish (array of text as corral_publish_parse() takes it), ids
- * ("auto", "single", "range"), user ("UID:GID" or number), env (object), clear_env, mounts (array
- * of {type: "bind"|"ro-bind"|"tmpfs", source, target, size}), cap_add, cap_drop (arrays), limits
- * (object: memory, memory_swap, disk, file_size, output as number of bytes or text with unit; cpus
- * as number; cpu_weight, pids, disk_inodes, open_files as numbers; timeout as seconds or text with
- * unit), allow_weaker, tty, stdin, command (array of text), permissions (a ruleset's object or a
- * preset's name; a later one replaces it).
+ * ("auto", "single", "range"), user (text as corral_config_set_user() takes it, or a number), env
+ * (object), clear_env, mounts (array of {type: "bind"|"ro-bind"|"tmpfs", source, target, size}),
+ * cap_add, cap_drop (arrays), limits (object: memory, memory_swap, disk, file_size, output as
+ * number of bytes or text with unit; cpus as number; cpu_weight, pids, disk_inodes, open_files as
+ * numbers; timeout as seconds or text with unit), allow_weaker, tty, stdin, command (array of
+ * text), permissions (a ruleset's object or a preset's name; a later one replaces it).
  */
 int corral_config_parse(struct corral_config *c, const char *json, size_t len,
                         struct corral_error *err);
@@ -147,6 +152,9 @@ int corral_config_parse(struct corral_config *c, const char *json, size_t len,
 /* What flags do, one at a time; each copies its text. 0, -EINVAL or -ENOMEM. */
 int corral_config_set_text(char **field, const char *text, struct corral_error *err);
 int corral_config_add_env(struct corral_config *c, const char *assignment,
+                          struct corral_error *err);
+/* Beneath those that are there; what is no assignment is left out. */
+int corral_config_put_env(struct corral_config *c, char *const *more, size_t n,
                           struct corral_error *err);
 /* "SRC:DST" for binds (a colon in SRC is written "\:"), "DST[:SIZE]" for tmpfs. */
 int corral_config_add_mount(struct corral_config *c, enum corral_mount_kind kind, const char *spec,
@@ -160,6 +168,10 @@ int corral_config_add_layer(struct corral_config *c, const char *host_path,
                             struct corral_error *err);
 int corral_config_add_cap(struct corral_config *c, bool add, const char *name,
                           struct corral_error *err);
+/*
+ * "NAME" or "UID", either with ":GROUP" or ":GID". The numbers of names are known when the root's
+ * own accounts were asked; a number alone is the group's as well, unless these say another.
+ */
 int corral_config_set_user(struct corral_config *c, const char *text, struct corral_error *err);
 int corral_config_set_network(struct corral_config *c, const char *text, struct corral_error *err);
 /* policy/egress.h says what text is. Implies network "allow" where none was said. */

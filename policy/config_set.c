@@ -82,6 +82,28 @@ int corral_config_add_env(struct corral_config *c, const char *assignment, struc
 	return list_append(&c->env, &c->n_env, CORRAL_CONFIG_ENV_MAX, "variables", assignment, err);
 }
 
+int corral_config_put_env(struct corral_config *c, char *const *more, size_t n,
+                          struct corral_error *err)
+{
+	char **own = c->env;
+	size_t n_own = c->n_env;
+	int r = 0;
+
+	c->env = NULL;
+	c->n_env = 0;
+	/* What is no assignment is nothing that anybody could have meant. */
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (more[i][0] != '=' && strchr(more[i], '='))
+			r = corral_config_add_env(c, more[i], err);
+	for (size_t i = 0; i < n_own; i++) {
+		if (r == 0)
+			r = corral_config_add_env(c, own[i], err);
+		free(own[i]);
+	}
+	free(own);
+	return r;
+}
+
 int corral_config_put_mount(struct corral_config *c, enum corral_mount_kind kind,
                             const char *host_path, const char *guest_path, uint64_t size_bytes,
                             struct corral_error *err)
@@ -197,13 +219,17 @@ int corral_config_add_cap(struct corral_config *c, bool add, const char *name,
 int corral_config_set_user(struct corral_config *c, const char *text, struct corral_error *err)
 {
 	uint32_t uid = 0, gid = 0;
-	int r = corral_parse_ids(text, &uid, &gid, err);
+	int r = corral_account_user_check(text, err);
 
+	if (r == 0)
+		r = corral_config_set_text(&c->user, text, err);
 	if (r < 0)
-		return as_invalid(r, err);
+		return r;
+	c->has_user = corral_parse_ids(text, &uid, &gid, NULL) == 0;
+	c->user_is_found = false;
 	c->guest_uid = uid;
 	c->guest_gid = gid;
-	c->has_user = true;
+	c->n_groups = 0;
 	return 0;
 }
 

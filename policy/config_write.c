@@ -109,7 +109,9 @@ static int words_write(const struct corral_config *c, json_t *to, struct corral_
 		r = publish_write(c, to, err);
 	if (r == 0 && ids[c->ids])
 		r = corral_json_put(to, "ids", json_string(ids[c->ids]), err);
-	if (r == 0 && c->has_user)
+	if (r == 0 && c->user)
+		r = corral_json_put(to, "user", json_string(c->user), err);
+	else if (r == 0 && c->has_user)
 		r = corral_json_put(to, "user", json_sprintf("%u:%u", c->guest_uid, c->guest_gid),
 		                    err);
 	if (r == 0 && c->hostname)

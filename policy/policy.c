@@ -313,20 +313,70 @@ static int publish_compile(const struct corral_config *c, struct corral_policy *
 	return 0;
 }
 
+/* Of names, on the host's root: its accounts are composed, and no other's are known here. */
+static int names_find(const struct corral_config *c, struct corral_policy *p,
+                      struct corral_error *err)
+{
+	static const struct corral_account_text text = {
+		CORRAL_ACCOUNT_HOST_PASSWD,
+		CORRAL_ACCOUNT_HOST_GROUP,
+		sizeof(CORRAL_ACCOUNT_HOST_PASSWD) - 1,
+		sizeof(CORRAL_ACCOUNT_HOST_GROUP) - 1,
+	};
+	corral_auto(corral_account_done) struct corral_account a = { 0 };
+	struct corral_error why = { 0 };
+	int r;
+
+	if (!p->rootfs_is_host || c->image)
+		return corral_error_set(err, EINVAL,
+		                        "user: '%.64s' is a name, and nobody has looked for it in "
+		                        "the root's /etc/passwd and /etc/group: give numbers, as "
+		                        "1000:1000",
+		                        c->user);
+	r = corral_account_find(&text, c->user, &a, &why);
+	if (r == -EINVAL)
+		return corral_error_set(
+		        err, EINVAL,
+		        "user: '%.64s' is not in the /etc/passwd and /etc/group of a sandbox on "
+		        "the host's root, which has users root and nobody, groups root, tty and "
+		        "nogroup, and none of the host's: give numbers, as 1000:1000, or take a "
+		        "root that has it (--image, --rootfs)",
+		        c->user);
+	if (r < 0)
+		return corral_error_set(err, -r, "user: %.300s", why.text);
+	/* HOME and USER are those of the number, under which it may as well be asked for. */
+	p->guest_uid = a.guest_uid;
+	p->guest_gid = !a.name && !strchr(c->user, ':') ? a.guest_uid : a.guest_gid;
+	return 0;
+}
+
 static int ids_compile(const struct corral_config *c, struct corral_policy *p,
                        struct corral_error *err)
 {
+	int r;
+
 	p->ids = c->ids;
-	if (!c->has_user)
-		return 0;
-	if (c->ids != CORRAL_IDS_SINGLE && (c->guest_uid >= RANGE_IDS || c->guest_gid >= RANGE_IDS))
+	if (c->has_user) {
+		p->guest_uid = c->guest_uid;
+		p->guest_gid = c->guest_gid;
+	} else if (c->user) {
+		r = names_find(c, p, err);
+		if (r < 0)
+			return r;
+	}
+	if (c->ids != CORRAL_IDS_SINGLE && (p->guest_uid >= RANGE_IDS || p->guest_gid >= RANGE_IDS))
 		return corral_error_set(
 		        err, EINVAL,
 		        "user: %u:%u lies outside of the sandbox's ids 0 to %u: choose a "
 		        "smaller one",
-		        c->guest_uid, c->guest_gid, RANGE_IDS - 1);
-	p->guest_uid = c->guest_uid;
-	p->guest_gid = c->guest_gid;
+		        p->guest_uid, p->guest_gid, RANGE_IDS - 1);
+	/* Nothing in a sandbox belongs to a number above its range, so that being in such a group
+	 * gives nothing. */
+	for (uint32_t i = 0; i < c->n_groups && i < CORRAL_ACCOUNT_GROUPS_MAX; i++)
+		if (c->guest_groups[i] < RANGE_IDS)
+			p->guest_groups[p->n_groups++] = c->guest_groups[i];
+		else
+			p->n_groups_beyond++;
 	return 0;
 }
 

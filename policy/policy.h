@@ -48,6 +48,10 @@ struct corral_policy {
 	char **env; /* complete, NULL-terminated */
 	size_t n_env;
 	uint32_t guest_uid, guest_gid;
+	uint32_t guest_groups[CORRAL_ACCOUNT_GROUPS_MAX]; /* beside guest_gid, in the sandbox's
+	                                                     range */
+	uint32_t n_groups;
+	uint32_t n_groups_beyond; /* others, with numbers above the range */
 	enum corral_network_mode network;
 	bool network_pasta;
 	char **allow; /* as corral_egress_compile() takes it */

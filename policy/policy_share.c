@@ -59,15 +59,21 @@ static bool same_root(const struct corral_policy *a, const struct corral_policy 
 	return !strcmp(a->rootfs_path, b->rootfs_path) && a->bare_work_dir == b->bare_work_dir;
 }
 
+static bool same_user(const struct corral_policy *a, const struct corral_policy *b)
+{
+	return a->guest_uid == b->guest_uid && a->guest_gid == b->guest_gid &&
+	       a->n_groups == b->n_groups && a->n_groups_beyond == b->n_groups_beyond &&
+	       !memcmp(a->guest_groups, b->guest_groups, a->n_groups * sizeof(a->guest_groups[0]));
+}
+
 bool corral_policy_interchangeable(const struct corral_policy *a, const struct corral_policy *b)
 {
 	if (!self_contained(a) || !self_contained(b))
 		return false;
 	return a == b ||
 	       (same_root(a, b) && !strcmp(a->work_dir, b->work_dir) &&
-	        !strcmp(a->hostname, b->hostname) && a->guest_uid == b->guest_uid &&
-	        a->guest_gid == b->guest_gid && a->ids == b->ids && a->caps == b->caps &&
-	        same_limits(&a->limits, &b->limits) &&
+	        !strcmp(a->hostname, b->hostname) && same_user(a, b) && a->ids == b->ids &&
+	        a->caps == b->caps && same_limits(&a->limits, &b->limits) &&
 	        ((a->limits_asked ^ b->limits_asked) & ~ADOPTED) == 0 &&
 	        a->allow_weaker == b->allow_weaker && same_seccomp(&a->seccomp, &b->seccomp));
 }

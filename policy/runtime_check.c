@@ -136,7 +136,7 @@ int corral_runtime_check_whole(const struct corral_runtime *rt, struct corral_er
 
 	if (r < 0)
 		return corral_error_wrap(err, r, "limits");
-	if (rt->has_run_as_uid && c->has_user)
+	if (rt->has_run_as_uid && (c->user || c->has_user))
 		return corral_error_set(err, EINVAL,
 		                        "user: run_as_uid says it as well: leave one of them out");
 	for (size_t i = 0; i < c->n_mounts; i++)

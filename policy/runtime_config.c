@@ -31,11 +31,11 @@ int corral_runtime_sandbox(const struct corral_runtime *rt, struct corral_config
 static int user_set(const struct corral_runtime *rt, struct corral_config *c,
                     struct corral_error *err)
 {
-	char text[16];
+	char text[32];
 
 	if (!rt->has_run_as_uid)
 		return 0;
-	(void)snprintf(text, sizeof(text), "%u", rt->run_as_uid);
+	(void)snprintf(text, sizeof(text), "%u:%u", rt->run_as_uid, rt->run_as_uid);
 	return corral_config_set_user(c, text, err);
 }
 

@@ -315,6 +315,13 @@ static int meaning_check(struct corral_runtime *rt, struct corral_error *err)
 		free(c->image);
 		c->image = NULL;
 	}
+	/* Nor do names of its users, where the root that has them is not the host's. */
+	if (r == 0 && !c->has_user &&
+	    (rt->isolation == CORRAL_ISOLATION_DOCKER ||
+	     (rt->rootfs ? strcmp(rt->rootfs, "host") != 0 : rt->image || rt->base_image))) {
+		free(c->user);
+		c->user = NULL;
+	}
 	/* An engine's own profile is the engine's to know. */
 	if (r == 0 && c->seccomp && !strcmp(c->seccomp, "engine")) {
 		free(c->seccomp);

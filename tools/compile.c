@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/image/apply.h"
 #include "tools/images/use.h"
 
 int corral_options_add_term(const struct corral_options *o, struct corral_error *err)
@@ -67,6 +68,8 @@ int corral_options_compile(struct corral_options *o, struct corral_policy **ret,
 	struct corral_config *c = o->config;
 	int r = corral_images_use(o, err);
 
+	if (r == 0)
+		r = corral_rootfs_account_apply(c, err);
 	if (r < 0)
 		return r;
 	if (c->tty && !c->clear_env) {

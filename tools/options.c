@@ -436,7 +436,7 @@ const struct corral_option corral_option_table[] = {
 	  "Process", MAKE | SHELLS, false, .set = set_env },
 	{ "clear-env", 0, NULL, "nothing but --env: not even PATH and HOME",
 	  NULL, MAKE, false, FLAG(clear_env) },
-	{ "user", 'u', "UID[:GID]", "ids inside (default: 0:0)",
+	{ "user", 'u', "NAME|UID[:GROUP|GID]", "user inside, of the root's own /etc/passwd or by number (default: 0:0)",
 	  NULL, MAKE, false, .set = set_user },
 	{ "hostname", 0, "NAME", "host name inside (default: corral)",
 	  NULL, MAKE, false, TEXT(hostname) },

@@ -149,8 +149,14 @@ static int user_fill(struct filling *f, struct corral_error *err)
 {
 	const struct corral_config *c = f->config;
 
-	if (!c->has_user)
+	if (!c->has_user && !c->user)
 		return 0;
+	/* Names are the engine's to look up. */
+	if (!c->has_user) {
+		f->own->user = strdup(c->user);
+		f->o->user = f->own->user;
+		return f->own->user ? 0 : out_of_memory(err);
+	}
 	if (asprintf(&f->own->user, "%u:%u", c->guest_uid, c->guest_gid) < 0) {
 		f->own->user = NULL;
 		return out_of_memory(err);

@@ -196,6 +196,8 @@ static int policy_make(struct session *s, struct corral_policy **ret, struct cor
 		if (r == 0)
 			r = image_apply(s, c, err);
 		if (r == 0)
+			r = corral_rootfs_account_apply(c, err);
+		if (r == 0)
 			r = corral_config_set_text(&c->workspace, workspace, err);
 	}
 	return r < 0 ? r : corral_policy_compile(c, NULL, ret, err);

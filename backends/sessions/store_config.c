@@ -7,6 +7,7 @@
 
 #include "backends/sessions/store_state.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/image/apply.h"
 
 static int layers_get(struct corral_session_store *s, int64_t top, struct store_numbers *ret,
                       struct corral_error *err)
@@ -95,6 +96,8 @@ int corral_session_store_config(struct corral_session_store *s, const char *id,
 		r = corral_runtime_config(session.runtime, &c, err);
 	if (r == 0)
 		r = store_image_apply(&session, c, err);
+	if (r == 0)
+		r = corral_rootfs_account_apply(c, err);
 	if (r == 0 && session.has_disk) {
 		store_disk_tidy(&session);
 		r = disk_put(&session, c, err);

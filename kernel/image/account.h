@@ -1,6 +1,6 @@
 /*
- * Inside the image store: whom an image's commands run as, in its own words, which are a
- * stranger's.
+ * Whom commands run as, in the words of the root that they run in, which are a stranger's: of an
+ * image, or of a directory.
  */
 #ifndef CORRAL_KERNEL_IMAGE_ACCOUNT_H
 #define CORRAL_KERNEL_IMAGE_ACCOUNT_H
@@ -8,22 +8,23 @@
 #include <stdint.h>
 
 #include "kernel/base/error.h"
+#include "policy/account.h"
 
-struct corral_image_account {
-	uint32_t guest_uid, guest_gid;
-	char *name, *guest_home; /* NULL: it has no entry */
-};
-void corral_image_account_done(struct corral_image_account *a);
+struct corral_config;
 
 /*
- * user: "NAME", "UID", either with ":GROUP" or ":GID", or "" for root. A number needs no entry; its
- * group is then 0, as engines have it. Links in the tree lead to places in the tree. -EINVAL: "its
- * user 'x' is not in its /etc/passwd".
+ * corral_account_find() with the /etc/passwd and /etc/group beneath root_fd. Links in the tree lead
+ * to places in the tree; what is no regular file is not there. -EFBIG of one of more than 4 MiB.
  */
-int corral_image_account_find(int root_fd, const char *user, struct corral_image_account *ret,
+int corral_image_account_find(int root_fd, const char *user, struct corral_account *ret,
                               struct corral_error *err);
-/* What /etc/passwd says of a number; all NULL where it says nothing. */
-int corral_image_account_of(int root_fd, uint32_t guest_uid, struct corral_image_account *ret,
-                            struct corral_error *err);
+
+/*
+ * Into c: whom c->user says, or else own, which the root itself says (NULL: nothing); the groups of
+ * that user; and beneath its variables HOME and USER as /etc/passwd has them (unless c->clear_env).
+ * A number of c->user's without an entry and a group has a group of the same number.
+ */
+int corral_image_account_put(struct corral_config *c, int root_fd, const char *own,
+                             struct corral_error *err);
 
 #endif

@@ -15,75 +15,6 @@
 #include "policy/guest_path.h"
 #include "policy/runtime_build.h"
 
-/* ---- variables ---- */
-
-/* Beneath those that are there: before them. */
-static int env_put(struct corral_config *c, char *const *more, size_t n, struct corral_error *err)
-{
-	char **own = c->env;
-	size_t n_own = c->n_env;
-	int r = 0;
-
-	c->env = NULL;
-	c->n_env = 0;
-	/* What is no assignment is nothing that anybody could have meant. */
-	for (size_t i = 0; r == 0 && i < n; i++)
-		if (more[i][0] != '=' && strchr(more[i], '='))
-			r = corral_config_add_env(c, more[i], err);
-	for (size_t i = 0; i < n_own; i++) {
-		if (r == 0)
-			r = corral_config_add_env(c, own[i], err);
-		free(own[i]);
-	}
-	free(own);
-	return r;
-}
-
-static int account_env_put(struct corral_config *c, const struct corral_image_account *a,
-                           struct corral_error *err)
-{
-	corral_autofree char *home = NULL, *user = NULL;
-	char *both[2];
-
-	if (!a->name || !*a->guest_home)
-		return 0;
-	if (asprintf(&home, "HOME=%s", a->guest_home) < 0)
-		home = NULL;
-	if (asprintf(&user, "USER=%s", a->name) < 0)
-		user = NULL;
-	if (!home || !user)
-		return corral_error_set(err, ENOMEM, "out of memory");
-	both[0] = home;
-	both[1] = user;
-	return env_put(c, both, 2, err);
-}
-
-/* ---- the account ---- */
-
-static int user_put(struct corral_config *c, const struct corral_image *i, int root_fd,
-                    struct corral_image_account *ret, struct corral_error *err)
-{
-	struct corral_error why = { 0 };
-	int r;
-
-	if (c->has_user)
-		return corral_image_account_of(root_fd, c->guest_uid, ret, err);
-	r = corral_image_account_find(root_fd, i->user, ret, &why);
-	if (r == -EINVAL)
-		return corral_error_set(err, EINVAL,
-		                        "%.300s: say whom to run as with a number (--user)",
-		                        why.text);
-	if (r < 0) {
-		if (err)
-			*err = why;
-		return r;
-	}
-	c->has_user = *i->user != '\0';
-	c->guest_uid = ret->guest_uid;
-	c->guest_gid = ret->guest_gid;
-	return 0;
-}
-
 /* ---- the directory ---- */
 
 static bool is_directory(int root_fd, const char *guest_path)
@@ -184,13 +115,13 @@ static int command_put(struct corral_config *c, const struct corral_image *i,
 static int say_all(struct corral_config *c, const struct corral_image *i, int root_fd,
                    struct corral_error *err)
 {
-	corral_auto(corral_image_account_done) struct corral_image_account a = { 0 };
-	int r = user_put(c, i, root_fd, &a, err);
+	int r = 0;
 
-	if (r == 0 && !c->clear_env)
-		r = env_put(c, i->env, i->n_env, err);
-	if (r == 0 && !c->clear_env)
-		r = account_env_put(c, &a, err);
+	/* Beneath those that are there: before them; and those of its accounts before these. */
+	if (!c->clear_env)
+		r = corral_config_put_env(c, i->env, i->n_env, err);
+	if (r == 0)
+		r = corral_image_account_put(c, root_fd, i->user, err);
 	if (r == 0)
 		r = work_dir_put(c, i, root_fd, err);
 	if (r == 0)
@@ -226,6 +157,25 @@ int corral_image_apply(struct corral_image_store *s, struct corral_config *c,
 	c->rootfs_is_image = true;
 	c->rootfs_lease_fd = corral_take_fd(&lease_fd);
 	return 0;
+}
+
+/* ---- directories ---- */
+
+int corral_rootfs_account_apply(struct corral_config *c, struct corral_error *err)
+{
+	corral_autofd int fd = -1;
+	int r;
+
+	if (!c->user || c->user_is_found || c->image || !c->rootfs || !strcmp(c->rootfs, "host"))
+		return 0;
+	fd = open(c->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* What is wrong with it is said where it is taken. */
+	if (fd < 0)
+		return c->has_user ? 0
+		                   : corral_error_sys(err, errno, "rootfs '%.200s': open it",
+		                                      c->rootfs);
+	r = corral_image_account_put(c, fd, NULL, err);
+	return r < 0 ? corral_error_wrap(err, r, "rootfs '%.200s'", c->rootfs) : 0;
 }
 
 /* ---- runtimes ---- */

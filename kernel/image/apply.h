@@ -17,13 +17,20 @@ extern "C" {
  * c->image is found in the store, and its root becomes that of c, which is the image's user as long
  * as it is there (corral_image_use()); a rootfs of c's goes. Of the image: its variables, beneath
  * those of c, and HOME and USER of its own accounts (none of these with c->clear_env); its user,
- * where c says none, by name as its /etc/passwd and /etc/group have it; its directory, where c says
- * neither a workspace nor another work_dir; and its own command, where c has none. Again is no
- * mistake; without c->image nothing is done. -ENOENT as of corral_image_find(); -EINVAL: "image
- * 'x': its user 'y' is not in its /etc/passwd: ...".
+ * where c says none, and the groups of either as its /etc/passwd and /etc/group have them; its
+ * directory, where c says neither a workspace nor another work_dir; and its own command, where c
+ * has none. Again is no mistake; without c->image nothing is done. -ENOENT as of
+ * corral_image_find(); -EINVAL: "image 'x': its user 'y' is not in its /etc/passwd: ...".
  */
 int corral_image_apply(struct corral_image_store *s, struct corral_config *c,
                        struct corral_error *err);
+
+/*
+ * Where c->rootfs is a directory: whom c->user says, by its /etc/passwd and /etc/group, and what
+ * these say of HOME, USER and groups. Again is no mistake; nothing is done for images, the host's
+ * root and without c->user. -EINVAL: "rootfs '/r': user 'y' is not in its /etc/passwd: ...".
+ */
+int corral_rootfs_account_apply(struct corral_config *c, struct corral_error *err);
 
 /*
  * What a root has at a path of the guest's, on the host: *ret NULL, and 0, where there is no

@@ -139,6 +139,7 @@ long step_userns(struct init *in, const struct corral_step *s)
 long step_ids(struct init *in, const struct corral_step *s)
 {
 	int image = (int)s->n[0] - 1; /* held to the end, as the lease of s->fd is */
+	uint32_t n_groups;
 	long r;
 
 	/* The last use of all the others: a small limit of open files must hold for the guest, and
@@ -149,10 +150,11 @@ long step_ids(struct init *in, const struct corral_step *s)
 		if ((int)i != s->fd && (int)i != image)
 			(void)sys1(__NR_close, in->fds[i]);
 	in->n_fds = 0;
-	r = sys2(__NR_setgroups, 0, 0);
+	n_groups = s->blob_len / sizeof(uint32_t);
+	r = sys2(__NR_setgroups, n_groups, n_groups ? init_text(in, s->blob) : 0);
 	/* Denied in a namespace of one id without privilege; the caller's groups stay then
 	 * (CVE-2014-8989 is why). */
-	if (r < 0 && r != -EPERM)
+	if (r < 0 && (r != -EPERM || n_groups))
 		return r;
 	/* Leaving the namespace's root would take the capabilities that dropping the bounding set
 	 * needs. */

@@ -35,16 +35,17 @@ enum corral_step_kind {
 	CORRAL_STEP_SCRATCH_BIND, /* directory s[0] of the scratch on s[1]; attr */
 	CORRAL_STEP_FILE,         /* a file s[0] of the scratch with blob in it, on s[1]; attr */
 	CORRAL_STEP_TMPFS,        /* on s[0]; attr: bytes; n[0]: inodes; n[1]: mode; uid */
-	CORRAL_STEP_DEVICES,  /* the minimal /dev: nodes made (flags & CORRAL_STEP_MKNOD) or bound
-	                         from the host */
-	CORRAL_STEP_PROC,     /* own proc, read-only */
-	CORRAL_STEP_DEVPTS,   /* own devpts; n[0]: gid of terminals or ~0 */
-	CORRAL_STEP_MASK,     /* s[0]: nothing to see here */
-	CORRAL_STEP_PIVOT,    /* the host's root goes */
-	CORRAL_STEP_SESSION,  /* own session, own keyring, signals and umask as new */
-	CORRAL_STEP_USERNS,   /* enter fd, or (fd < 0) one below the current that maps uid to itself
-	                       */
-	CORRAL_STEP_IDS,      /* uid, gid; no other groups; n[0]: of a descriptor to keep, and 1 */
+	CORRAL_STEP_DEVICES, /* the minimal /dev: nodes made (flags & CORRAL_STEP_MKNOD) or bound
+	                        from the host */
+	CORRAL_STEP_PROC,    /* own proc, read-only */
+	CORRAL_STEP_DEVPTS,  /* own devpts; n[0]: gid of terminals or ~0 */
+	CORRAL_STEP_MASK,    /* s[0]: nothing to see here */
+	CORRAL_STEP_PIVOT,   /* the host's root goes */
+	CORRAL_STEP_SESSION, /* own session, own keyring, signals and umask as new */
+	CORRAL_STEP_USERNS,  /* enter fd, or (fd < 0) one below the current that maps uid to itself
+	                      */
+	CORRAL_STEP_IDS, /* uid, gid; blob: gid_t[] of all other groups; n[0]: of a descriptor to
+	                    keep, and 1; n[1]: groups left out, for people */
 	CORRAL_STEP_RLIMITS,  /* blob: pairs of resource and value */
 	CORRAL_STEP_CAPS,     /* attr: what stays, of every set */
 	CORRAL_STEP_LANDLOCK, /* n[0]: abi; with CORRAL_STEP_NO_ROOT, blob: corral_wire_allow[],
@@ -68,7 +69,8 @@ enum corral_step_flags {
 	CORRAL_STEP_STICKY = 1u << 9,  /* a directory as /tmp is */
 	CORRAL_STEP_KEPT = 1u << 10,   /* of a directory of the host that outlives the sandbox: what
 	                                  is there stays */
-	CORRAL_STEP_BENEATH = 1u << 11, /* blob goes beneath what is kept instead of into it */
+	CORRAL_STEP_BENEATH = 1u << 11,   /* blob goes beneath what is kept instead of into it */
+	CORRAL_STEP_NO_GROUPS = 1u << 12, /* there are none, where they were asked for */
 };
 
 struct corral_step {

@@ -515,7 +515,7 @@ static int steps_run(struct running *run, const struct corral_runtime_steps *ste
 
 static int image_user_find(struct running *run, struct corral_error *err)
 {
-	struct corral_image_account account = { 0 };
+	struct corral_account account = { 0 };
 	int r = corral_image_account_find(run->root_fd, run->b->base->user, &account, err);
 
 	if (r < 0)
@@ -524,7 +524,7 @@ static int image_user_find(struct running *run, struct corral_error *err)
 	run->image_user.gid = account.guest_gid;
 	(void)snprintf(run->image_user.home, sizeof(run->image_user.home), "%s",
 	               account.guest_home ? account.guest_home : "");
-	corral_image_account_done(&account);
+	corral_account_done(&account);
 	return 0;
 }
 

@@ -178,7 +178,7 @@ static void policy_holds_the_image(void **state)
 static void accounts_are(struct place *p, int root_fd, const char *user, int uid, int gid,
                          const char *home)
 {
-	corral_auto(corral_image_account_done) struct corral_image_account a = { 0 };
+	corral_auto(corral_account_done) struct corral_account a = { 0 };
 	int r = corral_image_account_find(root_fd, user, &a, &p->err);
 
 	if (uid < 0) {
