@@ -2,7 +2,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -167,18 +166,18 @@ static int groups_find(const struct corral_account_text *t, struct corral_accoun
 	return 0;
 }
 
-static int user_find(const struct corral_account_text *t, const char *name,
+static int user_find(const struct corral_account_text *t, const char *name, bool digits_may_name,
                      struct corral_account *a, struct corral_error *err)
 {
 	uint32_t uid = 0;
-	int r;
+	bool is_number = !*name || id_parse_text(name, &uid);
+	int r = 0;
 
-	if (!*name)
-		return passwd_find(t, NULL, 0, a, err);
-	r = passwd_find(t, name, 0, a, err);
+	if (*name && (!is_number || digits_may_name))
+		r = passwd_find(t, name, 0, a, err);
 	if (r != 0)
 		return r;
-	if (!id_parse_text(name, &uid))
+	if (!is_number)
 		return corral_error_set(err, EINVAL, "user '%.64s' is not in its /etc/passwd",
 		                        name);
 	r = passwd_find(t, NULL, uid, a, err);
@@ -186,7 +185,22 @@ static int user_find(const struct corral_account_text *t, const char *name,
 	return r;
 }
 
-int corral_account_find(const struct corral_account_text *t, const char *user,
+static int group_put(const struct corral_account_text *t, const char *name, bool digits_may_name,
+                     struct corral_account *a, struct corral_error *err)
+{
+	uint32_t gid = 0;
+	bool is_number = id_parse_text(name, &gid);
+
+	if ((!is_number || digits_may_name) && group_find(t, name, &a->guest_gid))
+		return 0;
+	if (!is_number)
+		return corral_error_set(err, EINVAL, "group '%.64s' is not in its /etc/group",
+		                        name);
+	a->guest_gid = gid;
+	return 0;
+}
+
+int corral_account_find(const struct corral_account_text *t, const char *user, bool digits_may_name,
                         struct corral_account *ret, struct corral_error *err)
 {
 	corral_auto(corral_account_done) struct corral_account a = { 0 };
@@ -198,14 +212,11 @@ int corral_account_find(const struct corral_account_text *t, const char *user,
 		return corral_error_set(err, ENOMEM, "out of memory");
 	if (group)
 		*group++ = '\0';
-	r = user_find(t, name, &a, err);
-	if (r >= 0 && group && *group) {
-		if (!group_find(t, group, &a.guest_gid) && !id_parse_text(group, &a.guest_gid))
-			r = corral_error_set(err, EINVAL, "group '%.64s' is not in its /etc/group",
-			                     group);
-	} else if (r >= 0 && a.name) {
+	r = user_find(t, name, digits_may_name, &a, err);
+	if (r >= 0 && group && *group)
+		r = group_put(t, group, digits_may_name, &a, err);
+	else if (r >= 0 && a.name)
 		r = groups_find(t, &a, err);
-	}
 	if (r < 0)
 		return r;
 	*ret = a;

@@ -5,6 +5,7 @@
 #ifndef CORRAL_POLICY_ACCOUNT_H
 #define CORRAL_POLICY_ACCOUNT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,13 +51,14 @@ void corral_account_done(struct corral_account *a);
 int corral_account_user_check(const char *user, struct corral_error *err);
 
 /*
- * user: as above, or "" for root. A name is looked for first, even one that is a number, as engines
- * have it. A number needs no entry; its group is then 0. Without a group its groups are those that
- * /etc/group says its name is in. What is no well-formed line is as if it were not there; of
- * several the first counts. -EINVAL: "user 'x' is not in its /etc/passwd", "group 'x' ...", or that
- * it is in too many.
+ * user: as above, or "" for root. A number needs no entry; its group is then 0. Without a group its
+ * groups are those that /etc/group says its name is in. What is no well-formed line is as if it
+ * were not there; of several the first counts. digits_may_name: what consists of digits is looked
+ * for as a name first, as engines have it; whoever asks for a number from outside gets that number,
+ * whatever the files call others. -EINVAL: "user 'x' is not in its /etc/passwd", "group 'x' ...",
+ * or that it is in too many.
  */
-int corral_account_find(const struct corral_account_text *t, const char *user,
+int corral_account_find(const struct corral_account_text *t, const char *user, bool digits_may_name,
                         struct corral_account *ret, struct corral_error *err);
 
 #ifdef __cplusplus

@@ -327,13 +327,13 @@ static int names_find(const struct corral_config *c, struct corral_policy *p,
 	struct corral_error why = { 0 };
 	int r;
 
-	if (!p->rootfs_is_host || c->image)
+	if (!p->rootfs_is_host)
 		return corral_error_set(err, EINVAL,
 		                        "user: '%.64s' is a name, and nobody has looked for it in "
 		                        "the root's /etc/passwd and /etc/group: give numbers, as "
 		                        "1000:1000",
 		                        c->user);
-	r = corral_account_find(&text, c->user, &a, &why);
+	r = corral_account_find(&text, c->user, false, &a, &why);
 	if (r == -EINVAL)
 		return corral_error_set(
 		        err, EINVAL,

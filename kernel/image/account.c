@@ -48,8 +48,8 @@ static int file_read(int root_fd, const char *guest_path, struct corral_buf *ret
 	return r < 0 ? corral_error_sys(err, -r, "read its %s", guest_path) : 0;
 }
 
-int corral_image_account_find(int root_fd, const char *user, struct corral_account *ret,
-                              struct corral_error *err)
+int corral_image_account_find(int root_fd, const char *user, bool digits_may_name,
+                              struct corral_account *ret, struct corral_error *err)
 {
 	corral_autobuf struct corral_buf passwd = CORRAL_BUF_INIT, group = CORRAL_BUF_INIT;
 	int r = file_read(root_fd, "/etc/passwd", &passwd, err);
@@ -60,7 +60,7 @@ int corral_image_account_find(int root_fd, const char *user, struct corral_accou
 	if (r < 0)
 		return r;
 	text = (struct corral_account_text) { passwd.data, group.data, passwd.len, group.len };
-	return corral_account_find(&text, user, ret, err);
+	return corral_account_find(&text, user, digits_may_name, ret, err);
 }
 
 /* Beneath those that are there: before them. */
@@ -85,7 +85,7 @@ static int said_find(const struct corral_config *c, int root_fd, const char *own
                      struct corral_account *ret, struct corral_error *err)
 {
 	struct corral_error why = { 0 };
-	int r = corral_image_account_find(root_fd, c->user ? c->user : own, ret, &why);
+	int r = corral_image_account_find(root_fd, c->user ? c->user : own, !c->user, ret, &why);
 
 	if (r == -EINVAL && c->user)
 		return corral_error_set(err, EINVAL,

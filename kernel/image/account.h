@@ -5,6 +5,7 @@
 #ifndef CORRAL_KERNEL_IMAGE_ACCOUNT_H
 #define CORRAL_KERNEL_IMAGE_ACCOUNT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "kernel/base/error.h"
@@ -16,8 +17,8 @@ struct corral_config;
  * corral_account_find() with the /etc/passwd and /etc/group beneath root_fd. Links in the tree lead
  * to places in the tree; what is no regular file is not there. -EFBIG of one of more than 4 MiB.
  */
-int corral_image_account_find(int root_fd, const char *user, struct corral_account *ret,
-                              struct corral_error *err);
+int corral_image_account_find(int root_fd, const char *user, bool digits_may_name,
+                              struct corral_account *ret, struct corral_error *err);
 
 /*
  * Into c: whom c->user says, or else own, which the root itself says (NULL: nothing); the groups of

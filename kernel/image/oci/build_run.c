@@ -516,7 +516,7 @@ static int steps_run(struct running *run, const struct corral_runtime_steps *ste
 static int image_user_find(struct running *run, struct corral_error *err)
 {
 	struct corral_account account = { 0 };
-	int r = corral_image_account_find(run->root_fd, run->b->base->user, &account, err);
+	int r = corral_image_account_find(run->root_fd, run->b->base->user, true, &account, err);
 
 	if (r < 0)
 		return corral_error_wrap(err, r, "base image");

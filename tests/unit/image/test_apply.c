@@ -179,7 +179,7 @@ static void accounts_are(struct place *p, int root_fd, const char *user, int uid
                          const char *home)
 {
 	corral_auto(corral_account_done) struct corral_account a = { 0 };
-	int r = corral_image_account_find(root_fd, user, &a, &p->err);
+	int r = corral_image_account_find(root_fd, user, true, &a, &p->err);
 
 	if (uid < 0) {
 		if (r != -EINVAL)
@@ -254,6 +254,85 @@ static void nothing_outside_of_the_image_is_read(void **state)
 	accounts_are(p, fd, "root", -1, 0, "");
 }
 
+static void numbers_beside_names_are_those_of_the_image(void **state)
+{
+	static const struct {
+		const char *user;
+		uint32_t uid, gid, n_groups;
+		const char *env;
+	} rows[] = {
+		{ "app", 1000, 1001, 2, "HOME=/home/app USER=app A=image B=image" },
+		{ "1000", 1000, 1001, 2, "HOME=/home/app USER=app A=image B=image" },
+		{ "app:staff", 1000, 50, 0, "HOME=/home/app USER=app A=image B=image" },
+		{ "1000:7", 1000, 7, 0, "HOME=/home/app USER=app A=image B=image" },
+		/* Of a number alone that nobody knows, its group's as well, as on any root. */
+		{ "4000", 4000, 4000, 0, "A=image B=image" },
+		/* An account is called so, and has another. */
+		{ "12", 12, 12, 0, "A=image B=image" },
+	};
+	struct place *p = *state;
+	corral_autofd int fd = root_open(p);
+	corral_auto(corral_config_freep) struct corral_config *ghost =
+	        asked("{\"image\":\"i\",\"user\":\"ghost\"}");
+
+	text_put(fd, "etc/group", "staff:x:50:app\naudio:x:29:app\n", 0644);
+	said_make(p, "i", "12", "");
+	for (size_t i = 0; i < CORRAL_COUNT(rows); i++) {
+		corral_auto(corral_config_freep) struct corral_config *c =
+		        asked("{\"image\":\"i\"}");
+
+		OK(p, corral_config_set_user(c, rows[i].user, &p->err));
+		OK(p, corral_image_apply(p->store, c, &p->err));
+		assert_true(c->has_user);
+		assert_int_equal(c->guest_uid, rows[i].uid);
+		assert_int_equal(c->guest_gid, rows[i].gid);
+		assert_int_equal(c->n_groups, rows[i].n_groups);
+		env_is(c, rows[i].env);
+	}
+	assert_int_equal(corral_image_apply(p->store, ghost, &p->err), -EINVAL);
+	assert_string_equal(p->err.text, "image 'i': user 'ghost' is not in its /etc/passwd: give "
+	                                 "one that is, or numbers (UID:GID)");
+	assert_false(ghost->has_user);
+}
+
+static void directory_has_users_as_an_image_has(void **state)
+{
+	corral_auto(corral_config_freep) struct corral_config *c =
+	        asked("{\"user\":\"hostuser\",\"env\":{\"USER\":\"said\"}}");
+	struct place *p = *state;
+	char dir[160], path[220], outside[160];
+
+	(void)snprintf(dir, sizeof(dir), "%s/dir", p->root);
+	(void)snprintf(path, sizeof(path), "%s/etc", dir);
+	(void)snprintf(outside, sizeof(outside), "%s/outside", p->root);
+	text_put(AT_FDCWD, outside, HOST_SECRET, 0644);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	OK(p, corral_config_set_text(&c->rootfs, dir, &p->err));
+	/* Without any /etc there, and with one that leads out of it. */
+	assert_int_equal(corral_rootfs_account_apply(c, &p->err), -EINVAL);
+	assert_int_equal(symlink("/etc", path), 0);
+	assert_int_equal(corral_rootfs_account_apply(c, &p->err), -EINVAL);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0755), 0);
+	(void)snprintf(path, sizeof(path), "%s/etc/passwd", dir);
+	assert_int_equal(symlink(outside, path), 0);
+	assert_int_equal(corral_rootfs_account_apply(c, &p->err), -EINVAL);
+	assert_non_null(strstr(p->err.text, "user 'hostuser' is not in its /etc/passwd: give"));
+	assert_true(!c->has_user && !c->user_is_found && c->n_env == 1);
+	assert_int_equal(unlink(path), 0);
+	text_put(AT_FDCWD, path, HOST_SECRET, 0644);
+	OK(p, corral_rootfs_account_apply(c, &p->err));
+	OK(p, corral_rootfs_account_apply(c, &p->err));
+	assert_true(c->has_user);
+	assert_int_equal(c->guest_uid, 4242);
+	env_is(c, "HOME=/host USER=hostuser USER=said");
+	/* Larger than any file of accounts is: refused, and not read to its end. */
+	assert_int_equal(truncate(path, (5 << 20)), 0);
+	OK(p, corral_config_set_user(c, "root", &p->err));
+	assert_int_equal(corral_rootfs_account_apply(c, &p->err), -EFBIG);
+	assert_non_null(strstr(p->err.text, "read its /etc/passwd"));
+}
+
 static void runtime_finds_its_image(void **state)
 {
 	static const char json[] = "{\"name\":\"r\",\"image\":\"i\"}",
@@ -294,6 +373,8 @@ int main(void)
 		TEST(policy_holds_the_image),
 		TEST(accounts_are_those_of_the_image),
 		TEST(nothing_outside_of_the_image_is_read),
+		TEST(numbers_beside_names_are_those_of_the_image),
+		TEST(directory_has_users_as_an_image_has),
 		TEST(runtime_finds_its_image),
 	};
 

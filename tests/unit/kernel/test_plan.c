@@ -532,6 +532,63 @@ static void failed_step_is_explained_as_a_sentence(void **state)
 	fixture_done(&f);
 }
 
+static const char *ids_said(const struct fixture *f, char *text, size_t size)
+{
+	struct corral_buf b = CORRAL_BUF_INIT;
+
+	corral_plan_describe(f->plan, (size_t)first(f, CORRAL_STEP_IDS) + 1, &b);
+	(void)snprintf(text, size, "%s", b.data);
+	corral_buf_done(&b);
+	return text;
+}
+
+/* Where setgroups(2) is to be had: in a namespace with a range, before anything is dropped. */
+static void groups_are_set_where_there_is_a_range(void **state)
+{
+	static const struct {
+		enum corral_id_scheme scheme;
+		const char *says;
+	} rows[] = {
+		{ CORRAL_ID_RANGE, "uid 7 gid 8, groups 50 60; without 1 of its /etc/group above "
+		                   "65535" },
+		{ CORRAL_ID_SUBIDS, "uid 7 gid 8, groups 50 60; without 1 of its /etc/group above "
+		                    "65535" },
+		{ CORRAL_ID_SINGLE,
+		  "uid 7 gid 8, no other groups: the 3 of its /etc/group take a range of ids" },
+	};
+	const uint32_t groups[] = { 50, 60 };
+	char text[200];
+
+	(void)state;
+	for (size_t i = 0; i < CORRAL_COUNT(rows); i++) {
+		const struct corral_step *s;
+		struct fixture f;
+
+		fixture_init(&f, rows[i].scheme);
+		assert_int_equal(corral_config_set_user(f.config, "7:8", NULL), 0);
+		compiled(&f);
+		assert_string_equal(ids_said(&f, text, sizeof(text)),
+		                    "uid 7 gid 8, no other groups");
+		f.config->n_groups = 3;
+		f.config->guest_groups[0] = 50;
+		f.config->guest_groups[1] = 60;
+		f.config->guest_groups[2] = 70000;
+		compiled(&f);
+		assert_order(&f);
+		s = step(&f, CORRAL_STEP_IDS);
+		if (rows[i].scheme == CORRAL_ID_SINGLE) {
+			assert_int_equal(s->blob_len, 0);
+		} else {
+			assert_int_equal(s->blob_len, sizeof(groups));
+			assert_int_equal(s->blob % sizeof(groups[0]), 0);
+			assert_memory_equal((const char *)f.plan->message + s->blob, groups,
+			                    sizeof(groups));
+		}
+		assert_string_equal(ids_said(&f, text, sizeof(text)), rows[i].says);
+		fixture_done(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -546,6 +603,7 @@ int main(void)
 		cmocka_unit_test(mounts_beyond_one_message_are_e2big),
 		cmocka_unit_test(plan_cannot_be_changed_once_compiled),
 		cmocka_unit_test(every_step_can_be_said),
+		cmocka_unit_test(groups_are_set_where_there_is_a_range),
 		cmocka_unit_test(frozen_layers_lie_beneath_what_is_kept),
 		cmocka_unit_test(work_directory_without_layers_costs_no_overlay),
 		cmocka_unit_test(layers_that_make_no_sense_are_refused),

@@ -79,6 +79,13 @@ static void every_key_lands_in_its_field(void **state)
 	assert_int_equal(c->network, CORRAL_NETWORK_HOST);
 	assert_int_equal(c->ids, CORRAL_IDS_SINGLE);
 	assert_true(c->has_user && c->guest_uid == 7 && c->guest_gid == 8);
+	assert_string_equal(c->user, "7:8");
+	/* A later one is the whole of it. */
+	parses(c, "{\"user\":\"www-data:7\"}");
+	assert_string_equal(c->user, "www-data:7");
+	assert_true(!c->has_user && c->guest_uid == 0 && c->guest_gid == 0);
+	parses(c, "{\"user\":9}");
+	assert_true(c->has_user && c->guest_uid == 9 && c->guest_gid == 9);
 	assert_int_equal(c->n_env, 2);
 	assert_string_equal(c->env[1], "B=x=y");
 	assert_true(c->clear_env && c->allow_weaker && c->tty && c->use_stdin);
@@ -132,9 +139,9 @@ static void wrong_values_are_refused_with_their_place(void **state)
 		  "10.0.0.0/8" },
 		{ "{\"publish\":[\"8080\"]}", "publish[0]: '8080' is not [127.0.0.1:]PORT:GUEST" },
 		{ "{\"ids\":\"many\"}", "ids: 'many' is not one of 'auto', 'single', 'range'" },
-		{ "{\"user\":-1}", "user: '-1' is not UID" },
-		{ "{\"user\":4294967295}", "user: '4294967295' is not UID" },
-		{ "{\"user\":1.5}", "user: '1.500000' is not UID" },
+		{ "{\"user\":-1}", "user: '-1' is not NAME or UID" },
+		{ "{\"user\":4294967295}", "user: '4294967295' is not NAME or UID" },
+		{ "{\"user\":1.5}", "user: '1.500000' is not NAME or UID" },
 		{ "{\"env\":{\"A\":1}}", "env.A: a number where text is expected" },
 		{ "{\"env\":{\"A=B\":\"x\"}}", "env.A=B: a variable's name" },
 		{ "{\"env\":[]}", "env: an array where an object" },

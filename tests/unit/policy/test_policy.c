@@ -117,6 +117,57 @@ static void home_of_another_user_is_the_work_directory(void **state)
 	corral_policy_free(p);
 }
 
+static void hosts_root_has_the_accounts_that_are_composed(void **state)
+{
+	static const struct {
+		const char *json;
+		uint32_t uid, gid;
+	} rows[] = {
+		{ "{\"user\":\"root\"}", 0, 0 },
+		{ "{\"user\":\"nobody\"}", 65534, 65534 },
+		{ "{\"user\":\"nobody:tty\"}", 65534, 5 },
+		{ "{\"user\":\"1000:nogroup\",\"rootfs\":\"host\"}", 1000, 65534 },
+		{ "{\"user\":\"root:7\"}", 0, 7 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct corral_policy *p = compile(config(rows[i].json));
+
+		assert_int_equal(p->guest_uid, rows[i].uid);
+		assert_int_equal(p->guest_gid, rows[i].gid);
+		assert_int_equal(p->n_groups, 0);
+		corral_policy_free(p);
+	}
+}
+
+static void groups_above_the_range_are_left_out(void **state)
+{
+	struct corral_config *c = config("{\"user\":\"7:8\"}");
+	struct corral_policy *p, *other;
+
+	(void)state;
+	c->n_groups = 3;
+	c->guest_groups[0] = 50;
+	c->guest_groups[1] = 65536;
+	c->guest_groups[2] = 65535;
+	p = compile(c);
+	assert_int_equal(p->n_groups, 2);
+	assert_int_equal(p->guest_groups[0], 50);
+	assert_int_equal(p->guest_groups[1], 65535);
+	assert_int_equal(p->n_groups_beyond, 1);
+	/* A sandbox with other groups is another's. */
+	other = compile(config("{\"user\":\"7:8\"}"));
+	assert_false(corral_policy_interchangeable(p, other));
+	other->n_groups = 2;
+	other->n_groups_beyond = 1;
+	assert_false(corral_policy_interchangeable(p, other));
+	memcpy(other->guest_groups, p->guest_groups, sizeof(p->guest_groups));
+	assert_true(corral_policy_interchangeable(p, other));
+	corral_policy_free(other);
+	corral_policy_free(p);
+}
+
 static void variables_asked_for_replace_defaults_and_each_other(void **state)
 {
 	struct corral_config *c = config("{\"env\":{\"PATH\":\"/bin\",\"A\":\"1\"}}");
@@ -273,6 +324,12 @@ static void nonsense_is_refused_with_its_place(void **state)
 		{ "{\"hostname\":\"0123456789012345678901234567890123456789012345678901234567890123"
 		  "\"}",
 		  "hostname: 64 characters: at most 63" },
+		{ "{\"user\":\"www-data\"}",
+		  "user: 'www-data' is not in the /etc/passwd and /etc/group of a sandbox on the "
+		  "host's root, which has users root and nobody, groups root, tty and nogroup" },
+		{ "{\"user\":\"root:wheel\"}", "user: 'root:wheel' is not in the /etc/passwd" },
+		{ "{\"user\":\"root\",\"rootfs\":\"/tmp\"}",
+		  "user: 'root' is a name, and nobody has looked for it in the root's" },
 		{ "{\"user\":65536}",
 		  "user: 65536:65536 lies outside of the sandbox's ids 0 to 65535" },
 		{ LIMIT("\"memory\":1024"), "limit 'memory': 1024 is too little (" },
@@ -506,6 +563,8 @@ int main(void)
 		cmocka_unit_test(empty_configuration_becomes_the_default_policy),
 		cmocka_unit_test(environment_has_the_defaults_and_nothing_of_the_host),
 		cmocka_unit_test(home_of_another_user_is_the_work_directory),
+		cmocka_unit_test(hosts_root_has_the_accounts_that_are_composed),
+		cmocka_unit_test(groups_above_the_range_are_left_out),
 		cmocka_unit_test(variables_asked_for_replace_defaults_and_each_other),
 		cmocka_unit_test(cleared_environment_has_only_what_was_asked_for),
 		cmocka_unit_test(guest_paths_are_normalised),

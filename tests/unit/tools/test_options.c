@@ -133,7 +133,7 @@ static void wrong_options_are_refused_with_a_way_out(void **state)
 	refused(CORRAL_OPTION_RUN, WORDS("-m"), "--memory: a value is missing");
 	refused(CORRAL_OPTION_RUN, WORDS("--tty=yes"), "--tty: takes no value: leave '=yes' out");
 	refused(CORRAL_OPTION_RUN, WORDS("--memory", "12x"), "--memory: '12x' is not a size");
-	refused(CORRAL_OPTION_RUN, WORDS("--user", "root"), "--user: 'root' is not UID");
+	refused(CORRAL_OPTION_RUN, WORDS("--user", "root:"), "--user: 'root:' is not NAME or UID");
 	refused(CORRAL_OPTION_RUN, WORDS("--network", "x"), "--network: 'x' is not one of 'none'");
 	refused(CORRAL_OPTION_RUN, WORDS("--bind", "/a"), "--bind: '/a' is not SOURCE:TARGET");
 	refused(CORRAL_OPTION_RUN, WORDS("--env", "=x"), "--env: '=x' is not NAME=VALUE");
