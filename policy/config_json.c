@@ -124,8 +124,12 @@ static int user_parse(struct corral_config *c, json_t *v, struct corral_error *e
 {
 	char buf[400];
 	const char *text = "";
-	int r = scalar_text(v, buf, sizeof(buf), &text, err);
+	int r;
 
+	/* As text it would be a name. */
+	if (!json_is_string(v) && !json_is_integer(v))
+		return corral_json_wrong_kind(v, "a name or a whole number", err);
+	r = scalar_text(v, buf, sizeof(buf), &text, err);
 	return r < 0 ? r : corral_config_set_user(c, text, err);
 }
 

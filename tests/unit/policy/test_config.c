@@ -141,7 +141,7 @@ static void wrong_values_are_refused_with_their_place(void **state)
 		{ "{\"ids\":\"many\"}", "ids: 'many' is not one of 'auto', 'single', 'range'" },
 		{ "{\"user\":-1}", "user: '-1' is not NAME or UID" },
 		{ "{\"user\":4294967295}", "user: '4294967295' is not NAME or UID" },
-		{ "{\"user\":1.5}", "user: '1.500000' is not NAME or UID" },
+		{ "{\"user\":1.5}", "user: a number where a name or a whole number is expected" },
 		{ "{\"env\":{\"A\":1}}", "env.A: a number where text is expected" },
 		{ "{\"env\":{\"A=B\":\"x\"}}", "env.A=B: a variable's name" },
 		{ "{\"env\":[]}", "env: an array where an object" },
