@@ -21,7 +21,6 @@
 #include "kernel/host_reason.h"
 #include "kernel/netns.h"
 #include "kernel/source.h"
-#include "kernel/template.h"
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010u
@@ -106,18 +105,67 @@ static void runtime_dir_find(struct corral_launcher *l)
 
 /* Where /run is a tmpfs, which it is nearly everywhere, it can be id-mapped from Linux 6.3 on:
  * before, the template lies on the disk. */
-static void template_find(struct corral_launcher *l)
+static int template_find(const struct corral_launcher *l, struct corral_template *ret)
 {
-	int r;
+	int r = corral_template_find(l->runtime_dir, &l->etc, &l->host, ret, NULL);
 
-	if (!l->runtime_dir[0])
-		return;
-	r = corral_template_find(l->runtime_dir, &l->etc, &l->host, l->template_path,
-	                         sizeof(l->template_path), NULL);
 	if (r == -EOPNOTSUPP && (l->host.features & CORRAL_HOST_ID_MAPPED) &&
 	    own_dir_make("/var/lib/corral") && own_dir_make("/var/lib/corral/roots"))
-		(void)corral_template_find("/var/lib/corral/roots", &l->etc, &l->host,
-		                           l->template_path, sizeof(l->template_path), NULL);
+		r = corral_template_find("/var/lib/corral/roots", &l->etc, &l->host, ret, NULL);
+	return r;
+}
+
+/* Without one sandboxes have a skeleton each, and the host's own files. With the lock held, or
+ * before there is another thread. */
+static void template_take(struct corral_launcher *l)
+{
+	struct corral_launcher_template *newest = l->templates, *t;
+
+	l->template_ms = corral_now_ms();
+	if (!l->runtime_dir[0])
+		return;
+	t = calloc(1, sizeof(*t));
+	if (!t || template_find(l, &t->template) < 0) {
+		free(t);
+		return;
+	}
+	/* Written anew, and the same. */
+	if (newest && !strcmp(newest->template.path, t->template.path)) {
+		free(newest->template.sources);
+		newest->template.sources = corral_take_ptr(&t->template.sources);
+		corral_template_done(&t->template);
+		free(t);
+		return;
+	}
+	t->older = newest;
+	l->templates = t;
+}
+
+static const struct corral_template *template_now(struct corral_launcher *l)
+{
+	const struct corral_launcher_template *newest;
+
+	pthread_mutex_lock(&l->lock);
+	if (l->templates && corral_now_ms() - l->template_ms >= CORRAL_TEMPLATE_AGE_MS) {
+		if (corral_template_is_current(&l->templates->template))
+			l->template_ms = corral_now_ms();
+		else
+			template_take(l);
+	}
+	newest = l->templates;
+	pthread_mutex_unlock(&l->lock);
+	return newest ? &newest->template : NULL;
+}
+
+static void templates_done(struct corral_launcher *l)
+{
+	while (l->templates) {
+		struct corral_launcher_template *t = l->templates;
+
+		l->templates = t->older;
+		corral_template_done(&t->template);
+		free(t);
+	}
 }
 
 static bool oom_protected(void)
@@ -363,7 +411,7 @@ int corral_launcher_open_for(unsigned int flags, const struct corral_policy *fir
 		l->reset_oom = oom_protected();
 		if (corral_launcher_is_root(l))
 			runtime_dir_find(l);
-		template_find(l);
+		template_take(l);
 		if ((flags & CORRAL_LAUNCHER_POOLED) && corral_launcher_is_root(l)) {
 			if (l->host.features & CORRAL_HOST_NEW_MOUNT_API)
 				launchpad_make(l);
@@ -400,6 +448,7 @@ void corral_launcher_close(struct corral_launcher *l)
 		corral_ids_close(&l->ids[i]);
 	corral_fd_closep(&l->image_fd);
 	corral_fd_closep(&l->launchpad_fd);
+	templates_done(l);
 	corral_network_helper_free(l->network);
 	corral_cgroup_host_close(l->cgroups);
 	(void)pthread_mutex_destroy(&l->lock);
@@ -492,6 +541,7 @@ int corral_launcher_facts(struct corral_launcher *l, const struct corral_policy 
                           struct corral_plan_facts *ret, struct corral_error *err)
 {
 	struct corral_plan_facts f = { .host = &l->host, .etc = &l->etc };
+	const struct corral_template *template;
 	enum corral_cgroup_kind kind = corral_cgroup_host_kind(l->cgroups);
 
 	if (corral_launcher_is_root(l)) {
@@ -513,8 +563,9 @@ int corral_launcher_facts(struct corral_launcher *l, const struct corral_policy 
 	f.netns_ready = f.scheme == CORRAL_ID_RANGE;
 	f.one_thread = (l->flags & (CORRAL_LAUNCHER_ONE_SHOT | CORRAL_LAUNCHER_ONE_THREAD)) != 0;
 	f.launchpad = l->launchpad_fd >= 0;
-	f.template_path =
-	        f.scheme == CORRAL_ID_RANGE && l->template_path[0] ? l->template_path : NULL;
+	template = f.scheme == CORRAL_ID_RANGE ? template_now(l) : NULL;
+	f.template_path = template ? template->path : NULL;
+	f.template_copies = template ? template->copies : NULL;
 	*ret = f;
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include "kernel/network/network.h"
 #include "kernel/plan_build.h"
 #include "kernel/sandbox.h"
+#include "kernel/template.h"
 
 #define CORRAL_POOL_SIZE  8
 #define CORRAL_WIPE_QUEUE 32
@@ -27,6 +28,9 @@
 #define CORRAL_WARM_POLICIES  4
 #define CORRAL_WARM_SANDBOXES 4
 /* A sandbox shows the host as it was when it was made: libraries, their cache, certificates. */
+/* A host's /etc is seen as it was at most so long ago. */
+#define CORRAL_TEMPLATE_AGE_MS 1000
+
 #define CORRAL_WARM_AGE_MS   60000
 #define CORRAL_WARM_RETRY_MS 5000
 
@@ -45,15 +49,26 @@ struct corral_connected {
 	struct corral_network network;
 };
 
+struct corral_launcher_template {
+	struct corral_template template;
+	struct corral_launcher_template *older;
+};
+
 struct corral_launcher {
 	unsigned int flags;
 	struct corral_host host;
 	struct corral_cgroup_host *cgroups;
 	struct corral_etc etc;
-	char runtime_dir[128];   /* for the locks on id ranges and the template; "" without */
-	char template_path[192]; /* "" without */
-	int image_fd;            /* guest init, sealed */
-	int launchpad_fd;        /* a mount namespace of one mount, or -1 */
+	char runtime_dir[128]; /* for the locks on id ranges and the template; "" without */
+	/*
+	 * What composed roots begin with: the newest first, NULL without. Those of a host that was
+	 * different stay until the end, since sandboxes lie on them. In *template nothing changes
+	 * but sources; that, and the list's head, under the lock.
+	 */
+	struct corral_launcher_template *templates;
+	uint64_t template_ms; /* when the host was looked at last */
+	int image_fd;         /* guest init, sealed */
+	int launchpad_fd;     /* a mount namespace of one mount, or -1 */
 	struct corral_network_helper *network;
 	bool swept; /* with __atomic_*: what killed callers left in the control groups is gone */
 	bool reset_oom; /* we are protected from the out-of-memory killer, and the guest must not be

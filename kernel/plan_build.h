@@ -31,9 +31,11 @@ struct corral_plan_facts {
 	bool has_cgroup;
 	bool cgroup_pids;          /* and that counts processes */
 	bool netns_ready;          /* a network namespace comes as a descriptor */
-	const char *template_path; /* the skeleton of a composed root as a layer; NULL: each sandbox
-	                              has its own */
-	bool one_thread;           /* the caller, whose end is seen by its thread's */
+	const char *template_path; /* what a composed root begins with as a layer; NULL: each
+	                              sandbox has a skeleton of its own, and the host's files */
+	const char *const *template_copies; /* where in it etc->bind[i] is, or NULL; as long as
+	                                       plans made with it */
+	bool one_thread;                    /* the caller, whose end is seen by its thread's */
 	bool launchpad; /* started from a mount namespace of one mount: host paths come as
 	                   descriptors */
 };

@@ -1,5 +1,6 @@
 #include "kernel/template.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -15,11 +16,16 @@
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
 #include "kernel/base/trace.h"
+#include "kernel/etc_copy.h"
 #include "kernel/init/wire.h"
 #include "kernel/skeleton.h"
 
 #define F2FS_MAGIC_ 0xF2F52010
 #define XFS_MAGIC_  0x58465342
+
+#define ROOT_NAME_LEN (sizeof("root-0123456789abcdef-0123456789abcdef") - 1)
+#define SOURCES_HEAD  (sizeof("01234567 0123456789abcdef\n") - 1)
+#define SOURCES_MAX   ((size_t)4 << 20)
 
 /* Those that anybody has /run on; mount_setattr(2) lists more. tmpfs: Linux 6.3. */
 static bool can_be_id_mapped(const char *path, const struct corral_host *host)
@@ -99,12 +105,119 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 	return remove(path);
 }
 
+/* Under the lock of the runtime directory. */
+static int draft_open(const char *draft, struct corral_error *err)
+{
+	int fd;
+
+	(void)nftw(draft, remove_entry, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	if (mkdir(draft, 0755) < 0 || chmod(draft, 0755) < 0)
+		return corral_error_sys(err, errno, "create '%s'", draft);
+	fd = open(draft, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? corral_error_sys(err, errno, "open '%s'", draft) : fd;
+}
+
+static int copies_name(struct corral_template *t, const struct corral_etc *etc, uint32_t has)
+{
+	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
+	const char *at;
+
+	for (unsigned int i = 0; i < etc->n_bind; i++) {
+		corral_buf_fmt(&text, "%s%s", t->path, etc->bind[i]);
+		corral_buf_add(&text, "", 1);
+	}
+	at = t->copies_text = corral_buf_take(&text);
+	if (!at)
+		return etc->n_bind ? -ENOMEM : 0;
+	for (unsigned int i = 0; i < etc->n_bind; i++, at += strlen(at) + 1)
+		t->copies[i] = has & 1u << i ? at : NULL;
+	return 0;
+}
+
+/* -EAGAIN: it is not there, or about to go. */
+static int use(struct corral_template *t)
+{
+	corral_autofd int fd = open(t->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat locked, named;
+
+	if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) < 0 || fstat(fd, &locked) < 0 ||
+	    stat(t->path, &named) < 0 || locked.st_ino != named.st_ino)
+		return -EAGAIN;
+	t->lock_fd = corral_take_fd(&fd);
+	return 0;
+}
+
+/* Of other versions and other states of the host, if nobody uses them. Under the lock. */
+static void prune(const char *runtime_dir, const char *newest, const char *draft)
+{
+	DIR *dir = opendir(runtime_dir);
+
+	for (const struct dirent *d = dir ? readdir(dir) : NULL; d; d = readdir(dir)) {
+		corral_autofd int fd = -1;
+		char path[256 + sizeof(d->d_name)];
+
+		(void)snprintf(path, sizeof(path), "%s/%s", runtime_dir, d->d_name);
+		if (strncmp(d->d_name, "root-", 5) != 0 || strlen(d->d_name) != ROOT_NAME_LEN ||
+		    !strcmp(path, newest))
+			continue;
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		/* Who finds it now cannot lock it, or sees that it has another name. */
+		if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || rename(path, draft) < 0)
+			continue;
+		(void)nftw(draft, remove_entry, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	}
+	if (dir)
+		(void)closedir(dir);
+}
+
+/* Read as a whole or not at all: it is written under another name. Nobody misses one that could not
+ * be written but for the time to make the same again. */
+static void sources_write(const char *path, const struct corral_etc_copy *copy)
+{
+	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
+	corral_autofd int fd = -1;
+	char draft[256];
+
+	if (!copy->is_settled)
+		return;
+	corral_buf_fmt(&text, "%08x %016llx\n", copy->has, (unsigned long long)copy->digest);
+	corral_buf_add(&text, copy->sources.data ? copy->sources.data : "", copy->sources.len);
+	(void)snprintf(draft, sizeof(draft), "%s.draft", path);
+	fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 || text.failed)
+		return;
+	if (write(fd, text.data, text.len) != (ssize_t)text.len || rename(draft, path) < 0)
+		(void)unlink(draft);
+}
+
+/* As sources_path says, if the host is still like that. -EAGAIN: it has to be made. */
+static int find(const char *sources_path, const char *prefix, const struct corral_etc *etc,
+                struct corral_template *ret)
+{
+	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
+	corral_autofd int fd = open(sources_path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	unsigned long long digest;
+	unsigned int has;
+
+	if (fd < 0 || corral_buf_read_fd(&text, fd, SOURCES_MAX) < 0 || text.failed ||
+	    text.len < SOURCES_HEAD || sscanf(text.data, "%8x %16llx", &has, &digest) != 2 ||
+	    !corral_etc_sources_same(text.data + SOURCES_HEAD))
+		return -EAGAIN;
+	(void)snprintf(ret->path, sizeof(ret->path), "%s-%016llx", prefix, digest);
+	if (use(ret) < 0)
+		return -EAGAIN;
+	ret->sources = strdup(text.data + SOURCES_HEAD);
+	return copies_name(ret, etc, has);
+}
+
 /* Made under another name, so that what has the right one is whole. One maker at a time, who takes
  * away what a killed one left. */
-static int make(const char *runtime_dir, const struct corral_buf *entries, const char *path,
-                struct corral_error *err)
+static int make(const char *runtime_dir, const char *prefix, const char *sources_path,
+                const struct corral_buf *entries, const struct corral_etc *etc,
+                struct corral_template *ret, struct corral_error *err)
 {
 	corral_autofd int lock = -1, dir = -1;
+	struct corral_etc_copy copy;
 	char draft[256];
 	int r;
 
@@ -112,41 +225,72 @@ static int make(const char *runtime_dir, const struct corral_buf *entries, const
 	lock = open(runtime_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (lock < 0 || flock(lock, LOCK_EX) < 0)
 		return corral_error_sys(err, errno, "lock '%s'", runtime_dir);
-	if (access(path, F_OK) == 0)
-		return 0;
-	(void)nftw(draft, remove_entry, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-	if (mkdir(draft, 0755) < 0 || chmod(draft, 0755) < 0)
-		return corral_error_sys(err, errno, "create '%s'", draft);
-	dir = open(draft, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	r = find(sources_path, prefix, etc, ret);
+	if (r != -EAGAIN)
+		return r;
+	dir = draft_open(draft, err);
 	if (dir < 0)
-		return corral_error_sys(err, errno, "open '%s'", draft);
+		return dir;
 	r = corral_template_fill(dir, entries, err);
+	if (r == 0)
+		r = corral_etc_copy(dir, etc, &copy, err);
 	if (r < 0)
 		return corral_error_wrap(err, r, "compose '%s'", draft);
-	if (rename(draft, path) < 0)
-		return corral_error_sys(err, errno, "rename '%s' to '%s'", draft, path);
-	corral_trace(CORRAL_TRACE_SPAWN, "made %s", path);
-	return 0;
+	(void)snprintf(ret->path, sizeof(ret->path), "%s-%016llx", prefix,
+	               (unsigned long long)copy.digest);
+	if (use(ret) < 0) {
+		if (rename(draft, ret->path) < 0)
+			r = corral_error_sys(err, errno, "rename '%s' to '%s'", draft, ret->path);
+		else if (use(ret) < 0)
+			r = corral_error_set(err, EAGAIN, "'%s' went away", ret->path);
+		else
+			corral_trace(CORRAL_TRACE_SPAWN, "made %s", ret->path);
+	}
+	if (r == 0) {
+		sources_write(sources_path, &copy);
+		ret->sources = copy.is_settled ? corral_buf_take(&copy.sources) : NULL;
+		prune(runtime_dir, ret->path, draft);
+		r = copies_name(ret, etc, copy.has);
+	}
+	(void)nftw(draft, remove_entry, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	corral_etc_copy_done(&copy);
+	return r;
 }
 
 int corral_template_find(const char *runtime_dir, const struct corral_etc *etc,
-                         const struct corral_host *host, char *ret, size_t size,
+                         const struct corral_host *host, struct corral_template *ret,
                          struct corral_error *err)
 {
 	corral_autobuf struct corral_buf entries = CORRAL_BUF_INIT;
+	char prefix[160], sources_path[192];
 	int r;
 
+	*ret = (struct corral_template) { .lock_fd = -1 };
 	if (!can_be_id_mapped(runtime_dir, host))
 		return corral_error_set(err, EOPNOTSUPP, "'%s' cannot be id-mapped", runtime_dir);
 	corral_skeleton_template(&entries, etc);
 	if (entries.failed)
 		return corral_error_set(err, ENOMEM, "compose the root: out of memory");
-	(void)snprintf(ret, size, "%s/root-%016llx", runtime_dir,
+	(void)snprintf(prefix, sizeof(prefix), "%s/root-%016llx", runtime_dir,
 	               (unsigned long long)digest(&entries));
-	if (access(ret, F_OK) == 0)
-		return 0;
-	r = make(runtime_dir, &entries, ret, err);
+	(void)snprintf(sources_path, sizeof(sources_path), "%s.sources", prefix);
+	r = find(sources_path, prefix, etc, ret);
+	if (r == -EAGAIN)
+		r = make(runtime_dir, prefix, sources_path, &entries, etc, ret, err);
 	if (r < 0)
-		ret[0] = '\0';
+		corral_template_done(ret);
 	return r;
+}
+
+bool corral_template_is_current(const struct corral_template *t)
+{
+	return t->sources && corral_etc_sources_same(t->sources);
+}
+
+void corral_template_done(struct corral_template *t)
+{
+	corral_fd_closep(&t->lock_fd);
+	free(t->sources);
+	free(t->copies_text);
+	t->sources = t->copies_text = NULL;
 }

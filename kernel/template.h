@@ -1,27 +1,46 @@
 /*
- * The skeleton of a composed root as a directory of the host, made once: a layer for all sandboxes
- * instead of half a hundred inodes for each. It lives in the runtime directory under a name made
- * from its content, and stays there: one that looks different (another version, a host that
- * changed) has another name.
+ * What composed roots begin with, as a directory of the host that was made once: the skeleton, and
+ * what a guest sees of the host's /etc. A layer for all sandboxes instead of half a hundred inodes
+ * and a dozen mounts for each. It lives in the runtime directory under a name made from its
+ * content:
+ *
+ *     root-SKELETON-CONTENT     a directory; shared flock(2) as long as somebody uses it
+ *     root-SKELETON.sources     which the newest is, and what it was copied from
+ *
+ * Another version, or a host whose /etc changed, has another name. Whoever makes one removes those
+ * that nobody uses.
  */
 #ifndef CORRAL_KERNEL_TEMPLATE_H
 #define CORRAL_KERNEL_TEMPLATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "kernel/base/buf.h"
 #include "kernel/base/error.h"
 #include "kernel/etc.h"
 #include "kernel/host.h"
 
+struct corral_template {
+	char path[192];
+	const char *copies[CORRAL_ETC_MAX]; /* where etc->bind[i] is in it; NULL: it is not */
+	char *copies_text;
+	char *sources; /* corral_etc_sources_same(); NULL: as good as changed */
+	int lock_fd;
+};
+
 /*
- * Root only. runtime_dir: a directory that nobody else can write. 0 with the path in ret;
- * -EOPNOTSUPP where the directory's file system cannot be id-mapped, other -errno when it could not
- * be made: sandboxes then have a skeleton each.
+ * Root only. runtime_dir: a directory that nobody else can write. 0 with ret, to be ended after the
+ * last sandbox made with it; -EOPNOTSUPP where the directory's file system cannot be id-mapped,
+ * other -errno when it could not be made: sandboxes then have a skeleton each.
  */
 int corral_template_find(const char *runtime_dir, const struct corral_etc *etc,
-                         const struct corral_host *host, char *ret, size_t size,
+                         const struct corral_host *host, struct corral_template *ret,
                          struct corral_error *err);
+/* Whether the host's files are still those that it was made from. */
+bool corral_template_is_current(const struct corral_template *t);
+void corral_template_done(struct corral_template *t);
 
 /* Makes a skeleton's entries (kernel/skeleton.h) in a directory that nobody else writes to; what a
  * killed one left of them is made anew. */

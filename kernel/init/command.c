@@ -46,10 +46,13 @@ struct command {
 	int error, detail; /* set by the child, whose memory is ours */
 };
 
-static _Alignas(16) char child_stack[16384];
-static char *vector[ARGS_MAX];
+/* Of the stack the last page is used, of the vector the first. */
+static _Alignas(4096) struct {
+	char stack[16384];
+	char *vector[ARGS_MAX];
+} child;
 
-static struct running running;
+static HOT struct running running;
 
 struct fs_numbers {
 	long type, bsize, blocks, bfree, bavail, files, ffree;
@@ -77,15 +80,15 @@ static long vector_fill(const struct corral_wire_start *st, char ***ret_env)
 		if (counts[i] > ARGS_MAX || at + counts[i] + 1 > ARGS_MAX || offsets[i] > size)
 			return -E2BIG;
 		if (i == 1)
-			*ret_env = &vector[at];
+			*ret_env = &child.vector[at];
 		for (uint32_t k = 0; k < counts[i]; k++) {
-			vector[at++] = p;
+			child.vector[at++] = p;
 			while (p < end && *p)
 				p++;
 			if (p++ >= end)
 				return -E2BIG;
 		}
-		vector[at++] = 0;
+		child.vector[at++] = 0;
 	}
 	return st->n_argv ? 0 : -EINVAL;
 }
@@ -168,9 +171,10 @@ static void command_child(void *arg)
 			c->detail = 2;
 	}
 	if (r >= 0 && c->program >= 0)
-		r = sys5(__NR_execveat, c->program, "", vector, c->env, 0x1000 /* AT_EMPTY_PATH */);
+		r = sys5(__NR_execveat, c->program, "", child.vector, c->env,
+		         0x1000 /* AT_EMPTY_PATH */);
 	else if (r >= 0)
-		r = exec_search(c->path, vector, c->env);
+		r = exec_search(c->path, child.vector, c->env);
 	c->error = (int)-r;
 	die(127);
 }
@@ -282,8 +286,7 @@ static void exec_await(struct command *c, long pid, const int *tid)
 
 void command_ready(void)
 {
-	populate(child_stack + sizeof(child_stack) - 4096, 4096);
-	populate(vector, 4096);
+	populate(child.stack + sizeof(child.stack) - 4096, 8192);
 }
 
 int command_start(struct init *in, const void *request, size_t size, const int *fds,
@@ -307,7 +310,7 @@ int command_start(struct init *in, const void *request, size_t size, const int *
 		(void)sys2(__NR_getrusage, RUSAGE_CHILDREN, &running.before);
 		running.exec_nsec = now_nsec();
 		tid = 1;
-		pid = spawn_shared(command_child, &c, child_stack + sizeof(child_stack),
+		pid = spawn_shared(command_child, &c, child.stack + sizeof(child.stack),
 		                   SPAWN_FLAGS, &tid);
 		if (pid > 0)
 			exec_await(&c, pid, &tid);

@@ -16,7 +16,8 @@
 
 #define FILTER_MAX 4096
 
-static struct sock_filter filter_errno[FILTER_MAX], filter_notify[FILTER_MAX];
+/* Two of them: the one that answers by errno, and behind it the one that notifies. */
+static _Alignas(4096) struct sock_filter filters[2 * FILTER_MAX];
 
 /*
  * What the caller ignores is ignored across exec: Python's SIGPIPE, nohup's SIGHUP; and with
@@ -298,17 +299,16 @@ long step_landlock(struct init *in, const struct corral_step *s)
  * name: guest init answers them itself, in the sandbox's own cgroup. ENOSYS is what libraries probe
  * for, often, and stays cheap.
  */
-static uint32_t notify_convert(const struct sock_filter *from, uint32_t n)
+static void notify_convert(struct sock_filter *to, const struct sock_filter *from, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		filter_notify[i] = from[i];
+		to[i] = from[i];
 		if (from[i].code != (BPF_RET | BPF_K))
 			continue;
 		if ((from[i].k & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO &&
 		    (from[i].k & SECCOMP_RET_DATA) != ENOSYS && (from[i].k & SECCOMP_RET_DATA) != 0)
-			filter_notify[i].k = SECCOMP_RET_USER_NOTIF;
+			to[i].k = SECCOMP_RET_USER_NOTIF;
 	}
-	return n;
 }
 
 long step_seccomp(struct init *in, const struct corral_step *s)
@@ -320,15 +320,14 @@ long step_seccomp(struct init *in, const struct corral_step *s)
 	in->n_filter = s->blob_len / sizeof(struct sock_filter);
 	if (in->n_filter == 0 || in->n_filter > FILTER_MAX)
 		return -EINVAL;
-	populate(filter_errno, in->n_filter * sizeof(struct sock_filter));
-	populate(filter_notify, in->n_filter * sizeof(struct sock_filter));
-	memcpy(filter_errno, init_text(in, s->blob), in->n_filter * sizeof(struct sock_filter));
-	in->filter = filter_errno;
+	populate(filters, 2 * in->n_filter * sizeof(struct sock_filter));
+	memcpy(filters, init_text(in, s->blob), in->n_filter * sizeof(struct sock_filter));
+	in->filter = filters;
 	prog.len = (unsigned short)in->n_filter;
-	prog.filter = filter_errno;
+	prog.filter = filters;
 	if (s->flags & CORRAL_STEP_NOTIFY) {
-		(void)notify_convert(filter_errno, in->n_filter);
-		prog.filter = filter_notify;
+		notify_convert(filters + in->n_filter, filters, in->n_filter);
+		prog.filter = filters + in->n_filter;
 		flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
 	}
 	r = sys3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog);

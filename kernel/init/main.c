@@ -39,7 +39,7 @@ struct kernel_cmsghdr {
 };
 
 static _Alignas(4096) char message[CORRAL_WIRE_MAX];
-static struct init state;
+static HOT struct init state;
 
 _Noreturn void init_main(void *stack);
 
@@ -73,7 +73,7 @@ int init_fd(struct init *in, int slot)
 
 long wire_receive(void *buf, size_t size, int *fds, unsigned int *ret_n_fds)
 {
-	static _Alignas(16) char
+	static HOT char
 	        control[sizeof(struct kernel_cmsghdr) + CORRAL_WIRE_FDS_MAX * sizeof(int) + 8];
 	struct iovec iov = { buf, size };
 	struct kernel_msghdr msg = { 0, 0, &iov, 1, control, sizeof(control), 0 };

@@ -16,8 +16,8 @@
 
 #define LOOK_AGAIN_NSEC 20000000
 
-static _Alignas(16) char request[CORRAL_WIRE_MAX];
-static struct refusals own_refusals;
+static _Alignas(4096) char request[CORRAL_WIRE_MAX];
+static HOT struct refusals own_refusals;
 
 static void start(struct init *in, size_t size, const int *fds, unsigned int n_fds)
 {
