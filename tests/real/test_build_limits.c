@@ -32,6 +32,9 @@
 #include "tests/real/library_support.h"
 #include "tests/real/sandbox_support.h"
 
+/* Bounds of what would else go on without end, so that a busy machine may take its time. */
+#define SOON_MS 15000
+
 #define RT(rest) "{\"name\":\"x\",\"base_image\":\"base\"" rest "}"
 
 static char dir[64], store_path[96], profiles[96];
@@ -188,7 +191,8 @@ static void a_hole_can_be_called_off_and_has_the_deadline(void **state)
 	r = build(huge, &o, &w, &i, &err);
 	if (r != -ECANCELED)
 		fail_msg("%d: %s", r, err.text);
-	assert_true(corral_now_ms() - w.seen_ms < 2500);
+	/* Of a terabyte nobody has read all in that time. */
+	assert_true(corral_now_ms() - w.seen_ms < SOON_MS);
 	corral_buf_done(&w.lines);
 	nothing_is_left();
 	fails(huge, &late, -ETIMEDOUT, "takes too long");
@@ -209,17 +213,17 @@ static void what_writes_output_without_end_is_ended(void **state)
 	(void)state;
 	if (r != -ECANCELED)
 		fail_msg("%d: %s", r, err.text);
-	assert_true(corral_now_ms() - w.seen_ms < 2300);
+	assert_true(corral_now_ms() - w.seen_ms < SOON_MS);
 	corral_buf_done(&w.lines);
 	nothing_is_left();
 	began = corral_now_ms();
 	fails(RT(",\"setup_commands\":[\"busybox yes & for i in 1 2 3 4; do busybox dd "
 	         "if=/dev/zero of=/$i bs=1M count=4; done; exec busybox yes\"]"),
 	      &small, -EFBIG, "more than 8388608 bytes unpacked");
-	assert_true(corral_now_ms() - began < 10000);
+	assert_true(corral_now_ms() - began < 2 * SOON_MS);
 	began = corral_now_ms();
 	fails(endless, &late, -ETIMEDOUT, "takes too long");
-	assert_true(corral_now_ms() - began < 10000);
+	assert_true(corral_now_ms() - began < 2 * SOON_MS);
 }
 
 /* --- definitions --- */
