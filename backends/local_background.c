@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "backends/local_dirs.h"
@@ -73,7 +74,8 @@ static void keep(struct corral_local_background *g, int which, const char *data,
 	pthread_mutex_unlock(&g->local->lock);
 }
 
-static void stream_read(struct corral_local_background *g, int which)
+/* How much it was. */
+static size_t stream_read(struct corral_local_background *g, int which)
 {
 	char data[CHUNK];
 	ssize_t n = read(g->fds[which], data, sizeof(data));
@@ -82,21 +84,34 @@ static void stream_read(struct corral_local_background *g, int which)
 		keep(g, which, data, (size_t)n);
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
 		corral_fd_closep(&g->fds[which]);
+	return n > 0 ? (size_t)n : 0;
 }
 
+static size_t held(int fd)
+{
+	int n = 0;
+
+	return fd >= 0 && ioctl(fd, FIONREAD, &n) == 0 && n > 0 ? (size_t)n : 0;
+}
+
+/* What the pipes hold now is its own last words, and is read however busy the machine is: time is a
+ * bound for those who write on. */
 static void drain(struct corral_local_background *g)
 {
 	uint64_t until = corral_now_ms() + DRAIN_MS;
+	size_t left = held(g->fds[0]) + held(g->fds[1]);
 
-	while ((g->fds[0] >= 0 || g->fds[1] >= 0) && corral_now_ms() < until) {
+	while ((g->fds[0] >= 0 || g->fds[1] >= 0) && (left || corral_now_ms() < until)) {
 		struct pollfd fds[2] = { { .fd = g->fds[0], .events = POLLIN },
 			                 { .fd = g->fds[1], .events = POLLIN } };
 
 		if (poll(fds, 2, DRAIN_MS) <= 0)
 			return;
-		for (int i = 0; i < 2; i++)
-			if (fds[i].revents)
-				stream_read(g, i);
+		for (int i = 0; i < 2; i++) {
+			size_t n = fds[i].revents ? stream_read(g, i) : 0;
+
+			left -= n < left ? n : left;
+		}
 	}
 }
 
@@ -117,7 +132,7 @@ static void *attend(void *arg)
 			break;
 		for (int i = 0; i < 2; i++)
 			if (g->fds[i] >= 0 && fds[i].revents)
-				stream_read(g, i);
+				(void)stream_read(g, i);
 		if (fds[3].revents)
 			break;
 		if (fds[2].revents && corral_local_process_dispatch(g->process))

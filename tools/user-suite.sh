@@ -80,7 +80,7 @@ fi
 
 cd "$source" || exit 1
 # escape.user and escape.open become another user, or none of ours, by themselves; and what asks the kernel for
-# nothing (text in, text out) cannot tell users apart.
-pure='golden|fuzz|unit\.(base|policy|tools)\.|unit\.backends\.(docker\.test_(http|hung|stream|answer|progress_stream)|test_base|test_state|test_hashline|test_console)'
+# nothing (text in, text out), or for sockets alone, cannot tell users apart.
+pure='golden|fuzz|unit\.(base|policy|tools)\.|unit\.oci\.test_registry_|unit\.layers\.test_textdiff|unit\.backends\.(docker\.test_(http|hung|stream|answer|progress_stream)|test_base|test_state|test_hashline|test_console)'
 as_user timeout -k 10 840 ctest --test-dir "$build" --output-on-failure -L '^(unit|real|escape)$' -E "^escape\.(user|open)\$|^($pure)" \
 	-j "${CORRAL_TEST_JOBS:-1}" "$@"

@@ -163,7 +163,7 @@ static void children_that_hold_the_output_end_with_their_command(void **state)
 		return;
 	assert_shell(&f->on, "sleep 4716 & (setsid sh -c \"trap '' TERM; sleep 4716\" &) ; echo on",
 	             0, "on\n");
-	assert_true(corral_now_ms() - begin < 5000);
+	assert_true(corral_now_ms() - begin < PATIENCE_MS / 2);
 	assert_shell(&f->on,
 	             "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c 'sleep 471[6]'",
 	             1, "0\n");
@@ -182,11 +182,11 @@ static void timeout_ends_what_hides(void **state)
 	            &(struct corral_execute) {
 	                    .command = "trap '' TERM HUP INT; for i in 1 2 3; do (setsid sh -c "
 	                               "'(setsid sleep 4717 &)' &); done; echo up; sleep 4717",
-	                    .timeout_ms = 500 });
+	                    .timeout_ms = 1500 });
 	assert_true(e.timed_out);
 	assert_int_equal(e.exit_code, 124);
 	assert_text(&e.out, "up\n");
-	assert_true(corral_now_ms() - begin < 6000);
+	assert_true(corral_now_ms() - begin < PATIENCE_MS / 2);
 	corral_executed_done(&e);
 	assert_shell(&f->on,
 	             "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c 'sleep 471[7]'",
@@ -232,7 +232,7 @@ static void command_that_kills_its_supervisor_is_an_error(void **state)
 	FAILS(f, corral_backend_execute(f->on.b, &x, &e, &f->on.err), EPIPE,
 	      "what ran the command in the container is gone");
 	corral_executed_done(&e);
-	assert_true(corral_now_ms() - begin < 5000);
+	assert_true(corral_now_ms() - begin < PATIENCE_MS / 2);
 	assert_true(corral_backend_is_alive(f->on.b));
 	assert_shell(&f->on, "echo next", 0, "next\n");
 	/* One that waits for a command, killed while it does. */
@@ -248,10 +248,13 @@ static void command_that_kills_its_supervisor_is_an_error(void **state)
 	              f->on.b,
 	              "all() { for p in /proc/[0-9]*; do test \"$(tr '\\0' ' ' <$p/cmdline)\" = "
 	              "'/.corral/corral-inside run ' && test ${p#/proc/} != $PPID && "
-	              "kill $1 ${p#/proc/}; done; }; sleep 1; all -STOP; sleep 1.5; all -9",
+	              "kill $1 ${p#/proc/}; done; }; until test -e go; do sleep 0.02; done; "
+	              "all -STOP; : >stopped; sleep 3; all -9",
 	              &killer, &f->on.err));
 	assert_shell(&f->on, "echo one that waits", 0, "one that waits\n");
-	nap(1500);
+	OK(f, corral_backend_write(f->on.b, "go", "", 0, &f->on.err));
+	for (int ms = 0; ms < PATIENCE_MS && !corral_backend_exists(f->on.b, "stopped"); ms += 20)
+		nap(20);
 	FAILS(f, corral_backend_execute(f->on.b, &next, &e, &f->on.err), EPIPE,
 	      "what ran the command in the container is gone");
 	corral_executed_done(&e);

@@ -107,28 +107,29 @@ static void *stop_plain(void *arg)
 	struct fixture *f = arg;
 	struct corral_error err = { 0 };
 
-	nap(700);
 	return corral_backend_stop(f->on.b, "plain", &err) < 0 ? f : NULL;
 }
 
 static void runs_are_stopped_by_their_name(void **state)
 {
 	char *const argv[] = { (char *)"sh", (char *)"-c",
-		               (char *)"trap 'echo asked; exit 3' TERM; sleep 4721 & wait", NULL };
+		               (char *)"trap 'echo asked; exit 3' TERM; echo up; sleep 4721 & wait",
+		               NULL };
 	struct fixture *f = *state;
 	struct corral_executed e;
-	pthread_t thread;
-	void *failed;
+	struct other other;
 
 	if (missing(f))
 		return;
-	assert_int_equal(pthread_create(&thread, NULL, stop_plain, f), 0);
-	e = execute(&f->on, &(struct corral_execute) {
-	                            .argv = argv, .run_id = "plain", .timeout_ms = PATIENCE_MS });
-	assert_int_equal(pthread_join(thread, &failed), 0);
-	assert_null(failed);
-	assert_true(e.cancelled);
-	assert_text(&e.out, "asked\n");
+	other_start(&other, stop_plain, f);
+	e = execute(&f->on, &(struct corral_execute) { .argv = argv,
+	                                               .run_id = "plain",
+	                                               .on_output = other_hears,
+	                                               .ctx = &other,
+	                                               .timeout_ms = PATIENCE_MS });
+	assert_null(other_end(&other));
+	assert_true(e.cancelled && !e.timed_out);
+	assert_text(&e.out, "up\nasked\n");
 	corral_executed_done(&e);
 }
 

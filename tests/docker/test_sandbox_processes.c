@@ -51,7 +51,7 @@ static void wait_ended(struct fixture *f, struct corral_background *g)
 	char id[CORRAL_SHELL_ID_SIZE];
 
 	memcpy(id, g->shell_id, sizeof(id));
-	for (int i = 0; i < 400 && g->running; i++) {
+	for (int ms = 0; ms < PATIENCE_MS && g->running; ms += 10) {
 		nap(10);
 		OK(f, corral_backend_background_read(f->on.b, id, &a, &b, g, &f->on.err));
 	}
@@ -96,7 +96,7 @@ static void output_that_the_guest_takes_away_is_no_output(void **state)
 		return;
 	OK(f, corral_backend_background_start(f->on.b, "echo first; sleep 100", &g, &f->on.err));
 	memcpy(id, g.shell_id, sizeof(id));
-	for (int i = 0; i < 400 && out.len < 6; i++) {
+	for (int ms = 0; ms < PATIENCE_MS && out.len < 6; ms += 10) {
 		OK(f, corral_backend_background_read(f->on.b, id, &out, &err_out, &g, &f->on.err));
 		nap(10);
 	}

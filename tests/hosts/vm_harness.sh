@@ -57,19 +57,22 @@ expect "much output comes back whole" "$(tr -cd @ <"$TMPDIR/err" | wc -c)" 30000
 
 begin=$SECONDS
 expect "a timeout is 124" "$(status_of "$run" --timeout 10 -- sleep 1000)" 124
-expect "a timeout comes in time" "$((SECONDS - begin < 20))" 1
+expect "a timeout comes in time" "$((SECONDS - begin < 60))" 1
 
 # Killed in the middle: the machine goes with it. Its processes are known by a name in their arguments.
 mark=corral_mark=$$
 "$run" --append "$mark" -- sleep 1000 >/dev/null 2>&1 &
 child=$!
-sleep 4
+for _ in {1..200}; do
+	pgrep -f "^qemu-system.*$mark" >/dev/null && break
+	sleep 0.1
+done
 expect "the machine runs" "$(pgrep -c -f "^qemu-system.*$mark")" 1
 kill -KILL "$child"
 wait "$child" 2>/dev/null || true
-for _ in 1 2 3 4 5 6 7 8 9 10; do
+for _ in {1..100}; do
 	pgrep -f "$mark" >/dev/null || break
-	sleep 0.3
+	sleep 0.1
 done
 expect "no process stays when it is killed" "$(pgrep -fa "$mark" | grep -v pgrep || true)" ""
 rm -f "$TMPDIR/out" "$TMPDIR/err"

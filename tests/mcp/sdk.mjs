@@ -69,11 +69,11 @@ for (const [name, place] of Object.entries(places)) {
 			assert.equal(failed.isError, true);
 			assert.match(failed.content[0].text, /^Command failed \(exit code 3\):\nout/);
 			assert.match(await text(client, 'run_in_background', { command: 'echo ready; sleep 60' }), /^Started background shell bg_1 /);
-			for (let i = 0; i < 100; i++) {
+			for (let i = 0; i < 1000; i++) {
 				const output = await text(client, 'read_output', { shell_id: 'bg_1' });
 				if (/ready/.test(output))
 					break;
-				assert.ok(i < 99, output);
+				assert.ok(i < 999, output);
 				await new Promise((resolve) => setTimeout(resolve, 20));
 			}
 			assert.match(await text(client, 'list_shells', {}), /^bg_1 {2}running {2}echo ready; sleep 60$/);

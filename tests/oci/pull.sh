@@ -64,7 +64,7 @@ pull() {
 
 listens() { # ADDRESS PORT
 	local tries
-	for ((tries = 0; tries < 100; tries++)); do
+	for ((tries = 0; tries < 400; tries++)); do
 		! (: <>"/dev/tcp/$1/$2") 2>/dev/null || return 0
 		sleep 0.1
 	done
@@ -200,7 +200,7 @@ listens 127.0.0.1 5002
 fresh
 "$corral" image pull -q 127.0.0.1:5002/a/b:1 >out 2>&1 &
 pid=$!
-for ((i = 0; i < 200; i++)); do
+for ((i = 0; i < 800; i++)); do
 	size=$( (find "$CORRAL_IMAGES/partial" -name 'blob-*' -size +4000k 2>/dev/null || true) | wc -l)
 	[ "$size" = 0 ] || break
 	sleep 0.05

@@ -32,6 +32,10 @@
 #include "tests/real/library_support.h"
 #include "tests/real/sandbox_support.h"
 
+/* What is bounded by it would else go on for minutes or without end: a busy machine may take its
+ * time. */
+#define SOON_MS 60000
+
 #define RT(rest) "{\"name\":\"x\",\"base_image\":\"base\"" rest "}"
 
 static char dir[64], store_path[96], profiles[96];
@@ -146,9 +150,9 @@ static void what_writes_too_much_is_ended_while_it_runs(void **state)
 
 	(void)state;
 	fails(RT(",\"setup_commands\":[\"for i in 1 2 3 4; do busybox dd if=/dev/zero of=/$i bs=1M "
-	         "count=4; done; sleep 60\"]"),
+	         "count=4; done; sleep 300\"]"),
 	      &o, -EFBIG, "more than 8388608 bytes unpacked");
-	assert_true(corral_now_ms() - began < 30000);
+	assert_true(corral_now_ms() - began < SOON_MS);
 }
 
 static void what_makes_too_many_files_is_ended(void **state)
@@ -170,7 +174,7 @@ static void a_hole_is_refused_before_it_is_read(void **state)
 	(void)state;
 	fails(RT(",\"setup_commands\":[\"busybox truncate -s 600M /a /b\"]"), &o, -EFBIG,
 	      "'b': more than 1073741824 bytes unpacked");
-	assert_true(corral_now_ms() - began < 30000);
+	assert_true(corral_now_ms() - began < SOON_MS);
 }
 
 static void a_hole_can_be_called_off_and_has_the_deadline(void **state)
@@ -188,7 +192,8 @@ static void a_hole_can_be_called_off_and_has_the_deadline(void **state)
 	r = build(huge, &o, &w, &i, &err);
 	if (r != -ECANCELED)
 		fail_msg("%d: %s", r, err.text);
-	assert_true(corral_now_ms() - w.seen_ms < 2500);
+	/* Of a terabyte nobody has read all in that time. */
+	assert_true(corral_now_ms() - w.seen_ms < SOON_MS);
 	corral_buf_done(&w.lines);
 	nothing_is_left();
 	fails(huge, &late, -ETIMEDOUT, "takes too long");
@@ -209,17 +214,17 @@ static void what_writes_output_without_end_is_ended(void **state)
 	(void)state;
 	if (r != -ECANCELED)
 		fail_msg("%d: %s", r, err.text);
-	assert_true(corral_now_ms() - w.seen_ms < 2300);
+	assert_true(corral_now_ms() - w.seen_ms < SOON_MS);
 	corral_buf_done(&w.lines);
 	nothing_is_left();
 	began = corral_now_ms();
 	fails(RT(",\"setup_commands\":[\"busybox yes & for i in 1 2 3 4; do busybox dd "
 	         "if=/dev/zero of=/$i bs=1M count=4; done; exec busybox yes\"]"),
 	      &small, -EFBIG, "more than 8388608 bytes unpacked");
-	assert_true(corral_now_ms() - began < 10000);
+	assert_true(corral_now_ms() - began < SOON_MS);
 	began = corral_now_ms();
 	fails(endless, &late, -ETIMEDOUT, "takes too long");
-	assert_true(corral_now_ms() - began < 10000);
+	assert_true(corral_now_ms() - began < SOON_MS);
 }
 
 /* --- definitions --- */

@@ -10,6 +10,7 @@
 
 #include <ftw.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "tests/support.h"
 
@@ -172,6 +173,8 @@ static void what_it_has_not_is_said(void **state)
 
 #define RUN_ID "0123456789abcdef"
 
+static atomic_bool named_is_over;
+
 static void *run_named(void *arg)
 {
 	const struct corral_execute x = { .command = "echo x > b && mv b begun; sleep 4717",
@@ -183,6 +186,7 @@ static void *run_named(void *arg)
 
 	if (corral_backend_execute(f->b, &x, e, &err) < 0)
 		e->exit_code = -err.code;
+	atomic_store(&named_is_over, true);
 	return e;
 }
 
@@ -205,14 +209,16 @@ static void stop_reaches_a_command_that_has_hardly_begun(void **state)
 	for (unsigned int i = 0; i < 5; i++) {
 		uint64_t begin;
 
+		atomic_store(&named_is_over, false);
 		assert_int_equal(pthread_create(&thread, NULL, run_named, &f->on), 0);
 		nap_usec(i * 1000);
 		begin = corral_now_ms();
-		assert_int_equal(corral_backend_stop(f->on.b, RUN_ID, &f->on.err), 0);
-		/* Not at all, where the thread had not come to it yet. */
-		while (corral_backend_is_alive(f->on.b) && corral_now_ms() - begin < 200)
-			nap(5);
-		assert_int_equal(corral_backend_stop(f->on.b, RUN_ID, &f->on.err), 0);
+		do {
+			assert_int_equal(corral_backend_stop(f->on.b, RUN_ID, &f->on.err), 0);
+			/* Not at all, where the thread had not come to it yet. */
+			for (int ms = 0; ms < 200 && !atomic_load(&named_is_over); ms += 5)
+				nap(5);
+		} while (!atomic_load(&named_is_over));
 		assert_int_equal(pthread_join(thread, &e), 0);
 		assert_true(((struct corral_executed *)e)->cancelled);
 		assert_true(corral_now_ms() - begin < 10000);

@@ -139,7 +139,9 @@ static void thousands_of_sandboxes_leave_nothing(void **state)
 	census_reap();
 	nap_usec(200000);
 	census_take(&before);
-	run_cycles(CORRAL_LAUNCHER_POOLED, corral_test_times(SANDBOXES));
+	/* An ordinary user's have no control group and no range of ids to leave. */
+	run_cycles(CORRAL_LAUNCHER_POOLED,
+	           corral_test_times(geteuid() == 0 ? SANDBOXES : SANDBOXES / 4));
 	assert_nothing_left(&before);
 }
 

@@ -193,7 +193,8 @@ static void memory_that_is_used_up_ends_the_sandbox_and_says_so(void **state)
 	                            .timeout_ms = 60000 });
 	assert_int_equal(e.receipt.reason, CORRAL_REASON_OOM);
 	corral_executed_done(&e);
-	nap(200);
+	for (int ms = 0; ms < PATIENCE_MS && corral_backend_is_alive(f->on.b); ms += 10)
+		nap(10);
 	assert_false(corral_backend_is_alive(f->on.b));
 	r = corral_backend_execute(f->on.b,
 	                           &(struct corral_execute) { .command = "true", .timeout_ms = -1 },

@@ -251,6 +251,13 @@ static const char *const names[] = {
 	"x.",
 };
 
+/* Through a dozen of operations, each a shell or two. They quote names alike, so that one shell
+ * gets all of them, and the others some. */
+static bool goes_the_round(const struct place *p, size_t i)
+{
+	return p->kind == &dash || i % 4 == 0;
+}
+
 static void names_of_all_kinds_come_back(void **state)
 {
 	struct corral_files_grep grep = { .pattern = "^needle", .path = "d" };
@@ -266,6 +273,8 @@ static void names_of_all_kinds_come_back(void **state)
 		(void)snprintf(path, sizeof(path), "d/%s", names[i]);
 		put(p, path, "needle\n");
 		assert_true(corral_backend_exists(p->b, path));
+		if (!goes_the_round(p, i))
+			continue;
 		put(p, names[i], names[i]);
 		assert_file(p, names[i], names[i]);
 		(void)snprintf(to, sizeof(to), "moved to %s", names[i]);

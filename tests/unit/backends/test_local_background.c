@@ -2,6 +2,10 @@
 #include "tests/unit/backends/local_support.h"
 
 #include <signal.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "tests/support.h"
 
@@ -133,6 +137,45 @@ static void unread_output_is_bounded_and_the_latest_kept(void **state)
 	corral_buf_done(&err_out);
 }
 
+/* Ours instead of libc's: while it is on, whoever asks for the time was away for a second. */
+static atomic_bool clock_leaps;
+
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	static atomic_long leapt;
+
+	if (atomic_load(&clock_leaps))
+		(void)atomic_fetch_add(&leapt, 1);
+	if (syscall(SYS_clock_gettime, clock, ret) < 0)
+		return -1;
+	ret->tv_sec += atomic_load(&leapt);
+	return 0;
+}
+
+static void last_words_are_kept_however_slow_the_machine_is(void **state)
+{
+	struct corral_buf out = CORRAL_BUF_INIT, err_out = CORRAL_BUF_INIT;
+	struct corral_background bg;
+	struct place *p = *state;
+
+	/* More than is read at once, and less than a pipe holds. */
+	for (int i = 0; i < 20; i++) {
+		atomic_store(&clock_leaps, true);
+		OK(p, corral_backend_background_start(
+		              p->b, "head -c 60000 /dev/zero | tr '\\0' x; echo last; exec kill $$",
+		              &bg, &p->err));
+		do {
+			OK(p, corral_backend_background_read(p->b, bg.shell_id, &out, &err_out, &bg,
+			                                     &p->err));
+			(void)usleep(500);
+		} while (bg.running);
+		atomic_store(&clock_leaps, false);
+		assert_int_equal(out.len, 60005);
+		corral_buf_done(&out);
+		corral_buf_done(&err_out);
+	}
+}
+
 static void close_ends_what_runs(void **state)
 {
 	struct corral_local_options o = { .no_cgroup = true };
@@ -155,6 +198,7 @@ int main(void)
 		ROW(killed_means_all_of_it),
 		ROW(ids_are_never_used_again),
 		ROW(unread_output_is_bounded_and_the_latest_kept),
+		ROW(last_words_are_kept_however_slow_the_machine_is),
 		ROW(close_ends_what_runs),
 	};
 #undef ROW

@@ -332,7 +332,7 @@ static void time_runs_out_and_cancelling_works(void **state)
 	char head[CORRAL_FILES_SNIFF];
 	uint64_t began;
 
-	/* One line of 50 GB: reading it as lines takes seconds. */
+	/* One line of 50 GB: reading it as lines takes half a minute. */
 	memset(head, 'x', sizeof(head));
 	tree_file(s->tree, "a", head, sizeof(head));
 	tree_grow(s->tree, "a", 50ll << 30);
@@ -340,14 +340,14 @@ static void time_runs_out_and_cancelling_works(void **state)
 	assert_int_equal(corral_files_client_read(s->client, &b, "a", 0, 1, &text, &s->err),
 	                 -ETIMEDOUT);
 	assert_string_equal(s->err.text, "timed out");
-	assert_true(corral_now_nsec() - began < 2000000000u);
+	assert_true(corral_now_nsec() - began < 8000000000u);
 	b = (struct corral_files_bounds) { -1, &cancelled };
 	began = corral_now_nsec();
 	assert_int_equal(corral_files_client_read(s->client, &b, "a", 0, 1, &text, &s->err),
 	                 -ECANCELED);
 	b = (struct corral_files_bounds) { 0, NULL };
 	assert_int_equal(corral_files_client_exists(s->client, &b, "a", &s->err), -ETIMEDOUT);
-	assert_true(corral_now_nsec() - began < 2000000000u);
+	assert_true(corral_now_nsec() - began < 8000000000u);
 	assert_int_equal(corral_files_client_exists(s->client, NULL, "a", &s->err), 1);
 }
 
@@ -535,7 +535,7 @@ static void expect(const struct served *s, int code)
 	assert_int_equal(corral_files_client_ls(s->client, &b, "x", 0, &rows, &err), code);
 	assert_int_equal(err.code, -code);
 	assert_int_equal(err.text[0] != 0, code != 0);
-	assert_true(corral_now_nsec() - began < 3000000000u);
+	assert_true(corral_now_nsec() - began < 10000000000u);
 }
 
 static void say(const struct served *s, const void *data, size_t len)

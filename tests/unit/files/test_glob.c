@@ -1,6 +1,8 @@
 /* kernel/files/glob.c and find.c: the one dialect, and the walk that follows it. */
 #include "tests/unit/files/files_support.h"
 
+#include <time.h>
+
 #include "kernel/files/glob.h"
 
 static bool matches(const char *pattern, const char *path)
@@ -134,7 +136,8 @@ static void impossible_patterns_are_refused(void **state)
 
 static void many_stars_take_no_time(void **state)
 {
-	uint64_t began = corral_now_nsec();
+	/* Of the processor's: others may have that meanwhile. */
+	clock_t began = clock();
 	char pattern[401], name[256], path[2001];
 
 	(void)state;
@@ -159,7 +162,7 @@ static void many_stars_take_no_time(void **state)
 	assert_false(matches(path, "x"));
 	memset(path, '[', 1950);
 	assert_false(matches(path, name));
-	assert_true(corral_now_nsec() - began < 1000000000u);
+	assert_true(clock() - began < CLOCKS_PER_SEC);
 }
 
 static char *found(struct tree *t, const struct corral_files *f, const char *pattern,

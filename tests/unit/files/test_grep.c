@@ -1,6 +1,8 @@
 /* kernel/files/grep.c, search.c, ignore.c: which files, which lines, and at what cost. */
 #include "tests/unit/files/files_support.h"
 
+#include <time.h>
+
 static struct corral_files_matches grep(struct tree *t, const struct corral_files_grep *g)
 {
 	struct corral_files_matches found = { 0 };
@@ -240,7 +242,7 @@ static void catastrophic_expressions_end(void **state)
 		                                "^(([a-z])+.)+[A-Z]([a-z])+$",
 		                                "(?:(?:(?:a{1,90}){1,90}){1,90}){1,90}",
 		                                "(?:\\w{500}x?){60}" };
-	uint64_t began = corral_now_nsec();
+	clock_t began = clock(); /* others may have the processor meanwhile */
 	struct corral_files_matches found = { 0 };
 	char line[201];
 
@@ -264,7 +266,7 @@ static void catastrophic_expressions_end(void **state)
 			corral_files_matches_done(&found);
 	}
 	/* A tenth of a second, and several without our match limit. */
-	assert_true(corral_now_nsec() - began < 3000000000u);
+	assert_true(clock() - began < 3 * CLOCKS_PER_SEC);
 }
 
 static void long_lines_are_cut_and_found_once(void **state)
@@ -298,7 +300,7 @@ static void holes_of_sparse_files_are_skipped(void **state)
 	struct corral_files_matches found;
 	char head[CORRAL_FILES_SNIFF];
 	corral_autofd int fd = -1;
-	uint64_t began = corral_now_nsec();
+	clock_t began = clock(); /* others may have the processor meanwhile */
 
 	memset(head, 'x', sizeof(head));
 	tree_put(head, "foo\n");
@@ -311,7 +313,7 @@ static void holes_of_sparse_files_are_skipped(void **state)
 	assert_int_equal(found.n, 2);
 	assert_int_equal(found.matches[1].line_len, 3);
 	corral_files_matches_done(&found);
-	assert_true(corral_now_nsec() - began < 5000000000u);
+	assert_true(clock() - began < 5 * CLOCKS_PER_SEC);
 }
 
 static void proc_can_be_searched(void **state)

@@ -58,6 +58,9 @@ static void file(const char *name, off_t size)
 	(void)close(fd);
 }
 
+/* On a busy machine; a hole of a terabyte takes minutes to read. */
+#define SOON_MS 8000
+
 static int digest(struct corral_image_bounds *b, struct corral_error *err)
 {
 	char is[CORRAL_DIGEST_SIZE];
@@ -76,7 +79,7 @@ static void a_huge_hole_is_refused_at_once(void **state)
 	corral_image_bounds_init(&b, NULL, -1);
 	assert_int_equal(digest(&b, &err), -EFBIG);
 	assert_non_null(strstr(err.text, "'hole': more than 34359738368 bytes unpacked"));
-	assert_true(corral_now_ms() - began < 1000);
+	assert_true(corral_now_ms() - began < SOON_MS);
 }
 
 static void many_holes_are_counted_together(void **state)
@@ -132,12 +135,12 @@ static void a_huge_hole_can_be_called_off(void **state)
 	corral_image_bounds_init(&b, &(struct corral_image_limits) { .bytes_max = UINT64_MAX }, -1);
 	b.tick = (struct corral_image_tick) { cancel_later, &began };
 	assert_int_equal(digest(&b, &err), -ECANCELED);
-	assert_true(corral_now_ms() - began < 2000);
+	assert_true(corral_now_ms() - began < SOON_MS);
 	b.tick.call = NULL;
 	b.deadline_ms = corral_now_ms() + 300;
 	began = corral_now_ms();
 	assert_int_equal(digest(&b, &err), -ETIMEDOUT);
-	assert_true(corral_now_ms() - began < 2000);
+	assert_true(corral_now_ms() - began < SOON_MS);
 }
 
 /* Each file has a second name elsewhere, so that each first name is remembered. */

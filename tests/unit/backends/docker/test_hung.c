@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "backends/docker/docker.h"
 #include "backends/docker/inside.h"
@@ -31,10 +32,10 @@ struct fixture {
 	struct corral_error err;
 };
 
-static int setup(void **state)
+static int setup_with(void **state, int64_t patience_ms)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct corral_docker_engine_options o = { .call_timeout_ms = PATIENCE_MS };
+	struct corral_docker_engine_options o = { .call_timeout_ms = patience_ms };
 
 	if (!f)
 		return -1;
@@ -42,6 +43,17 @@ static int setup(void **state)
 	fake_start(&f->fake);
 	o.host = f->fake.host;
 	return corral_docker_engine_open(&o, &f->engine, &f->err);
+}
+
+static int setup(void **state)
+{
+	return setup_with(state, PATIENCE_MS);
+}
+
+/* For what is to be done while something hangs, on however slow a machine. */
+static int patient_setup(void **state)
+{
+	return setup_with(state, 3000);
 }
 
 static int teardown(void **state)
@@ -145,14 +157,12 @@ static void assert_others_go_on(struct fixture *f)
 {
 	struct corral_docker_rows rows = { 0 };
 	struct corral_error err = { 0 };
-	uint64_t begin = corral_now_ms();
 
 	for (int i = 0; i < 10; i++) {
 		if (corral_docker_list(f->engine, &rows, &err) < 0)
 			fail_msg("%s", err.text);
 		corral_docker_rows_done(&rows);
 	}
-	assert_true(corral_now_ms() - begin < PATIENCE_MS);
 }
 
 static void start_of_an_exec_that_hangs_times_out(void **state)
@@ -241,22 +251,30 @@ static void stop_that_hangs_ends_all_the_same(void **state)
 	assert_false(corral_backend_is_alive(f->b));
 }
 
+struct hanging {
+	struct fixture *f;
+	atomic_bool over;
+};
+
 static void *execute_thread(void *arg)
 {
-	struct fixture *f = arg;
+	struct hanging *h = arg;
+	int r = execute(h->f);
 
-	return (void *)(intptr_t)execute(f);
+	atomic_store(&h->over, true);
+	return (void *)(intptr_t)r;
 }
 
 static void others_go_on_while_one_hangs(void **state)
 {
 	struct fixture *f = *state;
+	struct hanging h = { f, false };
 	pthread_t thread;
 	void *r;
 
 	box(f);
 	hang(f, "POST", "/exec/*");
-	assert_int_equal(pthread_create(&thread, NULL, execute_thread, f), 0);
+	assert_int_equal(pthread_create(&thread, NULL, execute_thread, &h), 0);
 	for (int i = 0; i < 500 && fake_count(&f->fake, "POST", "/exec/*") == 0; i++) {
 		const struct timespec look = { .tv_nsec = 2000000 };
 
@@ -264,6 +282,8 @@ static void others_go_on_while_one_hangs(void **state)
 	}
 	assert_others_go_on(f);
 	assert_true(corral_backend_is_alive(f->b));
+	/* Had they waited for it, it would be over. */
+	assert_false(atomic_load(&h.over));
 	assert_int_equal(pthread_join(thread, &r), 0);
 	assert_int_equal((intptr_t)r, -ETIMEDOUT);
 }
@@ -272,9 +292,13 @@ int main(void)
 {
 #define ROW(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		ROW(start_of_an_exec_that_hangs_times_out),   ROW(inspection_that_hangs_times_out),
-		ROW(inspection_that_hangs_later_is_no_death), ROW(archive_that_hangs_times_out),
-		ROW(stop_that_hangs_ends_all_the_same),       ROW(others_go_on_while_one_hangs),
+		ROW(start_of_an_exec_that_hangs_times_out),
+		ROW(inspection_that_hangs_times_out),
+		ROW(inspection_that_hangs_later_is_no_death),
+		ROW(archive_that_hangs_times_out),
+		ROW(stop_that_hangs_ends_all_the_same),
+		cmocka_unit_test_setup_teardown(others_go_on_while_one_hangs, patient_setup,
+		                                teardown),
 	};
 #undef ROW
 

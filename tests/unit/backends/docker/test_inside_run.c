@@ -148,6 +148,17 @@ static char *box_read(const struct box *b, const char *name)
 	return NULL;
 }
 
+static void box_touch(const struct box *b, const char *name)
+{
+	char path[128];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", b->dir, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	assert_true(fd >= 0);
+	(void)close(fd);
+}
+
 /* --- What a command is --- */
 
 static void its_end_and_its_output_come_through(void **state)
@@ -365,7 +376,8 @@ static void a_flood_that_nobody_reads_can_be_killed(void **state)
 	assert_int_equal(corral_docker_process_wait(p, 300, NULL), -ETIMEDOUT);
 	began = corral_now_ms();
 	corral_docker_process_kill(p, CORRAL_REASON_OUTPUT);
-	assert_true(corral_now_ms() - began < 3000 || corral_test_slow());
+	/* By itself, before it would have been given up. */
+	assert_true(corral_now_ms() - began < 4500 || corral_test_slow());
 	assert_int_equal(corral_docker_process_receipt(p)->reason, CORRAL_REASON_OUTPUT);
 	assert_int_equal(corral_docker_process_receipt(p)->signal, SIGKILL);
 	assert_false(corral_docker_process_is_lost(p));
@@ -682,7 +694,9 @@ static void a_killed_supervisor_is_a_lost_process(void **state)
 	assert_int_equal(e.receipt.reason, CORRAL_REASON_KILLED);
 	assert_int_equal(e.receipt.signal, SIGKILL);
 	corral_executed_done(&e);
-	p = shell_start(b, "sleep 0.3; kill -9 $PPID", (struct corral_docker_start) { NO_STREAMS });
+	p = shell_start(b, "until test -e go; do sleep 0.02; done; kill -9 $PPID",
+	                (struct corral_docker_start) { NO_STREAMS });
+	box_touch(b, "go");
 	assert_int_equal(corral_docker_process_wait(p, PATIENCE_MS, NULL), 0);
 	assert_true(corral_docker_process_is_lost(p));
 	corral_docker_process_close(p);
@@ -700,12 +714,15 @@ static void a_stopped_supervisor_is_given_up(void **state)
 	BOX(b, state);
 
 	/* Not before it has said that this was started. */
-	p = shell_start(b, "sleep 0.3; kill -STOP $PPID; sleep 1000",
+	p = shell_start(b,
+	                "until test -e go; do sleep 0.02; done; kill -STOP $PPID; : >stopped; "
+	                "sleep 1000",
 	                (struct corral_docker_start) { NO_STREAMS });
-	(void)usleep(1000000);
+	box_touch(b, "go");
+	free(box_read(b, "stopped"));
 	began = corral_now_ms();
 	corral_docker_process_kill(p, CORRAL_REASON_TIMEOUT);
-	assert_in_range(corral_now_ms() - began, 4000, 8000);
+	assert_in_range(corral_now_ms() - began, 4000, PATIENCE_MS);
 	assert_true(corral_docker_process_is_lost(p));
 	assert_int_equal(corral_docker_process_receipt(p)->reason, CORRAL_REASON_TIMEOUT);
 	corral_docker_process_close(p);
@@ -870,7 +887,7 @@ static void one_that_is_silent_is_given_up(void **state)
 
 	OK(b, start_against(b, false, &m, sizeof(m), false, &p, &fd));
 	corral_docker_process_close(p);
-	assert_in_range(corral_now_ms() - began, 4000, 8000);
+	assert_in_range(corral_now_ms() - began, 4000, PATIENCE_MS);
 	(void)close(fd);
 }
 
