@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -285,44 +286,70 @@ static inline void check_cancellation_from_another_thread_ends_the_tree(struct c
 	corral_cancel_free(cancel);
 }
 
+/* Stops the run once it has said something: what it does about that is in place then. */
+struct stopped {
+	struct corral_backend *b;
+	struct collected said;
+	atomic_bool has_said;
+	uint64_t began_ms;
+};
+
+static inline int note(void *ctx, enum corral_stream stream, const void *data, size_t len)
+{
+	struct stopped *s = ctx;
+
+	(void)collect(&s->said, stream, data, len);
+	atomic_store(&s->has_said, true);
+	return 0;
+}
+
 static inline void *stop_run(void *arg)
 {
-	struct checked *f = arg;
+	struct stopped *s = arg;
 	struct corral_error err = { 0 };
 
-	nap(300);
-	return corral_backend_stop(f->b, "0123456789abcdef0123456789abcdef", &err) < 0 ? f : NULL;
+	for (int i = 0; i < PATIENCE_MS / 10 && !atomic_load(&s->has_said); i++)
+		nap(10);
+	s->began_ms = corral_now_ms();
+	return corral_backend_stop(s->b, "0123456789abcdef0123456789abcdef", &err) < 0 ? s : NULL;
 }
 
 static inline void check_runs_are_stopped_by_their_name(struct checked *f)
 {
-	char *const polite[] = { (char *)"sh", (char *)"-c",
-		                 (char *)"trap 'echo asked; exit 3' TERM; sleep 4714 & wait",
-		                 NULL };
+	char *const polite[] = {
+		(char *)"sh", (char *)"-c",
+		(char *)"trap 'echo asked; exit 3' TERM; sleep 4714 & echo on; wait", NULL
+	};
 	char *const deaf[] = { (char *)"sh", (char *)"-c",
-		               (char *)"trap '' TERM; while :; do sleep 4714; done", NULL };
+		               (char *)"trap '' TERM; echo on; while :; do sleep 4714; done",
+		               NULL };
 	struct corral_executed e;
 	pthread_t thread;
 	void *failed;
-	uint64_t begin;
 
 	for (int i = 0; i < 2; i++) {
-		begin = corral_now_ms();
-		assert_int_equal(pthread_create(&thread, NULL, stop_run, f), 0);
+		struct stopped s = { .b = f->b, .said = { .out = CORRAL_BUF_INIT } };
+
+		assert_int_equal(pthread_create(&thread, NULL, stop_run, &s), 0);
 		e = execute(f,
 		            &(struct corral_execute) { .argv = i ? deaf : polite,
 		                                       .run_id = "0123456789abcdef0123456789abcdef",
 		                                       .timeout_ms = -1,
+		                                       .on_output = note,
+		                                       .ctx = &s,
 		                                       .separate = true });
 		assert_int_equal(pthread_join(thread, &failed), 0);
 		assert_null(failed);
 		assert_true(e.cancelled);
 		if (i == 0) {
-			assert_text(&e.out, "asked\n");
+			assert_text(&s.said.out, "on\nasked\n");
 			assert_int_equal(e.exit_code, 3);
 		} else {
-			assert_in_range(corral_now_ms() - begin, 2000, 8000);
+			assert_text(&s.said.out, "on\n");
+			assert_in_range(corral_now_ms() - s.began_ms, 2000,
+			                corral_test_most_ms(8000));
 		}
+		corral_buf_done(&s.said.out);
 		corral_executed_done(&e);
 	}
 	assert_int_equal(corral_backend_stop(f->b, "no-such-run", &f->err), 0);
