@@ -279,6 +279,11 @@ static void a_builds_name_is_no_other_images(void **state)
 
 /* --- several at once --- */
 
+#define FIRST(seconds)                                                                \
+	"{\"name\":\"first\",\"base_image\":\"base\",\"setup_commands\":[\"echo on; " \
+	"sleep " seconds "\"]}"
+#define SECOND(seconds) RT(",\"setup_commands\":[\"sleep " seconds "\"]")
+
 static void *build_long(void *ctx)
 {
 	struct watcher *w = ctx;
@@ -286,9 +291,7 @@ static void *build_long(void *ctx)
 	struct corral_image *i = NULL;
 	struct corral_error err = { 0 };
 
-	(void)build("{\"name\":\"first\",\"base_image\":\"base\",\"setup_commands\":[\"echo on; "
-	            "sleep 3\"]}",
-	            &o, w, &i, &err);
+	(void)build(corral_test_slow() ? FIRST("40") : FIRST("3"), &o, w, &i, &err);
 	corral_image_free(i);
 	return NULL;
 }
@@ -297,12 +300,14 @@ static void builds_wait_for_a_slot_and_say_so(void **state)
 {
 	/* Less than it waits and builds, and more than each: what was waited for is no time of its
 	 * own. */
-	const struct corral_build_options o = { .slots = 1, .timeout_ms = 6000 };
+	const struct corral_build_options o = { .slots = 1,
+		                                .timeout_ms = corral_test_slow() ? 70000 : 6000 };
 	struct watcher first = { .cancel_ms = 0 }, second = { .cancel_ms = 0 };
 	struct corral_image *i = NULL;
 	struct corral_error err = { 0 };
 	uint64_t began = corral_now_ms();
 	pthread_t thread;
+	int r;
 
 	(void)state;
 	assert_int_equal(pthread_create(&thread, NULL, build_long, &first), 0);
@@ -310,9 +315,10 @@ static void builds_wait_for_a_slot_and_say_so(void **state)
 		(void)usleep(20000);
 		assert_true(corral_now_ms() - began < corral_test_most_ms(15000));
 	}
-	if (build(RT(",\"setup_commands\":[\"sleep 4\"]"), &o, &second, &i, &err) < 0)
-		fail_msg("%s", err.text);
+	r = build(corral_test_slow() ? SECOND("45") : SECOND("4"), &o, &second, &i, &err);
 	assert_int_equal(pthread_join(thread, NULL), 0);
+	if (r < 0)
+		fail_msg("%s", err.text);
 	assert_non_null(strstr(second.lines.data, "waiting: 1 other builds run, as many as may"));
 	corral_image_free(i);
 	corral_buf_done(&first.lines);
