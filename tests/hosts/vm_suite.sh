@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs within a virtual machine: every real-kernel test program of the build tree, those of images and the escape
-# suite, one line each, the output of those that fail, and a summary. CORRAL_VM_TESTS, an extended regular expression,
-# chooses some by name.
+# suite, one line each with why tests were skipped, the output of those that fail, and a summary. CORRAL_VM_TESTS, an
+# extended regular expression, chooses some by name.
 # usage: tests/hosts/vm_suite.sh MODE BUILD_DIR
 set -euo pipefail
 
@@ -54,6 +54,8 @@ report() {
 	0)
 		passed=$((passed + 1))
 		echo "ok   $name ($seconds s): $(grep . "$slot" | tail -n 1)"
+		# A test that is not for this machine has said why, in the line above.
+		awk '/^\[==.* run\.$/ { exit } /^\[  SKIPPED \]/ { print "     " $4 ": " said } { said = $0 }' "$slot"
 		;;
 	77)
 		skipped+=("$name")
