@@ -28,7 +28,16 @@ trap 'rm -rf "$work"' EXIT
 alone=()
 corral=$build/tools/corral
 if [ "$mode" = systemd-user ]; then
-	alone=(systemd-run --user --scope --quiet -p Delegate=yes --)
+	alone=(systemd-run --user --scope --quiet -p Delegate=yes -- "$work/alone")
+	cat >"$work/alone" <<-'SCRIPT'
+		#!/bin/bash
+		# The test is in one child of the scope, and each corral that it starts in another.
+		scope=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)
+		mkdir "$scope/test" && echo $$ >"$scope/test/cgroup.procs" &&
+			echo +cpu +memory +pids >"$scope/cgroup.subtree_control" || exit 1
+		CORRAL_TESTS_GROUPS=$scope exec "$@"
+	SCRIPT
+	chmod 755 "$work/alone"
 	scope=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)
 	mkdir "$scope/suite"
 	echo $$ >"$scope/suite/cgroup.procs"
