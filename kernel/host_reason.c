@@ -111,20 +111,25 @@ __attribute__((format(printf, 2, 3))) static void remedy(struct answer *a, const
 static bool cause_network(const struct inquiry *q, struct answer *a)
 {
 	static const struct {
-		const char *what, *why, *remedy;
+		const char *what;
+		int code; /* 0: any */
+		const char *why, *remedy;
 	} rows[] = {
-		{ "network-helper", "corral-net is neither beside corral nor in its libexec folder",
+		{ "network-helper", 0,
+		  "corral-net is neither beside corral nor in its libexec folder",
 		  "build corral with -DCORRAL_NETWORK=ON, and install all of it" },
-		{ "network-forwarding", "this host does not forward (net.ipv4.ip_forward=0)",
+		{ "network-forwarding", 0, "this host does not forward (net.ipv4.ip_forward=0)",
 		  "sudo sysctl -w net.ipv4.ip_forward=1" },
-		{ "network-pasta", "without root it takes pasta, which is not installed",
+		{ "network-pasta", 0, "without root it takes pasta, which is not installed",
 		  "sudo apt-get install passt" },
-		{ "network-tun", "/dev/net/tun, which pasta opens, is not this user's to open",
+		{ "network-tun", ENOENT, "there is no /dev/net/tun, which pasta opens",
+		  "sudo modprobe tun" },
+		{ "network-tun", 0, "/dev/net/tun, which pasta opens, is not this user's to open",
 		  "sudo chmod 666 /dev/net/tun" },
 	};
 
 	for (size_t i = 0; i < CORRAL_COUNT(rows); i++) {
-		if (!is(q, rows[i].what))
+		if (!is(q, rows[i].what) || (rows[i].code && rows[i].code != q->code))
 			continue;
 		why(a, "%s", rows[i].why);
 		remedy(a, "%s", rows[i].remedy);

@@ -51,6 +51,12 @@ static inline int corral_test_times(int n)
 	return corral_test_slow() ? (n + 9) / 10 : n;
 }
 
+/* How long something may take at most: on a slow machine ten times as long. */
+static inline unsigned int corral_test_most_ms(unsigned int ms)
+{
+	return corral_test_slow() ? 10 * ms : ms;
+}
+
 static inline void corral_test_skip(const char *fmt, ...)
 {
 	const char *must = getenv("CORRAL_TESTS_MUST_RUN");

@@ -52,9 +52,10 @@ static inline int corral_docker_acquire(struct corral_docker *d, struct corral_d
 	struct corral_box *box;
 	int r = corral_boxes_acquire(&d->boxes, &box, err);
 
-	if (r == 0)
-		*ret = (struct corral_docker_box *)box;
-	return r;
+	if (r < 0)
+		return r;
+	*ret = (struct corral_docker_box *)box;
+	return 0;
 }
 
 static inline void corral_docker_release(struct corral_docker *d, struct corral_docker_box *box)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs within a virtual machine: every real-kernel test program of the build tree, those of images and the escape
-# suite, one line each, the output of those that fail, and a summary. CORRAL_VM_TESTS, an extended regular expression,
-# chooses some by name.
+# suite, one line each with why tests were skipped, the output of those that fail, and a summary. CORRAL_VM_TESTS, an
+# extended regular expression, chooses some by name.
 # usage: tests/hosts/vm_suite.sh MODE BUILD_DIR
 set -euo pipefail
 
@@ -17,6 +17,9 @@ skipped=()
 export TMPDIR=/var/tmp
 # Emulated, a thousand sandboxes take minutes, and a race is lost to its own deadline.
 export CORRAL_TESTS_SLOW=1 CORRAL_TEST_RACES=5
+# The first network of a host has the kernel load modules: emulated, and beside other work, the large ones take longer
+# than corral waits for its network to be made. What remains is loaded when it is asked for.
+[ "$mode" != root ] || modprobe -a nf_tables nf_nat veth || true
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -25,7 +28,16 @@ trap 'rm -rf "$work"' EXIT
 alone=()
 corral=$build/tools/corral
 if [ "$mode" = systemd-user ]; then
-	alone=(systemd-run --user --scope --quiet -p Delegate=yes --)
+	alone=(systemd-run --user --scope --quiet -p Delegate=yes -- "$work/alone")
+	cat >"$work/alone" <<-'SCRIPT'
+		#!/bin/bash
+		# The test is in one child of the scope, and each corral that it starts in another.
+		scope=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)
+		mkdir "$scope/test" && echo $$ >"$scope/test/cgroup.procs" &&
+			echo +cpu +memory +pids >"$scope/cgroup.subtree_control" || exit 1
+		CORRAL_TESTS_GROUPS=$scope exec "$@"
+	SCRIPT
+	chmod 755 "$work/alone"
 	scope=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)
 	mkdir "$scope/suite"
 	echo $$ >"$scope/suite/cgroup.procs"
@@ -54,6 +66,8 @@ report() {
 	0)
 		passed=$((passed + 1))
 		echo "ok   $name ($seconds s): $(grep . "$slot" | tail -n 1)"
+		# A test that is not for this machine has said why, in the line above.
+		awk '/^\[==.* run\.$/ { exit } /^\[  SKIPPED \]/ { print "     " $4 ": " said } { said = $0 }' "$slot"
 		;;
 	77)
 		skipped+=("$name")

@@ -64,16 +64,34 @@ static pid_t server_start(const char *script)
 	_exit(99);
 }
 
+/* Of what each client prints; where it is not installed it says another word or none. */
+#define SSH  "refused-ssh="
+#define QUIC "-quic-initial="
+#define NODE "-node-"
+#define JAVA "-java-"
+
+static bool one_was_there(const char *out, const char *const *clients, size_t n)
+{
+	for (size_t i = 0; i < n && clients[i]; i++)
+		if (strstr(out, clients[i]))
+			return true;
+	return false;
+}
+
 static void clients_are_told_at_once(void **state)
 {
-	static const char *const denied[] = {
-		"denied.example",
-		WORLD_DENIED ":22/tcp",
-		WORLD_DENIED ":80/tcp",
-		WORLD_DENIED ":443/udp",
-		"[" WORLD_DENIED6 "]:80/tcp",
-		"[" WORLD_DENIED6 "]:443/udp",
-		WORLD_FAR ":53/udp",
+	static const struct {
+		const char *destination;
+		const char *clients[3]; /* that try it */
+	} denied[] = {
+		{ "denied.example", { SSH, NODE, JAVA } },
+		{ WORLD_DENIED ":22/tcp", { SSH } },
+		{ WORLD_DENIED ":80/tcp", { NODE, JAVA } },
+		{ WORLD_DENIED ":443/udp", { QUIC, NODE, JAVA } },
+		{ "[" WORLD_DENIED6 "]:22/tcp", { SSH } },
+		{ "[" WORLD_DENIED6 "]:80/tcp", { NODE, JAVA } },
+		{ "[" WORLD_DENIED6 "]:443/udp", { QUIC, NODE, JAVA } },
+		{ WORLD_FAR ":53/udp", { NODE, JAVA } },
 	};
 	char bind[64];
 	struct run r = { 0 };
@@ -90,7 +108,8 @@ static void clients_are_told_at_once(void **state)
 	assert_status(&r, 0);
 	assert_true(lines_check(r.out) >= CHECKS_MIN);
 	for (size_t i = 0; i < CORRAL_COUNT(denied); i++)
-		(void)denial_find(&r, denied[i]);
+		if (one_was_there(r.out, denied[i].clients, CORRAL_COUNT(denied[i].clients)))
+			(void)denial_find(&r, denied[i].destination);
 	run_done(&r);
 }
 

@@ -150,9 +150,9 @@ static void what_writes_too_much_is_ended_while_it_runs(void **state)
 
 	(void)state;
 	fails(RT(",\"setup_commands\":[\"for i in 1 2 3 4; do busybox dd if=/dev/zero of=/$i bs=1M "
-	         "count=4; done; sleep 300\"]"),
+	         "count=4; done; sleep 600\"]"),
 	      &o, -EFBIG, "more than 8388608 bytes unpacked");
-	assert_true(corral_now_ms() - began < SOON_MS);
+	assert_true(corral_now_ms() - began < corral_test_most_ms(SOON_MS));
 }
 
 static void what_makes_too_many_files_is_ended(void **state)
@@ -174,7 +174,7 @@ static void a_hole_is_refused_before_it_is_read(void **state)
 	(void)state;
 	fails(RT(",\"setup_commands\":[\"busybox truncate -s 600M /a /b\"]"), &o, -EFBIG,
 	      "'b': more than 1073741824 bytes unpacked");
-	assert_true(corral_now_ms() - began < SOON_MS);
+	assert_true(corral_now_ms() - began < corral_test_most_ms(SOON_MS));
 }
 
 static void a_hole_can_be_called_off_and_has_the_deadline(void **state)
@@ -193,7 +193,7 @@ static void a_hole_can_be_called_off_and_has_the_deadline(void **state)
 	if (r != -ECANCELED)
 		fail_msg("%d: %s", r, err.text);
 	/* Of a terabyte nobody has read all in that time. */
-	assert_true(corral_now_ms() - w.seen_ms < SOON_MS);
+	assert_true(corral_now_ms() - w.seen_ms < corral_test_most_ms(SOON_MS));
 	corral_buf_done(&w.lines);
 	nothing_is_left();
 	fails(huge, &late, -ETIMEDOUT, "takes too long");
@@ -214,17 +214,17 @@ static void what_writes_output_without_end_is_ended(void **state)
 	(void)state;
 	if (r != -ECANCELED)
 		fail_msg("%d: %s", r, err.text);
-	assert_true(corral_now_ms() - w.seen_ms < SOON_MS);
+	assert_true(corral_now_ms() - w.seen_ms < corral_test_most_ms(SOON_MS));
 	corral_buf_done(&w.lines);
 	nothing_is_left();
 	began = corral_now_ms();
 	fails(RT(",\"setup_commands\":[\"busybox yes & for i in 1 2 3 4; do busybox dd "
 	         "if=/dev/zero of=/$i bs=1M count=4; done; exec busybox yes\"]"),
 	      &small, -EFBIG, "more than 8388608 bytes unpacked");
-	assert_true(corral_now_ms() - began < SOON_MS);
+	assert_true(corral_now_ms() - began < corral_test_most_ms(SOON_MS));
 	began = corral_now_ms();
 	fails(endless, &late, -ETIMEDOUT, "takes too long");
-	assert_true(corral_now_ms() - began < SOON_MS);
+	assert_true(corral_now_ms() - began < corral_test_most_ms(SOON_MS));
 }
 
 /* --- definitions --- */
@@ -284,6 +284,11 @@ static void a_builds_name_is_no_other_images(void **state)
 
 /* --- several at once --- */
 
+#define FIRST(seconds)                                                                \
+	"{\"name\":\"first\",\"base_image\":\"base\",\"setup_commands\":[\"echo on; " \
+	"sleep " seconds "\"]}"
+#define SECOND(seconds) RT(",\"setup_commands\":[\"sleep " seconds "\"]")
+
 static void *build_long(void *ctx)
 {
 	struct watcher *w = ctx;
@@ -291,9 +296,7 @@ static void *build_long(void *ctx)
 	struct corral_image *i = NULL;
 	struct corral_error err = { 0 };
 
-	(void)build("{\"name\":\"first\",\"base_image\":\"base\",\"setup_commands\":[\"echo on; "
-	            "sleep 3\"]}",
-	            &o, w, &i, &err);
+	(void)build(corral_test_slow() ? FIRST("40") : FIRST("3"), &o, w, &i, &err);
 	corral_image_free(i);
 	return NULL;
 }
@@ -302,22 +305,25 @@ static void builds_wait_for_a_slot_and_say_so(void **state)
 {
 	/* Less than it waits and builds, and more than each: what was waited for is no time of its
 	 * own. */
-	const struct corral_build_options o = { .slots = 1, .timeout_ms = 6000 };
+	const struct corral_build_options o = { .slots = 1,
+		                                .timeout_ms = corral_test_slow() ? 70000 : 6000 };
 	struct watcher first = { .cancel_ms = 0 }, second = { .cancel_ms = 0 };
 	struct corral_image *i = NULL;
 	struct corral_error err = { 0 };
 	uint64_t began = corral_now_ms();
 	pthread_t thread;
+	int r;
 
 	(void)state;
 	assert_int_equal(pthread_create(&thread, NULL, build_long, &first), 0);
 	while (!first.lines.data || !strstr(first.lines.data, "\non\n")) {
 		(void)usleep(20000);
-		assert_true(corral_now_ms() - began < 15000);
+		assert_true(corral_now_ms() - began < corral_test_most_ms(15000));
 	}
-	if (build(RT(",\"setup_commands\":[\"sleep 4\"]"), &o, &second, &i, &err) < 0)
-		fail_msg("%s", err.text);
+	r = build(corral_test_slow() ? SECOND("45") : SECOND("4"), &o, &second, &i, &err);
 	assert_int_equal(pthread_join(thread, NULL), 0);
+	if (r < 0)
+		fail_msg("%s", err.text);
 	assert_non_null(strstr(second.lines.data, "waiting: 1 other builds run, as many as may"));
 	corral_image_free(i);
 	corral_buf_done(&first.lines);

@@ -30,13 +30,15 @@ static bool pasta_missing(void)
 		return true;
 	}
 	(void)snprintf(own_binary, sizeof(own_binary), "%s/corral", net.dir);
+	/* The one that is looked for comes last: what failed once is tried again, and fails. */
 	(void)snprintf(
 	        text, sizeof(text),
-	        "test -e %s || { cp " CORRAL_BINARY " %s && cp \"$(dirname " CORRAL_BINARY
-	        ")/corral-net\" %s/ && cp " CORRAL_TEST_NET " %s/net && chmod 755 %s/* && "
-	        "mkdir %s/dev && mount -t tmpfs none %s/dev && mknod -m 666 %s/dev/tun c 10 200 "
-	        "&& mount --bind %s/dev/tun /dev/net/tun; }",
-	        own_binary, own_binary, net.dir, net.dir, net.dir, net.dir, net.dir, net.dir,
+	        "test -e %s || { cp \"$(dirname " CORRAL_BINARY
+	        ")/corral-net\" %s/ && cp " CORRAL_TEST_NET
+	        " %s/net && mkdir -p %s/dev && mount -t tmpfs none %s/dev && mknod -m 666 "
+	        "%s/dev/tun c 10 200 && mount --bind %s/dev/tun /dev/net/tun && cp " CORRAL_BINARY
+	        " %s && chmod 755 %s/*; }",
+	        own_binary, net.dir, net.dir, net.dir, net.dir, net.dir, net.dir, own_binary,
 	        net.dir);
 	if (sh(text) != 0) {
 		corral_test_skip("/dev/net/tun is not to be had");

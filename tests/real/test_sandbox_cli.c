@@ -640,8 +640,11 @@ static void stop_asks_first_and_then_kills(void)
 
 static void idle_sandbox_ends_and_a_busy_one_does_not(void)
 {
-	MAKE(&box, "--idle", "1500ms");
-	assert_exec(&box, "sleep 2.5; echo still here", 0, "still here\n");
+	/* Longer than between two commands, and shorter than the first of them. */
+	MAKE(&box, "--idle", corral_test_slow() ? "20s" : "1500ms");
+	assert_exec(&box,
+	            corral_test_slow() ? "sleep 30; echo still here" : "sleep 2.5; echo still here",
+	            0, "still here\n");
 	assert_exec(&box, "echo and here", 0, "and here\n");
 	assert_gone(&box);
 }
@@ -663,12 +666,12 @@ static void paused_sandbox_stands_still(void)
 	CORRAL(&said, "sandbox", "resume", box.id);
 	assert_status(&said, 0);
 	/* Long enough for several starts of corral before the pause. */
-	pid = BEGIN(NULL, "exec", "--timeout", "3s", box.id, "--", "sh", "-c",
-	            "touch /tmp/s; sleep 4251");
+	pid = BEGIN(NULL, "exec", "--timeout", corral_test_slow() ? "40s" : "3s", box.id, "--",
+	            "sh", "-c", "touch /tmp/s; sleep 4251");
 	assert_eventually(count_in(&box, "sleep 4251") == 1);
 	CORRAL(&said, "sandbox", "pause", box.id);
 	assert_status(&said, 0);
-	nap(3200);
+	nap(corral_test_slow() ? 42000 : 3200);
 	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
 	assert_int_equal(count_in(&box, "sleep 4251"), 1);
 	CORRAL(&said, "sandbox", "resume", box.id);

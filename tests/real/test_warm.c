@@ -14,7 +14,7 @@
 #include "tests/real/library_support.h"
 #include "tests/real/sandbox_support.h"
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS (corral_test_slow() ? 120000 : 20000)
 
 struct fixture {
 	struct corral_launcher *launcher;

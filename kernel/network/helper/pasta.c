@@ -104,11 +104,14 @@ static int pasta_failed(int said_fd, struct corral_error *err)
 		else if (*c < ' ' || *c > '~')
 			*c = '?';
 	}
-	if (access("/dev/net/tun", R_OK | W_OK) < 0)
-		return corral_error_set(err, EACCES,
-		                        "pasta: %.120s: /dev/net/tun is not this user's to open: "
-		                        "sudo chmod 666 /dev/net/tun",
-		                        why);
+	if (access("/dev/net/tun", R_OK | W_OK) < 0) {
+		bool absent = errno == ENOENT;
+
+		return corral_error_set(err, absent ? ENOENT : EACCES, "pasta: %.120s: %s", why,
+		                        absent ? "there is no /dev/net/tun: sudo modprobe tun"
+		                               : "/dev/net/tun is not this user's to open: sudo "
+		                                 "chmod 666 /dev/net/tun");
+	}
 	return corral_error_set(err, EIO, "pasta: %.200s",
 	                        *why ? why
 	                             : "it ended without a word: has the host a default route?");

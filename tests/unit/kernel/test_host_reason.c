@@ -265,6 +265,15 @@ static void other_causes_are_named(void **state)
 	expect(&f, "id-map", ENOENT, "no /proc", "mount -t proc proc /proc");
 }
 
+static void tun_that_is_not_there_is_loaded_and_another_users_is_opened(void **state)
+{
+	struct corral_host_facts f = ordinary();
+
+	(void)state;
+	expect(&f, "network-tun", ENOENT, "there is no /dev/net/tun", "modprobe tun");
+	expect(&f, "network-tun", EACCES, "not this user's to open", "chmod 666 /dev/net/tun");
+}
+
 static void unknown_cause_and_unknown_step_give_empty_texts(void **state)
 {
 	struct corral_host_facts f = ordinary();
@@ -304,6 +313,7 @@ int main(void)
 		cmocka_unit_test(each_want_of_newuidmap_is_told_apart),
 		cmocka_unit_test(kernels_without_a_feature_are_named),
 		cmocka_unit_test(other_causes_are_named),
+		cmocka_unit_test(tun_that_is_not_there_is_loaded_and_another_users_is_opened),
 		cmocka_unit_test(unknown_cause_and_unknown_step_give_empty_texts),
 		cmocka_unit_test(text_never_leaves_its_buffer),
 	};
