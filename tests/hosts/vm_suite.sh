@@ -17,9 +17,10 @@ skipped=()
 export TMPDIR=/var/tmp
 # Emulated, a thousand sandboxes take minutes, and a race is lost to its own deadline.
 export CORRAL_TESTS_SLOW=1 CORRAL_TEST_RACES=5
-# The first network of a host has the kernel load modules: emulated, and beside other work, the large ones take longer
-# than corral waits for its network to be made. What remains is loaded when it is asked for.
-[ "$mode" != root ] || modprobe -a nf_tables nf_nat veth || true
+# The first network of a host has the kernel load modules, a program each: emulated, and beside other work, that takes
+# longer than corral waits for its network to be made.
+[ "$mode" != root ] || modprobe -a nf_tables nf_nat veth nft_chain_nat nft_masq nft_nat nft_ct nft_limit \
+	nft_reject_inet nft_connlimit || true
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

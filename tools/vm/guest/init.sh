@@ -12,9 +12,10 @@ ln -sf /proc/self/fd /dev/fd
 ln -sf /proc/self/fd/0 /dev/stdin
 ln -sf /proc/self/fd/1 /dev/stdout
 ln -sf /proc/self/fd/2 /dev/stderr
-# As kmod and udev leave it: opening it loads the module.
+# As kmod and udev leave them: opening one loads its module.
 mkdir -p /dev/net
 [ -e /dev/net/tun ] || mknod -m 666 /dev/net/tun c 10 200
+[ -e /dev/loop-control ] || mknod -m 660 /dev/loop-control c 10 237
 # Shared, as systemd leaves it: what must not leak out of a sandbox is to be seen here when it does.
 mount --make-rshared /
 hostname corral-vm
