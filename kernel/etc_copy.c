@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -64,7 +65,8 @@ static void source_line(struct corral_buf *out, const char *path, const struct s
 static void source_add(struct copier *c, const char *path, const struct stat *st)
 {
 	source_line(&c->copy->sources, path, st);
-	if (st->st_ctim.tv_sec + SETTLED_SEC > c->now)
+	/* One of the future is no better, nor worse, than one long past: another clock's. */
+	if (llabs((long long)st->st_ctim.tv_sec - c->now) <= SETTLED_SEC)
 		c->copy->is_settled = false;
 }
 

@@ -15,6 +15,7 @@
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/base/life.h"
 #include "kernel/base/trace.h"
 #include "kernel/etc_copy.h"
 #include "kernel/init/wire.h"
@@ -24,6 +25,7 @@
 #define XFS_MAGIC_  0x58465342
 
 #define ROOT_NAME_LEN (sizeof("root-0123456789abcdef-0123456789abcdef") - 1)
+#define CONTENT_LEN   (sizeof("-0123456789abcdef") - 1)
 #define SOURCES_HEAD  (sizeof("01234567 0123456789abcdef\n") - 1)
 #define SOURCES_MAX   ((size_t)4 << 20)
 
@@ -49,13 +51,22 @@ static bool can_be_id_mapped(const char *path, const struct corral_host *host)
 }
 
 /* FNV-1a: tells versions apart; nobody but root can put anything under the name. */
-static uint64_t digest(const struct corral_buf *b)
+static uint64_t digest(uint64_t h, const char *data, size_t len)
 {
-	uint64_t h = 0xcbf29ce484222325ull;
-
-	for (size_t i = 0; i < b->len; i++)
-		h = (h ^ (unsigned char)b->data[i]) * 0x100000001b3ull;
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ (unsigned char)data[i]) * 0x100000001b3ull;
 	return h;
+}
+
+/* Of a skeleton, and of this boot: nobody waits for a disk, so after a loss of power a name may be
+ * there and what it stands for not. */
+static uint64_t skeleton_digest(const struct corral_buf *entries)
+{
+	char boot[CORRAL_BOOT_ID_SIZE];
+
+	(void)corral_life_boot(boot);
+	return digest(digest(0xcbf29ce484222325ull, entries->data, entries->len), boot,
+	              strlen(boot));
 }
 
 static int entry_make(int dir_fd, const struct corral_wire_entry *e)
@@ -165,6 +176,10 @@ static void prune(const char *runtime_dir, const char *newest, const char *draft
 		if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || rename(path, draft) < 0)
 			continue;
 		(void)nftw(draft, remove_entry, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+		if (strncmp(path, newest, strlen(newest) - CONTENT_LEN) == 0)
+			continue;
+		(void)snprintf(path + strlen(path) - CONTENT_LEN, sizeof(".sources"), ".sources");
+		(void)unlink(path);
 	}
 	if (dir)
 		(void)closedir(dir);
@@ -246,13 +261,13 @@ static int make(const char *runtime_dir, const char *prefix, const char *sources
 		else
 			corral_trace(CORRAL_TRACE_SPAWN, "made %s", ret->path);
 	}
+	(void)nftw(draft, remove_entry, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 	if (r == 0) {
 		sources_write(sources_path, &copy);
 		ret->sources = copy.is_settled ? corral_buf_take(&copy.sources) : NULL;
 		prune(runtime_dir, ret->path, draft);
 		r = copies_name(ret, etc, copy.has);
 	}
-	(void)nftw(draft, remove_entry, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 	corral_etc_copy_done(&copy);
 	return r;
 }
@@ -272,7 +287,7 @@ int corral_template_find(const char *runtime_dir, const struct corral_etc *etc,
 	if (entries.failed)
 		return corral_error_set(err, ENOMEM, "compose the root: out of memory");
 	(void)snprintf(prefix, sizeof(prefix), "%s/root-%016llx", runtime_dir,
-	               (unsigned long long)digest(&entries));
+	               (unsigned long long)skeleton_digest(&entries));
 	(void)snprintf(sources_path, sizeof(sources_path), "%s.sources", prefix);
 	r = find(sources_path, prefix, etc, ret);
 	if (r == -EAGAIN)

@@ -7,8 +7,8 @@
  *     root-SKELETON-CONTENT     a directory; shared flock(2) as long as somebody uses it
  *     root-SKELETON.sources     which the newest is, and what it was copied from
  *
- * Another version, or a host whose /etc changed, has another name. Whoever makes one removes those
- * that nobody uses.
+ * Another version, another boot, or a host whose /etc changed, has another name. Whoever makes one
+ * removes those that nobody uses.
  */
 #ifndef CORRAL_KERNEL_TEMPLATE_H
 #define CORRAL_KERNEL_TEMPLATE_H
