@@ -1,6 +1,7 @@
 #include "tools/exec_run.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -52,6 +53,21 @@ static void client_count_output(void *owner, uint64_t bytes)
 	((struct client *)owner)->counted += bytes;
 }
 
+/* A holder that ends takes its record away; of one that is killed it stays. */
+static bool has_ended(const struct client *c)
+{
+	char name[CORRAL_SANDBOX_ID_SIZE + sizeof(".json")];
+	struct corral_sandboxes s;
+	bool ended;
+
+	if (corral_sandboxes_open(&s, NULL) < 0)
+		return false;
+	(void)snprintf(name, sizeof(name), "%s.json", c->record->id);
+	ended = faccessat(s.dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+	corral_sandboxes_close(&s);
+	return ended;
+}
+
 /* The next word of the holder's, which has to be of that type. */
 static int hear(struct client *c, const char *type, struct corral_talk *ret,
                 struct corral_error *err)
@@ -59,6 +75,11 @@ static int hear(struct client *c, const char *type, struct corral_talk *ret,
 	int r = corral_talk_receive(c->socket_fd, 0, ret, err);
 	const char *came;
 
+	if (r == 0 && has_ended(c))
+		return corral_error_set(err, EPIPE,
+		                        "sandbox %s has ended meanwhile, stopped or idle for long "
+		                        "enough",
+		                        c->record->id);
 	if (r == 0)
 		return corral_error_set(
 		        err, EPIPE,

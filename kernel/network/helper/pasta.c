@@ -112,9 +112,14 @@ static int pasta_failed(int said_fd, struct corral_error *err)
 		                               : "/dev/net/tun is not this user's to open: sudo "
 		                                 "chmod 666 /dev/net/tun");
 	}
-	return corral_error_set(err, EIO, "pasta: %.200s",
-	                        *why ? why
-	                             : "it ended without a word: has the host a default route?");
+	/* It takes its addresses from the interface that the default route leaves by. */
+	if (!*why || strstr(why, "nterface not usable") || strstr(why, "o interface with"))
+		return corral_error_set(
+		        err, ENETUNREACH,
+		        "pasta: %.120s: it takes a host with a default route (ip route), and this "
+		        "one seems to have none",
+		        *why ? why : "it ended without a word");
+	return corral_error_set(err, EIO, "pasta: %.200s", why);
 }
 
 static int ready_await(struct corral_net_child *c, int said_fd, struct corral_error *err)
