@@ -62,6 +62,7 @@ void corral_etc_scan(struct corral_etc *ret)
 {
 	char target[sizeof(ret->localtime)];
 	const char *usr;
+	struct stat st;
 	ssize_t n;
 
 	memset(ret, 0, sizeof(*ret));
@@ -78,5 +79,7 @@ void corral_etc_scan(struct corral_etc *ret)
 		usr = strstr(target, "/usr/share/zoneinfo/");
 		if (usr && !strstr(usr, ".."))
 			(void)snprintf(ret->localtime, sizeof(ret->localtime), "%s", usr);
+	} else if (lstat("/etc/localtime", &st) == 0 && S_ISREG(st.st_mode)) {
+		ret->bind[ret->n_bind++] = "/etc/localtime";
 	}
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -116,6 +117,12 @@ static int link_copy(struct copier *c, const struct place *p, const struct stat 
 	return 0;
 }
 
+/* Of access (acl(5)): its group's bits are no group's. */
+static bool has_list(int fd)
+{
+	return fgetxattr(fd, "system.posix_acl_access", NULL, 0) > 0;
+}
+
 static int bytes_copy(struct copier *c, int from, int to, uint64_t *digest)
 {
 	char block[16384];
@@ -143,8 +150,8 @@ static int file_copy(struct copier *c, const struct place *p, int flags)
 	from = openat(p->from_fd, p->name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | flags);
 	if (from < 0 || fstat(from, &before) < 0)
 		return -errno;
-	if (!S_ISREG(before.st_mode))
-		return -EAGAIN;
+	if (!S_ISREG(before.st_mode) || has_list(from))
+		return -EOPNOTSUPP;
 	to = openat(p->to_fd, p->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (to < 0)
 		return cannot_write(c);
@@ -210,6 +217,8 @@ static int directory_copy(struct copier *c, const struct place *p, int flags, un
 	}
 	if (fstat(fd, &before) < 0)
 		return -errno;
+	if (has_list(fd))
+		return -EOPNOTSUPP;
 	/* The skeleton has some as the places for mounts. */
 	if (mkdirat(p->to_fd, p->name, 0700) < 0 && errno != EEXIST)
 		return cannot_write(c);
@@ -298,7 +307,10 @@ int corral_etc_copy(int root_fd, const struct corral_etc *etc, struct corral_etc
 			ret->has |= 1u << i;
 			continue;
 		}
-		/* Bound, as it is on the host, whatever becomes of it. */
+		/* Bound, as it is on the host, whatever becomes of it; but for what was changing.
+		 */
+		if (r == -EAGAIN || r == -ENOENT)
+			ret->is_settled = false;
 		ret->digest = digest;
 		if (ret->sources.data)
 			ret->sources.data[ret->sources.len = before] = '\0';

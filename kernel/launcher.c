@@ -565,7 +565,7 @@ int corral_launcher_facts(struct corral_launcher *l, const struct corral_policy 
 	f.launchpad = l->launchpad_fd >= 0;
 	template = f.scheme == CORRAL_ID_RANGE ? template_now(l) : NULL;
 	f.template_path = template ? template->path : NULL;
-	f.template_copies = template ? template->copies : NULL;
+	f.template_has = template ? template->has : 0;
 	*ret = f;
 	return 0;
 }

@@ -251,18 +251,6 @@ static void temporary_step(struct corral_build *b)
 	s->n[0] = s->n[1] = b->facts->base;
 }
 
-/*
- * Where the root begins with a copy there is nothing to do, but in a layer that is kept: what a
- * guest changes of the host's files is no change of the session's. There it cannot.
- */
-static void etc_bind_add(struct corral_build *b, const char *path, const char *copy)
-{
-	if (!copy)
-		bind_add(b, path, path, "host file", CORRAL_MAP_RANGE, true, !is_root(b));
-	else if (b->policy->keep_path)
-		bind_add(b, copy, path, "host file", CORRAL_MAP_RANGE, true, false);
-}
-
 static void host_root_steps(struct corral_build *b)
 {
 	const struct corral_etc *etc = b->facts->etc;
@@ -291,8 +279,9 @@ static void host_root_steps(struct corral_build *b)
 		bind_add(b, etc->top_dirs[i], etc->top_dirs[i], "layer", CORRAL_MAP_RANGE, true,
 		         !is_root(b));
 	for (unsigned int i = 0; i < etc->n_bind; i++)
-		etc_bind_add(b, etc->bind[i],
-		             b->facts->template_copies ? b->facts->template_copies[i] : NULL);
+		if (!(b->facts->template_has & 1u << i))
+			bind_add(b, etc->bind[i], etc->bind[i], "host file", CORRAL_MAP_RANGE, true,
+			         !is_root(b));
 	/* The host's own configuration of what lies in /usr/local. */
 	s = step_add(b, CORRAL_STEP_MASK);
 	s->s[0] = text_put(b, "/usr/local/etc");
@@ -315,12 +304,15 @@ static void dir_root_steps(struct corral_build *b)
 		temporary_step(b);
 }
 
-/* Docker's list, and what newer ones add. What is only to be read-only is so by /proc being
- * read-only. */
+/*
+ * Docker's list, and what newer ones add; and locks, as those that belong to an open file have no
+ * process by which a pid namespace could leave them out: ours on ranges of ids are such. What is
+ * only to be read-only is so by /proc being read-only.
+ */
 static const char *const masked[] = {
-	"/proc/acpi", "/proc/asound",     "/proc/interrupts",    "/proc/kcore",
-	"/proc/keys", "/proc/kmsg",       "/proc/latency_stats", "/proc/sched_debug",
-	"/proc/scsi", "/proc/timer_list", "/proc/timer_stats",
+	"/proc/acpi",        "/proc/asound", "/proc/interrupts", "/proc/kcore",
+	"/proc/keys",        "/proc/kmsg",   "/proc/locks",      "/proc/latency_stats",
+	"/proc/sched_debug", "/proc/scsi",   "/proc/timer_list", "/proc/timer_stats",
 };
 
 static void kernel_fs_steps(struct corral_build *b)

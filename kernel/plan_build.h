@@ -33,9 +33,8 @@ struct corral_plan_facts {
 	bool netns_ready;          /* a network namespace comes as a descriptor */
 	const char *template_path; /* what a composed root begins with as a layer; NULL: each
 	                              sandbox has a skeleton of its own, and the host's files */
-	const char *const *template_copies; /* where in it etc->bind[i] is, or NULL; as long as
-	                                       plans made with it */
-	bool one_thread;                    /* the caller, whose end is seen by its thread's */
+	uint32_t template_has;     /* bit i: etc->bind[i] is in it, and need not be bound */
+	bool one_thread;           /* the caller, whose end is seen by its thread's */
 	bool launchpad; /* started from a mount namespace of one mount: host paths come as
 	                   descriptors */
 };

@@ -50,7 +50,9 @@ static int owner_userns(int fd, const struct corral_ids *ids, const struct corra
 		        "it belongs to root, and with CAP_SETFCAP the guest could leave programs "
 		        "with "
 		        "capabilities of the host there: --cap-drop setfcap, or another owner");
-	if (st.st_uid == p->guest_uid && st.st_gid == p->guest_gid) {
+	/* That map says the same of the owner, and more of others, which matters to who has their
+	 * groups. */
+	if (st.st_uid == p->guest_uid && st.st_gid == p->guest_gid && p->n_groups == 0) {
 		*ret_fd = fcntl(ids->userns_fd, F_DUPFD_CLOEXEC, 10);
 		return *ret_fd < 0 ? corral_error_sys(err, errno, "keep the user namespace") : 0;
 	}

@@ -128,23 +128,6 @@ static int draft_open(const char *draft, struct corral_error *err)
 	return fd < 0 ? corral_error_sys(err, errno, "open '%s'", draft) : fd;
 }
 
-static int copies_name(struct corral_template *t, const struct corral_etc *etc, uint32_t has)
-{
-	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
-	const char *at;
-
-	for (unsigned int i = 0; i < etc->n_bind; i++) {
-		corral_buf_fmt(&text, "%s%s", t->path, etc->bind[i]);
-		corral_buf_add(&text, "", 1);
-	}
-	at = t->copies_text = corral_buf_take(&text);
-	if (!at)
-		return etc->n_bind ? -ENOMEM : 0;
-	for (unsigned int i = 0; i < etc->n_bind; i++, at += strlen(at) + 1)
-		t->copies[i] = has & 1u << i ? at : NULL;
-	return 0;
-}
-
 /* -EAGAIN: it is not there, or about to go. */
 static int use(struct corral_template *t)
 {
@@ -206,8 +189,7 @@ static void sources_write(const char *path, const struct corral_etc_copy *copy)
 }
 
 /* As sources_path says, if the host is still like that. -EAGAIN: it has to be made. */
-static int find(const char *sources_path, const char *prefix, const struct corral_etc *etc,
-                struct corral_template *ret)
+static int find(const char *sources_path, const char *prefix, struct corral_template *ret)
 {
 	corral_autobuf struct corral_buf text = CORRAL_BUF_INIT;
 	corral_autofd int fd = open(sources_path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -222,7 +204,8 @@ static int find(const char *sources_path, const char *prefix, const struct corra
 	if (use(ret) < 0)
 		return -EAGAIN;
 	ret->sources = strdup(text.data + SOURCES_HEAD);
-	return copies_name(ret, etc, has);
+	ret->has = has;
+	return 0;
 }
 
 /* Made under another name, so that what has the right one is whole. One maker at a time, who takes
@@ -240,7 +223,7 @@ static int make(const char *runtime_dir, const char *prefix, const char *sources
 	lock = open(runtime_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (lock < 0 || flock(lock, LOCK_EX) < 0)
 		return corral_error_sys(err, errno, "lock '%s'", runtime_dir);
-	r = find(sources_path, prefix, etc, ret);
+	r = find(sources_path, prefix, ret);
 	if (r != -EAGAIN)
 		return r;
 	dir = draft_open(draft, err);
@@ -266,7 +249,7 @@ static int make(const char *runtime_dir, const char *prefix, const char *sources
 		sources_write(sources_path, &copy);
 		ret->sources = copy.is_settled ? corral_buf_take(&copy.sources) : NULL;
 		prune(runtime_dir, ret->path, draft);
-		r = copies_name(ret, etc, copy.has);
+		ret->has = copy.has;
 	}
 	corral_etc_copy_done(&copy);
 	return r;
@@ -289,7 +272,7 @@ int corral_template_find(const char *runtime_dir, const struct corral_etc *etc,
 	(void)snprintf(prefix, sizeof(prefix), "%s/root-%016llx", runtime_dir,
 	               (unsigned long long)skeleton_digest(&entries));
 	(void)snprintf(sources_path, sizeof(sources_path), "%s.sources", prefix);
-	r = find(sources_path, prefix, etc, ret);
+	r = find(sources_path, prefix, ret);
 	if (r == -EAGAIN)
 		r = make(runtime_dir, prefix, sources_path, &entries, etc, ret, err);
 	if (r < 0)
@@ -306,6 +289,5 @@ void corral_template_done(struct corral_template *t)
 {
 	corral_fd_closep(&t->lock_fd);
 	free(t->sources);
-	free(t->copies_text);
-	t->sources = t->copies_text = NULL;
+	t->sources = NULL;
 }

@@ -24,8 +24,7 @@
 
 struct corral_template {
 	char path[192];
-	const char *copies[CORRAL_ETC_MAX]; /* where etc->bind[i] is in it; NULL: it is not */
-	char *copies_text;
+	uint32_t has;  /* bit i: etc->bind[i] is in it */
 	char *sources; /* corral_etc_sources_same(); NULL: as good as changed */
 	int lock_fd;
 };

@@ -76,6 +76,10 @@ static int set_env(struct corral_options *o, const struct corral_option *row, co
 	const char *own;
 
 	(void)row;
+	/* Forgotten, and the next word taken for it. */
+	if (*value == '-')
+		return corral_error_set(err, EINVAL, "--env '%.64s': write --env NAME=VALUE",
+		                        value);
 	if (!*value || strchr(value, '='))
 		return corral_config_add_env(o->config, value, err);
 	own = getenv(value);
@@ -550,7 +554,7 @@ const struct corral_option corral_option_table[] = {
 	  NULL, CORRAL_OPTION_IMAGE_IMPORT, false, .set = set_env },
 	{ "workdir", 'w', "PATH", "the directory to start in",
 	  NULL, CORRAL_OPTION_IMAGE_IMPORT, false, TEXT(work_dir) },
-	{ "user", 'u', "NAME|UID[:GID]", "whom its commands run as",
+	{ "user", 'u', "USER[:GROUP]", "whom its commands run as",
 	  NULL, CORRAL_OPTION_IMAGE_IMPORT, false, WORD(user) },
 	{ "max-size", 0, "SIZE", "of an image, unpacked; above that it is an error (default: 32G)",
 	  NULL, CORRAL_OPTION_IMAGE_PULL | CORRAL_OPTION_IMAGE_LOAD | CORRAL_OPTION_IMAGE_IMPORT, false, SIZE(max_size) },
@@ -784,6 +788,8 @@ static const struct {
 	{ "pids-limit", "write --pids N" },
 	{ "cpu-shares", "write --cpu-weight N (1 to 10000)" },
 	{ "chdir", "write --workdir PATH" },
+	{ "user", "a sandbox's user is said when it is made (--user of run and sandbox create), a "
+	          "session's by \"user\" of its runtime" },
 	{ "security-opt", "write --seccomp FILE" },
 	{ "storage-opt", "write --disk SIZE" },
 	{ "privileged", "a sandbox is never privileged; write --cap-add CAP for one capability" },
@@ -824,6 +830,8 @@ static const char *letter_hint(char letter, enum corral_option_command command)
 		return " (--bind mounts a directory)";
 	if (letter == 'p' && find_long("publish", 7, command))
 		return " (--publish PORT:PORT gives a port)";
+	if (letter == 'u' && command & (CORRAL_OPTION_EXEC | CORRAL_OPTION_SESSION_EXEC))
+		return " (a sandbox's user is said when it is made, a session's by its runtime)";
 	return "";
 }
 

@@ -17,6 +17,12 @@
 /* Of a file of accounts. */
 #define FILE_MAX (4u << 20)
 
+static int unreadable(const char *guest_path, int code, struct corral_error *err)
+{
+	return corral_error_set(err, code, "read its %s: %s: name the user by numbers (UID:GID)",
+	                        guest_path, strerror(code));
+}
+
 /*
  * Regular files alone, which is asked before it is opened for reading: a pipe would block, and a
  * device do whatever it does. One that is not there is empty.
@@ -37,29 +43,33 @@ static int file_read(int root_fd, const char *guest_path, struct corral_buf *ret
 	if (place < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
 		return 0;
 	if (place < 0 || fstat(place, &st) < 0)
-		return corral_error_sys(err, errno, "read its %s", guest_path);
+		return unreadable(guest_path, errno, err);
 	if (!S_ISREG(st.st_mode))
 		return 0;
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", place);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return corral_error_sys(err, errno, "read its %s", guest_path);
+		return unreadable(guest_path, errno, err);
 	r = corral_buf_read_fd(ret, fd, FILE_MAX);
-	return r < 0 ? corral_error_sys(err, -r, "read its %s", guest_path) : 0;
+	return r < 0 ? unreadable(guest_path, -r, err) : 0;
 }
 
 int corral_image_account_find(int root_fd, const char *user, bool digits_may_name,
                               struct corral_account *ret, struct corral_error *err)
 {
 	corral_autobuf struct corral_buf passwd = CORRAL_BUF_INIT, group = CORRAL_BUF_INIT;
-	int r = file_read(root_fd, "/etc/passwd", &passwd, err);
+	struct corral_error why = { 0 };
+	int r = file_read(root_fd, "/etc/passwd", &passwd, &why);
 	struct corral_account_text text;
 
 	if (r == 0)
-		r = file_read(root_fd, "/etc/group", &group, err);
-	if (r < 0)
-		return r;
+		r = file_read(root_fd, "/etc/group", &group, &why);
 	text = (struct corral_account_text) { passwd.data, group.data, passwd.len, group.len };
+	/* A number means itself, whatever there is to read. */
+	if (r < 0 && r != -ENOMEM && user[strspn(user, "0123456789:")] == '\0')
+		text = (struct corral_account_text) { NULL, NULL, 0, 0 };
+	else if (r < 0)
+		return corral_error_set(err, -r, "%s", why.text);
 	return corral_account_find(&text, user, digits_may_name, ret, err);
 }
 

@@ -270,6 +270,53 @@ static void configuration_says_names_as_well(void **state)
 	says(ARGS("--config", file), "plain", "1002\n1002\n/home/plain plain\n");
 }
 
+/* Of the host's: what is bound has the directory's owner, whom the guest is there, and nobody
+ * else's ids. */
+static void groups_are_none_of_a_workspace(void **state)
+{
+	char ws[600], file[700];
+	FILE *f;
+
+	(void)state;
+	if (!can())
+		return;
+	(void)snprintf(ws, sizeof(ws), "%s/ws", dir);
+	(void)snprintf(file, sizeof(file), "%s/theirs", ws);
+	assert_int_equal(mkdir(ws, 0755), 0);
+	f = fopen(file, "w");
+	assert_non_null(f);
+	(void)fputs("secret\n", f);
+	(void)fclose(f);
+	assert_int_equal(chown(ws, 1000, 1001), 0);
+	assert_int_equal(chown(file, 1234, 29), 0);
+	assert_int_equal(chmod(file, 0660), 0);
+	RUN(&r, "--rootfs", rootfs, "--user", "app", "--workspace", ws, SH("/bin/cat theirs"));
+	assert_status(&r, 1);
+	assert_string_equal(r.out, "");
+	RUN(&r, "--rootfs", rootfs, "--user", "app", "--workspace", ws, SH(": >mine"));
+	assert_status(&r, 0);
+}
+
+/* A number needs no entry, and no file to look for one in. */
+static void number_needs_no_file_of_accounts(void **state)
+{
+	char bare[700], etc[720];
+
+	(void)state;
+	if (!can())
+		return;
+	(void)snprintf(bare, sizeof(bare), "%s/etc/passwd", rootfs);
+	(void)snprintf(etc, sizeof(etc), "%s/etc/passwd.large", rootfs);
+	assert_int_equal(rename(bare, etc), 0);
+	assert_int_equal(close(open(bare, O_CREAT | O_WRONLY | O_CLOEXEC, 0644)), 0);
+	assert_int_equal(truncate(bare, 8 << 20), 0);
+	says(ARGS("--rootfs", rootfs), "1000", "1000\n1000\n/workspace user\n");
+	RUN(&r, "--rootfs", rootfs, "--user", "app", "--", "true");
+	assert_int_equal(rename(etc, bare), 0);
+	assert_status(&r, 125);
+	assert_says(r.err, "name the user by numbers");
+}
+
 /* One id is all that an ordinary user's sandbox has, and no groups come with it. */
 static void one_id_has_no_groups(void **state)
 {
@@ -298,6 +345,8 @@ int main(void)
 		cmocka_unit_test(hostile_accounts_lead_nowhere),
 		cmocka_unit_test(sandbox_and_session_have_the_same_users),
 		cmocka_unit_test(configuration_says_names_as_well),
+		cmocka_unit_test(groups_are_none_of_a_workspace),
+		cmocka_unit_test(number_needs_no_file_of_accounts),
 		cmocka_unit_test(one_id_has_no_groups),
 	};
 
