@@ -139,7 +139,7 @@ static void hosts_done(struct hosts *h)
 
 static void template_is_made_once_and_whole(void **state)
 {
-	const struct corral_etc etc = { .n_bind = 1, .bind = { "/etc/passwd" } };
+	const struct corral_etc etc = { 0 };
 	struct corral_template first, again;
 	mode_t mask = umask(077);
 	bool found = find(*state, &etc, &first);
@@ -170,7 +170,8 @@ static void files_of_the_host_are_copies(void **state)
 
 	hosts_make(&h);
 	(void)snprintf(path, sizeof(path), "%s/sub", h.path);
-	assert_int_equal(mkdir(path, 0750), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(chmod(path, 0750), 0);
 	text_write(path, "deep", "second");
 	(void)snprintf(path, sizeof(path), "%s/sub/deep", h.path);
 	assert_int_equal(chmod(path, 04640), 0);
