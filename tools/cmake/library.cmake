@@ -37,6 +37,7 @@ set(public_headers
   kernel/network/ledger.h
   kernel/receipt.h
   kernel/sandbox.h
+  policy/account.h
   policy/caps.h
   policy/config.h
   policy/egress.h
