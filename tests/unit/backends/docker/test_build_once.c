@@ -17,6 +17,7 @@
 #define N_THREADS 6
 
 struct work {
+	atomic_int came; /* threads that are about to ask */
 	atomic_int built;
 	atomic_int first_result; /* of the first build; later ones succeed */
 	int result;              /* of all others */
@@ -35,7 +36,9 @@ static int build(void *ctx, struct corral_error *err)
 	int r = atomic_exchange(&w->first_result, w->result);
 
 	atomic_fetch_add(&w->built, 1);
-	/* Long enough for the others to come. */
+	while (w->came < N_THREADS)
+		(void)usleep(1000);
+	/* Long enough for the last of them to ask. */
 	(void)usleep(300000);
 	return r < 0 ? corral_error_set(err, -r, "the build says %d", r) : 0;
 }
@@ -44,6 +47,7 @@ static void *thread_main(void *arg)
 {
 	struct thread *t = arg;
 
+	atomic_fetch_add(&t->work->came, 1);
 	t->result = corral_docker_build_once(NULL, t->tag, NULL, 60000, build, t->work, &t->err);
 	return NULL;
 }
@@ -115,7 +119,7 @@ static void build_that_was_given_up_is_begun_anew_by_another(void **state)
 }
 
 struct slow {
-	atomic_int may_end;
+	atomic_int has_begun, may_end;
 };
 
 static int slow_build(void *ctx, struct corral_error *err)
@@ -123,6 +127,7 @@ static int slow_build(void *ctx, struct corral_error *err)
 	struct slow *s = ctx;
 
 	(void)err;
+	s->has_begun = 1;
 	while (!s->may_end)
 		(void)usleep(10000);
 	return 0;
@@ -153,7 +158,8 @@ static void who_waits_can_give_up(void **state)
 
 	(void)state;
 	assert_int_equal(pthread_create(&id, NULL, slow_main, &s), 0);
-	(void)usleep(100000);
+	while (!s.has_begun)
+		(void)usleep(1000);
 	assert_int_equal(corral_docker_build_once(NULL, "slow", &progress, 60000, slow_build, &s,
 	                                          &err),
 	                 -ECANCELED);
