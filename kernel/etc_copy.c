@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/base/fnv.h"
 
 #define DEPTH_MAX   8
 #define ENTRIES_MAX 4096                /* of one path */
@@ -36,21 +37,12 @@ struct place {
 	const char *path;   /* of the host, absolute */
 };
 
-/* FNV-1a, of one entry; the order of a directory's is not told, so they are added up. */
-static uint64_t digest_add(uint64_t h, const void *data, size_t len)
-{
-	const unsigned char *p = data;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ p[i]) * 0x100000001b3ull;
-	return h;
-}
-
+/* Of one entry; the order of a directory's is not told, so they are added up. */
 static uint64_t digest_begin(const char *path, const struct stat *st)
 {
 	const uint32_t facts[] = { st->st_mode, st->st_uid, st->st_gid };
 
-	return digest_add(digest_add(0xcbf29ce484222325ull, path, strlen(path) + 1), facts,
+	return corral_fnv(corral_fnv(CORRAL_FNV_BEGIN, path, strlen(path) + 1), facts,
 	                  sizeof(facts));
 }
 
@@ -113,7 +105,7 @@ static int link_copy(struct copier *c, const struct place *p, const struct stat 
 	if (!is_owned(st) &&
 	    fchownat(p->to_fd, p->name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return cannot_write(c);
-	c->copy->digest += digest_add(digest_begin(p->path, st), target, (size_t)n);
+	c->copy->digest += corral_fnv(digest_begin(p->path, st), target, (size_t)n);
 	return 0;
 }
 
@@ -132,7 +124,7 @@ static int bytes_copy(struct copier *c, int from, int to, uint64_t *digest)
 		c->bytes += (uint64_t)n;
 		if (c->bytes > BYTES_MAX)
 			return -EFBIG;
-		*digest = digest_add(*digest, block, (size_t)n);
+		*digest = corral_fnv(*digest, block, (size_t)n);
 		if (write(to, block, (size_t)n) != n)
 			return cannot_write(c);
 	}

@@ -15,6 +15,7 @@
 
 #include "kernel/base/buf.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/base/fnv.h"
 #include "kernel/base/life.h"
 #include "kernel/base/trace.h"
 #include "kernel/etc_copy.h"
@@ -50,23 +51,15 @@ static bool can_be_id_mapped(const char *path, const struct corral_host *host)
 	}
 }
 
-/* FNV-1a: tells versions apart; nobody but root can put anything under the name. */
-static uint64_t digest(uint64_t h, const char *data, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (unsigned char)data[i]) * 0x100000001b3ull;
-	return h;
-}
-
-/* Of a skeleton, and of this boot: nobody waits for a disk, so after a loss of power a name may be
- * there and what it stands for not. */
+/* Nobody but root can put anything under the name. Of a skeleton, and of this boot: nobody waits
+ * for a disk, so after a loss of power a name may be there and what it stands for not. */
 static uint64_t skeleton_digest(const struct corral_buf *entries)
 {
 	char boot[CORRAL_BOOT_ID_SIZE];
 
 	(void)corral_life_boot(boot);
-	return digest(digest(0xcbf29ce484222325ull, entries->data, entries->len), boot,
-	              strlen(boot));
+	return corral_fnv(corral_fnv(CORRAL_FNV_BEGIN, entries->data, entries->len), boot,
+	                  strlen(boot));
 }
 
 static int entry_make(int dir_fd, const struct corral_wire_entry *e)

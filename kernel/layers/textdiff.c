@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "kernel/base/cleanup.h"
+#include "kernel/base/fnv.h"
 #include "kernel/base/utf8.h"
 
 #define AROUND 3
@@ -32,14 +33,10 @@ bool corral_textdiff_is_text(const char *data, size_t len)
 	return !len || (!memchr(data, '\0', len) && corral_utf8_valid(data, len));
 }
 
-/* FNV-1a; equal lines have equal ones, and others are told apart by their text. */
+/* Equal lines have equal ones, and others are told apart by their text. */
 static uint64_t hash_of(const char *text, size_t len)
 {
-	uint64_t h = 0xcbf29ce484222325ull;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (unsigned char)text[i]) * 0x100000001b3ull;
-	return h;
+	return corral_fnv(CORRAL_FNV_BEGIN, text, len);
 }
 
 static void side_done(struct side *s)
