@@ -15,7 +15,7 @@
 #include "backends/docker/json.h"
 #include "kernel/base/clock.h"
 
-#define SWEEP_MS  5000
+#define SWEEP_MS  20000
 #define ROOM_PIDS 64
 
 struct beginning {

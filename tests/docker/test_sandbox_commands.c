@@ -270,6 +270,9 @@ static void what_takes_our_name_is_swept_as_well(void **state)
 		"& "
 		"sleep 0.3; kill -9 $PPID; sleep 5",
 		"setsid sleep 4321 >/dev/null 2>&1 & sleep 0.3; kill -STOP $PPID; sleep 30",
+		/* One that has its turn to die after all others. */
+		"for i in 1 2 3 4 5 6 7 8; do setsid sh -c 'while :; do :; done' 4321 "
+		">/dev/null 2>&1 & done; sleep 0.3; chrt -i -p 0 $PPID; kill -STOP $PPID; sleep 30",
 	};
 	struct fixture *f = *state;
 	struct corral_executed e;

@@ -24,6 +24,11 @@
 #define PAUSE_MAX_MS   20
 #define PROGRAM        "corral-inside"
 
+/* Flags of /proc/PID/stat: it ends, or a signal has told it to. The kernel's include/linux/sched.h
+ * has had these values since before there were containers. */
+#define PF_EXITING  0x4u
+#define PF_SIGNALED 0x400u
+
 enum kin { KIN_UNKNOWN, KIN_OURS, KIN_STRANGER };
 
 struct process {
@@ -32,6 +37,7 @@ struct process {
 	char state;
 	unsigned char kin;
 	bool is_inside; /* a program of ours */
+	bool is_dying; /* it is told to end and has not yet: on a busy machine that takes a while */
 };
 
 static struct {
@@ -39,11 +45,20 @@ static struct {
 	size_t n, size;
 } seen;
 
+/* To the end of the field that is n further on. */
+static char *skip(char *p, int n)
+{
+	while (p && n-- > 0)
+		p = strchr(p + 1, ' ');
+	return p;
+}
+
 /* "PID (name) S PPID ...". The name may hold anything, ")" too. */
 static bool stat_read(pid_t pid, struct process *ret)
 {
 	char path[32], text[1024], *p, *open_at;
 	corral_autofd int fd = -1;
+	unsigned long flags, waiting;
 	ssize_t n;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
@@ -69,13 +84,16 @@ static bool stat_read(pid_t pid, struct process *ret)
 	/* Anybody can take the name. But what an engine started has its parent outside, and a guest
 	 * has no such children. */
 	ret->is_inside &= ret->parent == 0;
-	/* The session was the sixth field, the time of its start is the 22nd. */
-	for (int field = 6; p && field < 21; field++)
-		p = strchr(p + 1, ' ');
-	if (!p)
-		return false;
-	ret->started = strtoull(p, NULL, 10);
-	return true;
+	/* The session was the sixth field, the flags are the ninth, the time of its start is the
+	 * 22nd, and the signals that wait for it are the 31st (proc(5)). */
+	p = skip(p, 2);
+	flags = p ? strtoul(p, &p, 10) : 0;
+	p = skip(p, 12);
+	ret->started = p ? strtoull(p, &p, 10) : 0;
+	p = skip(p, 8);
+	waiting = p ? strtoul(p, &p, 10) : 0;
+	ret->is_dying = flags & (PF_EXITING | PF_SIGNALED) || waiting & 1ul << (SIGKILL - 1);
+	return p != NULL;
 }
 
 long inside_tree_parent(pid_t pid)
@@ -257,12 +275,20 @@ uint32_t inside_tree_kill(void (*dead)(void *ctx, pid_t pid, int status, const s
 	return 0;
 }
 
-/* Whose line of parents comes to the main process without a program of ours that goes on. */
+/* A program of ours that ends its command's processes itself: not one that was stopped, by a signal
+ * or a tracer, nor one that was killed and has not had its turn to die. */
+static bool goes_on(const struct process *p)
+{
+	return p->is_inside && !strchr("TtZX", p->state) && !p->is_dying;
+}
+
+/* Whose line of parents comes to the main process, or to a program of ours that does not go on:
+ * until that one is dead they are not the main process's, and it may be long in dying. */
 static bool is_orphan(const struct process *p)
 {
 	for (size_t i = 0; p && i < seen.n; i++) {
-		if (p->is_inside && p->state != 'T' && p->state != 'Z')
-			return false;
+		if (p->is_inside)
+			return !goes_on(p);
 		if (p->parent == 1)
 			return true;
 		p = find(p->parent);
@@ -279,8 +305,7 @@ static uint32_t sweep(pid_t session, bool orphans)
 	for (size_t i = 0; i < seen.n; i++) {
 		const struct process *p = &seen.list[i];
 
-		if (p->pid == 1 || p->pid == getpid() || p->state == 'Z' ||
-		    (p->is_inside && p->state != 'T'))
+		if (p->pid == 1 || p->pid == getpid() || p->state == 'Z' || goes_on(p))
 			continue;
 		if (p->is_inside || p->session == session || (orphans && is_orphan(p)))
 			n += signal_one(p, SIGKILL);
