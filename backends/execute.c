@@ -371,19 +371,28 @@ int corral_execute_with(const struct corral_execute_ops *ops, void *place,
 		.stop_fd = stop_fd,
 	};
 	struct corral_error why = { 0 };
-	int r;
+	int r, code;
+	bool ran;
 
 	if (corral_execute_is_over(x, false, ret))
 		return 0;
 	r = start(&run, place, env, &why);
-	if (r < 0) {
-		r = not_executed(r, &why, ret);
-		if (r < 0)
-			r = corral_error_set(err, why.code, "%s", why.text);
-	} else {
-		r = loop(&run, err);
-		concluded(&run);
+	ran = r == 0;
+	if (ran) {
+		r = loop(&run, &why);
+		/* Heard of only now; by whom it was ended in the same moment matters less. */
+		code = ops->receipt(run.process)->exec_error;
+		if (code && !ret->timed_out) {
+			ran = false;
+			r = r < 0 ? r : corral_error_sys(&why, code, "execute");
+		}
 	}
+	if (ran)
+		concluded(&run);
+	else
+		r = not_executed(r, &why, ret);
+	if (r < 0)
+		r = corral_error_set(err, why.code, "%s", why.text);
 	ops->close(run.process);
 	for (int i = 0; i < 2; i++)
 		corral_fd_closep(&run.streams[i].fd);

@@ -15,7 +15,8 @@ struct corral_execute_ops {
 	int (*start)(void *place, const struct corral_command *command, void **ret,
 	             struct corral_error *err);
 	int (*event_fd)(const void *process);
-	/* 1 when it has ended and so has its tree, 0, -errno. */
+	/* 1 when it has ended and so has its tree, 0, -errno. Where start did not wait for it, also
+	 * why it cannot be executed, with the receipt's exec_error. */
 	int (*dispatch)(void *process, struct corral_error *err);
 	int (*signal)(void *process, int signo);
 	/* Ends its tree; the receipt is complete then. */

@@ -2,6 +2,7 @@
  * What is told of one command when it has ended.
  */
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -29,7 +30,7 @@ void corral_course_begin(struct corral_sandbox *s, struct corral_course *c)
 	r->struck = 0;
 	for (size_t i = 0; i < CORRAL_COUNT(keep); i++)
 		r->stage_usec[keep[i]] = 0;
-	c->ended = c->has_pending = false;
+	c->ended = c->has_pending = c->no_wait = false;
 	c->output_bytes = 0;
 	c->start_nsec = corral_now_nsec();
 }
@@ -37,6 +38,22 @@ void corral_course_begin(struct corral_sandbox *s, struct corral_course *c)
 void corral_course_started(struct corral_course *c)
 {
 	c->receipt.stage_usec[CORRAL_STAGE_EXEC] = (corral_now_nsec() - c->start_nsec) / 1000;
+}
+
+void corral_course_asked(const struct corral_sandbox *s, struct corral_course *c,
+                         const struct corral_command *command)
+{
+	c->no_wait = true;
+	(void)snprintf(c->program, sizeof(c->program), "%s", command->argv[0]);
+	(void)snprintf(c->guest_dir, sizeof(c->guest_dir), "%s",
+	               command->guest_dir ? command->guest_dir : s->work_dir);
+}
+
+int corral_course_not_started(struct corral_course *c, const struct corral_wire_number *m,
+                              struct corral_error *err)
+{
+	c->ended = true;
+	return corral_start_failed(c->program, c->guest_dir, &c->receipt, m, err);
 }
 
 static void statistics_unknown(struct corral_receipt *r)
@@ -191,6 +208,8 @@ void corral_course_exited(struct corral_sandbox *s, struct corral_course *c,
 	for (uint32_t i = 0; i < r->n_denials; i++)
 		r->denials[i] = (struct corral_denial) { m->denials[i].call, m->denials[i].error,
 			                                 m->denials[i].count };
+	if (c->no_wait && m->exec_nsec > c->start_nsec && m->exec_nsec < corral_now_nsec())
+		r->stage_usec[CORRAL_STAGE_EXEC] = (m->exec_nsec - c->start_nsec) / 1000;
 	if (m->gone_nsec > m->end_nsec)
 		r->stage_usec[CORRAL_STAGE_KILL] = (m->gone_nsec - m->end_nsec) / 1000;
 	finish(s, c, m->status, disk_full);

@@ -64,6 +64,10 @@ static int start(struct corral_process *p, struct corral_start *how,
 		r = corral_start_send(p->sandbox, command, how, err);
 	(void)close(pair[1]);
 	corral_launcher_sweep_once(p->sandbox->launcher);
+	if (r == 0 && !corral_start_is_heard(command)) {
+		corral_course_asked(p->sandbox, &p->course, command);
+		return 0;
+	}
 	if (r == 0)
 		r = corral_start_wait(p->sandbox, command, p->report_fd, p->id, &p->course.receipt,
 		                      &p->tty_fd, err);
@@ -128,7 +132,11 @@ int corral_process_event_fd(const struct corral_process *p)
 
 static int hear(struct corral_process *p, struct corral_error *err)
 {
-	struct corral_wire_exited m;
+	union {
+		struct corral_wire_exited exited;
+		struct corral_wire_number number;
+	} m;
+	const struct corral_wire_head *head = &m.exited.head;
 	corral_autofd int fd = -1;
 	ssize_t n;
 
@@ -144,8 +152,11 @@ static int hear(struct corral_process *p, struct corral_error *err)
 
 		(void)poll(&pfd, 1, GONE_MS);
 		corral_course_gone(p->sandbox, &p->course);
-	} else if (m.head.type == CORRAL_WIRE_EXITED && (size_t)n == sizeof(m)) {
-		corral_course_exited(p->sandbox, &p->course, &m);
+	} else if (head->type == CORRAL_WIRE_EXITED && (size_t)n == sizeof(m.exited)) {
+		corral_course_exited(p->sandbox, &p->course, &m.exited);
+	} else if (head->type == CORRAL_WIRE_NOT_STARTED && (size_t)n == sizeof(m.number) &&
+	           p->course.no_wait) {
+		return corral_course_not_started(&p->course, &m.number, err);
 	}
 	return p->course.ended;
 }
@@ -201,10 +212,15 @@ int corral_process_signal(struct corral_process *p, int signo, struct corral_err
 	                                  err);
 }
 
+/* It has an end, if only that it never ran. */
+static bool is_over(struct corral_process *p, int ms)
+{
+	return corral_process_wait(p, ms, NULL) == 0 || p->course.ended;
+}
+
 void corral_process_kill(struct corral_process *p, enum corral_reason reason)
 {
 	struct corral_sandbox *s = p->sandbox;
-	struct corral_error err = { 0 };
 
 	if (p->course.ended)
 		return;
@@ -213,13 +229,13 @@ void corral_process_kill(struct corral_process *p, enum corral_reason reason)
 		p->course.has_pending = true;
 	}
 	if (corral_sandbox_number_send(s, CORRAL_WIRE_KILL, 0, p->id, NULL) == 0 &&
-	    corral_process_wait(p, ASKED_MS, &err) == 0)
+	    is_over(p, ASKED_MS))
 		return;
 	if (corral_sandbox_number_send(s, CORRAL_WIRE_KILL, 1, p->id, NULL) == 0 &&
-	    corral_process_wait(p, FORCED_MS, &err) == 0)
+	    is_over(p, FORCED_MS))
 		return;
 	corral_sandbox_kill_all(s);
-	if (corral_process_wait(p, GONE_MS, &err) < 0)
+	if (!is_over(p, GONE_MS))
 		corral_course_gone(s, &p->course);
 }
 

@@ -27,10 +27,10 @@ enum corral_process_flags {
 };
 
 /*
- * Returns when it runs: -ENOENT, -EACCES, -ENOEXEC, -ENOTDIR, ... when it cannot be executed,
- * -EAGAIN when the sandbox has no room for another process, -EPIPE when the sandbox is gone.
- * command->last is not heeded. The process is the caller's to close; the sandbox must not be closed
- * before it.
+ * Returns when it runs, or with command->no_wait when it is asked for: -ENOENT, -EACCES, -ENOEXEC,
+ * -ENOTDIR, ... when it cannot be executed, -EAGAIN when the sandbox has no room for another
+ * process, -EPIPE when the sandbox is gone. command->last is not heeded. The process is the
+ * caller's to close; the sandbox must not be closed before it.
  */
 int corral_process_start(struct corral_sandbox *s, const struct corral_command *command,
                          unsigned int flags, struct corral_process **ret, struct corral_error *err);
@@ -41,7 +41,7 @@ int corral_process_start_program(struct corral_sandbox *s, int program_fd,
                                  const struct corral_command *command, unsigned int flags,
                                  struct corral_process **ret, struct corral_error *err);
 
-/* Of its main process, as the sandbox numbers them, and as guest init says. */
+/* Of its main process, as the sandbox numbers them, and as guest init says; 0 with no_wait. */
 int corral_process_pid(const struct corral_process *p);
 
 /* The master side of its terminal, O_CLOEXEC, borrowed; -1 without. */

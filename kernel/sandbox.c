@@ -64,7 +64,7 @@ int corral_sandbox_start(struct corral_sandbox *s, const struct corral_command *
 	corral_launcher_sweep_once(s->launcher);
 	if ((r == 0 || r == -EPIPE) && s->plan)
 		r = corral_sandbox_ready(s, err);
-	if (r == 0)
+	if (r == 0 && corral_start_is_heard(command))
 		r = corral_start_wait(s, command, s->socket_fd, 0, &s->course.receipt, &tty_fd,
 		                      err);
 	if (r < 0)
@@ -72,7 +72,10 @@ int corral_sandbox_start(struct corral_sandbox *s, const struct corral_command *
 	corral_fd_closep(&s->tty_fd);
 	s->tty_fd = tty_fd;
 	s->phase = CORRAL_PHASE_RUNNING;
-	corral_course_started(&s->course);
+	if (corral_start_is_heard(command))
+		corral_course_started(&s->course);
+	else
+		corral_course_asked(s, &s->course, command);
 	return s->limits.timeout_ms ? timer_set(s, s->limits.timeout_ms, err) : 0;
 }
 
@@ -104,9 +107,14 @@ static void gone(struct corral_sandbox *s)
 
 static int hear(struct corral_sandbox *s, struct corral_error *err)
 {
-	struct corral_wire_exited m;
+	union {
+		struct corral_wire_exited exited;
+		struct corral_wire_number number;
+	} m;
+	const struct corral_wire_head *head = &m.exited.head;
 	corral_autofd int fd = -1;
 	ssize_t n;
+	int r = 0;
 
 	n = corral_wire_receive(s->socket_fd, &m, sizeof(m), &fd, MSG_DONTWAIT);
 	if (n == -EAGAIN)
@@ -121,12 +129,16 @@ static int hear(struct corral_sandbox *s, struct corral_error *err)
 	}
 	if (n < 0)
 		return corral_error_sys(err, (int)-n, "hear from guest init");
-	if (m.head.type == CORRAL_WIRE_EXITED && (size_t)n == sizeof(m) &&
-	    s->phase == CORRAL_PHASE_RUNNING) {
-		corral_course_exited(s, &s->course, &m);
+	if (s->phase != CORRAL_PHASE_RUNNING)
+		return 0;
+	if (head->type == CORRAL_WIRE_EXITED && (size_t)n == sizeof(m.exited))
+		corral_course_exited(s, &s->course, &m.exited);
+	else if (head->type == CORRAL_WIRE_NOT_STARTED && (size_t)n == sizeof(m.number) &&
+	         s->course.no_wait)
+		r = corral_course_not_started(&s->course, &m.number, err);
+	if (s->course.ended)
 		ended(s);
-	}
-	return 0;
+	return r;
 }
 
 void corral_sandbox_kill_all(struct corral_sandbox *s)

@@ -101,6 +101,13 @@ struct corral_command {
 	bool tty; /* a terminal of the guest's own devpts; see corral_sandbox_tty() */
 	uint16_t tty_rows, tty_cols;
 	bool last; /* the sandbox ends with this command, which saves a round trip */
+	/*
+	 * Its start is not waited for, which saves a round trip: that it cannot be executed is then
+	 * the error of corral_sandbox_dispatch() or corral_sandbox_wait() (corral_process_...), and
+	 * in the receipt's exec_error. The stage "exec" ends where guest init makes the process.
+	 * Not heeded with tty or last.
+	 */
+	bool no_wait;
 	/* With last: when it ends well, the receipt knows nothing of the groups' memory and pids,
 	 * which saves opening their files. */
 	bool no_statistics;

@@ -24,8 +24,10 @@ struct corral_course {
 	struct corral_receipt receipt;
 	uint64_t start_nsec;
 	uint64_t output_bytes;
-	bool ended;         /* the receipt is complete */
-	bool no_statistics; /* as the command asked */
+	bool ended;                        /* the receipt is complete */
+	bool no_statistics;                /* as the command asked */
+	bool no_wait;                      /* nothing was heard of its start */
+	char program[200], guest_dir[200]; /* with no_wait, for the text of an error */
 	bool has_pending;
 	enum corral_reason pending; /* why we killed it */
 };
@@ -86,6 +88,11 @@ struct corral_start {
 };
 int corral_start_send(struct corral_sandbox *s, const struct corral_command *c,
                       const struct corral_start *how, struct corral_error *err);
+/* Whether guest init is to say that it runs. */
+bool corral_start_is_heard(const struct corral_command *c);
+/* What m says of a program that was to run in guest_dir, in words and in the receipt. Negative. */
+int corral_start_failed(const char *program, const char *guest_dir, struct corral_receipt *receipt,
+                        const struct corral_wire_number *m, struct corral_error *err);
 /* What comes back on socket_fd: its pid inside when it runs, with the terminal's master if it has
  * one. */
 int corral_start_wait(struct corral_sandbox *s, const struct corral_command *c, int socket_fd,
@@ -95,6 +102,12 @@ int corral_start_wait(struct corral_sandbox *s, const struct corral_command *c, 
 /* kernel/course.c: what stays the same from command to command is how it is contained. */
 void corral_course_begin(struct corral_sandbox *s, struct corral_course *c);
 void corral_course_started(struct corral_course *c);
+/* Asked for, and not waited for. */
+void corral_course_asked(const struct corral_sandbox *s, struct corral_course *c,
+                         const struct corral_command *command);
+/* Guest init could not execute it: the course has ended. Negative. */
+int corral_course_not_started(struct corral_course *c, const struct corral_wire_number *m,
+                              struct corral_error *err);
 /* As guest init says, which is believed as far as a guest is. */
 void corral_course_exited(struct corral_sandbox *s, struct corral_course *c,
                           const struct corral_wire_exited *m);

@@ -50,6 +50,12 @@ static int stdio_check(const struct corral_command *c, struct corral_error *err)
 	return 0;
 }
 
+/* With last, guest init would not be there any more to be asked for another one. */
+bool corral_start_is_heard(const struct corral_command *c)
+{
+	return !c->no_wait || c->tty || c->last;
+}
+
 int corral_start_send(struct corral_sandbox *s, const struct corral_command *c,
                       const struct corral_start *how, struct corral_error *err)
 {
@@ -98,33 +104,32 @@ int corral_start_send(struct corral_sandbox *s, const struct corral_command *c,
 			}
 	}
 	head.flags |= c->last ? CORRAL_START_LAST : 0;
+	head.flags |= corral_start_is_heard(c) ? 0 : CORRAL_START_QUIET;
 	head.head.size = (uint32_t)b.len;
 	memcpy(b.data, &head, sizeof(head));
 	return corral_wire_send(s->socket_fd, b.data, b.len, fds, n, err);
 }
 
-static int not_started(const struct corral_sandbox *s, const struct corral_command *c,
-                       struct corral_receipt *receipt, const struct corral_wire_number *m,
-                       struct corral_error *err)
+int corral_start_failed(const char *program, const char *guest_dir, struct corral_receipt *receipt,
+                        const struct corral_wire_number *m, struct corral_error *err)
 {
 	int code = m->error > 0 && m->error < 4096 ? m->error : EIO;
 
 	receipt->exec_error = code;
 	receipt->exit_code = -1;
 	if (m->detail == 1)
-		return corral_error_sys(err, code, "working directory '%s'",
-		                        c->guest_dir ? c->guest_dir : s->work_dir);
+		return corral_error_sys(err, code, "working directory '%s'", guest_dir);
 	if (m->detail == 2)
 		return corral_error_sys(err, code, "put the command behind its fence (Landlock)");
-	if (code == ENOENT && !strchr(c->argv[0], '/'))
+	if (code == ENOENT && !strchr(program, '/'))
 		return corral_error_set(err, code, "'%s': no such program in the sandbox's PATH",
-		                        c->argv[0]);
+		                        program);
 	if (code == ENOENT)
 		return corral_error_set(
 		        err, code,
 		        "execute '%s': no such file, or the interpreter that it names is not there",
-		        c->argv[0]);
-	return corral_error_sys(err, code, "execute '%s'", c->argv[0]);
+		        program);
+	return corral_error_sys(err, code, "execute '%s'", program);
 }
 
 /* 0 when something came. A command that nobody heard of does not run later. */
@@ -170,7 +175,8 @@ int corral_start_wait(struct corral_sandbox *s, const struct corral_command *c, 
 	if (n < 0)
 		return corral_error_sys(err, (int)-n, "hear from guest init");
 	if (m.head.type == CORRAL_WIRE_NOT_STARTED && (size_t)n == sizeof(m.number))
-		return not_started(s, c, receipt, &m.number, err);
+		return corral_start_failed(c->argv[0], c->guest_dir ? c->guest_dir : s->work_dir,
+		                           receipt, &m.number, err);
 	if (m.head.type != CORRAL_WIRE_STARTED || (size_t)n != sizeof(m.number))
 		return corral_error_set(err, EPROTO, "guest init said something unexpected");
 	if (c->tty && fd < 0)

@@ -44,6 +44,7 @@ struct command {
 	int stdio[3]; /* -1: /dev/null */
 	int tty_slave;
 	int error, detail; /* set by the child, whose memory is ours */
+	int tid;           /* 0: its memory is its own, as it has executed or ended */
 };
 
 /* Of the stack the last page is used, of the vector the first. */
@@ -53,6 +54,7 @@ static _Alignas(4096) struct {
 } child;
 
 static HOT struct running running;
+static HOT struct command command; /* the one that running tells of, while it starts */
 
 struct fs_numbers {
 	long type, bsize, blocks, bfree, bavail, files, ffree;
@@ -234,8 +236,6 @@ static long command_prepare(struct command *c, const void *request, size_t size,
 	const struct corral_wire_start *st = request;
 	unsigned int slot = 0;
 
-	if (running.pid)
-		return -EBUSY;
 	if (size < sizeof(*st) || st->head.size != size || st->path >= size || st->dir >= size ||
 	    ((const char *)request)[size - 1])
 		return -EINVAL;
@@ -265,13 +265,13 @@ static void report_close(void)
 
 /* Until the child has executed or ended: then our memory is ours alone. One that was stopped goes
  * on, and one that does not come to it is killed. */
-static void exec_await(struct command *c, long pid, const int *tid)
+static void exec_await(struct command *c, long pid)
 {
 	struct timespec look = { 0, EXEC_LOOK_NSEC };
 	int held, looks = 0;
 
-	while ((held = __atomic_load_n(tid, __ATOMIC_ACQUIRE)) != 0) {
-		long r = sys4(__NR_futex, tid, FUTEX_WAIT, held, &look);
+	while ((held = __atomic_load_n(&c->tid, __ATOMIC_ACQUIRE)) != 0) {
+		long r = sys4(__NR_futex, &c->tid, FUTEX_WAIT, held, &look);
 
 		if (r != -ETIMEDOUT || ++looks < EXEC_LOOKS / 20)
 			continue;
@@ -284,6 +284,12 @@ static void exec_await(struct command *c, long pid, const int *tid)
 	}
 }
 
+void command_settle(void)
+{
+	if (running.pid)
+		exec_await(&command, running.pid);
+}
+
 void command_ready(void)
 {
 	populate(child.stack + sizeof(child.stack) - 4096, 8192);
@@ -292,29 +298,33 @@ void command_ready(void)
 int command_start(struct init *in, const void *request, size_t size, const int *fds,
                   unsigned int n_fds)
 {
-	struct command c = {
-		.in = in, .start = request, .program = -1, .stdio = { -1, -1, -1 }, .tty_slave = -1
-	};
+	struct command *c = &command;
 	struct fs_numbers st;
-	int master = -1, tid = 0;
+	int master = -1, quiet = 0;
 	long r, pid = 0;
 
-	r = command_prepare(&c, request, size, fds, n_fds);
-	if (r == -EBUSY)
+	if (running.pid)
 		return 0; /* who asked for a second one has lost count */
-	if (r >= 0 && c.start->flags & CORRAL_START_TTY)
-		r = tty_open(&c, &master);
+	*c = (struct command) {
+		.in = in, .start = request, .program = -1, .stdio = { -1, -1, -1 }, .tty_slave = -1
+	};
+	r = command_prepare(c, request, size, fds, n_fds);
+	if (r >= 0) {
+		quiet = (c->start->flags & CORRAL_START_QUIET) != 0;
+		if (c->start->flags & CORRAL_START_TTY)
+			r = tty_open(c, &master);
+	}
 	if (r >= 0) {
 		root_numbers(&st);
 		running.blocks_before = (uint64_t)(st.blocks - st.bfree);
 		(void)sys2(__NR_getrusage, RUSAGE_CHILDREN, &running.before);
 		running.exec_nsec = now_nsec();
-		tid = 1;
-		pid = spawn_shared(command_child, &c, child.stack + sizeof(child.stack),
-		                   SPAWN_FLAGS, &tid);
-		if (pid > 0)
-			exec_await(&c, pid, &tid);
-		r = pid < 0 ? pid : -__atomic_load_n(&c.error, __ATOMIC_RELAXED);
+		c->tid = 1;
+		pid = spawn_shared(command_child, c, child.stack + sizeof(child.stack), SPAWN_FLAGS,
+		                   &c->tid);
+		if (pid > 0 && !quiet)
+			exec_await(c, pid);
+		r = pid < 0 ? pid : quiet ? 0 : -__atomic_load_n(&c->error, __ATOMIC_RELAXED);
 	}
 	if (pid > 0 && r < 0)
 		(void)sys4(__NR_wait4, pid, 0, 0, 0);
@@ -322,14 +332,15 @@ int command_start(struct init *in, const void *request, size_t size, const int *
 		running.pid = pid;
 		running.ending = running.killed = 0;
 		in->sweeps = 0;
-		running.last = (c.start->flags & CORRAL_START_LAST) != 0;
-		say_started(pid, master);
+		running.last = (c->start->flags & CORRAL_START_LAST) != 0;
+		if (!quiet)
+			say_started(pid, master);
 	} else {
-		say_not_started(r, c.detail);
+		say_not_started(r, c->detail);
 		report_close();
 	}
-	if (c.tty_slave >= 0)
-		(void)sys1(__NR_close, c.tty_slave);
+	if (c->tty_slave >= 0)
+		(void)sys1(__NR_close, c->tty_slave);
 	if (master >= 0)
 		(void)sys1(__NR_close, master);
 	return r >= 0;
@@ -428,6 +439,14 @@ void command_reap(struct init *in)
 			continue;
 		if (pid != running.pid || running.ending)
 			continue;
+		if (command.error) {
+			/* It never was anything else but our child: nothing else is to be ended. */
+			running.pid = 0;
+			running.killed = 0;
+			say_not_started(-command.error, command.detail);
+			report_close();
+			continue;
+		}
 		running.status = status;
 		running.end_nsec = now_nsec();
 		running.ending = 1;

@@ -28,6 +28,12 @@ void command_ready(void);
 /* Starts the command of a START message and tells so, or why not. 1 when it runs. */
 int command_start(struct init *in, const void *request, size_t size, const int *fds,
                   unsigned int n_fds);
+/*
+ * One whose start nobody waits to hear of (CORRAL_START_QUIET) may still be on its way to its exec,
+ * with our memory and the message that asked for it: waits until it is not. To be called before the
+ * next message is read.
+ */
+void command_settle(void);
 /* After SIGCHLD: reaps, and tells of the command's end when there is nothing left of it. */
 void command_reap(struct init *in);
 void command_signal(uint32_t id, int signo);

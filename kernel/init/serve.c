@@ -126,8 +126,10 @@ _Noreturn void serve(struct init *in)
 				command_reap(in);
 			continue;
 		}
-		if (fds[0].revents)
+		if (fds[0].revents) {
+			command_settle();
 			request_handle(in);
+		}
 		if (fds[1].revents) {
 			(void)sys3(__NR_read, in->signals_fd, info, sizeof(info));
 			command_reap(in);

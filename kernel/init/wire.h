@@ -105,7 +105,7 @@ enum corral_wire_type {
 	CORRAL_WIRE_READY, /* to the caller */
 	CORRAL_WIRE_FAILED,      /* step n failed with error */
 	CORRAL_WIRE_STARTED,     /* n = its pid inside; with the terminal's master, if any */
-	CORRAL_WIRE_NOT_STARTED, /* error */
+	CORRAL_WIRE_NOT_STARTED, /* error; with QUIET in place of EXITED */
 	CORRAL_WIRE_EXITED,      /* the command's main process and its tree are gone */
 };
 
@@ -131,6 +131,7 @@ enum corral_start_flags {
 	        1u << 5, /* the first descriptor: a socket for what is said of this command */
 	CORRAL_START_PROGRAM = 1u << 6,    /* the next: what is executed, instead of argv[0] */
 	CORRAL_START_BACKGROUND = 1u << 7, /* beside others: under a supervisor of its own */
+	CORRAL_START_QUIET = 1u << 8, /* no STARTED: nobody waits for it. Not with a terminal */
 };
 
 struct corral_wire_start {

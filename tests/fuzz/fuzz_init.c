@@ -24,7 +24,7 @@
 
 #define MESSAGES_MAX 16
 
-enum listener { READY, START, START_TTY, COMMAND, LISTENERS };
+enum listener { READY, START, START_TTY, COMMAND, UNHEARD, LISTENERS };
 
 static void say(int fd, const void *data, size_t len, unsigned int n_fds)
 {
@@ -46,7 +46,9 @@ static void check_receipt(const struct corral_receipt *r)
 static void listen_to(struct corral_sandbox *s, enum listener who)
 {
 	char *argv[] = { (char *)"true", NULL };
-	const struct corral_command command = { .argv = argv, .tty = who == START_TTY };
+	const struct corral_command command = { .argv = argv,
+		                                .guest_dir = "/w",
+		                                .tty = who == START_TTY };
 	struct corral_error err = { 0 };
 	corral_autofd int tty = -1;
 	int r = 0;
@@ -61,6 +63,10 @@ static void listen_to(struct corral_sandbox *s, enum listener who)
 		assert(r < 0 || who == START || tty >= 0);
 		r = r > 0 ? 0 : r;
 		break;
+	case UNHEARD:
+		corral_course_begin(s, &s->course);
+		corral_course_asked(s, &s->course, &command);
+		/* fallthrough */
 	case COMMAND:
 		s->phase = CORRAL_PHASE_RUNNING;
 		r = corral_sandbox_wait(s, &err);

@@ -71,6 +71,12 @@ static struct corral_process *start(struct fixture *f, const char *line, int out
 	return p;
 }
 
+#define OK(f, call)                                               \
+	do {                                                      \
+		if ((call) < 0)                                   \
+			fail_msg("%s: %s", #call, (f)->err.text); \
+	} while (0)
+
 static struct corral_process *background(struct fixture *f, const char *line)
 {
 	return start(f, line, -1, CORRAL_PROCESS_BACKGROUND);
@@ -341,6 +347,88 @@ static void what_cannot_be_executed_is_told_and_leaves_nothing(void **state)
 	corral_process_close(other);
 }
 
+/* A caller that does not wait for the start hears of it with the end, on whichever socket. */
+static void what_nobody_waited_for_is_told_at_its_end(void **state)
+{
+	char *argv[] = { (char *)"no-such-program", NULL };
+	char *const shell_argv[] = { (char *)"sh", (char *)"-c", (char *)"exit 5", NULL };
+	struct corral_command command = {
+		.argv = argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .no_wait = true
+	};
+	struct fixture *f = *state;
+	struct corral_process *p = NULL, *other;
+	const struct corral_receipt *receipt;
+
+	if (missing(f))
+		return;
+	other = background(f, "sleep 9010");
+	for (int i = 0; i < 100; i++) {
+		const unsigned int flags = i % 2 ? CORRAL_PROCESS_BACKGROUND : 0;
+
+		command.argv = argv;
+		OK(f, corral_process_start(f->sandbox, &command, flags, &p, &f->err));
+		assert_int_equal(corral_process_pid(p), 0);
+		assert_int_equal(corral_process_wait(p, PATIENCE_MS, &f->err), -ENOENT);
+		assert_says(f->err.text, "'no-such-program'");
+		assert_int_equal(corral_process_receipt(p)->exec_error, ENOENT);
+		assert_int_equal(corral_process_dispatch(p, &f->err), 1);
+		corral_process_close(p);
+		command.argv = shell_argv;
+		OK(f, corral_process_start(f->sandbox, &command, flags, &p, &f->err));
+		wait_for(f, p);
+		receipt = corral_process_receipt(p);
+		assert_int_equal(receipt->exec_error, 0);
+		assert_int_equal(receipt->exit_code, 5);
+		assert_true(receipt->stage_usec[CORRAL_STAGE_EXEC] <= receipt->wall_usec);
+		corral_process_close(p);
+	}
+	command.guest_dir = "/nowhere";
+	OK(f, corral_sandbox_start(f->sandbox, &command, &f->err));
+	assert_int_equal(corral_sandbox_wait(f->sandbox, &f->err), -ENOENT);
+	assert_says(f->err.text, "working directory '/nowhere'");
+	command.guest_dir = NULL;
+	OK(f, corral_sandbox_start(f->sandbox, &command, &f->err));
+	assert_int_equal(corral_sandbox_wait(f->sandbox, &f->err), 0);
+	assert_int_equal(corral_sandbox_receipt(f->sandbox)->exit_code, 5);
+	assert_sleepers(f, 9010, 1);
+	corral_process_close(other);
+}
+
+/* On their way to their exec they have guest init's memory: the next message waits for that, an
+ * order to end them too. */
+static void what_nobody_waited_for_is_ended_before_it_runs(void **state)
+{
+	char *const argv[] = { (char *)"sleep", (char *)"9011", NULL };
+	char *const none[] = { (char *)"no-such-program", NULL };
+	struct fixture *f = *state;
+	struct corral_process *p[8];
+
+	if (missing(f))
+		return;
+	for (int i = 0; i < 50; i++) {
+		for (size_t k = 0; k < CORRAL_COUNT(p); k++) {
+			const struct corral_command command = { .argv = k % 3 ? argv : none,
+				                                .stdin_fd = -1,
+				                                .stdout_fd = -1,
+				                                .stderr_fd = -1,
+				                                .no_wait = true };
+
+			OK(f, corral_process_start(f->sandbox, &command, 0, &p[k], &f->err));
+		}
+		for (size_t k = 0; k < CORRAL_COUNT(p); k++) {
+			corral_process_kill(p[k], CORRAL_REASON_TIMEOUT);
+			if (k % 3)
+				assert_int_equal(corral_process_receipt(p[k])->reason,
+				                 CORRAL_REASON_TIMEOUT);
+			else
+				assert_int_equal(corral_process_receipt(p[k])->exec_error, ENOENT);
+			corral_process_close(p[k]);
+		}
+	}
+	assert_true(corral_sandbox_is_alive(f->sandbox));
+	assert_sleepers(f, 9011, 0);
+}
+
 static void command_on_the_main_socket_and_others_go_together(void **state)
 {
 	char *const argv[] = { (char *)"sh", (char *)"-c", (char *)"sleep 9006 & exit 4", NULL };
@@ -416,6 +504,8 @@ int main(void)
 		ROW(refusals_are_told_with_the_command_that_met_them),
 		ROW(program_of_the_caller_runs_without_a_name_inside),
 		ROW(what_cannot_be_executed_is_told_and_leaves_nothing),
+		ROW(what_nobody_waited_for_is_told_at_its_end),
+		ROW(what_nobody_waited_for_is_ended_before_it_runs),
 		ROW(command_on_the_main_socket_and_others_go_together),
 		ROW(threads_share_a_sandbox),
 		ROW(sandbox_that_is_killed_ends_all_commands),

@@ -72,7 +72,11 @@ struct bench {
 static int run_in(struct corral_sandbox *s, struct corral_error *err)
 {
 	const struct corral_command command = {
-		.argv = bench_shell_argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1
+		.argv = bench_shell_argv,
+		.stdin_fd = -1,
+		.stdout_fd = -1,
+		.stderr_fd = -1,
+		.no_wait = true /* as the backends have it */
 	};
 	const struct corral_receipt *receipt;
 	int r;
