@@ -105,7 +105,7 @@ struct corral_command {
 	 * Its start is not waited for, which saves a round trip: that it cannot be executed is then
 	 * the error of corral_sandbox_dispatch() or corral_sandbox_wait() (corral_process_...), and
 	 * in the receipt's exec_error. The stage "exec" ends where guest init makes the process.
-	 * Not heeded with tty or last.
+	 * Not heeded with tty.
 	 */
 	bool no_wait;
 	/* With last: when it ends well, the receipt knows nothing of the groups' memory and pids,

@@ -50,10 +50,9 @@ static int stdio_check(const struct corral_command *c, struct corral_error *err)
 	return 0;
 }
 
-/* With last, guest init would not be there any more to be asked for another one. */
 bool corral_start_is_heard(const struct corral_command *c)
 {
-	return !c->no_wait || c->tty || c->last;
+	return !c->no_wait || c->tty;
 }
 
 int corral_start_send(struct corral_sandbox *s, const struct corral_command *c,

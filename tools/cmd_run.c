@@ -67,6 +67,7 @@ static int start(struct run *run, struct corral_error *err)
 	int fds[2], pipes[2] = { -1, -1 };
 	struct corral_command command = {
 		.last = true,
+		.no_wait = true,
 		.no_statistics = !run->options.summary && run->options.json_fd < 0,
 		.argv = c->argv,
 		.stdin_fd = c->use_stdin ? STDIN_FILENO : -1,

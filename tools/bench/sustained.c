@@ -90,7 +90,7 @@ static int one_sandbox(const struct work *w, struct corral_error *err)
 {
 	static char *const argv[] = { (char *)"/bin/sh", (char *)"-c", (char *)"true", NULL };
 	const struct corral_command command = {
-		.argv = argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1
+		.argv = argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .no_wait = true
 	};
 	struct corral_sandbox *s = NULL;
 	int r = corral_sandbox_open(w->launcher, w->policy, &s, err);
