@@ -73,10 +73,10 @@ enum corral_stage {
 	CORRAL_STAGE_INIT,    /* clone until guest init runs */
 	CORRAL_STAGE_ROOT,    /* mounts and pivot_root */
 	CORRAL_STAGE_CONFINE, /* ids, capabilities, Landlock, seccomp */
-	CORRAL_STAGE_EXEC,    /* fork and exec of the command */
-	CORRAL_STAGE_RUN,     /* until its end */
-	CORRAL_STAGE_KILL,    /* until its tree was gone */
-	CORRAL_STAGE_WIPE,    /* cgroup, scratch, leases given back */
+	CORRAL_STAGE_EXEC, /* until the command executes; with no_wait until its process is made */
+	CORRAL_STAGE_RUN,  /* until its end */
+	CORRAL_STAGE_KILL, /* until its tree was gone */
+	CORRAL_STAGE_WIPE, /* cgroup, scratch, leases given back */
 };
 #define CORRAL_STAGE_COUNT 10
 const char *corral_stage_name(enum corral_stage stage);
