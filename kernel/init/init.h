@@ -107,6 +107,9 @@ void confined_end(struct init *in);
 /* streams.c: in a command before its exec; the standard streams and the program as they were handed
  * over, -1 for none. */
 long streams_fence(const struct init *in, const int *fds, int program);
+/* Whether the profile lets a call with these arguments through. One that it refuses by notification
+ * would wait for guest init, which must not wait for itself. */
+int call_is_allowed(const struct init *in, int nr, uint64_t second, uint64_t third);
 void streams_prepare(struct init *in);
 
 /* deny.c: answers one notification from the listener. */

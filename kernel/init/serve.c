@@ -15,6 +15,7 @@
 #include "kernel/init/tree.h"
 
 #define LOOK_AGAIN_NSEC 20000000
+#define NAME_ONLY       (010000000 | 02000000) /* O_PATH|O_CLOEXEC */
 
 static _Alignas(4096) char request[CORRAL_WIRE_MAX];
 static HOT struct refusals own_refusals;
@@ -98,6 +99,41 @@ _Noreturn void serve_one(struct init *in)
 	}
 }
 
+/*
+ * What nearly every program begins with. The first look for a name goes through all layers of the
+ * root, and is a third of what a first command takes longer than a second: done ahead, unless
+ * somebody waits already. By name alone: nothing of the guest's is opened.
+ */
+static void names_look_up(const struct init *in)
+{
+	static const char *const names[] = {
+		"/bin/sh",
+		"/etc/ld.so.cache",
+#if defined(__x86_64__)
+		"/lib64/ld-linux-x86-64.so.2",
+		"/lib/x86_64-linux-gnu/libc.so.6"
+#elif defined(__aarch64__)
+		"/lib/ld-linux-aarch64.so.1",
+		"/lib/aarch64-linux-gnu/libc.so.6"
+#endif
+	};
+	struct pollfd pfd = { CORRAL_WIRE_FD, POLLIN, 0 };
+	struct timespec none = { 0, 0 };
+
+	if (!call_is_allowed(in, __NR_openat, 0, NAME_ONLY) ||
+	    !call_is_allowed(in, __NR_close, 0, 0))
+		return;
+	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		long fd;
+
+		if (sys5(__NR_ppoll, &pfd, 1, &none, 0, 8) != 0)
+			return;
+		fd = sys4(__NR_openat, -100, names[i], NAME_ONLY, 0);
+		if (fd >= 0)
+			(void)sys1(__NR_close, fd);
+	}
+}
+
 _Noreturn void serve(struct init *in)
 {
 	static char info[1024];
@@ -110,6 +146,8 @@ _Noreturn void serve(struct init *in)
 	if (in->proc_fd < 0)
 		in->proc_fd = (int)sys4(__NR_openat, -100, "/proc", 0200000 | 02000000,
 		                        0); /* O_DIRECTORY|O_CLOEXEC */
+	if (!in->confined)
+		names_look_up(in);
 	for (;;) {
 		/* An orphan comes to us without a word: while a tree dies that the kernel does not
 		 * end at once, we look again. */

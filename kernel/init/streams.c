@@ -27,6 +27,16 @@
 #define ACCESS_TRUNCATE (1ull << 14) /* LANDLOCK_ACCESS_FS_TRUNCATE, ABI 3 */
 #define O_ACCMODE_      3
 
+int call_is_allowed(const struct init *in, int nr, uint64_t second, uint64_t third)
+{
+	const struct seccomp_data call = { .nr = nr,
+		                           .arch = OWN_ARCH,
+		                           .args = { 0, second, third } };
+
+	return (corral_bpf_eval(in->filter, in->n_filter, &call) & SECCOMP_RET_ACTION_FULL) ==
+	       SECCOMP_RET_ALLOW;
+}
+
 /*
  * Asked before, as a command is started while guest init waits for its exec: a call that the
  * profile refuses by notification would wait for guest init in turn.
@@ -42,14 +52,8 @@ void streams_prepare(struct init *in)
 		                     __NR_landlock_restrict_self };
 	int all = in->landlock_abi >= 2;
 
-	for (unsigned int i = 0; i < sizeof(calls) / sizeof(calls[0]) && all; i++) {
-		struct seccomp_data call = { .nr = calls[i], .arch = OWN_ARCH };
-
-		if (calls[i] == __NR_fcntl)
-			call.args[1] = F_GETFL;
-		all = (corral_bpf_eval(in->filter, in->n_filter, &call) &
-		       SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ALLOW;
-	}
+	for (unsigned int i = 0; i < sizeof(calls) / sizeof(calls[0]) && all; i++)
+		all = call_is_allowed(in, calls[i], calls[i] == __NR_fcntl ? F_GETFL : 0, 0);
 	in->fences_streams = all;
 }
 
