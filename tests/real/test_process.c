@@ -417,7 +417,8 @@ static void what_nobody_waited_for_is_ended_before_it_runs(void **state)
 		}
 		for (size_t k = 0; k < CORRAL_COUNT(p); k++) {
 			corral_process_kill(p[k], CORRAL_REASON_TIMEOUT);
-			if (k % 3)
+			/* What cannot be executed may be killed before that shows. */
+			if (k % 3 || !corral_process_receipt(p[k])->exec_error)
 				assert_int_equal(corral_process_receipt(p[k])->reason,
 				                 CORRAL_REASON_TIMEOUT);
 			else
