@@ -20,7 +20,7 @@
 #include "tests/real/census.h"
 #include "tests/support.h"
 
-#define SETTLE_MS 5000
+#define SETTLE_MS (int)corral_test_most_ms(5000)
 
 /* Objects of the kernel's that are freed late and in batches: a leak of one a sandbox is far more.
  */

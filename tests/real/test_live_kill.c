@@ -188,11 +188,21 @@ static void file_is_whole(int dir_fd, const char *name)
 			fail_msg("%s is of two contents", name);
 }
 
+static void sandbox_once(const struct corral_policy *policy)
+{
+	struct corral_launcher *launcher = NULL;
+	struct corral_backend *b = NULL;
+	struct corral_error err = { 0 };
+
+	assert_int_equal(corral_launcher_open(0, &launcher, &err), 0);
+	assert_int_equal(corral_native_sandbox_new(launcher, policy, NULL, &b, &err), 0);
+	execute(b, "true");
+	corral_backend_close(b);
+	corral_launcher_close(launcher);
+}
+
 static void what_is_killed_at_any_moment_leaves_nothing(void **state)
 {
-	struct corral_error err = { 0 };
-	struct corral_launcher *launcher = NULL;
-	struct corral_backend *last = NULL;
 	struct corral_policy *policy;
 	struct census before;
 	struct dirent *entry;
@@ -208,16 +218,13 @@ static void what_is_killed_at_any_moment_leaves_nothing(void **state)
 	(void)snprintf(json, sizeof(json), "{\"workspace\":\"%s\",\"limits\":{\"pids\":64}}",
 	               workspace);
 	policy = policy_of(json);
+	sandbox_once(policy); /* what is made once and stays: parent cgroups, runtime directory */
 	census_take(&before);
 	for (i = 0; i < kills; i++)
 		kill_once(policy, i);
 	/* The next launcher sweeps what the dead ones could not, once it has died with them. */
 	nap_usec(900000);
-	assert_int_equal(corral_launcher_open(0, &launcher, &err), 0);
-	assert_int_equal(corral_native_sandbox_new(launcher, policy, NULL, &last, &err), 0);
-	execute(last, "true");
-	corral_backend_close(last);
-	corral_launcher_close(launcher);
+	sandbox_once(policy);
 	corral_policy_free(policy);
 	assert_nothing_left(&before);
 
