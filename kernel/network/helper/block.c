@@ -26,12 +26,17 @@
 #define CONNECTIONS "connections"
 #define BEGINNINGS  "beginnings"
 #define ALL         "all_connections"
+/* What each has of its own, whatever the others do. */
+#define OWN       "own_connections"
+#define OWN_BEGUN "own_beginnings"
 /* Of timeouts. */
 #define ENDED "ended"
 
 /* Of a table whose size is not known: the most usual one. */
 #define CONNTRACK_USUAL 262144
 #define PART_MIN        512
+/* Of what a sandbox may have. */
+#define OWN_SHARE 16
 
 /* fd63:6f72:7261:BLOCK::/64, of which the middle spells corral. */
 static const uint8_t ula[6] = { 0xfd, 0x63, 0x6f, 0x72, 0x72, 0x61 };
@@ -167,7 +172,8 @@ static void rules_add(struct corral_nft_batch *b, const char *ours,
 /*
  * The sandboxes of all corrals together, however many tables like this one there are: each counts
  * what they all begin, so that the oldest has seen everything that those which live have open.
- * Behind the tables' own refusals, by which nobody else loses.
+ * Behind the tables' own refusals, by which nobody else loses; and a few are each sandbox's own, so
+ * that some that take all they can get do not shut out the others.
  */
 static void everybody_add(struct corral_nft_batch *b, const struct corral_net_host *host)
 {
@@ -179,8 +185,10 @@ static void everybody_add(struct corral_nft_batch *b, const struct corral_net_ho
 	     JUMP("begins"));
 	/* What got no answer yet begins nothing anew, and would be counted in another part. */
 	RULE(b, "begins", HAS(STATUS, IPS_CONFIRMED), ACCEPT);
-	RULE(b, "begins", CONNECTIONS_IN_A_PART_OVER(all.each, all.parts, ALL), COUNTED, PROHIBIT);
-	RULE(b, "begins", RATE_OVER(all.a_second, all.at_once), COUNTED, PROHIBIT);
+	RULE(b, "begins", CONNECTIONS_EACH_OVER(all.own, OWN, CORRAL_NFT_IIFNAME),
+	     CONNECTIONS_IN_A_PART_OVER(all.each, all.parts, ALL), COUNTED, PROHIBIT);
+	RULE(b, "begins", RATE_EACH_OVER(all.own_a_second, all.own, OWN_BEGUN, CORRAL_NFT_IIFNAME),
+	     RATE_OVER(all.a_second, all.at_once), COUNTED, PROHIBIT);
 }
 
 /*
@@ -217,6 +225,9 @@ struct corral_net_share corral_net_share(unsigned int conntrack_max, unsigned in
 	s.a_second = (quarter - s.at_once) / (time_wait_s ? time_wait_s : 1);
 	/* The kernel takes no 0, and a table as small as that is nobody's. */
 	s.a_second += !s.a_second;
+	s.own = corral_net_connections_max(conntrack_max) / OWN_SHARE;
+	s.own_a_second = s.own / CORRAL_NET_REFILL_S;
+	s.own_a_second += !s.own_a_second;
 	return s;
 }
 
@@ -237,6 +248,10 @@ void corral_net_block_rules(unsigned int n, const struct corral_net_host *host, 
 	corral_nft_set_add(b, CONNECTIONS, NFT_SET_EVAL, CORRAL_NET_BLOCK_PLACES, &link, 1);
 	corral_nft_set_add(b, BEGINNINGS, NFT_SET_EVAL, CORRAL_NET_BLOCK_PLACES, &link, 1);
 	corral_nft_set_add(b, ALL, NFT_SET_EVAL, parts, &part, 1);
+	corral_nft_set_add(b, OWN, NFT_SET_EVAL, CORRAL_NET_BLOCKS * CORRAL_NET_BLOCK_PLACES, &link,
+	                   1);
+	corral_nft_set_add(b, OWN_BEGUN, NFT_SET_EVAL, CORRAL_NET_BLOCKS * CORRAL_NET_BLOCK_PLACES,
+	                   &link, 1);
 	if (!host->time_wait_s)
 		corral_nft_timeouts_add(b, ENDED, CORRAL_NET_TIME_WAIT_S, CORRAL_NET_CLOSE_S);
 	chains_add(b);

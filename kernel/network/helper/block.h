@@ -77,6 +77,8 @@ struct corral_net_share {
 	unsigned int parts; /* a power of two */
 	unsigned int each;  /* open connections in a part */
 	unsigned int a_second, at_once;
+	/* Before that, what each sandbox has of its own. */
+	unsigned int own, own_a_second;
 };
 
 /* time_wait_s: for so long one stays that has ended. Pure. */
