@@ -14,6 +14,7 @@
 
 #include "kernel/base/cleanup.h"
 #include "kernel/base/clock.h"
+#include "kernel/network/helper/block.h"
 #include "tests/real/sandbox_support.h"
 #include "tests/real/cli_support.h"
 #include "tests/real/network_support.h"
@@ -193,6 +194,96 @@ static void connections_are_not_begun_without_end(void **state)
 	if (at_most < 9000 && refused < 9000 - at_most)
 		fail_msg("%u of 9000 were refused, and %u should be", refused, 9000 - at_most);
 	run_done(&r);
+}
+
+/* And that of all sandboxes together, each with a corral-net and a table of its own: half of the
+ * host's table is not theirs. Each of these keeps to its own limit. */
+static void connections_of_all_together_are_limited(void **state)
+{
+	enum { EACH = 20000 };
+	const struct corral_net_share all = corral_net_share(64 * MAX, CORRAL_NET_TIME_WAIT_S);
+	unsigned int begun = 0, at_most;
+	pid_t pids[5];
+	int out[CORRAL_COUNT(pids)];
+	struct run r = { 0 };
+	uint64_t began_ms;
+
+	(void)state;
+	if (net_missing() || table_is_small())
+		return;
+	began_ms = corral_now_ms();
+	for (size_t i = 0; i < CORRAL_COUNT(pids); i++)
+		pids[i] = BEGIN(&out[i], "run", "--network", "bridge", NET_PROBE, "--", "/net",
+		                "begin", INTERNET, "81", "20000");
+	nap(1000);
+	/* Whoever has no part in it is not shut out meanwhile. */
+	RUN(&r, "--network", "bridge", NET_PROBE, "--", "sh", "-c",
+	    "for i in 1 2 3 4 5 6 7 8 9 10; do /net connect " INTERNET " 80 || exit 1; done");
+	assert_int_equal(r.status, 0);
+	run_done(&r);
+	for (size_t i = 0; i < CORRAL_COUNT(pids); i++) {
+		char text[64];
+
+		assert_int_equal(status_of(pids[i]), 0);
+		text_at(out[i], "refused ", "\n", text, sizeof(text));
+		begun += EACH - (unsigned int)strtoul(text, NULL, 10);
+		(void)close(out[i]);
+	}
+	/* In the table's own words: a second is as long as the kernel's ticks say. */
+	at_most = all.at_once + (unsigned int)CORRAL_COUNT(pids) * all.own +
+	          (all.a_second + (unsigned int)CORRAL_COUNT(pids) * all.own_a_second) *
+	                  (unsigned int)((corral_now_ms() - began_ms) / 1000 + 1);
+	if (begun > at_most)
+		fail_msg("%u were begun, and %u should be", begun, at_most);
+	assert_eventually(net_is_clean());
+}
+
+/* Of those that have ended, the seconds that the one which stays longest still has; -1: none. */
+static int ended_stay_s(void)
+{
+	FILE *f = fopen("/proc/net/nf_conntrack", "re");
+	char line[512];
+	int longest = -1;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		int s;
+
+		if (strstr(line, " TIME_WAIT ") && sscanf(line, "%*s %*d tcp %*d %d", &s) == 1 &&
+		    s > longest)
+			longest = s;
+	}
+	(void)fclose(f);
+	return longest;
+}
+
+/* Not the host's two minutes, and not less than the peer's own one, until which it would not take
+ * that port from another. */
+static void what_has_ended_stays_as_long_as_at_the_peer(void **state)
+{
+	int s, out;
+	pid_t pid;
+
+	(void)state;
+	if (net_missing())
+		return;
+	if (access("/proc/net/nf_conntrack", R_OK) < 0) {
+		corral_test_skip("this kernel has no /proc/net/nf_conntrack");
+		return;
+	}
+	file_set("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_time_wait", "300");
+	pid = BEGIN(&out, "run", "--network", "bridge", NET_PROBE, "--", "sh", "-c",
+	            "/net connect " INTERNET " 80; echo done; sleep 60");
+	assert_eventually(says(out, "done\n"));
+	assert_eventually(ended_stay_s() >= 0);
+	s = ended_stay_s();
+	if (s > CORRAL_NET_TIME_WAIT_S || s < CORRAL_NET_TIME_WAIT_S - 30)
+		fail_msg("%d seconds", s);
+	file_set("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_time_wait", "120");
+	(void)kill(pid, SIGTERM);
+	(void)status_of(pid);
+	(void)close(out);
+	assert_eventually(net_is_clean());
 }
 
 static int socket_take(int listener)
@@ -526,6 +617,8 @@ int main(void)
 		cmocka_unit_test(nobody_inherits_of_one_that_was_killed),
 		cmocka_unit_test(ports_of_what_has_ended_are_not_taken_again),
 		cmocka_unit_test(connections_are_not_begun_without_end),
+		cmocka_unit_test(connections_of_all_together_are_limited),
+		cmocka_unit_test(what_has_ended_stays_as_long_as_at_the_peer),
 		cmocka_unit_test(socket_that_a_guest_gave_away_reaches_nobody),
 		cmocka_unit_test(guest_takes_no_port_of_the_hosts),
 		cmocka_unit_test(whoever_reads_what_a_guest_sends_can_do_nothing_else),

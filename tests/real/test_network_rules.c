@@ -155,6 +155,27 @@ static void table_of_a_block_is_what_its_text_says(void **state)
 	same(&b, "block6.nft");
 }
 
+/* Where the kernel cannot be told how long what has ended stays, it is begun more slowly: the bound
+ * is the same. */
+static void table_without_timeouts_lets_fewer_begin(void **state)
+{
+	const struct corral_net_host old = { .base = BASE, .time_wait_s = 120 };
+	corral_autofree char *text = NULL;
+	struct corral_nft_batch b;
+
+	(void)state;
+	if (missing())
+		return;
+	fresh();
+	corral_nft_batch_begin(&b, "corral-3", 1);
+	corral_net_block_rules(3, &old, false, &b);
+	send_all(&b);
+	text = listing();
+	assert_null(strstr(text, "timeout"));
+	assert_non_null(strstr(text, "ct count over 512 "));
+	assert_non_null(strstr(text, "limit rate over 477/second burst 8192 packets"));
+}
+
 static const char *const own[] = { "192.0.2.9", "198.51.100.128/25", "2606:4700::1",
 	                           "2001:db8:0:1::/64" };
 
@@ -426,6 +447,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(table_of_a_block_is_what_its_text_says),
+		cmocka_unit_test(table_without_timeouts_lets_fewer_begin),
 		cmocka_unit_test(table_of_an_allowlist_is_what_its_text_says),
 		cmocka_unit_test(table_of_a_guard_is_what_its_text_says),
 		cmocka_unit_test(prefixes_may_overlap_and_touch_and_end_with_the_last_address),

@@ -25,6 +25,18 @@
 #define GUESTS6     "guests6"
 #define CONNECTIONS "connections"
 #define BEGINNINGS  "beginnings"
+#define ALL         "all_connections"
+/* What each has of its own, whatever the others do. */
+#define OWN       "own_connections"
+#define OWN_BEGUN "own_beginnings"
+/* Of timeouts. */
+#define ENDED "ended"
+
+/* Of a table whose size is not known: the most usual one. */
+#define CONNTRACK_USUAL 262144
+#define PART_MIN        512
+/* Of what a sandbox may have. */
+#define OWN_SHARE 16
 
 /* fd63:6f72:7261:BLOCK::/64, of which the middle spells corral. */
 static const uint8_t ula[6] = { 0xfd, 0x63, 0x6f, 0x72, 0x72, 0x61 };
@@ -99,6 +111,8 @@ static void chains_add(struct corral_nft_batch *b)
 	corral_nft_chain_hook(b, "forward", "filter", NF_INET_FORWARD, -10, NF_ACCEPT);
 	corral_nft_chain_hook(b, "local", "filter", NF_INET_LOCAL_OUT, -10, NF_ACCEPT);
 	corral_nft_chain_add(b, "out");
+	corral_nft_chain_hook(b, "everybody", "filter", NF_INET_FORWARD, -9, NF_ACCEPT);
+	corral_nft_chain_add(b, "begins");
 	corral_nft_chain_hook(b, "nat", "nat", NF_INET_POST_ROUTING, 100, NF_ACCEPT);
 }
 
@@ -147,10 +161,34 @@ static void rules_add(struct corral_nft_batch *b, const char *ours,
 	/* Last, as only what is not refused is tracked. Counted by "nft list table". */
 	RULE(b, "out", HAS(STATE, NEW),
 	     CONNECTIONS_EACH_OVER(each, CONNECTIONS, CORRAL_NFT_IIFNAME), COUNTED, PROHIBIT);
-	/* Those that have ended are in the host's table for two minutes more, and in no count. */
+	/* Those that have ended are in the host's table for a time, and in no count. */
 	RULE(b, "out", HAS(STATE, NEW),
 	     RATE_EACH_OVER(each / CORRAL_NET_REFILL_S, each, BEGINNINGS, CORRAL_NFT_IIFNAME),
 	     COUNTED, PROHIBIT);
+	if (!host->time_wait_s)
+		RULE(b, "out", HAS(STATE, NEW), IS(L4PROTO, IPPROTO_TCP), ENDS_BY(ENDED));
+}
+
+/*
+ * The sandboxes of all corrals together, however many tables like this one there are: each counts
+ * what they all begin, so that the oldest has seen everything that those which live have open.
+ * Behind the tables' own refusals, by which nobody else loses; and a few are each sandbox's own, so
+ * that some that take all they can get do not shut out the others.
+ */
+static void everybody_add(struct corral_nft_batch *b, const struct corral_net_host *host)
+{
+	const struct corral_net_share all =
+	        corral_net_share(host->conntrack_max,
+	                         host->time_wait_s ? host->time_wait_s : CORRAL_NET_TIME_WAIT_S);
+
+	RULE(b, "everybody", BEGINS(IIFNAME, CORRAL_NET_LINK_PREFIX), HAS(STATE, NEW),
+	     JUMP("begins"));
+	/* What got no answer yet begins nothing anew, and would be counted in another part. */
+	RULE(b, "begins", HAS(STATUS, IPS_CONFIRMED), ACCEPT);
+	RULE(b, "begins", CONNECTIONS_EACH_OVER(all.own, OWN, CORRAL_NFT_IIFNAME),
+	     CONNECTIONS_IN_A_PART_OVER(all.each, all.parts, ALL), COUNTED, PROHIBIT);
+	RULE(b, "begins", RATE_EACH_OVER(all.own_a_second, all.own, OWN_BEGUN, CORRAL_NFT_IIFNAME),
+	     RATE_OVER(all.a_second, all.at_once), COUNTED, PROHIBIT);
 }
 
 /*
@@ -176,10 +214,28 @@ unsigned int corral_net_connections_max(unsigned int conntrack_max)
 	return share < CORRAL_NET_CONNECTIONS_MIN ? CORRAL_NET_CONNECTIONS_MIN : share;
 }
 
+struct corral_net_share corral_net_share(unsigned int conntrack_max, unsigned int time_wait_s)
+{
+	const unsigned int quarter = (conntrack_max ? conntrack_max : CONNTRACK_USUAL) / 4;
+	struct corral_net_share s = { .parts = 2, .at_once = quarter / 8 };
+
+	while (2 * s.parts <= quarter / PART_MIN)
+		s.parts *= 2;
+	s.each = quarter / s.parts;
+	s.a_second = (quarter - s.at_once) / (time_wait_s ? time_wait_s : 1);
+	/* The kernel takes no 0, and a table as small as that is nobody's. */
+	s.a_second += !s.a_second;
+	s.own = corral_net_connections_max(conntrack_max) / OWN_SHARE;
+	s.own_a_second = s.own / CORRAL_NET_REFILL_S;
+	s.own_a_second += !s.own_a_second;
+	return s;
+}
+
 void corral_net_block_rules(unsigned int n, const struct corral_net_host *host, bool owner,
                             struct corral_nft_batch *b)
 {
-	static const enum corral_nft_field link = CORRAL_NFT_IIFNAME;
+	static const enum corral_nft_field link = CORRAL_NFT_IIFNAME, part = CORRAL_NFT_RANDOM;
+	const unsigned int parts = corral_net_share(host->conntrack_max, 1).parts;
 	struct corral_net_place first;
 	char ours[16];
 
@@ -191,8 +247,16 @@ void corral_net_block_rules(unsigned int n, const struct corral_net_host *host, 
 		guests_add(b, n, host->base, AF_INET6);
 	corral_nft_set_add(b, CONNECTIONS, NFT_SET_EVAL, CORRAL_NET_BLOCK_PLACES, &link, 1);
 	corral_nft_set_add(b, BEGINNINGS, NFT_SET_EVAL, CORRAL_NET_BLOCK_PLACES, &link, 1);
+	corral_nft_set_add(b, ALL, NFT_SET_EVAL, parts, &part, 1);
+	corral_nft_set_add(b, OWN, NFT_SET_EVAL, CORRAL_NET_BLOCKS * CORRAL_NET_BLOCK_PLACES, &link,
+	                   1);
+	corral_nft_set_add(b, OWN_BEGUN, NFT_SET_EVAL, CORRAL_NET_BLOCKS * CORRAL_NET_BLOCK_PLACES,
+	                   &link, 1);
+	if (!host->time_wait_s)
+		corral_nft_timeouts_add(b, ENDED, CORRAL_NET_TIME_WAIT_S, CORRAL_NET_CLOSE_S);
 	chains_add(b);
 	rules_add(b, ours, host);
+	everybody_add(b, host);
 	nat_add(b, &first.host, sizeof(first.host), 25);
 	if (host->has_ipv6)
 		nat_add(b, &first.host6, sizeof(first.host6), 64);
@@ -208,7 +272,8 @@ static void table_name(unsigned int n, char ret[16])
 
 /* anew: what was left by one that could not own it is in the way, and nobody's, as the block is
  * ours. A table that is there and another's the kernel refuses to take away. */
-static int table_make(struct corral_net_block *b, bool owner, bool anew, struct corral_error *err)
+static int table_send(struct corral_net_block *b, const struct corral_net_host *host, bool owner,
+                      bool anew, struct corral_error *err)
 {
 	corral_auto(corral_nft_batch_done) struct corral_nft_batch batch = CORRAL_NFT_BATCH_INIT;
 	corral_autofd int fd = -1;
@@ -221,13 +286,26 @@ static int table_make(struct corral_net_block *b, bool owner, bool anew, struct 
 	corral_nft_batch_begin(&batch, name, 1);
 	if (anew)
 		corral_nft_table_clear(&batch);
-	corral_net_block_rules(b->number, &b->host, owner, &batch);
+	corral_net_block_rules(b->number, host, owner, &batch);
 	r = corral_nft_batch_send(&batch, fd, err);
 	if (r < 0)
 		return r;
 	b->rules_fd = corral_take_fd(&fd);
 	b->owned = owner;
 	return 0;
+}
+
+/* Where the kernel has no timeouts of a connection's own, what has ended stays for as long as the
+ * host has it, and sandboxes begin fewer together: the bound is the same. */
+static int table_make(struct corral_net_block *b, bool owner, bool anew, struct corral_error *err)
+{
+	struct corral_net_host as_it_is = b->host;
+	int r = table_send(b, &b->host, owner, anew, err);
+
+	if (r != -ENOENT && r != -EOPNOTSUPP)
+		return r;
+	as_it_is.time_wait_s = corral_net_host_time_wait_s();
+	return table_send(b, &as_it_is, owner, anew, err);
 }
 
 static void table_remove(const struct corral_net_block *b)

@@ -30,8 +30,12 @@
 #define CORRAL_NET_CONNECTIONS_MAX 4096
 #define CORRAL_NET_CONNECTIONS_MIN 64
 /* It may begin as many at once, and again within so many seconds, whatever became of them: a steady
- * 256 a second hold 30,000 places of the host's table, of mostly 262,144. */
+ * 256 a second hold 15,000 places of the host's table, of mostly 262,144. */
 #define CORRAL_NET_REFILL_S 16
+/* What has ended stays for its peer's own TIME-WAIT: until then the host gives that port to nobody,
+ * whose first packet the peer would not take. The kernel's own would be two minutes. */
+#define CORRAL_NET_TIME_WAIT_S 60
+#define CORRAL_NET_CLOSE_S     10
 
 /* One sandbox's: /31 and /127, the host's end is the even address. */
 struct corral_net_place {
@@ -62,6 +66,24 @@ void corral_net_block_place(const struct corral_net_block *b, unsigned int index
 /* How many connections a sandbox may have, of a host whose table takes conntrack_max (0: unknown).
  * Pure. */
 unsigned int corral_net_connections_max(unsigned int conntrack_max);
+
+/*
+ * What all sandboxes of the host together may have: a quarter of its table open, and begin no more
+ * than another quarter's worth within the time that one stays which has ended. So at most half of
+ * the table is theirs. The open ones are counted in parts, in any of which a connection is at
+ * random: as the kernel looks through all that it counts together.
+ */
+struct corral_net_share {
+	unsigned int parts; /* a power of two */
+	unsigned int each;  /* open connections in a part */
+	unsigned int a_second, at_once;
+	/* Before that, what each sandbox has of its own. */
+	unsigned int own, own_a_second;
+};
+
+/* time_wait_s: for so long one stays that has ended. Pure. */
+struct corral_net_share corral_net_share(unsigned int conntrack_max, unsigned int time_wait_s);
+
 /* The table of block number n, for tests: added to a batch that was begun with its name. */
 struct corral_nft_batch;
 void corral_net_block_rules(unsigned int n, const struct corral_net_host *host, bool owner,

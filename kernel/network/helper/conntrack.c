@@ -61,7 +61,7 @@ static bool is_of_guest(const struct forget *f, struct nlattr *tuple)
 }
 
 /*
- * A connection that has ended is kept for its two minutes: while the host remembers it, it gives
+ * A connection that has ended is kept for its minute: while the host remembers it, it gives
  * that port to nobody else, whose first packet the peer, in TIME-WAIT itself, would drop. Nothing
  * comes of it to the next of that address: its socket is closed, and no packet of the peer's opens
  * it again (a SYN of either side ends it, nf_conntrack_tcp_packet()). So many of them at most, as

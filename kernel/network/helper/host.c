@@ -15,7 +15,8 @@
 #include "kernel/base/cleanup.h"
 #include "kernel/network/helper/block.h"
 
-#define MTU_DEFAULT 1500
+#define MTU_DEFAULT         1500
+#define TIME_WAIT_DEFAULT_S 120
 
 /* Seldom used by others, as they are neither the first nor the last of anything. */
 static const struct corral_net_route ranges[] = {
@@ -131,14 +132,22 @@ static bool sysctl_is_on(const char *path)
 	return fd >= 0 && read(fd, &c, 1) == 1 && c != '0';
 }
 
-static unsigned int conntrack_look(void)
+/* 0 where there is none. */
+static unsigned int conntrack_look(const char *path)
 {
-	corral_autofd int fd =
-	        open("/proc/sys/net/netfilter/nf_conntrack_max", O_RDONLY | O_CLOEXEC);
+	corral_autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char text[16] = "";
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
 	return n > 0 ? (unsigned int)strtoul(text, NULL, 10) : 0;
+}
+
+unsigned int corral_net_host_time_wait_s(void)
+{
+	unsigned int s =
+	        conntrack_look("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_time_wait");
+
+	return s ? s : TIME_WAIT_DEFAULT_S;
 }
 
 static void uplink_look(struct nl_sock *sock, int index, struct corral_net_host *h)
@@ -171,7 +180,7 @@ static int look(struct nl_sock *sock, struct look *l, struct corral_error *err)
 	(void)routes_see(sock, AF_INET6, route6_see, l, NULL);
 	uplink_look(sock, l->uplink, h);
 	h->has_ipv6 = l->default6 && sysctl_is_on("/proc/sys/net/ipv6/conf/all/forwarding");
-	h->conntrack_max = conntrack_look();
+	h->conntrack_max = conntrack_look("/proc/sys/net/netfilter/nf_conntrack_max");
 	h->base.s_addr = htonl(corral_net_range_choose(l->routes, l->n));
 	if (!h->forwards)
 		return corral_error_set(

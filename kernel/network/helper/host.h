@@ -28,11 +28,17 @@ struct corral_net_host {
 	struct in_addr base;   /* a /16 that collides with no route */
 	unsigned int
 	        conntrack_max; /* connections that it tracks at a time; 0 where it does not say */
+	/* How long it remembers those that have ended, where its kernel cannot be told for each;
+	 * else 0. Not looked for by corral_net_host_look(). */
+	unsigned int time_wait_s;
 };
 
 /* -EOPNOTSUPP where it forwards nothing, with the line that mends it; -EADDRNOTAVAIL where no range
  * is free. */
 int corral_net_host_look(struct corral_net_host *ret, struct corral_error *err);
+
+/* Of the host's own connections: how long it remembers one that has ended. */
+unsigned int corral_net_host_time_wait_s(void);
 
 /*
  * All that the host takes for itself, now: its addresses, on whichever link ("lo" as well), and

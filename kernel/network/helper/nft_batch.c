@@ -7,6 +7,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_cttimeout.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <stdio.h>
@@ -136,17 +137,38 @@ void corral_nft_chain_hook(struct corral_nft_batch *b, const char *name, const c
 	corral_nft_batch_add(b, &m);
 }
 
+/* Until its data has ended. */
+static struct nlattr *object_begin(struct corral_nft_batch *b, struct corral_nft_message *m,
+                                   uint32_t type, const char *name)
+{
+	corral_nft_batch_message(b, m, NFT_MSG_NEWOBJ, NLM_F_CREATE | NLM_F_EXCL, ROOM);
+	corral_nft_put_string(m, NFTA_OBJ_NAME, name);
+	corral_nft_put_u32(m, NFTA_OBJ_TYPE, type);
+	return corral_nft_nest(m, NFTA_OBJ_DATA);
+}
+
 void corral_nft_counter_add(struct corral_nft_batch *b, const char *name)
 {
 	struct corral_nft_message m;
-	struct nlattr *nest;
+	struct nlattr *nest = object_begin(b, &m, NFT_OBJECT_COUNTER, name);
 
-	corral_nft_batch_message(b, &m, NFT_MSG_NEWOBJ, NLM_F_CREATE | NLM_F_EXCL, ROOM);
-	corral_nft_put_string(&m, NFTA_OBJ_NAME, name);
-	corral_nft_put_u32(&m, NFTA_OBJ_TYPE, NFT_OBJECT_COUNTER);
-	nest = corral_nft_nest(&m, NFTA_OBJ_DATA);
 	corral_nft_put_u64(&m, NFTA_COUNTER_BYTES, 0);
 	corral_nft_put_u64(&m, NFTA_COUNTER_PACKETS, 0);
+	corral_nft_nest_end(&m, nest);
+	corral_nft_batch_add(b, &m);
+}
+
+void corral_nft_timeouts_add(struct corral_nft_batch *b, const char *name, uint32_t time_wait_s,
+                             uint32_t close_s)
+{
+	struct corral_nft_message m;
+	struct nlattr *nest = object_begin(b, &m, NFT_OBJECT_CT_TIMEOUT, name), *list;
+
+	corral_nft_put_u8(&m, NFTA_CT_TIMEOUT_L4PROTO, IPPROTO_TCP);
+	list = corral_nft_nest(&m, NFTA_CT_TIMEOUT_DATA);
+	corral_nft_put_u32(&m, CTA_TIMEOUT_TCP_TIME_WAIT, time_wait_s);
+	corral_nft_put_u32(&m, CTA_TIMEOUT_TCP_CLOSE, close_s);
+	corral_nft_nest_end(&m, list);
 	corral_nft_nest_end(&m, nest);
 	corral_nft_batch_add(b, &m);
 }
@@ -221,7 +243,7 @@ static const char *noun(int type, int *ret_name)
 		return "elements of set";
 	case NFT_MSG_NEWOBJ:
 		*ret_name = NFTA_OBJ_NAME;
-		return "counter";
+		return "object";
 	default:
 		*ret_name = NFTA_TABLE_NAME;
 		return "table";

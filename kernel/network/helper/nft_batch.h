@@ -50,6 +50,11 @@ void corral_nft_chain_add(struct corral_nft_batch *b, const char *name);
 void corral_nft_chain_hook(struct corral_nft_batch *b, const char *name, const char *type,
                            uint32_t hook, int priority, uint32_t policy);
 void corral_nft_counter_add(struct corral_nft_batch *b, const char *name);
+/* Of TCP: how long the host remembers one whose sides have closed it, and one that was reset. The
+ * kernel has them by CONFIG_NF_CONNTRACK_TIMEOUT, and refuses with -ENOENT or -EOPNOTSUPP without.
+ */
+void corral_nft_timeouts_add(struct corral_nft_batch *b, const char *name, uint32_t time_wait_s,
+                             uint32_t close_s);
 
 /*
  * Sends it, and waits for what the kernel says of it. 0, or -errno with what was refused: of the

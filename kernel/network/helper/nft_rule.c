@@ -302,6 +302,12 @@ static void each(struct rule *r, const struct corral_nft_term *t)
 	struct expression e;
 
 	load_key(r, t);
+	if (t->mask) {
+		/* nftables lists what has no order in that of a packet. */
+		const uint32_t mask = htonl(t->mask);
+
+		bitwise_and(r, &mask, sizeof(mask));
+	}
 	e = expression(r, "dynset");
 	corral_nft_put_string(&r->m, NFTA_DYNSET_SET_NAME, t->name);
 	corral_nft_put_u32(&r->m, NFTA_DYNSET_SREG_KEY, NFT_REG_1);
@@ -315,16 +321,12 @@ static void each(struct rule *r, const struct corral_nft_term *t)
 	expression_end(r, e);
 }
 
-static void tally(struct rule *r, const char *name)
+/* What the table has under a name; type: NFT_OBJECT_*. */
+static void object(struct rule *r, uint32_t type, const char *name)
 {
-	struct expression e;
+	struct expression e = expression(r, "objref");
 
-	if (!name) {
-		counter(r, NFTA_LIST_ELEM);
-		return;
-	}
-	e = expression(r, "objref");
-	corral_nft_put_u32(&r->m, NFTA_OBJREF_IMM_TYPE, NFT_OBJECT_COUNTER);
+	corral_nft_put_u32(&r->m, NFTA_OBJREF_IMM_TYPE, type);
 	corral_nft_put_string(&r->m, NFTA_OBJREF_IMM_NAME, name);
 	expression_end(r, e);
 }
@@ -404,11 +406,22 @@ static void term(struct rule *r, const struct corral_nft_term *t)
 			connlimit(r, NFTA_LIST_ELEM, t->low);
 		break;
 	case CORRAL_NFT_TERM_RATE:
+		if (t->name)
+			each(r, t);
+		else
+			limit(r, NFTA_LIST_ELEM, t->low, t->high);
+		break;
 	case CORRAL_NFT_TERM_COUNT:
 		each(r, t);
 		break;
 	case CORRAL_NFT_TERM_TALLY:
-		tally(r, t->name);
+		if (t->name)
+			object(r, NFT_OBJECT_COUNTER, t->name);
+		else
+			counter(r, NFTA_LIST_ELEM);
+		break;
+	case CORRAL_NFT_TERM_TIMEOUT:
+		object(r, NFT_OBJECT_CT_TIMEOUT, t->name);
 		break;
 	case CORRAL_NFT_TERM_MARK:
 		immediate(r, NFT_REG_1, &t->low, sizeof(t->low));

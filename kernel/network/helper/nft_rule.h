@@ -26,13 +26,15 @@ enum corral_nft_term_kind {
 	CORRAL_NFT_TERM_NAME,        /* of a link; exact: all of it, else how it begins */
 	CORRAL_NFT_TERM_PREFIXES,    /* the address is within one of the prefixes */
 	CORRAL_NFT_TERM_SET,         /* the key is in the set name */
-	CORRAL_NFT_TERM_CONNECTIONS, /* there are more than low; by key in the set name, if any */
-	CORRAL_NFT_TERM_RATE, /* more than low come in a second, by key in the set name, and high
-	                         came at once */
+	CORRAL_NFT_TERM_CONNECTIONS, /* there are more than low; by key, as far as mask has it, in
+	                                the set name, if any */
+	CORRAL_NFT_TERM_RATE, /* more than low come in a second, by key in the set name, if any,
+	                         and high came at once */
 	/* With it: */
-	CORRAL_NFT_TERM_COUNT, /* in the set name, by key; while it has room */
-	CORRAL_NFT_TERM_TALLY, /* in the rule itself, or in the counter name */
-	CORRAL_NFT_TERM_MARK,  /* set to low */
+	CORRAL_NFT_TERM_COUNT,   /* in the set name, by key; while it has room */
+	CORRAL_NFT_TERM_TALLY,   /* in the rule itself, or in the counter name */
+	CORRAL_NFT_TERM_MARK,    /* set to low */
+	CORRAL_NFT_TERM_TIMEOUT, /* its connection ends by those of name */
 	CORRAL_NFT_TERM_UNTRACKED,
 	CORRAL_NFT_TERM_VERDICT,    /* low: NF_*, NFT_JUMP, NFT_GOTO; to the chain name */
 	CORRAL_NFT_TERM_REJECT,     /* low: enum nft_reject_types, high: its code */

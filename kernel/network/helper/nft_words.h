@@ -72,6 +72,12 @@
 #define CONNECTIONS_EACH_OVER(number, set, ...) \
 	TERM_OF(CONNECTIONS, .low = (number), .name = (set), .key = { __VA_ARGS__ })
 
+/* Of parts, a power of two, in one of which each connection is at random. */
+#define CONNECTIONS_IN_A_PART_OVER(number, parts, set)                           \
+	TERM_OF(CONNECTIONS, .low = (number), .mask = (parts)-1u, .name = (set), \
+	        .key = { CORRAL_NFT_RANDOM })
+
+#define RATE_OVER(a_second, burst) TERM_OF(RATE, .low = (a_second), .high = (burst))
 #define RATE_EACH_OVER(a_second, burst, set, ...) \
 	TERM_OF(RATE, .low = (a_second), .high = (burst), .name = (set), .key = { __VA_ARGS__ })
 
@@ -81,6 +87,7 @@
 #define COUNTED            TERM_OF(TALLY, )
 #define COUNTED_AS(text)   TERM_OF(TALLY, .name = (text))
 #define SET_MARK(value)    TERM_OF(MARK, .low = (value))
+#define ENDS_BY(timeouts)  TERM_OF(TIMEOUT, .name = (timeouts))
 #define UNTRACKED          TERM_OF(UNTRACKED, )
 
 #define VERDICT(code, chain) TERM_OF(VERDICT, .low = (uint32_t)(code), .name = (chain))

@@ -84,6 +84,28 @@ static void share_of_connections_is_that_of_a_place(void **state)
 	assert_int_equal(corral_net_connections_max(1), CORRAL_NET_CONNECTIONS_MIN);
 }
 
+/* Open ones, and those that began while what has ended stays: a quarter of the table each. */
+static void share_of_all_sandboxes_is_half_of_the_table(void **state)
+{
+	static const unsigned int tables[] = { 0, 4096, 8192, 100000, 262144, 1u << 21, 1u << 30 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
+		for (unsigned int stays = 60; stays <= 240; stays *= 2) {
+			const uint64_t quarter = (tables[i] ? tables[i] : 262144) / 4;
+			const struct corral_net_share s = corral_net_share(tables[i], stays);
+
+			assert_int_equal(s.parts & (s.parts - 1), 0);
+			/* One that is in the only part would be in none. */
+			assert_true(s.parts > 1);
+			assert_true((uint64_t)s.parts * s.each <= quarter);
+			assert_true((uint64_t)s.a_second * stays + s.at_once <= quarter);
+			assert_true(s.each && s.a_second && s.at_once);
+		}
+	}
+	assert_int_equal(corral_net_share(262144, 60).a_second, 955);
+}
+
 static struct corral_net_loop loop;
 static unsigned int n_taken, n_ready;
 static void (*listener_ready)(struct corral_net_watch *w, uint32_t events);
@@ -177,6 +199,7 @@ int main(void)
 		cmocka_unit_test(place_of_a_lease_is_its_own),
 		cmocka_unit_test(bucket_fills_with_time),
 		cmocka_unit_test(share_of_connections_is_that_of_a_place),
+		cmocka_unit_test(share_of_all_sandboxes_is_half_of_the_table),
 		cmocka_unit_test(listener_without_a_descriptor_rests),
 		cmocka_unit_test(page_of_names_is_read_and_not_written),
 	};
