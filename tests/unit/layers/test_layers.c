@@ -398,6 +398,38 @@ static void bases_lie_beneath_all(void **state)
 	assert_diff_of(&s, 0, false, "");
 }
 
+/* A guest's "/" is the lowest layer's from the start, whatever the base's own directory is like. */
+static void what_a_base_itself_is_like_is_no_change(void **state)
+{
+	struct corral_layer_stack s;
+
+	(void)state;
+	file("base/a", "a\n");
+	file("1/u0/b", "b\n");
+	folder("1/u2");
+	assert_int_equal(chmod("base", 0700), 0);
+	if (geteuid() == 0)
+		assert_int_equal(chown("base", 7, 7), 0);
+	s = stack_of("1");
+	s.base_paths[CORRAL_LAYER_PART_ROOT] = s.base_paths[CORRAL_LAYER_PART_WORK_DIR] = "base";
+	assert_diff_of(&s, 1, false, "A /b\n");
+	/* As a guest had its work directory made for whom it runs as. */
+	if (geteuid() == 0) {
+		assert_int_equal(chown("1/u2", 8, 8), 0);
+		assert_diff_of(&s, 1, false, "A /b\n");
+		assert_int_equal(chown("1/u0", 8, 8), 0);
+		assert_diff_of(&s, 1, false, "Co /\nA /b\n");
+		assert_int_equal(chown("1/u0", 0, 0), 0);
+	}
+	assert_int_equal(chmod("1/u0", 0711), 0);
+	assert_diff_of(&s, 1, false, "Cm /\nA /b\n");
+	/* From then on layers have it. */
+	folder("2/u0");
+	s = stack_of("2 1");
+	s.base_paths[CORRAL_LAYER_PART_ROOT] = "base";
+	assert_diff_of(&s, 1, false, "Cm /\n");
+}
+
 static void more_changes_than_asked_for_are_e2big(void **state)
 {
 	struct corral_layers_diff_options o = { .n_after = 1, .changes_max = 2 };
@@ -970,6 +1002,7 @@ int main(void)
 		ROW(links_that_a_guest_left_are_told_and_not_followed),
 		ROW(what_a_root_began_with_is_no_change),
 		ROW(bases_lie_beneath_all),
+		ROW(what_a_base_itself_is_like_is_no_change),
 		ROW(more_changes_than_asked_for_are_e2big),
 		ROW(who_is_told_may_end_it),
 		ROW(texts_are_of_text_files_that_are_not_large),
