@@ -453,7 +453,7 @@ static int part_tell(struct differ *d, struct sides s)
 		r = top_find(&d->view, s.after, &after, d->err);
 	if (r < 0 || !before.there || !after.there)
 		return r;
-	if (before.tree == d->view.n - 1)
+	if (before.tree >= d->view.base)
 		begun_as(d, &after, &before);
 	return tell(d, &before, &after, NULL);
 }

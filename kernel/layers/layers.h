@@ -43,6 +43,9 @@ struct corral_layer_stack {
 	/* What lies beneath all of them; NULL: nothing. For the host's /usr that is "/usr". */
 	const char *base_paths[CORRAL_LAYER_PARTS];
 	const char *guest_paths[CORRAL_LAYER_PARTS]; /* "/", "/usr", "/workspace" */
+	/* What composed roots of root's have beneath "b0" (kernel/template.h), as far as it is
+	 * known; NULL: nothing. */
+	const char *template_path;
 };
 
 enum corral_change_kind { CORRAL_CHANGE_ADDED = 1, CORRAL_CHANGE_CHANGED, CORRAL_CHANGE_DELETED };

@@ -383,6 +383,40 @@ static void what_a_root_began_with_is_no_change(void **state)
 	assert_diff("m", 1, "Cc /etc/hosts\nA /etc/mine\nD /etc/shells\n");
 }
 
+/* Beneath what a root of root's began with lies what it has of the host's. */
+static void template_is_what_there_was(void **state)
+{
+	struct corral_layer_stack s;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	file("t/etc/certs/a", "a\n");
+	file("t/etc/certs/b", "b\n");
+	file("t/etc/certs/c", "c\n");
+	file("t/etc/hosts", "the template's");
+	file("1/b0/etc/hosts", "h\n");
+	file("1/u0/etc/certs/a", "A\n");
+	whiteout("1/u0/etc/certs/b");
+	file("1/u0/etc/certs/c", "c\n");
+	file("1/u0/etc/certs/d", "d\n");
+	whiteout("1/u0/etc/certs/gone");
+	file("2/u0/etc/certs/b", "b\n");
+	file("2/u0/etc/hosts", "H\n");
+	s = stack_of("2 1");
+	s.template_path = "t";
+	assert_diff_of(&s, 2, false, "Cc /etc/certs/a\nA /etc/certs/d\nCc /etc/hosts\n");
+	assert_diff_of(&s, 1, false, "A /etc/certs/b\nCc /etc/hosts\n");
+	s = stack_of("1");
+	s.template_path = "t";
+	assert_diff_of(&s, 1, false, "Cc /etc/certs/a\nD /etc/certs/b\nA /etc/certs/d\n");
+	/* A merged one tells the same. */
+	merged("2", "1", "m", false);
+	s = stack_of("m");
+	s.template_path = "t";
+	assert_diff_of(&s, 1, false, "Cc /etc/certs/a\nA /etc/certs/d\nCc /etc/hosts\n");
+}
+
 static void bases_lie_beneath_all(void **state)
 {
 	struct corral_layer_stack s;
@@ -1001,6 +1035,7 @@ int main(void)
 		ROW(readers_follow_no_link),
 		ROW(links_that_a_guest_left_are_told_and_not_followed),
 		ROW(what_a_root_began_with_is_no_change),
+		ROW(template_is_what_there_was),
 		ROW(bases_lie_beneath_all),
 		ROW(what_a_base_itself_is_like_is_no_change),
 		ROW(more_changes_than_asked_for_are_e2big),
