@@ -219,11 +219,15 @@ static int begin(const struct corral_keep *k, const struct corral_policy *p,
 {
 	corral_autobuf struct corral_buf entries = CORRAL_BUF_INIT;
 	static const char *const places[] = { "u0", DRAFT };
+	struct corral_etc own = *etc;
 	int r = 0;
 
 	if (has_begun(k))
 		return 0;
-	corral_skeleton_build(&entries, p, etc);
+	/* What the template has of the host's is no empty place for a mount. */
+	if (k->is_root)
+		own.n_bind = 0;
+	corral_skeleton_build(&entries, p, &own);
 	if (entries.failed)
 		return corral_error_set(err, ENOMEM, "compose the root: out of memory");
 	if (mkdirat(k->fd, DRAFT, 0755) < 0 && errno != EEXIST)

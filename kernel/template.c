@@ -273,6 +273,60 @@ int corral_template_find(const char *runtime_dir, const struct corral_etc *etc,
 	return r;
 }
 
+static bool is_newer(const struct stat *a, const struct stat *b)
+{
+	return a->st_ctim.tv_sec != b->st_ctim.tv_sec ? a->st_ctim.tv_sec > b->st_ctim.tv_sec
+	                                              : a->st_ctim.tv_nsec > b->st_ctim.tv_nsec;
+}
+
+/* Of one place: renaming it to where it is was the last that happened to it. */
+static void newest_find(const char *place, uint64_t digest, struct corral_template *ret,
+                        struct stat *newest)
+{
+	int fd = open(place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	char prefix[sizeof("root-0123456789abcdef-")];
+	struct stat st;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir) {
+		corral_fd_closep(&fd);
+		return;
+	}
+	(void)snprintf(prefix, sizeof(prefix), "root-%016llx-", (unsigned long long)digest);
+	/* As whoever makes one wants it: nobody else's to write. */
+	if (fstat(fd, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 022)) {
+		(void)closedir(dir);
+		return;
+	}
+	for (const struct dirent *d = readdir(dir); d; d = readdir(dir)) {
+		if (strncmp(d->d_name, prefix, strlen(prefix)) != 0 ||
+		    strlen(d->d_name) != ROOT_NAME_LEN ||
+		    fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode) ||
+		    (ret->path[0] && !is_newer(&st, newest)))
+			continue;
+		(void)snprintf(ret->path, sizeof(ret->path), "%s/%.*s", place, (int)ROOT_NAME_LEN,
+		               d->d_name);
+		*newest = st;
+	}
+	(void)closedir(dir);
+}
+
+int corral_template_newest(const struct corral_etc *etc, struct corral_template *ret)
+{
+	/* As kernel/launcher.c has them. */
+	static const char *const places[] = { "/run/corral", "/var/lib/corral/roots" };
+	corral_autobuf struct corral_buf entries = CORRAL_BUF_INIT;
+	struct stat newest = { 0 };
+
+	*ret = (struct corral_template) { .lock_fd = -1 };
+	corral_skeleton_template(&entries, etc);
+	if (entries.failed)
+		return -ENOMEM;
+	for (size_t i = 0; i < CORRAL_COUNT(places); i++)
+		newest_find(places[i], skeleton_digest(&entries), ret, &newest);
+	return ret->path[0] && use(ret) == 0 ? 0 : -ENOENT;
+}
+
 bool corral_template_is_current(const struct corral_template *t)
 {
 	return t->sources && corral_etc_sources_same(t->sources);

@@ -37,6 +37,9 @@ struct corral_template {
 int corral_template_find(const char *runtime_dir, const struct corral_etc *etc,
                          const struct corral_host *host, struct corral_template *ret,
                          struct corral_error *err);
+/* The newest that sandboxes of this version were made with since the host started, and that is
+ * there still; none is made. -ENOENT; -ENOMEM. As such it has no sources. */
+int corral_template_newest(const struct corral_etc *etc, struct corral_template *ret);
 /* Whether the host's files are still those that it was made from. */
 bool corral_template_is_current(const struct corral_template *t);
 void corral_template_done(struct corral_template *t);

@@ -11,12 +11,14 @@
 #include "tools/commands.h"
 #include "tools/docker_exec.h"
 #include "tools/family.h"
+#include "tools/images/place.h"
 #include "tools/images/runtimes.h"
 #include "tools/images/use.h"
 #include "tools/isolation_here.h"
 #include "tools/json_print.h"
 #include "tools/message.h"
 #include "tools/program.h"
+#include "tools/runtime_account.h"
 #include "tools/runtimes.h"
 #include "tools/table.h"
 
@@ -271,6 +273,25 @@ static void print_text(const struct corral_runtime *rt, const struct answer *a)
 		                                          : "what it wants cannot be had");
 }
 
+/* By what name, and which numbers that is here; or that a run would find nobody. */
+static void print_user(int found, const struct corral_runtime_account *who, const char *why)
+{
+	if (found > 0)
+		(void)printf("  user    %s is %u:%u\n", who->user, who->guest_uid, who->guest_gid);
+	else if (found < 0)
+		(void)printf("  user    no: %s\n", why);
+}
+
+static json_t *user_json(int found, const struct corral_runtime_account *who, const char *why)
+{
+	if (found == 0)
+		return json_null();
+	if (found < 0)
+		return json_pack("{s:o}", "why", text_or_null(why));
+	return json_pack("{s:o, s:I, s:I}", "name", text_or_null(who->user), "uid",
+	                 (json_int_t)who->guest_uid, "gid", (json_int_t)who->guest_gid);
+}
+
 static json_t *way_json(bool can, const char *why)
 {
 	return json_pack("{s:b, s:o}", "possible", can, "why", text_or_null(can ? NULL : why));
@@ -280,25 +301,30 @@ static int explain(struct corral_call *call, struct corral_error *err)
 {
 	corral_auto(corral_runtime_freep) struct corral_runtime *rt = NULL;
 	corral_auto(corral_isolation_here_done) struct corral_isolation_here here = { 0 };
+	struct corral_runtime_account who = { .guest_uid = 0 };
+	struct corral_error nobody = { 0 };
 	struct answer a;
 	json_t *words;
-	int r = exec_if_installed(call->main_argv, err);
+	int r = exec_if_installed(call->main_argv, err), found;
 
 	if (r == 0)
 		r = corral_runtimes_find(call->operands[0], &rt, err);
 	if (!rt)
 		return r;
 	ask(&here, rt, &a);
+	found = corral_runtime_account_find(here.images, rt, &who, &nobody);
 	if (!call->options.json) {
 		print_text(rt, &a);
-		return is_to_be_had(&a) ? 0 : 1;
+		print_user(found, &who, nobody.text);
+		return is_to_be_had(&a) && found >= 0 ? 0 : 1;
 	}
 	words = entry_json(rt, NULL, &a);
 	(void)json_object_del(words, "file");
 	(void)json_object_set_new(words, "native", way_json(a.native, a.native_why));
 	(void)json_object_set_new(words, "docker", way_json(a.docker, a.docker_why));
+	(void)json_object_set_new(words, "user", user_json(found, &who, nobody.text));
 	r = corral_json_print(words, err);
-	return r == 0 && !is_to_be_had(&a) ? 1 : r;
+	return r == 0 && (!is_to_be_had(&a) || found < 0) ? 1 : r;
 }
 
 /* --- validate --- */
@@ -315,7 +341,7 @@ static int meaning_check(struct corral_runtime *rt, struct corral_error *err)
 		free(c->image);
 		c->image = NULL;
 	}
-	/* Nor do names of its users, where the root that has them is not the host's. */
+	/* Names of its users are account_check()'s, where the root is not the host's. */
 	if (r == 0 && !c->has_user &&
 	    (rt->isolation == CORRAL_ISOLATION_DOCKER ||
 	     (rt->rootfs ? strcmp(rt->rootfs, "host") != 0 : rt->image || rt->base_image))) {
@@ -331,6 +357,19 @@ static int meaning_check(struct corral_runtime *rt, struct corral_error *err)
 		r = corral_policy_compile(c, NULL, &p, err);
 	corral_policy_free(p);
 	return r;
+}
+
+/* As far as the root that has its accounts is here. */
+static int account_check(const struct corral_runtime *rt, struct corral_error *err)
+{
+	corral_auto(corral_image_store_closep) struct corral_image_store *images = NULL;
+	struct corral_runtime_account who;
+	int r;
+
+	/* Without a store it has no image here. */
+	(void)corral_images_look(&images, NULL);
+	r = corral_runtime_account_find(images, rt, &who, err);
+	return r < 0 ? r : 0;
 }
 
 /* Files of others carry along what means nothing in them, so that it is no mistake. */
@@ -349,6 +388,8 @@ static int file_check(const char *path, bool *ret_leaves_out, struct corral_erro
 		return r;
 	*ret_leaves_out = leaves_out(rt);
 	r = meaning_check(rt, err);
+	if (r == 0)
+		r = account_check(rt, err);
 	return r < 0 ? corral_error_wrap(err, r, "'%.200s'", path) : 0;
 }
 

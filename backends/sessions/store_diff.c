@@ -13,6 +13,8 @@
 
 #include "backends/sessions/store_state.h"
 #include "kernel/base/cleanup.h"
+#include "kernel/etc.h"
+#include "kernel/template.h"
 
 /* Layers of both states; 0 is what was there before everything. */
 struct span {
@@ -142,6 +144,26 @@ static int span_get(struct store_session *e, const struct corral_session_span *a
 	return r;
 }
 
+/*
+ * What of the host's /etc lies beneath a composed root. Each sandbox has the newest there is then,
+ * so what a command saw may be gone: it is compared with the newest that there is now, which is
+ * what would be seen without the session's changes. What the host changed or took away meanwhile
+ * is not told as the guest's, as only names that layers have are compared; a file of both is told
+ * against the host's newer one. Where none is there, as after a start of the host until the first
+ * sandbox, nobody knows: then all that layers have is told as added, and none of it as deleted.
+ */
+static void template_put(struct corral_template *t, struct corral_layer_stack *stack)
+{
+	struct corral_etc etc;
+
+	/* An ordinary user's guest has the host's own files there, not to be written to. */
+	if (geteuid() != 0 || stack->base_paths[CORRAL_LAYER_PART_ROOT])
+		return;
+	corral_etc_scan(&etc);
+	if (corral_template_newest(&etc, t) == 0)
+		stack->template_path = t->path;
+}
+
 int corral_session_diff(struct corral_session_store *s, const char *id,
                         const struct corral_session_span *span,
                         const struct corral_layers_diff_options *options,
@@ -150,6 +172,7 @@ int corral_session_diff(struct corral_session_store *s, const char *id,
 {
 	store_autonumbers struct store_numbers layers = { 0 };
 	corral_auto(corral_session_stack_close) struct corral_session_stack stack = { 0 };
+	corral_auto(corral_template_done) struct corral_template template = { .lock_fd = -1 };
 	struct corral_layers_diff_options o = { 0 };
 	store_autosession struct store_session session = { 0 };
 	corral_autofd int top_fd = -1;
@@ -173,6 +196,7 @@ int corral_session_diff(struct corral_session_store *s, const char *id,
 	 * of his. */
 	if (geteuid() != 0)
 		stack.stack.base_paths[CORRAL_LAYER_PART_USR] = NULL;
+	template_put(&template, &stack.stack);
 	/* Others need not wait for what may take long. */
 	store_session_close(&session);
 	return o.n_after ? corral_layers_diff(&stack.stack, &o, told, ctx, err) : 0;

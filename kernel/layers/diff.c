@@ -429,6 +429,20 @@ static int top_find(const struct view *v, uint32_t mask, struct found *ret,
 	return 0;
 }
 
+/*
+ * No guest saw the base's own directory: its overlay shows the topmost layer's, which the first
+ * sandbox began with (kernel/keep.c) 0755 and its maker's, a work directory with whom commands run
+ * as. Nobody knows any more who that was; and an ordinary user's guest has no other ids to give.
+ */
+static void begun_as(const struct differ *d, const struct found *after, struct found *ret)
+{
+	bool known = d->view.trusted && d->part != CORRAL_LAYER_PART_WORK_DIR;
+
+	ret->st.st_mode = S_IFDIR | 0755;
+	ret->st.st_uid = known ? 0 : after->st.st_uid;
+	ret->st.st_gid = known ? 0 : after->st.st_gid;
+}
+
 /* The part's own directory is there before and after; whether it is as it was. */
 static int part_tell(struct differ *d, struct sides s)
 {
@@ -439,6 +453,8 @@ static int part_tell(struct differ *d, struct sides s)
 		r = top_find(&d->view, s.after, &after, d->err);
 	if (r < 0 || !before.there || !after.there)
 		return r;
+	if (before.tree >= d->view.base)
+		begun_as(d, &after, &before);
 	return tell(d, &before, &after, NULL);
 }
 

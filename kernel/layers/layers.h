@@ -43,6 +43,9 @@ struct corral_layer_stack {
 	/* What lies beneath all of them; NULL: nothing. For the host's /usr that is "/usr". */
 	const char *base_paths[CORRAL_LAYER_PARTS];
 	const char *guest_paths[CORRAL_LAYER_PARTS]; /* "/", "/usr", "/workspace" */
+	/* What composed roots of root's have beneath "b0" (kernel/template.h), as far as it is
+	 * known; NULL: nothing. */
+	const char *template_path;
 };
 
 enum corral_change_kind { CORRAL_CHANGE_ADDED = 1, CORRAL_CHANGE_CHANGED, CORRAL_CHANGE_DELETED };
@@ -80,7 +83,8 @@ struct corral_layers_diff_options {
 /*
  * What the topmost n_after layers change, told part by part in the order of their paths, name by
  * name: a directory before what is in it. Whatever is in a directory that came or went is told as
- * well. A directory that was touched but is the same is not told. Content is compared: a file
+ * well. A directory that was touched but is the same is not told, nor is what a part's own is like
+ * in the base, which no guest sees. Content is compared: a file
  * written anew with what it held is no change. What an ordinary user's guest closed to its own user
  * is not looked into: files are compared by size and time, directories are as if they were empty.
  * Not 0 from told ends it, and comes back. A tree of more than 4096 levels is told so far.

@@ -32,7 +32,7 @@ static int reader_open(struct reader *r, const struct corral_layer_stack *stack,
 		return result;
 	/* It is not part of what is seen (view.h). */
 	if (r->view.base_is_copied)
-		corral_fd_closep(&r->view.fds[r->view.n - 1]);
+		corral_fd_closep(&r->view.fds[r->view.base]);
 	result = trail_init(&r->trail, r->view.fds, r->view.n, 0, false, r->err);
 	if (result < 0)
 		reader_close(r);

@@ -16,7 +16,7 @@
 #include "kernel/base/error.h"
 #include "kernel/layers/layers.h"
 
-#define TRAIL_WIDTH (CORRAL_LAYERS_MAX + 1) /* trees */
+#define TRAIL_WIDTH (CORRAL_LAYERS_MAX + 2) /* trees */
 /* Directories below each other; beyond any path that a program can name, and short enough that the
  * ways back are no burden. */
 #define TRAIL_DEPTH_MAX 4096

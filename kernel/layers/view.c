@@ -49,7 +49,7 @@ int layer_part_open(int layer_fd, const char *path, enum corral_layer_part part,
 static int base_open(const struct corral_layer_stack *stack, enum corral_layer_part part,
                      struct view *v, struct corral_error *err)
 {
-	int *fd = &v->fds[v->n - 1];
+	int *fd = &v->fds[v->base];
 
 	if (*fd >= 0 || !stack->base_paths[part])
 		return 0;
@@ -60,7 +60,7 @@ static int base_open(const struct corral_layer_stack *stack, enum corral_layer_p
 int view_open(const struct corral_layer_stack *stack, enum corral_layer_part part, struct view *ret,
               struct corral_error *err)
 {
-	struct view v = { .n = stack->n + 1, .trusted = geteuid() == 0 };
+	struct view v = { .n = stack->n + 2, .base = stack->n, .trusted = geteuid() == 0 };
 	int r = 0;
 
 	if (stack->n > CORRAL_LAYERS_MAX)
@@ -81,13 +81,20 @@ int view_open(const struct corral_layer_stack *stack, enum corral_layer_part par
 		begun = files_open_dir(layer, LAYER_BEGIN, false, &mode);
 		if (begun < 0)
 			continue;
-		corral_fd_closep(&v.fds[v.n - 1]);
-		v.fds[v.n - 1] = begun;
+		corral_fd_closep(&v.fds[v.base]);
+		v.fds[v.base] = begun;
 		v.base_of = i;
 	}
-	v.base_is_copied = !v.trusted && v.fds[v.n - 1] >= 0;
+	v.base_is_copied = !v.trusted && v.fds[v.base] >= 0;
 	if (r == 0)
 		r = base_open(stack, part, &v, err);
+	if (r == 0 && part == CORRAL_LAYER_PART_ROOT && stack->template_path) {
+		int *fd = &v.fds[v.base + 1];
+
+		*fd = open(stack->template_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (*fd < 0)
+			r = corral_error_sys(err, errno, "template '%s'", stack->template_path);
+	}
 	if (r < 0)
 		view_close(&v);
 	else

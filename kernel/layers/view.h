@@ -29,10 +29,11 @@ int layer_part_open(int layer_fd, const char *path, enum corral_layer_part part,
  * made the layer; else u0 began as a copy of it, and has it all. */
 #define LAYER_BEGIN "b0"
 
-/* One part of a stack: the topmost tree first, the base last. */
+/* One part of a stack: the topmost tree first, then the base, and the template last. */
 struct view {
 	int fds[TRAIL_WIDTH]; /* -1: that layer has no such part */
-	size_t n;             /* with the base's place, which is n - 1 */
+	size_t n;             /* with the places of the base and the template */
+	size_t base;          /* the base's place, behind those of all layers */
 	uint32_t base_mask;   /* of the base alone, as trail_mask() has it */
 	bool trusted;         /* which marks count */
 	bool base_is_copied;  /* tree base_of began as a copy of the base */

@@ -256,6 +256,41 @@ static void sandbox_and_session_have_the_same_users(void **state)
 	}
 }
 
+static void runtimes_users_are_looked_up_beforehand(void **state)
+{
+	char file[700], text[900];
+
+	(void)state;
+	if (!can())
+		return;
+	(void)snprintf(file, sizeof(file), "%s/lookup.json", dir);
+	for (int i = 0; i < 4; i++) {
+		bool known = i < 2;
+
+		(void)snprintf(text, sizeof(text),
+		               "{\"%s\":\"%s\",\"user\":\"%s\",\"isolation\":\"native\"}",
+		               i % 2 ? "rootfs" : "image", i % 2 ? rootfs : "users:1",
+		               known ? "app" : "nobody-such");
+		file_make(dir, "lookup.json", text);
+		CORRAL(&r, "runtime", "validate", file);
+		assert_status(&r, known ? 0 : 1);
+		if (!known)
+			assert_says(r.err, "user 'nobody-such' is not in its /etc/passwd");
+		CORRAL(&r, "runtime", "explain", file);
+		assert_status(&r, known ? 0 : 1);
+		assert_says(r.out, known ? "  user    app is 1000:1001\n" : "  user    no: ");
+		if (!known)
+			assert_says(r.out, "user 'nobody-such' is not in its /etc/passwd");
+		CORRAL(&r, "runtime", "explain", "--json", file);
+		assert_says(r.out, known ? "\"gid\": 1001" : "'nobody-such'");
+	}
+	/* What is not here yet has no accounts to look in. */
+	file_make(dir, "lookup.json",
+	          "{\"image\":\"none:1\",\"user\":\"app\",\"isolation\":\"native\"}");
+	CORRAL(&r, "runtime", "validate", file);
+	assert_status(&r, 0);
+}
+
 static void configuration_says_names_as_well(void **state)
 {
 	char file[700], text[900];
@@ -344,6 +379,7 @@ int main(void)
 		cmocka_unit_test(hosts_root_has_few_names),
 		cmocka_unit_test(hostile_accounts_lead_nowhere),
 		cmocka_unit_test(sandbox_and_session_have_the_same_users),
+		cmocka_unit_test(runtimes_users_are_looked_up_beforehand),
 		cmocka_unit_test(configuration_says_names_as_well),
 		cmocka_unit_test(groups_are_none_of_a_workspace),
 		cmocka_unit_test(number_needs_no_file_of_accounts),

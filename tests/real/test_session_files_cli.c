@@ -100,6 +100,30 @@ static void changes_of_one_command_are_told_at_its_end(void)
 	assert_string_equal(said.out, "[]\n");
 }
 
+/* Root's guests may change their copy of it, which lies beneath all of a session's layers. */
+static void diff_knows_what_of_the_hosts_etc_was_there(void)
+{
+	json_t *list, *what;
+
+	if (!is_root() || access("/etc/ld.so.cache", F_OK) < 0 ||
+	    access("/etc/ssl/certs/ca-certificates.crt", F_OK) < 0)
+		return;
+	session_sh("etc",
+	           "cp /etc/ld.so.cache c; mv c /etc/ld.so.cache; chmod 600 /etc/ld.so.cache; rm "
+	           "/etc/ssl/certs/ca-certificates.crt; "
+	           "touch /etc/ssl/certs/own",
+	           "");
+	assert_session("C /etc/ld.so.cache\nD /etc/ssl/certs/ca-certificates.crt\n"
+	               "A /etc/ssl/certs/own\n",
+	               "diff", "etc");
+	SESSION(&said, "diff", "etc", "--json");
+	list = json_loads(said.out, 0, NULL);
+	what = json_object_get(json_array_get(list, 0), "what");
+	assert_int_equal(json_array_size(what), 1);
+	assert_string_equal(json_string_value(json_array_get(what, 0)), "mode");
+	json_decref(list);
+}
+
 static void diff_tells_what_was_added_changed_and_deleted(void)
 {
 	json_t *list, *o;
@@ -148,6 +172,7 @@ int main(int argc, char **argv)
 		SESSION_TEST(commands_of_a_history_are_taken_back),
 		SESSION_TEST(commands_of_a_history_run_one_after_the_other),
 		SESSION_TEST(changes_of_one_command_are_told_at_its_end),
+		SESSION_TEST(diff_knows_what_of_the_hosts_etc_was_there),
 		SESSION_TEST(diff_tells_what_was_added_changed_and_deleted),
 		SESSION_TEST(nothing_is_left),
 	};

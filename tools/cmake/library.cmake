@@ -69,12 +69,14 @@ set(private_headers
   kernel/base/trace.h
   kernel/base/utf8.h
   kernel/disk.h
+  kernel/etc.h
   kernel/files/client.h
   kernel/image/layer.h
   kernel/image/make.h
   kernel/image/reference.h
   kernel/keep.h
   kernel/quota.h
+  kernel/template.h
   policy/environment.h
   policy/guest_path.h
   policy/json_words.h

@@ -383,6 +383,40 @@ static void what_a_root_began_with_is_no_change(void **state)
 	assert_diff("m", 1, "Cc /etc/hosts\nA /etc/mine\nD /etc/shells\n");
 }
 
+/* Beneath what a root of root's began with lies what it has of the host's. */
+static void template_is_what_there_was(void **state)
+{
+	struct corral_layer_stack s;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	file("t/etc/certs/a", "a\n");
+	file("t/etc/certs/b", "b\n");
+	file("t/etc/certs/c", "c\n");
+	file("t/etc/hosts", "the template's");
+	file("1/b0/etc/hosts", "h\n");
+	file("1/u0/etc/certs/a", "A\n");
+	whiteout("1/u0/etc/certs/b");
+	file("1/u0/etc/certs/c", "c\n");
+	file("1/u0/etc/certs/d", "d\n");
+	whiteout("1/u0/etc/certs/gone");
+	file("2/u0/etc/certs/b", "b\n");
+	file("2/u0/etc/hosts", "H\n");
+	s = stack_of("2 1");
+	s.template_path = "t";
+	assert_diff_of(&s, 2, false, "Cc /etc/certs/a\nA /etc/certs/d\nCc /etc/hosts\n");
+	assert_diff_of(&s, 1, false, "A /etc/certs/b\nCc /etc/hosts\n");
+	s = stack_of("1");
+	s.template_path = "t";
+	assert_diff_of(&s, 1, false, "Cc /etc/certs/a\nD /etc/certs/b\nA /etc/certs/d\n");
+	/* A merged one tells the same. */
+	merged("2", "1", "m", false);
+	s = stack_of("m");
+	s.template_path = "t";
+	assert_diff_of(&s, 1, false, "Cc /etc/certs/a\nA /etc/certs/d\nCc /etc/hosts\n");
+}
+
 static void bases_lie_beneath_all(void **state)
 {
 	struct corral_layer_stack s;
@@ -396,6 +430,38 @@ static void bases_lie_beneath_all(void **state)
 	s.base_paths[CORRAL_LAYER_PART_USR] = "base";
 	assert_diff_of(&s, 1, false, "Cc /usr/lib/a\nD /usr/lib/b\n");
 	assert_diff_of(&s, 0, false, "");
+}
+
+/* A guest's "/" is the lowest layer's from the start, whatever the base's own directory is like. */
+static void what_a_base_itself_is_like_is_no_change(void **state)
+{
+	struct corral_layer_stack s;
+
+	(void)state;
+	file("base/a", "a\n");
+	file("1/u0/b", "b\n");
+	folder("1/u2");
+	assert_int_equal(chmod("base", 0700), 0);
+	if (geteuid() == 0)
+		assert_int_equal(chown("base", 7, 7), 0);
+	s = stack_of("1");
+	s.base_paths[CORRAL_LAYER_PART_ROOT] = s.base_paths[CORRAL_LAYER_PART_WORK_DIR] = "base";
+	assert_diff_of(&s, 1, false, "A /b\n");
+	/* As a guest had its work directory made for whom it runs as. */
+	if (geteuid() == 0) {
+		assert_int_equal(chown("1/u2", 8, 8), 0);
+		assert_diff_of(&s, 1, false, "A /b\n");
+		assert_int_equal(chown("1/u0", 8, 8), 0);
+		assert_diff_of(&s, 1, false, "Co /\nA /b\n");
+		assert_int_equal(chown("1/u0", 0, 0), 0);
+	}
+	assert_int_equal(chmod("1/u0", 0711), 0);
+	assert_diff_of(&s, 1, false, "Cm /\nA /b\n");
+	/* From then on layers have it. */
+	folder("2/u0");
+	s = stack_of("2 1");
+	s.base_paths[CORRAL_LAYER_PART_ROOT] = "base";
+	assert_diff_of(&s, 1, false, "Cm /\n");
 }
 
 static void more_changes_than_asked_for_are_e2big(void **state)
@@ -969,7 +1035,9 @@ int main(void)
 		ROW(readers_follow_no_link),
 		ROW(links_that_a_guest_left_are_told_and_not_followed),
 		ROW(what_a_root_began_with_is_no_change),
+		ROW(template_is_what_there_was),
 		ROW(bases_lie_beneath_all),
+		ROW(what_a_base_itself_is_like_is_no_change),
 		ROW(more_changes_than_asked_for_are_e2big),
 		ROW(who_is_told_may_end_it),
 		ROW(texts_are_of_text_files_that_are_not_large),
