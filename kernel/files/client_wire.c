@@ -24,6 +24,7 @@
 #include "kernel/files/internal.h"
 
 #define CANCEL_POLL_MS 50
+#define LAST_WORDS     8
 
 struct abandoned {
 	uint64_t id;   /* 0: none */
@@ -255,6 +256,25 @@ static void dispatch(struct corral_files_client *c, ssize_t len)
 		(void)pthread_cond_signal(&call->moved);
 }
 
+/* What it said before it ended tells why it did: a few messages, as it may go on without end. Under
+ * the lock. */
+static void hear_the_rest(struct corral_files_client *c)
+{
+	struct iovec part = { c->buf, CORRAL_FILES_WIRE_MAX };
+	struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1 };
+	ssize_t len;
+
+	for (int i = 0; i < LAST_WORDS && !c->reading && !c->broken; i++) {
+		len = recvmsg(c->sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		if (len <= 0)
+			return;
+		if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+			break_off(c, -EPROTO, "sent what is no answer");
+		else
+			dispatch(c, len);
+	}
+}
+
 /* One message, or none in time. Takes and gives the lock; only one thread at a time is here. */
 static void read_one(struct files_call *me)
 {
@@ -345,6 +365,7 @@ static int send_parts(struct files_call *call, struct iovec *parts, size_t n,
 		if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS) {
 			r = errno;
 			(void)pthread_mutex_lock(&c->lock);
+			hear_the_rest(c);
 			break_off(c, -EPIPE,
 			          r == EPIPE || r == ECONNRESET ? "it ended" : "cannot be reached");
 			r = say_broken(c, err);
