@@ -98,7 +98,8 @@ static int words_write(const struct corral_config *c, json_t *to, struct corral_
 	};
 	int r = 0;
 
-	if (c->network != CORRAL_NETWORK_NONE)
+	/* An allowlist alone would be read as network "allow". */
+	if (c->network != CORRAL_NETWORK_NONE || (c->network_said && c->allow_said))
 		r = corral_json_put(to, "network",
 		                    json_string(c->network_pasta ? "pasta"
 		                                                 : corral_network_name(c->network)),

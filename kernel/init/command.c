@@ -276,12 +276,26 @@ static void exec_await(struct command *c, long pid)
 		if (r != -ETIMEDOUT || ++looks < EXEC_LOOKS / 20)
 			continue;
 		if (looks >= EXEC_LOOKS) {
-			c->error = EINTR;
+			/* Where somebody waits, that is told; otherwise it may have executed just
+			 * now, and ends as what was killed. */
+			if (!(c->start->flags & CORRAL_START_QUIET))
+				c->error = EINTR;
 			(void)sys2(__NR_kill, pid, SIGKILL);
 		} else {
 			(void)sys2(__NR_kill, pid, SIGCONT);
 		}
 	}
+}
+
+int command_starts(void)
+{
+	return running.pid && __atomic_load_n(&command.tid, __ATOMIC_ACQUIRE) != 0;
+}
+
+void command_go_on(void)
+{
+	if (command_starts())
+		(void)sys2(__NR_kill, running.pid, SIGCONT);
 }
 
 void command_settle(void)

@@ -34,6 +34,9 @@ int command_start(struct init *in, const void *request, size_t size, const int *
  * next message is read.
  */
 void command_settle(void);
+/* Whether it is on that way; and that it goes on, if a guest stopped it there. */
+int command_starts(void);
+void command_go_on(void);
 /* After SIGCHLD: reaps, and tells of the command's end when there is nothing left of it. */
 void command_reap(struct init *in);
 void command_signal(uint32_t id, int signo);

@@ -15,6 +15,7 @@
 #include "kernel/init/tree.h"
 
 #define LOOK_AGAIN_NSEC 20000000
+#define GO_ON_NSEC      100000000
 #define NAME_ONLY       (010000000 | 02000000) /* O_PATH|O_CLOEXEC */
 
 static _Alignas(4096) char request[CORRAL_WIRE_MAX];
@@ -83,10 +84,12 @@ _Noreturn void serve_one(struct init *in)
 
 	in->signals_fd = signals_open(1ull << (SIGCHLD - 1) | ends | forward);
 	for (;;) {
-		struct timespec again = { 0, LOOK_AGAIN_NSEC };
+		int starts = command_starts();
+		struct timespec again = { 0, starts ? GO_ON_NSEC : LOOK_AGAIN_NSEC };
 
 		pfd = (struct pollfd) { in->signals_fd, POLLIN, 0 };
-		(void)sys5(__NR_ppoll, &pfd, 1, command_ends() ? &again : 0, 0, 8);
+		if (sys5(__NR_ppoll, &pfd, 1, starts || command_ends() ? &again : 0, 0, 8) == 0)
+			command_go_on();
 		while (sys3(__NR_read, in->signals_fd, &info, sizeof(info)) == sizeof(info)) {
 			if (info.ssi_signo == SUPERVISOR_ENDS)
 				(void)command_kill(in, command_id());
@@ -151,8 +154,9 @@ _Noreturn void serve(struct init *in)
 	for (;;) {
 		/* An orphan comes to us without a word: while a tree dies that the kernel does not
 		 * end at once, we look again. */
-		int look = (in->confined && command_ends()) || in->strays;
-		struct timespec again = { 0, LOOK_AGAIN_NSEC };
+		int starts = command_starts(),
+		    look = (in->confined && command_ends()) || in->strays || starts;
+		struct timespec again = { 0, starts ? GO_ON_NSEC : LOOK_AGAIN_NSEC };
 		unsigned int n = 2;
 
 		fds[0] = (struct pollfd) { CORRAL_WIRE_FD, POLLIN, 0 };
@@ -162,6 +166,7 @@ _Noreturn void serve(struct init *in)
 		if (sys5(__NR_ppoll, fds, n, look ? &again : 0, 0, 8) <= 0) {
 			if (look)
 				command_reap(in);
+			command_go_on();
 			continue;
 		}
 		if (fds[0].revents) {

@@ -36,6 +36,7 @@ struct process {
 	unsigned long long started; /* with the pid, who it is */
 	char state;
 	unsigned char kin;
+	bool is_dead;   /* all of it */
 	bool is_inside; /* a program of ours */
 	bool is_dying; /* it is told to end and has not yet: on a busy machine that takes a while */
 };
@@ -59,6 +60,7 @@ static bool stat_read(pid_t pid, struct process *ret)
 	char path[32], text[1024], *p, *open_at;
 	corral_autofd int fd = -1;
 	unsigned long flags, waiting;
+	long threads;
 	ssize_t n;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
@@ -84,14 +86,19 @@ static bool stat_read(pid_t pid, struct process *ret)
 	/* Anybody can take the name. But what an engine started has its parent outside, and a guest
 	 * has no such children. */
 	ret->is_inside &= ret->parent == 0;
-	/* The session was the sixth field, the flags are the ninth, the time of its start is the
-	 * 22nd, and the signals that wait for it are the 31st (proc(5)). */
+	/* The session was the sixth field, the flags are the ninth, the number of its threads is
+	 * the 20th, the time of its start the 22nd, and the signals that wait for it are the 31st
+	 * (proc(5)). */
 	p = skip(p, 2);
 	flags = p ? strtoul(p, &p, 10) : 0;
-	p = skip(p, 12);
+	p = skip(p, 10);
+	threads = p ? strtol(p, &p, 10) : 0;
+	p = skip(p, 1);
 	ret->started = p ? strtoull(p, &p, 10) : 0;
 	p = skip(p, 8);
 	waiting = p ? strtoul(p, &p, 10) : 0;
+	/* Its main thread may have ended, and others go on. */
+	ret->is_dead = ret->state == 'Z' && threads <= 1;
 	ret->is_dying = flags & (PF_EXITING | PF_SIGNALED) || waiting & 1ul << (SIGKILL - 1);
 	return p != NULL;
 }
@@ -305,7 +312,7 @@ static uint32_t sweep(pid_t session, bool orphans)
 	for (size_t i = 0; i < seen.n; i++) {
 		const struct process *p = &seen.list[i];
 
-		if (p->pid == 1 || p->pid == getpid() || p->state == 'Z' || goes_on(p))
+		if (p->pid == 1 || p->pid == getpid() || p->is_dead || goes_on(p))
 			continue;
 		if (p->is_inside || p->session == session || (orphans && is_orphan(p)))
 			n += signal_one(p, SIGKILL);

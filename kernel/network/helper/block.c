@@ -185,8 +185,10 @@ static void everybody_add(struct corral_nft_batch *b, const struct corral_net_ho
 	     JUMP("begins"));
 	/* What got no answer yet begins nothing anew, and would be counted in another part. */
 	RULE(b, "begins", HAS(STATUS, IPS_CONFIRMED), ACCEPT);
-	RULE(b, "begins", CONNECTIONS_EACH_OVER(all.own, OWN, CORRAL_NFT_IIFNAME),
-	     CONNECTIONS_IN_A_PART_OVER(all.each, all.parts, ALL), COUNTED, PROHIBIT);
+	/* In this order: a list is looked through for each connection that it counts, in every
+	 * table. That of one sandbox's counts but what it begins while the part is full. */
+	RULE(b, "begins", CONNECTIONS_IN_A_PART_OVER(all.each, all.parts, ALL),
+	     CONNECTIONS_EACH_OVER(all.own, OWN, CORRAL_NFT_IIFNAME), COUNTED, PROHIBIT);
 	RULE(b, "begins", RATE_EACH_OVER(all.own_a_second, all.own, OWN_BEGUN, CORRAL_NFT_IIFNAME),
 	     RATE_OVER(all.a_second, all.at_once), COUNTED, PROHIBIT);
 }

@@ -288,6 +288,23 @@ static void keys_of_a_sandbox_mean_what_they_mean_in_a_configuration(void **stat
 	corral_runtime_free(rt);
 }
 
+/* Written and read again, as what is stored is, "none" is still what was said. */
+static void no_network_with_a_list_stays_a_contradiction(void **state)
+{
+	struct corral_runtime *rt =
+	        parsed("{\"name\":\"x\",\"network\":\"none\",\"allow\":[\"example.org\"]}");
+	struct corral_config *c = NULL;
+	struct corral_policy *p = NULL;
+	struct corral_error err = { 0 };
+
+	(void)state;
+	assert_int_equal(corral_runtime_config(rt, &c, &err), 0);
+	assert_int_equal(corral_policy_compile(c, NULL, &p, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "the network is 'none'"));
+	corral_config_free(c);
+	corral_runtime_free(rt);
+}
+
 static void mistakes_in_a_sandbox_name_their_place(void **state)
 {
 	(void)state;
@@ -591,6 +608,7 @@ int main(void)
 		cmocka_unit_test(user_is_a_positive_number_that_an_engine_takes),
 		cmocka_unit_test(broken_json_says_where),
 		cmocka_unit_test(keys_of_a_sandbox_mean_what_they_mean_in_a_configuration),
+		cmocka_unit_test(no_network_with_a_list_stays_a_contradiction),
 		cmocka_unit_test(mistakes_in_a_sandbox_name_their_place),
 		cmocka_unit_test(what_was_written_reads_as_the_same),
 		cmocka_unit_test(keys_at_their_usual_value_are_left_out),
