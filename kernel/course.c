@@ -49,13 +49,6 @@ void corral_course_asked(const struct corral_sandbox *s, struct corral_course *c
 	               command->guest_dir ? command->guest_dir : s->work_dir);
 }
 
-int corral_course_not_started(struct corral_course *c, const struct corral_wire_number *m,
-                              struct corral_error *err)
-{
-	c->ended = true;
-	return corral_start_failed(c->program, c->guest_dir, &c->receipt, m, err);
-}
-
 static void statistics_unknown(struct corral_receipt *r)
 {
 	if (r->memory_peak_bytes == 0)
@@ -183,8 +176,8 @@ static void network_tell(struct corral_sandbox *s, struct corral_receipt *r)
 	pthread_mutex_unlock(&s->lock);
 }
 
-void corral_course_exited(struct corral_sandbox *s, struct corral_course *c,
-                          const struct corral_wire_exited *m)
+static void exited(struct corral_sandbox *s, struct corral_course *c,
+                   const struct corral_wire_exited *m)
 {
 	struct corral_receipt *r = &c->receipt;
 	bool disk_full = s->limits.disk_bytes && m->scratch_free_bytes < DISK_FULL_LEFT;
@@ -214,6 +207,19 @@ void corral_course_exited(struct corral_sandbox *s, struct corral_course *c,
 		r->stage_usec[CORRAL_STAGE_KILL] = (m->gone_nsec - m->end_nsec) / 1000;
 	finish(s, c, m->status, disk_full);
 	network_tell(s, r);
+}
+
+int corral_course_heard(struct corral_sandbox *s, struct corral_course *c,
+                        const union corral_wire_end *m, size_t len, struct corral_error *err)
+{
+	const uint32_t type = m->exited.head.type;
+
+	if (type == CORRAL_WIRE_EXITED && len == sizeof(m->exited))
+		exited(s, c, &m->exited);
+	if (type != CORRAL_WIRE_NOT_STARTED || len != sizeof(m->number) || !c->no_wait)
+		return 0;
+	c->ended = true;
+	return corral_start_failed(c->program, c->guest_dir, &c->receipt, &m->number, err);
 }
 
 void corral_course_gone(struct corral_sandbox *s, struct corral_course *c)

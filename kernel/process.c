@@ -132,11 +132,7 @@ int corral_process_event_fd(const struct corral_process *p)
 
 static int hear(struct corral_process *p, struct corral_error *err)
 {
-	union {
-		struct corral_wire_exited exited;
-		struct corral_wire_number number;
-	} m;
-	const struct corral_wire_head *head = &m.exited.head;
+	union corral_wire_end m;
 	corral_autofd int fd = -1;
 	ssize_t n;
 
@@ -152,13 +148,10 @@ static int hear(struct corral_process *p, struct corral_error *err)
 
 		(void)poll(&pfd, 1, GONE_MS);
 		corral_course_gone(p->sandbox, &p->course);
-	} else if (head->type == CORRAL_WIRE_EXITED && (size_t)n == sizeof(m.exited)) {
-		corral_course_exited(p->sandbox, &p->course, &m.exited);
-	} else if (head->type == CORRAL_WIRE_NOT_STARTED && (size_t)n == sizeof(m.number) &&
-	           p->course.no_wait) {
-		return corral_course_not_started(&p->course, &m.number, err);
+		return p->course.ended;
 	}
-	return p->course.ended;
+	n = corral_course_heard(p->sandbox, &p->course, &m, (size_t)n, err);
+	return n < 0 ? (int)n : p->course.ended;
 }
 
 int corral_process_dispatch(struct corral_process *p, struct corral_error *err)

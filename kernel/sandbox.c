@@ -107,14 +107,10 @@ static void gone(struct corral_sandbox *s)
 
 static int hear(struct corral_sandbox *s, struct corral_error *err)
 {
-	union {
-		struct corral_wire_exited exited;
-		struct corral_wire_number number;
-	} m;
-	const struct corral_wire_head *head = &m.exited.head;
+	union corral_wire_end m;
 	corral_autofd int fd = -1;
 	ssize_t n;
-	int r = 0;
+	int r;
 
 	n = corral_wire_receive(s->socket_fd, &m, sizeof(m), &fd, MSG_DONTWAIT);
 	if (n == -EAGAIN)
@@ -131,11 +127,7 @@ static int hear(struct corral_sandbox *s, struct corral_error *err)
 		return corral_error_sys(err, (int)-n, "hear from guest init");
 	if (s->phase != CORRAL_PHASE_RUNNING)
 		return 0;
-	if (head->type == CORRAL_WIRE_EXITED && (size_t)n == sizeof(m.exited))
-		corral_course_exited(s, &s->course, &m.exited);
-	else if (head->type == CORRAL_WIRE_NOT_STARTED && (size_t)n == sizeof(m.number) &&
-	         s->course.no_wait)
-		r = corral_course_not_started(&s->course, &m.number, err);
+	r = corral_course_heard(s, &s->course, &m, (size_t)n, err);
 	if (s->course.ended)
 		ended(s);
 	return r;

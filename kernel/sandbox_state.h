@@ -105,12 +105,16 @@ void corral_course_started(struct corral_course *c);
 /* Asked for, and not waited for. */
 void corral_course_asked(const struct corral_sandbox *s, struct corral_course *c,
                          const struct corral_command *command);
-/* Guest init could not execute it: the course has ended. Negative. */
-int corral_course_not_started(struct corral_course *c, const struct corral_wire_number *m,
-                              struct corral_error *err);
-/* As guest init says, which is believed as far as a guest is. */
-void corral_course_exited(struct corral_sandbox *s, struct corral_course *c,
-                          const struct corral_wire_exited *m);
+/*
+ * What guest init says of its end, len bytes, which is believed as far as a guest is; anything else
+ * is not heeded. Negative: it could not be executed, which is an end as well.
+ */
+union corral_wire_end {
+	struct corral_wire_exited exited;
+	struct corral_wire_number number;
+};
+int corral_course_heard(struct corral_sandbox *s, struct corral_course *c,
+                        const union corral_wire_end *m, size_t len, struct corral_error *err);
 /* Guest init is dead: by our hand, out of memory, or by somebody on the host. */
 void corral_course_gone(struct corral_sandbox *s, struct corral_course *c);
 

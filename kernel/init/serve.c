@@ -104,7 +104,7 @@ _Noreturn void serve_one(struct init *in)
 
 /*
  * What nearly every program begins with. The first look for a name goes through all layers of the
- * root, and is a third of what a first command takes longer than a second: done ahead, unless
+ * root, and is a fifth of what a first command takes longer than a second: done ahead, unless
  * somebody waits already. By name alone: nothing of the guest's is opened.
  */
 static void names_look_up(const struct init *in)
