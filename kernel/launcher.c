@@ -99,8 +99,9 @@ static bool own_dir_make(const char *path)
 
 static void runtime_dir_find(struct corral_launcher *l)
 {
-	if (own_dir_make("/run/corral"))
-		(void)snprintf(l->runtime_dir, sizeof(l->runtime_dir), "/run/corral");
+	if (own_dir_make(CORRAL_TEMPLATE_RUNTIME_DIR))
+		(void)snprintf(l->runtime_dir, sizeof(l->runtime_dir), "%s",
+		               CORRAL_TEMPLATE_RUNTIME_DIR);
 }
 
 /* Where /run is a tmpfs, which it is nearly everywhere, it can be id-mapped from Linux 6.3 on:
@@ -110,8 +111,8 @@ static int template_find(const struct corral_launcher *l, struct corral_template
 	int r = corral_template_find(l->runtime_dir, &l->etc, &l->host, ret, NULL);
 
 	if (r == -EOPNOTSUPP && (l->host.features & CORRAL_HOST_ID_MAPPED) &&
-	    own_dir_make("/var/lib/corral") && own_dir_make("/var/lib/corral/roots"))
-		r = corral_template_find("/var/lib/corral/roots", &l->etc, &l->host, ret, NULL);
+	    own_dir_make("/var/lib/corral") && own_dir_make(CORRAL_TEMPLATE_DISK_DIR))
+		r = corral_template_find(CORRAL_TEMPLATE_DISK_DIR, &l->etc, &l->host, ret, NULL);
 	return r;
 }
 

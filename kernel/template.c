@@ -313,8 +313,8 @@ static void newest_find(const char *place, uint64_t digest, struct corral_templa
 
 int corral_template_newest(const struct corral_etc *etc, struct corral_template *ret)
 {
-	/* As kernel/launcher.c has them. */
-	static const char *const places[] = { "/run/corral", "/var/lib/corral/roots" };
+	static const char *const places[] = { CORRAL_TEMPLATE_RUNTIME_DIR,
+		                              CORRAL_TEMPLATE_DISK_DIR };
 	corral_autobuf struct corral_buf entries = CORRAL_BUF_INIT;
 	struct stat newest = { 0 };
 

@@ -22,6 +22,10 @@
 #include "kernel/etc.h"
 #include "kernel/host.h"
 
+/* Where they are: with the runtime's files, or where those cannot be id-mapped on the disk. */
+#define CORRAL_TEMPLATE_RUNTIME_DIR "/run/corral"
+#define CORRAL_TEMPLATE_DISK_DIR    "/var/lib/corral/roots"
+
 struct corral_template {
 	char path[192];
 	uint32_t has;  /* bit i: etc->bind[i] is in it */
