@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "kernel/base/clock.h"
 
@@ -22,6 +23,36 @@ void corral_boxes_done(struct corral_boxes *l)
 	(void)pthread_cond_destroy(&l->changed);
 }
 
+/* With the lock held, as are the next two. */
+static void link_in(struct corral_boxes *l, struct corral_box *box)
+{
+	box->number = ++l->n_made;
+	box->older = l->newest;
+	if (l->newest)
+		l->newest->newer = box;
+	l->newest = box;
+}
+
+static void unlink_from(struct corral_boxes *l, struct corral_box *box)
+{
+	if (box->older)
+		box->older->newer = box->newer;
+	if (box->newer)
+		box->newer->older = box->older;
+	else
+		l->newest = box->older;
+}
+
+/* Is one open that was made as the given one or before? */
+static bool any_until(const struct corral_boxes *l, uint64_t number)
+{
+	const struct corral_box *box = l->newest;
+
+	while (box && box->number > number)
+		box = box->older;
+	return box;
+}
+
 void corral_boxes_release(struct corral_boxes *l, struct corral_box *box)
 {
 	bool last;
@@ -35,9 +66,10 @@ void corral_boxes_release(struct corral_boxes *l, struct corral_box *box)
 	corral_backgrounds_done(&box->backgrounds);
 	l->ops->close(l->owner, box);
 	(void)pthread_mutex_lock(&l->lock);
-	l->n_boxes--;
+	unlink_from(l, box);
 	(void)pthread_cond_broadcast(&l->changed);
 	(void)pthread_mutex_unlock(&l->lock);
+	free(box);
 }
 
 /* Takes the backend's own hold off the box; with the lock held. Who gets it releases it. */
@@ -67,7 +99,7 @@ static int make(struct corral_boxes *l, struct corral_error *err)
 	corral_backgrounds_init(&box->backgrounds, l->ops->backgrounds);
 	box->refs = 1;
 	l->box = box;
-	l->n_boxes++;
+	link_in(l, box);
 	if (l->ops->opened)
 		l->ops->opened(l->owner, box);
 	return 0;
@@ -140,7 +172,7 @@ void corral_boxes_begin_anew(struct corral_boxes *l)
 	(void)pthread_mutex_unlock(&l->lock);
 }
 
-struct corral_box *corral_boxes_take(struct corral_boxes *l)
+struct corral_box *corral_boxes_take(struct corral_boxes *l, uint64_t *ret_last)
 {
 	struct corral_box *box;
 
@@ -148,21 +180,22 @@ struct corral_box *corral_boxes_take(struct corral_boxes *l)
 	while (l->opening)
 		(void)pthread_cond_wait(&l->changed, &l->lock);
 	box = detach(l);
+	*ret_last = l->n_made;
 	l->lost[0] = '\0';
 	(void)pthread_mutex_unlock(&l->lock);
 	return box;
 }
 
-int corral_boxes_wait(struct corral_boxes *l, struct corral_error *err)
+int corral_boxes_wait(struct corral_boxes *l, uint64_t last, struct corral_error *err)
 {
 	const struct timespec until = corral_clock_after(END_S * UINT64_C(1000));
 	bool closed;
 	int r = 0;
 
 	(void)pthread_mutex_lock(&l->lock);
-	while (l->n_boxes && r == 0)
+	while (any_until(l, last) && r == 0)
 		r = pthread_cond_timedwait(&l->changed, &l->lock, &until);
-	closed = !l->n_boxes;
+	closed = !any_until(l, last);
 	(void)pthread_mutex_unlock(&l->lock);
 	return closed ? 0
 	              : corral_error_set(err, ETIMEDOUT,

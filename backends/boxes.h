@@ -16,7 +16,9 @@
 
 /* The first member of what a backend has for a live sandbox. */
 struct corral_box {
-	unsigned int refs;                     /* under the lock of the boxes */
+	unsigned int refs; /* under the lock of the boxes, as the next three */
+	uint64_t number;   /* in the order of their making */
+	struct corral_box *older, *newer;
 	struct corral_backgrounds backgrounds; /* with locks of their own, as: */
 	struct corral_served_slot files;
 	uint64_t cpu_usec, cpu_at_usec; /* of the last measure; under the lock of the boxes */
@@ -32,7 +34,8 @@ struct corral_box_ops {
 	void (*opened)(struct corral_backend *b, struct corral_box *box);
 	/* With it, so it takes no time. */
 	bool (*has_ended)(struct corral_box *box);
-	/* Without. Background processes and the file server are closed already; frees. */
+	/* Without. Background processes and the file server are closed already; it is freed by
+	 * who called. */
 	void (*close)(struct corral_backend *b, struct corral_box *box);
 };
 
@@ -41,8 +44,9 @@ struct corral_boxes {
 	struct corral_backend *owner;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct corral_box *box; /* NULL: none yet */
-	unsigned int n_boxes;   /* not yet closed */
+	struct corral_box *box;    /* NULL: none yet */
+	struct corral_box *newest; /* of those not yet closed */
+	uint64_t n_made;
 	bool opening;
 	char lost[200]; /* why the last one went by itself; "" when it did not */
 	atomic_uint last_background;
@@ -64,10 +68,12 @@ int corral_boxes_lose(struct corral_boxes *l, struct corral_box *box, const char
                       struct corral_error *err);
 /* What was lost is no longer said. */
 void corral_boxes_begin_anew(struct corral_boxes *l);
-/* Takes the live one off, to be ended and released; NULL when there is none. */
-struct corral_box *corral_boxes_take(struct corral_boxes *l);
-/* Until all are closed; -ETIMEDOUT when calls stay in them. */
-int corral_boxes_wait(struct corral_boxes *l, struct corral_error *err);
+/* Takes the live one off, to be ended and released; NULL when there is none. *ret_last is for the
+ * wait. */
+struct corral_box *corral_boxes_take(struct corral_boxes *l, uint64_t *ret_last);
+/* Until all that were made before the take are closed: what others have begun since is not waited
+ * for. -ETIMEDOUT when calls stay in them. */
+int corral_boxes_wait(struct corral_boxes *l, uint64_t last, struct corral_error *err);
 
 /* Of processor time used in all, what it was of the time since the last measure, in percent of one
  * core; negative for the first, and for UINT64_MAX. */

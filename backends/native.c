@@ -42,7 +42,6 @@ static void native_box_close(struct corral_backend *b, struct corral_box *box)
 {
 	(void)b;
 	corral_sandbox_close(to_box(box)->sandbox, NULL);
-	free(to_box(box));
 }
 
 static struct corral_boxes *native_boxes(struct corral_backend *b)
@@ -80,13 +79,14 @@ static bool native_is_alive(struct corral_backend *b)
 static int native_end(struct corral_backend *b, struct corral_error *err)
 {
 	struct corral_boxes *l = native_boxes(b);
-	struct corral_box *box = corral_boxes_take(l);
+	uint64_t last;
+	struct corral_box *box = corral_boxes_take(l, &last);
 
 	if (box) {
 		corral_sandbox_kill_now(to_box(box)->sandbox);
 		corral_boxes_release(l, box);
 	}
-	return corral_boxes_wait(l, err);
+	return corral_boxes_wait(l, last, err);
 }
 
 static void native_close(struct corral_backend *b)

@@ -33,7 +33,6 @@ static void docker_box_close(struct corral_backend *b, struct corral_box *base)
 		corral_docker_stream_close(box->ready[--box->n_ready]);
 	corral_backend_close(box->plain);
 	(void)corral_docker_container_close(to_docker(b)->engine, &box->c, NULL);
-	free(box);
 }
 
 static void dir_make(struct corral_docker_box *box)
@@ -112,10 +111,12 @@ static int docker_box_open(struct corral_backend *b, struct corral_box **ret,
 	dir_make(box);
 	r = box_open(box->docker, box, err);
 	box->alive_at_ms = (int64_t)corral_now_ms();
-	if (r < 0)
+	if (r < 0) {
 		docker_box_close(b, &box->base);
-	else
+		free(box);
+	} else {
 		*ret = &box->base;
+	}
 	return r;
 }
 
@@ -218,7 +219,8 @@ static bool docker_is_alive(struct corral_backend *b)
 
 static int end(struct corral_docker *d, bool remove, struct corral_error *err)
 {
-	struct corral_box *taken = corral_boxes_take(&d->boxes);
+	uint64_t last;
+	struct corral_box *taken = corral_boxes_take(&d->boxes, &last);
 	int r = 0;
 
 	if (taken) {
@@ -229,7 +231,7 @@ static int end(struct corral_docker *d, bool remove, struct corral_error *err)
 			r = corral_docker_container_remove(d->engine, box->c.id, err);
 		corral_boxes_release(&d->boxes, taken);
 	}
-	return r < 0 ? r : corral_boxes_wait(&d->boxes, err);
+	return r < 0 ? r : corral_boxes_wait(&d->boxes, last, err);
 }
 
 static int docker_end(struct corral_backend *b, struct corral_error *err)
