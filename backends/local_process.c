@@ -1,7 +1,7 @@
 /*
- * Theory of operation: the caller forks; the child joins its control group, becomes the leader of a
- * session and executes the program. Until then it makes system calls and nothing else. What fails
- * it reports through a pipe that closes with the exec.
+ * Theory of operation: the caller makes a child, which joins its control group, becomes the leader
+ * of a session and executes the program. Until then it makes system calls and nothing else. What
+ * fails it reports through a pipe that closes with the exec.
  *
  * Nobody waits for the leader before its tree is dead: as long as it is a zombie, its number, which
  * is that of its group and session, belongs to nobody else, and signals to them hit no stranger.
@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +45,7 @@ struct report {
 	int step, code;
 };
 
-/* All that the child needs, ready before the fork. */
+/* All that the child needs, ready before it is made. */
 struct child {
 	char *const *argv, *const *env;
 	char **candidates; /* paths to execute, in this order; NULL at the end */
@@ -231,7 +232,9 @@ static int launch(struct corral_local_process *p, struct child *c, struct corral
 	/* No handler of the caller's runs in the child. */
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_BLOCK, &all, &before);
-	p->pid = fork();
+	/* With its pidfd at once: where the caller ignores SIGCHLD, or waits for any child, a short
+	 * one is gone before one could be asked for. */
+	p->pid = (pid_t)syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, NULL, &p->pidfd, NULL, 0);
 	r = p->pid < 0 ? -errno : 0;
 	if (p->pid == 0)
 		child_main(c);
@@ -239,14 +242,7 @@ static int launch(struct corral_local_process *p, struct child *c, struct corral
 	corral_fd_closep(&theirs);
 	corral_fd_closep(&c->report_fd);
 	if (r < 0)
-		return corral_error_sys(err, -r, "fork");
-	p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
-	if (p->pidfd < 0) {
-		r = errno;
-		(void)kill(p->pid, SIGKILL);
-		(void)waitpid(p->pid, NULL, 0);
-		return corral_error_sys(err, r, "pidfd_open");
-	}
+		return corral_error_sys(err, -r, "clone");
 	return reports_read(report_fd, p, c->argv[0], err);
 }
 

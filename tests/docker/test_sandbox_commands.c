@@ -291,6 +291,32 @@ static void what_takes_our_name_is_swept_as_well(void **state)
 	}
 }
 
+/* What looks like a zombie may have threads that go on. */
+static void process_without_its_main_thread_is_swept(void **state)
+{
+	struct fixture *f = *state;
+	const struct corral_execute x = {
+		.command = "chmod +x probe; setsid ./probe headless >/dev/null 2>&1 & sleep 0.5; "
+		           "cat /proc/[0-9]*/task/*/comm 2>/dev/null | grep -c headless; "
+		           "kill -STOP $PPID; sleep 30",
+		.timeout_ms = 2000,
+	};
+	struct corral_executed e;
+	corral_autobuf struct corral_buf program = CORRAL_BUF_INIT;
+	corral_autofd int fd = -1;
+
+	if (missing(f))
+		return;
+	fd = open(CORRAL_TEST_PROBE, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(corral_buf_read_fd(&program, fd, SIZE_MAX), 0);
+	OK(f, corral_backend_write(f->on.b, "probe", program.data, program.len, &f->on.err));
+	(void)corral_backend_execute(f->on.b, &x, &e, NULL);
+	assert_text(&e.out, "2\n");
+	corral_executed_done(&e);
+	assert_shell(&f->on, "cat /proc/[0-9]*/task/*/comm 2>/dev/null | grep -c headless", 1,
+	             "0\n");
+}
+
 /* Every place below the limit of processes taken, and what was to end them killed. */
 static void container_full_of_processes_is_emptied(void **state)
 {
@@ -380,6 +406,7 @@ int main(int argc, char **argv)
 		ROW(runs_have_names_of_their_own),
 		ROW(command_that_kills_its_supervisor_is_an_error),
 		ROW(what_takes_our_name_is_swept_as_well),
+		ROW(process_without_its_main_thread_is_swept),
 		ROW(container_full_of_processes_is_emptied),
 		ROW(stopped_file_server_is_replaced),
 	};

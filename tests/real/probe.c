@@ -13,6 +13,7 @@
 #include <linux/sched.h>
 #include <linux/securebits.h>
 #include <net/if.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -611,6 +612,25 @@ static int terminal(char **argv)
 	return 7;
 }
 
+static void *sleep_long(void *arg)
+{
+	(void)sleep(100);
+	return arg;
+}
+
+/* A process whose main thread has ended, while another goes on. */
+static int headless(char **argv)
+{
+	pthread_t thread;
+
+	(void)argv;
+	(void)prctl(PR_SET_NAME, "headless");
+	if (pthread_create(&thread, NULL, sleep_long, NULL) != 0)
+		return 2;
+	(void)syscall(SYS_exit, 0);
+	return 2;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(char **argv);
@@ -624,6 +644,7 @@ static const struct {
 	{ "flood", flood },
 	{ "daemon", daemonise },
 	{ "deaf", deaf },
+	{ "headless", headless },
 	{ "die-of", die_of },
 	{ "exit", exit_with },
 	{ "refuse", refuse },
