@@ -79,6 +79,7 @@ static int await(pid_t pid, const struct corral_cancel *cancel, struct corral_er
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
 	uint64_t until = corral_now_ms() + TIMEOUT_MS;
 	int status = 0, r = pidfd < 0 ? -errno : 0;
+	pid_t waited;
 
 	while (r == 0 && poll(&p, 1, TICK_MS) <= 0) {
 		if (cancel && corral_cancel_fired(cancel))
@@ -88,8 +89,11 @@ static int await(pid_t pid, const struct corral_cancel *cancel, struct corral_er
 	}
 	if (r < 0)
 		(void)kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+	while ((waited = waitpid(pid, &status, 0)) < 0 && errno == EINTR)
 		;
+	/* A status that nobody has is no success: the caller may ignore SIGCHLD. */
+	if (r == 0 && waited < 0)
+		r = -errno;
 	if (r < 0)
 		return corral_error_sys(err, -r, "scale the image");
 	if (WIFEXITED(status) && (WEXITSTATUS(status) == SCALED || WEXITSTATUS(status) == FITS))
