@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <gd.h>
 #include <string.h>
 
@@ -180,6 +181,24 @@ static void decoder_that_is_taken_over_dies(void **state)
 	}
 }
 
+/* What was scaled cannot be told from what was broken off. */
+static void status_that_nobody_has_is_no_success(void **state)
+{
+	corral_autobuf struct corral_buf b = CORRAL_BUF_INIT;
+	struct corral_error err = { 0 };
+	size_t len;
+	int r;
+
+	(void)state;
+	encode(types[0], 1000, 3136, &b);
+	len = b.len;
+	(void)signal(SIGCHLD, SIG_IGN);
+	r = fit(CORRAL_IMAGE, types[0], &b, &err);
+	(void)signal(SIGCHLD, SIG_DFL);
+	assert_true(r < 0);
+	assert_int_equal(b.len, len);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +208,7 @@ int main(void)
 		cmocka_unit_test(enormous_pictures_end_soon),
 		cmocka_unit_test(missing_program_is_enoent),
 		cmocka_unit_test(decoder_that_is_taken_over_dies),
+		cmocka_unit_test(status_that_nobody_has_is_no_success),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
